@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PORT ?= 8787
-export PORT EMULATOR_PORT NO_QUOTAS DURABILITY TRUST_PROXY ALLOWED_HOSTS DEMO
+export PORT EMULATOR_PORT NO_QUOTAS DURABILITY TRUST_PROXY ALLOWED_HOSTS DEMO SYNC_RUNTIME
 # A run starts a hundred Python processes: each would compile all its modules if none kept what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 STAGE ?= dev
@@ -23,7 +23,7 @@ setup: ## Build the environments (.venv, .tools, node_modules); quick if they ar
 	@$(PYTHON) local/setup.py
 
 .PHONY: dev
-dev: setup ## Start everything on this machine: http://127.0.0.1:$(PORT) (DEMO=1: with a demo workspace)
+dev: setup ## Start everything on this machine: http://127.0.0.1:$(PORT) (DEMO=1: with a demo workspace; SYNC_RUNTIME=container: with a hub)
 	@exec $(BIN)/python -m local dev
 
 .PHONY: test
@@ -42,8 +42,13 @@ clients: ## Build the environments, and install the clients that only the slow t
 	@$(PYTHON) local/setup.py clients
 
 .PHONY: test-slow
-test-slow: clients ## Run the slow tests only
+test-slow: clients test-hub ## Run the slow tests only
 	$(PYTEST) -m slow $(ARGS)
+
+HUB_TESTS = live resume order owned_shares share_access purge http
+.PHONY: test-hub
+test-hub: setup ## Run the tests of sharing on a stage whose sharing runs in a hub
+	SYNC_RUNTIME=container $(PYTEST) $(HUB_TESTS:%=tests/integration/test_%.py) $(ARGS)
 
 SDK ?= latest
 .PHONY: contract

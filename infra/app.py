@@ -12,6 +12,7 @@ from infra.stacks.data import DataStack
 from infra.stacks.database import DatabaseStack, beside_the_emulator
 from infra.stacks.edge import EdgeStack
 from infra.stacks.gateway import GatewayStack
+from infra.stacks.hub import HubStack
 from infra.stacks.observability import ObservabilityStack
 from infra.stacks.sharing import SharingStack
 from infra.stage import Stage, from_environment
@@ -44,8 +45,10 @@ def build(stage: Stage | None = None, *, outdir: str | None = None, bundling: bo
     if chosen.watched:
         watched = {**planes, "console": console, "gateway": gateway, "cluster": database.cluster}
         ObservabilityStack(app, f"{prefix}-observability", **watched, **_options(chosen))
+    contained = chosen.sync.runtime == "container"
+    hub = HubStack(app, f"{prefix}-hub", **planes, **_options(chosen)) if contained else None
     if not chosen.local:
-        EdgeStack(app, f"{prefix}-edge", **planes, gateway=gateway, **_options(chosen))
+        EdgeStack(app, f"{prefix}-edge", **planes, gateway=gateway, hub=hub, **_options(chosen))
     return app
 
 

@@ -192,12 +192,14 @@ def _proxy(_properties: Properties, prices: PriceList, _resources: Resources) ->
 
 
 def _tasks(properties: Properties, prices: PriceList, resources: Resources) -> Lines:
-    (task,) = _of(resources, "AWS::ECS::TaskDefinition")
+    name = properties["TaskDefinition"]["Ref"]
+    task = next(it["Properties"] for key, it in resources.items() if key.endswith(f"/{name}"))
+    (container,) = task["ContainerDefinitions"]
     architecture = "arm64" if task["RuntimePlatform"]["CpuArchitecture"] == "ARM64" else "x86_64"
     price = prices.prices["fargate"][architecture]
     hour = int(task["Cpu"]) / 1024 * price["vcpu_hour"] + int(task["Memory"]) / 1024 * price["gb_hour"]
     for _ in range(properties["DesiredCount"]):
-        yield "gateway's container", hour * prices.hours
+        yield f"{container['Name'].lower()}'s container", hour * prices.hours
         yield from _address(properties, prices, resources)
 
 

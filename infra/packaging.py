@@ -139,9 +139,9 @@ def image(name: str, stage: Stage) -> ecs.ContainerImage:
 
     Only the files that it copies are sent to Docker.
     """
-    sent = (f"functions/{name}", "layers/dependencies", f"layers/core/{LIBRARY.name}")
+    sent = (f"functions/{name}", "layers/dependencies", f"layers/core/{LIBRARY.name}", "web/templates", "web/static")
     patterns = [pattern for path in sent for pattern in (f"!{path}", f"!{path}/**")]
-    parents = ["!functions", "!layers", "!layers/core"]
+    parents = ["!functions", "!layers", "!layers/core", "!web"]
     return ecs.ContainerImage.from_asset(
         str(ROOT),
         file=f"functions/{name}/Dockerfile",

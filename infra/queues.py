@@ -46,7 +46,7 @@ CONSOLE_QUEUES: Mapping[str, QueueDeclaration] = {
         consumer="relay", producers=("console", "relay", "ledger", "operate"), variable="RELAY_QUEUE_URL"
     ),
     "audit": QueueDeclaration(
-        consumer="relay", producers=("gateway", "identity", "live", "share"), variable="AUDIT_QUEUE_URL"
+        consumer="relay", producers=("gateway", "hub", "identity", "live", "share"), variable="AUDIT_QUEUE_URL"
     ),
     "mail": QueueDeclaration(
         consumer="mail", producers=("console", "relay", "mail", "ledger", "operate"), variable="MAIL_QUEUE_URL"
@@ -59,7 +59,7 @@ CONSOLE_QUEUES: Mapping[str, QueueDeclaration] = {
 SHARING_QUEUES: Mapping[str, QueueDeclaration] = {
     "purges": QueueDeclaration(
         consumer="purge",
-        producers=("share", "purge", "relay"),
+        producers=("hub", "share", "purge", "relay"),
         variable="PURGE_QUEUE_URL",
         max_receives=10,
         batch=1,

@@ -3,7 +3,7 @@
 It does not import the CDK, so that any module can import it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import parse_qsl, urlencode
@@ -27,6 +27,8 @@ class Target(StrEnum):
     """The bucket of static documents."""
     STREAM = "stream"
     """The gateway, whose answers stream for minutes."""
+    HUB = "hub"
+    """All of sharing in containers, sockets included, on stages that have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,19 @@ ROUTES = (
     Route("/*", Target.HTTP),
 )
 """The first match wins. The last row matches everything."""
+
+HUB_ROUTES = (
+    *(
+        Route(pattern, Target.HUB)
+        for pattern in ("/live", "/share_poll", "/share*", "/s/*", "/api/share*", "/api/admin/*")
+    ),
+    Route("/internal/posts", Target.HUB),
+    *(route for route in ROUTES if route.target is not Target.WEBSOCKET),
+)
+"""The routes of a stage whose sharing runs in containers. Functions serve the API of owners under `/api/v1` also there.
+
+Functions post to hubs at `/internal/posts`; each post is sealed.
+"""
 
 
 API_ROUTES: Mapping[str, tuple[str, ...]] = {
@@ -117,6 +132,6 @@ An exact path goes before one that ends in `{proxy+}`, and of two of these the l
 """
 
 
-def match(path: str) -> Route:
-    """Return the first route that covers `path`."""
-    return next(route for route in ROUTES if route.covers(path))
+def match(path: str, routes: Sequence[Route] = ROUTES) -> Route:
+    """Return the first of `routes` that covers `path`."""
+    return next(route for route in routes if route.covers(path))

@@ -123,6 +123,30 @@ class Gateway(_Settings):
         return max(self.memory, 2 * self.task_cpu)
 
 
+class Sync(_Settings):
+    """The runtime of sharing: functions, free while idle, or containers (hubs), which hold the sockets themselves."""
+
+    runtime: Literal["lambda", "container"] = "lambda"
+    memory: int = Field(default=2048, ge=512, le=10_240, description="MB of one hub")
+    task_cpu: Literal[256, 512, 1024] = Field(
+        default=1024, description="of one hub, which is one process; 1024: a vCPU"
+    )
+    least_tasks: int = Field(default=2, ge=1, description="of hubs")
+    most_tasks: int = Field(default=10, ge=1, description="of hubs")
+    sockets_per_task: int = Field(default=5000, ge=1, description="beyond which one hub answers 503")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.most_tasks < self.least_tasks:
+            raise ValueError("most_tasks is less than least_tasks")
+        if self.memory % 1024 or not 2 * self.task_cpu <= self.memory <= 8 * self.task_cpu:
+            raise ValueError(
+                f"memory: with task_cpu = {self.task_cpu} Fargate has whole 1024s from {2 * self.task_cpu} "
+                f"to {8 * self.task_cpu}"
+            )
+        return self
+
+
 class Stage(_Settings):
     """All settings of one deployment."""
 
@@ -171,6 +195,7 @@ class Stage(_Settings):
         default=False, description="model providers of workspaces may lie in private networks, and speak plain http"
     )
     gateway: Gateway = Gateway()
+    sync: Sync = Sync()
     anonymous_models: bool = Field(default=False, description="whether free models may be called without a key")
     anonymous_requests_per_day: int = Field(default=50, gt=0, description="without a key, per source address")
     usage_retention_days: int = Field(default=400, ge=31, description="that single model calls are kept, without text")
@@ -186,6 +211,11 @@ class Stage(_Settings):
         return self.emulator is not None
 
     @property
+    def has_hubs(self) -> bool:
+        """True if hubs may run. The local stage decides that when it starts."""
+        return self.local or self.sync.runtime == "container"
+
+    @property
     def public_url(self) -> str:
         """The URL that clients use; empty if it is known only from requests."""
         return f"https://{self.domain.name}" if self.domain else ""
@@ -198,6 +228,10 @@ class Stage(_Settings):
             raise ValueError("signing_keys: a name stands there twice")
         if self.local and self.gateway.runtime != "lambda":
             raise ValueError("stage local serves model calls by itself: it has no gateway.runtime")
+        if self.local and self.sync.runtime != "lambda":
+            raise ValueError("stage local chooses when it starts: make dev SYNC_RUNTIME=container")
+        if self.sync.runtime == "container" and not self.domain:
+            raise ValueError("sync.runtime = container needs a domain: functions reach hubs at the public address")
         if self.local and self.domain:
             raise ValueError("stage local has no domain: its front door listens on 127.0.0.1")
         if self.domain and not self.domain.certificate_arn and self.region != EDGE_REGION:

@@ -15,6 +15,7 @@ from rich.status import Status
 
 from local.demo import OWNER, DemoFailed, seed
 from local.deployment import DeploymentFailed
+from local.hub import LAMBDA, RUNTIMES
 from local.locks import write_locks
 from local.mariadb import NoServer
 from local.openapi import write as write_document
@@ -46,6 +47,8 @@ def main() -> None:
     )
     dev.add_argument("--trust-proxy", action="store_true", help="trust a TLS proxy's x-forwarded-* (TRUST_PROXY=1)")
     dev.add_argument("--allowed-hosts", default=os.environ.get("ALLOWED_HOSTS", ""), help="more names (ALLOWED_HOSTS)")
+    runtime = os.environ.get("SYNC_RUNTIME") or LAMBDA
+    dev.add_argument("--sync-runtime", choices=RUNTIMES, default=runtime, help="where sharing runs (SYNC_RUNTIME)")
     commands.add_parser("clean", help="stop everything and delete all data")
     commands.add_parser("lock", help="resolve the .in files and write the hash-locked lists")
     migration = commands.add_parser("migration", help="write a new version of the database's schema")
@@ -106,6 +109,7 @@ def develop(options: argparse.Namespace) -> None:
             allowed_hosts=tuple(options.allowed_hosts.split()),
             stage_file=Path(os.environ["STAGE_FILE"]).resolve() if os.environ.get("STAGE_FILE") else None,
             durability=options.durability,
+            sync_runtime=options.sync_runtime,
             report=lambda step: _report(console, status, step),
         )
         try:
@@ -144,6 +148,8 @@ def watch(stack: LocalStack) -> None:
             stack.mailbox.program.check()
             stack.emulator.check()
             stack.gateway.program.check()
+            if stack.hub.program.pid is not None:
+                stack.hub.program.check()
             stack.front_door.check()
 
 

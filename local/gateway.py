@@ -1,73 +1,17 @@
 """The gateway beside the emulator, which cannot stream: uvicorn with the deployed function's code, settings, rights."""
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from local.processes import READY_SECONDS, Program, accepts, clean_environment, free_port, is_free
-
-PROFILE = "gateway"
+from local.function_server import FunctionServer
 
 
-class LocalGateway:
-    """One server on a port of the loopback interface. It stops when the process that started it ends.
-
-    It takes the function's role like any client of AWS, by a profile, so that IAM holds it to what it may do and its
-    credentials are renewed by themselves.
-    """
+class LocalGateway(FunctionServer):
+    """The server of model calls."""
 
     def __init__(self, state: Path, root: Path) -> None:
-        self.program = Program("gateway", state / "run", state / "logs")
-        self.port = 0
-        self._root = root
-        self._config = state / "gateway.aws"
+        super().__init__("gateway", state, root)
 
-    @property
-    def url(self) -> str:
-        """The URL of the server. It answers only requests with the origin's secret."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def choose_port(self, remembered: int | None) -> None:
-        """Use the port of the last start, or a free one, because no deployed resource names it."""
-        self.port = remembered if remembered and is_free(remembered) else free_port()
-
-    def start(self, function: Mapping[str, Any], settings: Mapping[str, str]) -> None:
-        """Serve as `function`, which is described in Lambda's form, and wait until it answers.
-
-        Args:
-            function: What `get_function_configuration` says.
-            settings: Endpoint, region, and the key and secret of a user who may take the function's role.
-
-        Raises:
-            ProgramFailed: It did not start.
-        """
-        if not is_free(self.port):
-            self.port = free_port()
-        self._write_config(function["Role"], settings)
-        library, code = self._root / "layers" / "core", self._root / "functions" / "gateway"
-        environment = clean_environment(
-            **function["Environment"]["Variables"],
-            AWS_CONFIG_FILE=str(self._config),
-            AWS_ENDPOINT_URL=settings["endpoint_url"],
-            AWS_PROFILE=PROFILE,
-            AWS_DEFAULT_REGION=settings["region_name"],
-            AWS_REGION=settings["region_name"],
-            GATEWAY_WORKERS=os.environ.get("GATEWAY_WORKERS", "1"),
-            HOST="127.0.0.1",
-            PORT=str(self.port),
-            PYTHON=sys.executable,
-            PYTHONPATH=os.pathsep.join(map(str, (library, code, self._root))),
-        )
-        command = [sys.executable, "-m", "local.lifeline", str(code / "run.sh")]
-        self.program.start(command, environment, self._root)
-        self.program.wait_until(lambda: accepts(self.port), READY_SECONDS)
-
-    def _write_config(self, role: str, settings: Mapping[str, str]) -> None:
-        self._config.touch(mode=0o600)
-        self._config.write_text(
-            f"[profile {PROFILE}]\nrole_arn = {role}\nsource_profile = emulator\n"
-            f"[profile emulator]\naws_access_key_id = {settings['aws_access_key_id']}\n"
-            f"aws_secret_access_key = {settings['aws_secret_access_key']}\n"
-        )
+    def _own_settings(self) -> Mapping[str, str]:
+        return {"GATEWAY_WORKERS": os.environ.get("GATEWAY_WORKERS", "1")}

@@ -16,6 +16,7 @@ from typing import IO, Any, Literal, Self
 from local.database import LocalDatabase
 from local.deployment import CREDENTIALS, REGION, Deployment, DeploymentFailed
 from local.gateway import LocalGateway
+from local.hub import CONTAINER, LAMBDA, LocalHub
 from local.mailbox import Mailbox
 from local.processes import READY_SECONDS, Program, accepts, clean_environment, free_port, is_free
 
@@ -53,6 +54,7 @@ class LocalStack:
         template: Path | None = None,
         stage_file: Path | None = None,
         durability: Literal["disk", "process"] = "disk",
+        sync_runtime: str = LAMBDA,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Use `state` for all files.
@@ -68,6 +70,7 @@ class LocalStack:
             template: Folder that keeps the stage as it was deployed, without data: an empty `state` begins as a copy.
             stage_file: Settings of the stage in place of `infra/stages/local.toml`.
             durability: What an acknowledged write survives: a power cut, or only the end of the emulator's process.
+            sync_runtime: Where sharing runs: `lambda`, or `container` for the hub.
             report: Gets a few words at the start of each step.
         """
         self.root = root or Path(__file__).resolve().parent.parent
@@ -81,6 +84,7 @@ class LocalStack:
         self._template = template
         self._stage_file = stage_file
         self._durability = durability
+        self._contained = sync_runtime == CONTAINER
         self._wanted = (port, emulator_port)
         self._clients: dict[str, Any] = {}
         self._lock: IO[str] | None = None
@@ -89,6 +93,7 @@ class LocalStack:
         self.database = LocalDatabase(self.state, self.root)
         self.mailbox = Mailbox(self.state, self.root)
         self.gateway = LocalGateway(self.state, self.root)
+        self.hub = LocalHub(self.state, self.root)
         self.emulator = Program("emulator", self.state / "run", self.state / "logs")
         self.front_door = Program("front-door", self.state / "run", self.state / "logs")
 
@@ -169,6 +174,8 @@ class LocalStack:
             if deployed or migrated:
                 self._keep_as_template()
             self.start_gateway()
+            if self._contained:
+                self.start_hub()
             self.start_front_door()
         except BaseException:
             self.stop()
@@ -179,10 +186,12 @@ class LocalStack:
         ports = self._read_ports()
         self.port, self.emulator_port = ports["port"], ports["emulator"]
         self.gateway.port, self.mailbox.port = ports["gateway"], ports["mailbox"]
+        self.hub.port = ports["hub"]
 
     def stop(self) -> None:
         """Stop everything cleanly, and save the state."""
         self.front_door.stop()
+        self.hub.program.stop()
         self.gateway.program.stop()
         self.emulator.stop()
         self.mailbox.program.stop()
@@ -194,6 +203,7 @@ class LocalStack:
         self.emulator.kill()
         self.front_door.kill()
         self.gateway.program.kill()
+        self.hub.program.kill()
         self.mailbox.program.kill()
         self.database.kill()
         self._leave_folder()
@@ -256,6 +266,13 @@ class LocalStack:
         self.gateway.start(describe(FunctionName=self.outputs["GatewayFunctionName"]), self.client_settings())
         self._keep_ports()
 
+    def start_hub(self) -> None:
+        """Start the hub, and wait until it listens."""
+        self._report("Starting the hub")
+        describe = self.client("lambda").get_function_configuration
+        self.hub.start(describe(FunctionName=self.outputs["HubFunctionName"]), self.client_settings())
+        self._keep_ports()
+
     def start_front_door(self) -> None:
         """Start the front door, and wait until the functions behind it answer."""
         self._report("Opening the front door")
@@ -267,6 +284,7 @@ class LocalStack:
         command = [sys.executable, "-m", "local.front_door", "--with-parent", "--port", str(self.port)]
         command += ["--http-url", outputs["HttpUrl"], "--websocket-url", outputs["WebSocketUrl"]]
         command += ["--gateway-url", self.gateway.url]
+        command += ["--hub-url", self.hub.url] if self._contained else []
         command += ["--aws-endpoint", self.emulator_url, "--site-bucket", outputs["SiteBucketName"]]
         command += [] if self._quotas else ["--no-quotas"]
         command += ["--trust-proxy"] if self._trust_proxy else []
@@ -323,7 +341,8 @@ class LocalStack:
         return True
 
     def _stop_leftovers(self) -> None:
-        started = (self.front_door, self.gateway.program, self.emulator, self.mailbox.program, self.database.program)
+        started = (self.front_door, self.hub.program, self.gateway.program, self.emulator)
+        started += (self.mailbox.program, self.database.program)
         for program in started:
             program.stop_leftover()
 
@@ -353,6 +372,7 @@ class LocalStack:
         self.port = wanted or _first_free(remembered.get("port"))
         self.emulator_port = wanted_emulator or _first_free(remembered.get("emulator"))
         self.gateway.choose_port(remembered.get("gateway"))
+        self.hub.choose_port(remembered.get("hub"))
         for port, name in ((self.port, "PORT"), (self.emulator_port, "EMULATOR_PORT")):
             if not is_free(port):
                 raise PortTaken(
@@ -362,7 +382,7 @@ class LocalStack:
 
     def _keep_ports(self) -> None:
         ports = {"port": self.port, "emulator": self.emulator_port}
-        ports |= {"gateway": self.gateway.port, "mailbox": self.mailbox.port}
+        ports |= {"gateway": self.gateway.port, "hub": self.hub.port, "mailbox": self.mailbox.port}
         self._ports_file.write_text(json.dumps(ports))
 
     def _read_ports(self) -> dict[str, int]:

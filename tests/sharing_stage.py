@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local" / "test"
 STAGE_FILE = ROOT / "tests" / "stage.toml"
 TEMPLATE = ROOT / ".local" / "test-template"
+RUNTIME = os.environ.get("SYNC_RUNTIME") or "lambda"
+"""The runtime of sharing. `make test-slow` runs the tests of sharing with both."""
 DEPLOY_SECONDS = 1200.0
 """A deployment takes a minute on two idle cores."""
 
@@ -43,7 +45,7 @@ def stop(stack: LocalStack) -> None:
 def _start_in(state: Path) -> LocalStack:
     """Start in ``state``, or in another folder when another test run uses that one."""
     try:
-        stack = LocalStack(state, template=TEMPLATE, stage_file=STAGE_FILE, durability="process")
+        stack = LocalStack(state, template=TEMPLATE, stage_file=STAGE_FILE, durability="process", sync_runtime=RUNTIME)
         stack.forget()
         stack.start()
     except StackBusy:

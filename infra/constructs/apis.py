@@ -135,9 +135,12 @@ class WebSocketGateway(Construct):
             answers = self._answers and key == "$default"
             self.api.add_route(key, integration=integration, return_response=answers)
 
-    def connections(self, method: str) -> str:
-        """Return the ARN of `method` (POST sends, DELETE ends) on all connections."""
-        resource = f"{self.api.api_id}/{WEBSOCKET_STAGE}/{method}/@connections/*"
+    def connections(self, method: str, api_id: str = "") -> str:
+        """Return the ARN of `method` (POST sends, DELETE ends) on all connections.
+
+        `api_id` is the API's id as another stack writes it.
+        """
+        resource = f"{api_id or self.api.api_id}/{WEBSOCKET_STAGE}/{method}/@connections/*"
         return Stack.of(self).format_arn(service="execute-api", resource=resource)
 
 

@@ -1,4 +1,4 @@
-"""The gateway in containers: a process holds hundreds of streams, so from some volume on it is cheaper than functions.
+"""Services in containers: a process holds hundreds of streams or sockets, so it is cheaper than functions at a volume.
 
 A separate network without a NAT. Tasks have public IP addresses to reach model providers, and accept only the balancer.
 The balancer has private addresses only, and only the CDN reaches it (a VPC origin).
@@ -8,6 +8,7 @@ The balancer has private addresses only, and only the CDN reaches it (a VPC orig
 # pyright: reportArgumentType=false
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
@@ -25,31 +26,59 @@ from infra.settings import environment
 from infra.stage import Stage
 
 PORT = 8080
-HEALTH = "/zen/v1/health"
 IDLE = Duration.seconds(400)
 """Idle timeout of a connection through the balancer; streams have a heartbeat every ten seconds."""
 
 DRAINING = Duration.seconds(120)
 """Time that a stopping task has for its streams. It is ECS's maximum."""
 
-CIDR = "10.75.0.0/22"
-VCPU = 1024
-"""CPU units of one processor. A process uses at most one processor."""
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerService:
+    """A service, and the limits between which it scales."""
+
+    name: str
+    cidr: str
+    """Addresses of its network."""
+    health: str
+    """Path that the balancer asks for."""
+    cpu: int
+    """1024 for one processor."""
+    memory: int
+    """MB of one task."""
+    least_tasks: int
+    most_tasks: int
+    requests_per_task: int
+    """Requests a minute, beyond which it grows."""
 
 
 class Containers(Workload):
     """An ECS service of Fargate tasks behind an internal balancer. It scales with processor time and requests."""
 
     def __init__(
-        self, scope: Construct, name: str, *, stage: Stage, shared: Mapping[str, str], own: Mapping[str, str]
+        self,
+        scope: Construct,
+        service: ContainerService,
+        *,
+        stage: Stage,
+        shared: Mapping[str, str],
+        own: Mapping[str, str],
+        serving: Mapping[str, str],
     ) -> None:
-        """Create the service of the function `name`. Its environment is built like that of a function."""
-        super().__init__(scope, name.capitalize(), principal="ecs-tasks.amazonaws.com")
-        self.name = name
+        """Create the service of a function. Its environment is built like that of a function, and has `serving`.
+
+        `serving` are the variables that its run.sh reads.
+        """
+        super().__init__(scope, service.name.capitalize(), principal="ecs-tasks.amazonaws.com")
+        self.name = service.name
+        self._described = service
         self._stage = stage
         self.vpc = self._vpc()
         self.log_group = logs.LogGroup(self, "Logs", retention=retention(stage), removal_policy=RemovalPolicy.DESTROY)
-        self.service = self._service(self._task(self._environment(shared, own)))
+        declared = environment(self.name, shared, own)
+        listening = {"HOST": "0.0.0.0", **serving}  # noqa: S104 - inside its own network
+        variables = {**declared, **listening, **common_environment(self.name, stage)}
+        self.service = self._service(self._task(variables))
         self.balancer = self._balancer()
         self.targets = self._listen()
         self._grow()
@@ -58,7 +87,7 @@ class Containers(Workload):
         vpc = ec2.Vpc(
             self,
             "Network",
-            ip_addresses=ec2.IpAddresses.cidr(CIDR),
+            ip_addresses=ec2.IpAddresses.cidr(self._described.cidr),
             max_azs=ZONES,
             nat_gateways=0,
             restrict_default_security_group=False,
@@ -75,23 +104,12 @@ class Containers(Workload):
         acknowledge(vpc, "Tasks accept only the balancer; a flow log would add nothing.", "VPC7")
         return vpc
 
-    def _environment(self, shared: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
-        settings = self._stage.gateway
-        streams = str(max(1, settings.streams_per_task // self._processes()))
-        declared = environment(self.name, shared, {**own, "GATEWAY_STREAMS": streams})
-        return {**declared, **self._serving(), **common_environment(self.name, self._stage)}
-
-    def _processes(self) -> int:
-        """Return the number of processes: one for each processor."""
-        return max(1, self._stage.gateway.task_cpu // VCPU)
-
     def _task(self, variables: Mapping[str, str]) -> ecs.FargateTaskDefinition:
-        settings = self._stage.gateway
         task = ecs.FargateTaskDefinition(
             self,
             "Task",
-            cpu=settings.task_cpu,
-            memory_limit_mib=settings.task_memory,
+            cpu=self._described.cpu,
+            memory_limit_mib=self._described.memory,
             task_role=self.role,
             runtime_platform=ecs.RuntimePlatform(
                 cpu_architecture=ecs.CpuArchitecture.ARM64
@@ -107,35 +125,25 @@ class Containers(Workload):
             task, "ecr:GetAuthorizationToken, which pulling the image needs, takes no resource.", "IAM5[Resource::*]"
         )
         task.add_container(
-            "Gateway",
-            image=packaging.image("gateway", self._stage),
+            self.name.capitalize(),
+            image=packaging.image(self.name, self._stage),
             environment=dict(variables),
-            logging=ecs.LogDrivers.aws_logs(stream_prefix="gateway", log_group=self.log_group),
+            logging=ecs.LogDrivers.aws_logs(stream_prefix=self.name, log_group=self.log_group),
             port_mappings=[ecs.PortMapping(container_port=PORT)],
             stop_timeout=DRAINING,
             readonly_root_filesystem=True,
         )
         return task
 
-    def _serving(self) -> dict[str, str]:
-        """Return the variables that functions/gateway/run.sh reads."""
-        return {
-            "HOST": "0.0.0.0",  # noqa: S104 - inside its own network
-            "PORT": str(PORT),
-            # The rest of the time is for settlements.
-            "GATEWAY_GRACE": str(int(DRAINING.to_seconds()) - 20),
-            "GATEWAY_WORKERS": str(self._processes()),
-        }
-
     def _service(self, task: ecs.FargateTaskDefinition) -> ecs.FargateService:
         cluster = ecs.Cluster(self, "Cluster", vpc=self.vpc)
-        acknowledge(cluster, "Metrics of ECS, the balancer and the gateway suffice, and cost nothing each.", "ECS4")
+        acknowledge(cluster, "Metrics of ECS, the balancer and the service suffice, and cost nothing each.", "ECS4")
         return ecs.FargateService(
             self,
             "Service",
             cluster=cluster,
             task_definition=task,
-            desired_count=self._stage.gateway.least_tasks,
+            desired_count=self._described.least_tasks,
             assign_public_ip=True,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
             min_healthy_percent=100,
@@ -157,7 +165,9 @@ class Containers(Workload):
             drop_invalid_header_fields=True,
         )
         acknowledge(
-            balancer, "Its log would contain IP addresses of people. The gateway logs each call without them.", "ELB2"
+            balancer,
+            "Its log would contain IP addresses of people. The service logs what matters without them.",
+            "ELB2",
         )
         return balancer
 
@@ -171,16 +181,17 @@ class Containers(Workload):
             targets=[self.service],
             deregistration_delay=DRAINING,
             load_balancing_algorithm_type=balancing.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS,
-            health_check=balancing.HealthCheck(path=HEALTH, interval=Duration.seconds(10), healthy_threshold_count=2),
+            health_check=balancing.HealthCheck(
+                path=self._described.health, interval=Duration.seconds(10), healthy_threshold_count=2
+            ),
         )
 
     def _grow(self) -> None:
-        settings = self._stage.gateway
+        described = self._described
         scaling = self.service.auto_scale_task_count(
-            min_capacity=settings.least_tasks, max_capacity=settings.most_tasks
+            min_capacity=described.least_tasks, max_capacity=described.most_tasks
         )
         scaling.scale_on_cpu_utilization("Processor", target_utilization_percent=60)
-        # Requests per minute: at one minute each, this is the number of concurrent streams.
         scaling.scale_on_request_count(
-            "Requests", requests_per_target=settings.streams_per_task // 2 or 1, target_group=self.targets
+            "Requests", requests_per_target=described.requests_per_task, target_group=self.targets
         )

@@ -64,6 +64,8 @@ class DataStack(Stack):
         self.origin_secret_arn = self._secret(
             "Origin", "The secret that proves to the functions that a request came through the CDN."
         )
+        self.hub_secret_arn = self._hub_secret() if stage.has_hubs else ""
+        """ARN of the secret of hubs and of those who post to them; empty without hubs."""
         self.signing_keys = [self._signing_key(name) for name in stage.signing_keys]
         self.credentials_key = self._credentials_key()
         self.failed = {name: dead_letter_queue(self, f"{name.capitalize()}Failed", stage) for name in CONSOLE_QUEUES}
@@ -116,6 +118,8 @@ class DataStack(Stack):
             "GITHUB_APP_SECRET": self.github_secret_arn,
             "UPSTREAM_KEYS_SECRET": self.upstream_keys_arn,
             "ORIGIN_SECRET": self.origin_secret_arn,
+            **({"HUB_SECRET": self.hub_secret_arn} if stage.has_hubs else {}),
+            **({"HUB_URL": stage.public_url} if stage.has_hubs and not stage.local else {}),
             "SIGNING_KEYS": self.signing_key_arns,
             "CREDENTIALS_KEY": self.credentials_key.key_arn,
             "SES_CONFIGURATION_SET": self.mail_settings.configuration_set_name,
@@ -265,6 +269,9 @@ class DataStack(Stack):
         if stage.local:
             acknowledge(bucket, PLAIN_HTTP, "S10")
         return bucket
+
+    def _hub_secret(self) -> str:
+        return self._secret("Hub", "Key of the posts to hubs, and of the rows that name their addresses.")
 
     def _secret(self, name: str, description: str, initial: str | None = None) -> str:
         """Create a secret and return its ARN. Its first value is random, or `initial`."""

@@ -18,9 +18,10 @@ from constructs import Construct
 
 from infra.constructs.apis import WEBSOCKET_STAGE
 from infra.constructs.nag import acknowledge
-from infra.routes import ORIGIN_HEADER, PROTOCOL_PARAMETER, ROUTES, VIEWER_HEADER, Route, Target
+from infra.routes import HUB_ROUTES, ORIGIN_HEADER, PROTOCOL_PARAMETER, ROUTES, VIEWER_HEADER, Route, Target
 from infra.stacks.data import DataStack
 from infra.stacks.gateway import GatewayStack
+from infra.stacks.hub import HubStack
 from infra.stacks.sharing import SharingStack
 from infra.stage import Domain, Stage
 
@@ -44,6 +45,7 @@ class EdgeStack(Stack):
         data: DataStack,
         sharing: SharingStack,
         gateway: GatewayStack,
+        hub: HubStack | None,
         **options: Any,
     ) -> None:
         super().__init__(scope, name, **options)
@@ -55,6 +57,12 @@ class EdgeStack(Stack):
             keepalive_timeout=KEPT_OPEN,
             read_timeout=Duration.seconds(stage.gateway.read_seconds),
         )
+        self._hub_origin = (
+            hub.origin(custom_headers=self._proof, keepalive_timeout=KEPT_OPEN, read_timeout=ORIGIN_TIMEOUT)
+            if hub
+            else None
+        )
+        self._routes = HUB_ROUTES if hub else ROUTES
         # By its name only: the bucket's own stack grants access to CloudFront, which avoids a cycle between the stacks.
         self._site = s3.Bucket.from_bucket_name(self, "Site", data.site.bucket_name)
         self._headers = self._security_headers()
@@ -63,7 +71,7 @@ class EdgeStack(Stack):
             self,
             "Rewrite",
             comment="Adds the host and the viewer's address; rewrites WebSocket paths to the stage of their API.",
-            code=cloudfront.FunctionCode.from_inline(viewer_request_code(ROUTES, WEBSOCKET_STAGE, domain)),
+            code=cloudfront.FunctionCode.from_inline(viewer_request_code(self._routes, WEBSOCKET_STAGE, domain)),
             runtime=cloudfront.FunctionRuntime.JS_2_0,
         )
         zone = self._zone(stage.domain) if stage.domain else None
@@ -74,7 +82,7 @@ class EdgeStack(Stack):
         CfnOutput(self, "PublicUrl", value=url)
 
     def _distribution(self, stage: Stage, zone: route53.IHostedZone | None) -> cloudfront.Distribution:
-        behaviors = {route.pattern: self._behavior(route) for route in ROUTES}
+        behaviors = {route.pattern: self._behavior(route) for route in self._routes}
         distribution = cloudfront.Distribution(
             self,
             "Distribution",
@@ -100,12 +108,16 @@ class EdgeStack(Stack):
     def _behavior(self, route: Route) -> cloudfront.BehaviorOptions:
         if route.target is Target.SITE:
             return self._site_behavior()
-        return self._stream_behavior() if route.target is Target.STREAM else self._api_behavior(route)
+        if route.target is Target.STREAM:
+            return self._passing_behavior(self._stream_origin)
+        if route.target is Target.HUB and self._hub_origin is not None:
+            return self._passing_behavior(self._hub_origin)
+        return self._api_behavior(route)
 
-    def _stream_behavior(self) -> cloudfront.BehaviorOptions:
+    def _passing_behavior(self, origin: cloudfront.IOrigin) -> cloudfront.BehaviorOptions:
         """Pass everything on unchanged, in both directions, without caching, buffering or compression."""
         return cloudfront.BehaviorOptions(
-            origin=self._stream_origin,
+            origin=origin,
             allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
             cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
             compress=False,

@@ -13,7 +13,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.constructs.containers import HEALTH, PORT, Containers
+from infra.constructs.containers import DRAINING, PORT, Containers, ContainerService
 from infra.constructs.function import GATEWAY, Function, Layers, Size
 from infra.constructs.queue import dead_letter_queue
 from infra.constructs.streams import read_stream
@@ -25,6 +25,11 @@ from infra.tables import LEASES_INDEX
 
 CALL_SECONDS = 900
 """Time limit of one model call: Lambda's own limit."""
+
+HEALTH = "/zen/v1/health"
+CIDR = "10.75.0.0/22"
+VCPU = 1024
+"""CPU units of one processor. A process uses at most one processor."""
 
 LONGEST_BODY = 32 * 1024 * 1024
 """Bytes of a request to a container; a function takes 6 MB."""
@@ -64,8 +69,33 @@ class GatewayStack(ZonedStack):
         CfnOutput(self, "BudgetsFailedQueueUrl", value=self.failed["budgets"].queue_url)
 
     def _containers(self) -> Containers:
-        own = {"LONGEST_BODY": str(LONGEST_BODY)}
-        containers = Containers(self, "gateway", stage=self._stage, shared=self._data.shared_values, own=own)
+        settings = self._stage.gateway
+        processes = max(1, settings.task_cpu // VCPU)
+        streams = str(max(1, settings.streams_per_task // processes))
+        service = ContainerService(
+            name="gateway",
+            cidr=CIDR,
+            health=HEALTH,
+            cpu=settings.task_cpu,
+            memory=settings.task_memory,
+            least_tasks=settings.least_tasks,
+            most_tasks=settings.most_tasks,
+            # At one minute each, this is the number of concurrent streams.
+            requests_per_task=settings.streams_per_task // 2 or 1,
+        )
+        containers = Containers(
+            self,
+            service,
+            stage=self._stage,
+            shared=self._data.shared_values,
+            own={"LONGEST_BODY": str(LONGEST_BODY), "GATEWAY_STREAMS": streams},
+            serving={
+                "PORT": str(PORT),
+                # The rest of the time is for settlements.
+                "GATEWAY_GRACE": str(int(DRAINING.to_seconds()) - 20),
+                "GATEWAY_WORKERS": str(processes),
+            },
+        )
         self._allow_gateway(containers)
         return containers
 

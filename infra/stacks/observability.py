@@ -45,6 +45,8 @@ class ObservabilityStack(Stack):
     ) -> None:
         super().__init__(scope, name, **options)
         self._sharing = sharing
+        hubs = ("hub",) if stage.sync.runtime == "container" else ()
+        self._publishers, self._pushers = (*PUBLISHERS, *hubs), (*PUSHERS, *hubs)
         self._functions = [*sharing.functions, *console.functions, *gateway.functions]
         self._failed = {**sharing.failed, **data.failed, **gateway.failed, **console.failed}
         self._queues = data.queues.by_name
@@ -92,7 +94,7 @@ class ObservabilityStack(Stack):
     def _service_alarms(self) -> None:
         errors = self._sharing.http.api.metric_server_error(period=PERIOD, statistic="Sum")
         self._alarm("ServerErrors", errors, 5, "HTTP answers 5xx: clients retry, people see errors.")
-        for service in PUSHERS:
+        for service in self._pushers:
             failed = written("FailedPostCount", service)
             meaning = f"Posts of {service} to viewers fail: pages fall behind until they resume."
             self._alarm(f"{service.capitalize()}FailedPosts", failed, 100, meaning)
@@ -148,11 +150,11 @@ class ObservabilityStack(Stack):
         ]
 
     def _sharing_widgets(self) -> list[cloudwatch.IWidget]:
-        published = [total(name, PUBLISHERS) for name in ("CommitCount", "ItemCount")]
+        published = [total(name, self._publishers) for name in ("CommitCount", "ItemCount")]
         latency = [written("FanOutLatency", service, s) for service in PUBLISHERS for s in ("p50", "p99")]
-        trouble = [total("FailedPostCount", PUSHERS), written("PurgeLeftOverCount", "purge")]
+        trouble = [total("FailedPostCount", self._pushers), written("PurgeLeftOverCount", "purge")]
         return [
-            graph("Published", published, right=[total("ByteCount", PUBLISHERS)]),
+            graph("Published", published, right=[total("ByteCount", self._publishers)]),
             graph("Commit to pushed, ms", latency),
             graph("Resumes", [written("ResumeCount", "live")]),
             graph("Trouble", [*trouble, written("BodyTooLargeCount", "share")]),

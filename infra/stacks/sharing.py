@@ -18,6 +18,7 @@ from infra.constructs.apis import HttpGateway, WebSocketGateway, route
 from infra.constructs.function import Function, Layers, Size
 from infra.constructs.nag import acknowledge
 from infra.constructs.queue import Queues, dead_letter_queue
+from infra.constructs.workload import Workload
 from infra.queues import SHARING_QUEUES, TIMEOUTS
 from infra.routes import API_ROUTES
 from infra.stacks.data import DataStack
@@ -30,9 +31,12 @@ SIZES = {
     "share": Size(timeout=29, memory=1769),
     "live": Size(timeout=29, memory=1024),
     "deliver": Size(timeout=120, memory=1024),
+    "hub": Size(timeout=29, memory=1024),
     "snapshot": Size(timeout=40, memory=1769),
     "purge": Size(timeout=TIMEOUTS["purge"], memory=1024),
 }
+POSTERS = ("share", "live", "deliver", "purge")
+"""Functions that tell hubs of commits and of the end of shares."""
 IN_BACKGROUND = ("deliver", "snapshot", "purge")
 """Functions without a waiting caller. Each has a queue for its failed invocations."""
 
@@ -55,22 +59,38 @@ class SharingStack(Stack):
         self.snapshot = self._snapshot()
         self.purge = self._purge()
         self.functions = (self.share, self.live, self.deliver, self.snapshot, self.purge)
+        self.hub = self._hub_beside_the_emulator() if stage.local else None
         self.http = HttpGateway(self, "Http", stage=stage, api_id=HTTP_API_ID, target=self.share.alias)
         route(self, self.http, self.share.alias, API_ROUTES["share"])
         self.websocket.route(self.live.alias)
         self._outputs()
 
-    def _function(self, name: str, **own: str) -> Function:
+    def _function(self, name: str, handler: str = "handler.handler", **own: str) -> Function:
         shared = {**self._data.shared_values, **self.queues.urls, "WEBSOCKET_ENDPOINT": self.websocket.endpoint}
         function = Function(
-            self, name, stage=self._stage, layers=self._layers, size=SIZES[name], shared=shared, own=own
+            self,
+            name,
+            stage=self._stage,
+            layers=self._layers,
+            size=SIZES[name],
+            shared=shared,
+            own=own,
+            handler=handler,
         )
+        if name in POSTERS:
+            self._allow_posts(function)
         for queues in (self._data.queues, self.queues):
             queues.connect(function)
         return function
 
     def _share(self) -> Function:
         function = self._function("share", DELIVER_FUNCTION=self.deliver.alias.function_arn)
+        self._allow_http(function)
+        self._allow_sockets(function, "POST", "DELETE")
+        return function
+
+    def _allow_http(self, function: Workload) -> None:
+        """Let a workload serve all routes of sharing."""
         self._allow_rows(function, "GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
         indexes = [f"{self._data.shares.table_arn}/index/{name}" for name in (WORKSPACE_INDEX, OWNER_INDEX)]
         function.allow("dynamodb:Query", on=indexes)
@@ -83,8 +103,6 @@ class SharingStack(Stack):
         self._allow_counting(function)
         function.allow("kms:GetPublicKey", on=[key.key_arn for key in self._data.signing_keys])
         self._allow_deliveries(function)
-        self._allow_sockets(function, "POST", "DELETE")
-        return function
 
     def _live(self) -> Function:
         function = self._function("live", DELIVER_FUNCTION=self.deliver.alias.function_arn)
@@ -147,14 +165,41 @@ class SharingStack(Stack):
         schedule.add_target(targets.LambdaFunction(function.alias, event=tick, retry_attempts=2))
         return function
 
-    def _allow_rows(self, function: Function, *actions: str) -> None:
+    def allow_hub(self, hub: Workload) -> None:
+        """Let a hub do the work of `share`, `live` and `deliver`."""
+        self._allow_http(hub)
+        self._allow_posts(hub)
+        elsewhere = Stack.of(hub) is not self
+        api_id = self.export_value(self.websocket.api.api_id) if elsewhere else self.websocket.api.api_id
+        self._allow_sockets(hub, "GET", "POST", "DELETE", api_id=api_id)
+
+    def hub_values(self) -> dict[str, str]:
+        """Return the values of a hub's variables that this stack knows."""
+        return {
+            **self.queues.urls,
+            "WEBSOCKET_ENDPOINT": self.websocket.endpoint,
+            "DELIVER_FUNCTION": self.deliver.alias.function_arn,
+        }
+
+    def _hub_beside_the_emulator(self) -> Function:
+        """Return a function that is never called. The hub on a laptop has its settings and its role (local/hub.py)."""
+        function = self._function("hub", handler="run.sh", DELIVER_FUNCTION=self.deliver.alias.function_arn)
+        self.allow_hub(function)
+        return function
+
+    def _allow_rows(self, function: Workload, *actions: str) -> None:
         function.allow(*(f"dynamodb:{action}" for action in actions), on=[self._data.shares.table_arn])
 
-    def _allow_known_people(self, function: Function) -> None:
+    def _allow_posts(self, workload: Workload) -> None:
+        """Let a workload sign posts to hubs."""
+        if self._stage.has_hubs:
+            workload.allow("secretsmanager:GetSecretValue", on=[self._data.hub_secret_arn])
+
+    def _allow_known_people(self, function: Workload) -> None:
         readable = [self._data.access.table_arn, self._data.sessions.table_arn]
         function.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", on=readable)
 
-    def _allow_counting(self, function: Function) -> None:
+    def _allow_counting(self, function: Workload) -> None:
         """Let a function count requests and uses of keys beside the sessions, and keep answers of repeated requests.
 
         It writes nothing else there.
@@ -164,20 +209,20 @@ class SharingStack(Stack):
         for action, keys in rows.items():
             function.allow_rows(action, table=self._data.sessions.table_arn, keys=keys)
 
-    def _allow_objects(self, function: Function, *actions: str) -> None:
+    def _allow_objects(self, function: Workload, *actions: str) -> None:
         function.allow_any(
             *(f"s3:{action}" for action in actions),
             on=[self._data.objects_arn],
             because="Names of objects begin with share ids, which are unknown at deployment.",
         )
 
-    def _allow_deliveries(self, function: Function) -> None:
+    def _allow_deliveries(self, function: Workload) -> None:
         function.allow("lambda:InvokeFunction", on=[self.deliver.alias.function_arn])
 
-    def _allow_sockets(self, function: Function, *methods: str) -> None:
+    def _allow_sockets(self, function: Workload, *methods: str, api_id: str = "") -> None:
         function.allow_any(
             "execute-api:ManageConnections",
-            on=[self.websocket.connections(method) for method in methods],
+            on=[self.websocket.connections(method, api_id) for method in methods],
             because="API Gateway creates connection ids, which are unknown at deployment.",
         )
 
@@ -202,6 +247,8 @@ class SharingStack(Stack):
             "PurgeQueueUrl": self.queues.by_name["purges"].queue_url,
         }
         outputs |= {f"{f.name.capitalize()}FunctionName": f.function.function_name for f in self.functions}
+        if self.hub:
+            outputs["HubFunctionName"] = self.hub.function.function_name
         outputs |= {f"{name.capitalize()}FailedQueueUrl": failed.queue_url for name, failed in self.failed.items()}
         for key, value in outputs.items():
             CfnOutput(self, key, value=value)

@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--http-url", required=True)
     parser.add_argument("--websocket-url", required=True)
     parser.add_argument("--gateway-url", default="", help="URL for model calls, with ORIGIN_SECRET of the environment")
+    parser.add_argument("--hub-url", default="", help="URL of the hub, if it serves sharing")
     parser.add_argument("--aws-endpoint", default="", help="the emulator, with credentials in the environment")
     parser.add_argument("--site-bucket", default="", help="the bucket of static documents")
     parser.add_argument("--no-quotas", action="store_true", help="disable the limits of API Gateway and Lambda")
@@ -42,6 +43,7 @@ def main() -> None:
         http_url=options.http_url,
         websocket_url=options.websocket_url,
         gateway_url=options.gateway_url,
+        hub_url=options.hub_url,
         origin_secret=os.environ.get("ORIGIN_SECRET", ""),
         aws_endpoint=options.aws_endpoint,
         site_bucket=options.site_bucket,

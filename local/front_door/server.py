@@ -7,9 +7,10 @@ import socket
 
 from aiohttp import web
 
-from infra.routes import Route, Target, match
+from infra.routes import HUB_ROUTES, ROUTES, Route, Target, match
 from local.front_door import refusals
 from local.front_door.http import HttpDoor
+from local.front_door.hub import HubDoor
 from local.front_door.refusals import Refusal
 from local.front_door.settings import Settings
 from local.front_door.site import SiteDoor
@@ -33,16 +34,20 @@ class FrontDoor:
         self._http = HttpDoor(settings)
         self._site = SiteDoor(settings)
         self._stream = StreamDoor(settings)
+        self._hub = HubDoor(settings)
+        self._routes = HUB_ROUTES if settings.hub_url else ROUTES
 
     async def open(self) -> None:
         """Create the clients, on the running loop."""
         await self._http.open()
         await self._stream.open()
+        await self._hub.open()
 
     async def close(self) -> None:
-        """Close the connections to the APIs and to the gateway."""
+        """Close the connections to the APIs, to the gateway and to the hub."""
         await self._http.close()
         await self._stream.close()
+        await self._hub.close()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, or relay one WebSocket until its end.
@@ -51,7 +56,7 @@ class FrontDoor:
         behind API Gateway.
         """
         # An absolute form without a path, and the asterisk of OPTIONS, have none that starts with a slash.
-        route = match(request.path if request.path.startswith("/") else "/")
+        route = match(request.path if request.path.startswith("/") else "/", self._routes)
         if route.target is Target.STREAM:
             return await self._stream_from_gateway(request)
         return await asyncio.shield(self._answer(request, route))
@@ -70,6 +75,8 @@ class FrontDoor:
                 return await self._http.forward(request)
             if route.target is Target.SITE:
                 return await self._site.answer(request)
+            if route.target is Target.HUB and not is_upgrade(request):
+                return await self._hub.forward(request)
             if is_upgrade(request):
                 return await relay_websocket(request, route, self._settings)
             raise refusals.not_a_websocket(request.path)

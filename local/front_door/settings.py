@@ -52,6 +52,8 @@ class Settings:
     """The WebSocket API with its stage, ws://..."""
     gateway_url: str = ""
     """The gateway, without a slash at the end."""
+    hub_url: str = ""
+    """The hub, without a slash at the end; empty if functions serve sharing."""
     origin_secret: str = field(default="", repr=False)
     """The secret that the front door sends to the APIs and the gateway."""
     host: str = "127.0.0.1"

@@ -1,11 +1,11 @@
 """Takes a connection out of the HTTP server's hands when its request asks for a WebSocket."""
 
 import asyncio
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import web
 
-from infra.routes import Route
+from infra.routes import Route, Target
 from local.front_door import refusals
 from local.front_door.forwarding import FORWARDED, forwarded
 from local.front_door.settings import Settings
@@ -28,15 +28,15 @@ def is_upgrade(request: web.BaseRequest) -> bool:
 
 
 async def relay_websocket(request: web.BaseRequest, route: Route, settings: Settings) -> web.StreamResponse:
-    """Connect the viewer with the WebSocket API, and return when either has left.
+    """Connect the viewer with the WebSocket API or the hub, and return when either has left.
 
     Raises:
-        Refusal: The API cannot be reached.
+        Refusal: It cannot be reached.
     """
     viewer = request.transport
     if viewer is None:  # gone already
         return Relayed()
-    origin = urlsplit(settings.websocket_url)
+    origin = origin_of(route, settings)
     relay = Relay(viewer, settings.quotas)
     try:
         transport, _ = await asyncio.get_running_loop().create_connection(
@@ -53,10 +53,17 @@ async def relay_websocket(request: web.BaseRequest, route: Route, settings: Sett
     return Relayed()
 
 
+def origin_of(route: Route, settings: Settings) -> SplitResult:
+    """Return the URL that takes the WebSockets of a route."""
+    return urlsplit(settings.hub_url if route.target is Target.HUB else settings.websocket_url)
+
+
 def handshake(request: web.BaseRequest, route: Route, settings: Settings) -> bytes:
-    """Return the viewer's handshake for the API, with the API's path and the viewer's address."""
-    origin = urlsplit(settings.websocket_url)
-    target = f"{origin.path}?{route.rewrite_query(request.raw_path.partition('?')[2])}"
+    """Return the viewer's handshake for the origin, with the origin's path and the viewer's address."""
+    origin = origin_of(route, settings)
+    target = request.raw_path
+    if route.target is Target.WEBSOCKET:
+        target = f"{origin.path}?{route.rewrite_query(request.raw_path.partition('?')[2])}"
     ours = forwarded(request.host, request.remote or "", request.headers, settings)
     raw = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers]
     passed = [(name, value) for name, value in raw if name.lower() not in {"host", *FORWARDED}]

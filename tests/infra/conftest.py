@@ -21,6 +21,13 @@ account = "111122223333"
 runtime = "container"
 task_cpu = 2048
 """
+HUBS = (
+    DOMAIN
+    + """
+[sync]
+runtime = "container"
+"""
+)
 KINDS = ("local", "dev", "production", "alice")
 ON_AWS = ("dev", "production", "alice")
 
@@ -45,6 +52,15 @@ def contained(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
     root = tmp_path_factory.mktemp("contained")
     file = root / "stage.toml"
     file.write_text(CONTAINERS)
+    return synthesize(load("dev", file, environ={}), root / "out", bundling=False)
+
+
+@pytest.fixture(scope="session")
+def hubbed(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
+    """A stage whose sharing runs in containers."""
+    root = tmp_path_factory.mktemp("hubbed")
+    file = root / "stage.toml"
+    file.write_text(HUBS)
     return synthesize(load("dev", file, environ={}), root / "out", bundling=False)
 
 

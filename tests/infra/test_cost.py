@@ -36,9 +36,16 @@ def test_containers_cost_what_runs_and_functions_for_model_calls_nothing_while_i
     assert not functions & {"gateway's container", "load balancer"}
 
 
-def test_every_resource_is_priced_or_known_to_be_free(syntheses: dict[str, Synthesis], contained: Synthesis) -> None:
+def test_hubs_cost_what_runs(hubbed: Synthesis) -> None:
+    items = {item.name: item for item in idle(resources_of(hubbed.templates.values()), PRICES)}
+    assert items["hub's container"].quantity == hubbed.stage.sync.least_tasks == 2
+
+
+def test_every_resource_is_priced_or_known_to_be_free(
+    syntheses: dict[str, Synthesis], contained: Synthesis, hubbed: Synthesis
+) -> None:
     assert not FREE & PRICED.keys()
-    for synthesis in (*syntheses.values(), contained):
+    for synthesis in (*syntheses.values(), contained, hubbed):
         idle(resources_of(synthesis.templates.values()), PRICES)
 
 

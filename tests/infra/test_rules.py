@@ -29,6 +29,10 @@ def test_cfn_lint_of_containers(contained: Synthesis) -> None:
     lint(contained.folder / f"opencode-cloud-dev-{name}.template.json" for name in ("gateway", "edge"))
 
 
+def test_cfn_lint_of_hubs(hubbed: Synthesis) -> None:
+    lint(hubbed.folder / f"opencode-cloud-dev-{name}.template.json" for name in ("hub", "edge", "sharing"))
+
+
 def lint(templates: Iterable[Path]) -> None:
     linter = Path(sys.executable).with_name("cfn-lint")
     command = [linter, "--ignore-checks", *IGNORED, "--", *templates]

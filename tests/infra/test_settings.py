@@ -10,8 +10,8 @@ from infra.stacks.gateway import ADAPTER_SETTINGS
 from tests.infra.synthesis import Synthesis
 
 COMMON = {"STAGE", "LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
-SERVER = {"HOST", "PORT", "GATEWAY_GRACE", "GATEWAY_WORKERS"}
-"""The variables that functions/gateway/run.sh reads."""
+SERVER = {"HOST", "PORT", "GATEWAY_GRACE", "GATEWAY_WORKERS", "HUB_GRACE"}
+"""The variables that run.sh of the gateway and the hub read."""
 
 
 def given(synthesis: Synthesis) -> Iterator[tuple[str, set[str]]]:
@@ -24,7 +24,11 @@ def given(synthesis: Synthesis) -> Iterator[tuple[str, set[str]]]:
 
 
 def contained_gateway(contained: Synthesis) -> set[str]:
-    task: Any = contained.one("gateway", "AWS::ECS::TaskDefinition")
+    return in_container(contained, "gateway")
+
+
+def in_container(synthesis: Synthesis, name: str) -> set[str]:
+    task: Any = synthesis.one(name, "AWS::ECS::TaskDefinition")
     (container,) = task["ContainerDefinitions"]
     return {each["Name"] for each in container["Environment"]} - COMMON - SERVER
 
@@ -35,7 +39,7 @@ def required(function: str) -> set[str]:
 
 def test_every_function_of_every_stage_gets_what_it_declares(synthesis: Synthesis) -> None:
     seen = dict(given(synthesis))
-    assert set(seen) == set(DECLARED)
+    assert set(seen) == set(DECLARED) - (set() if synthesis.stage.local else {"hub"})
     for function, names in seen.items():
         assert required(function) <= names <= set(DECLARED[function]), function
 
@@ -45,11 +49,17 @@ def test_the_gateway_in_containers_gets_what_it_declares(contained: Synthesis) -
     assert required("gateway") <= names <= set(DECLARED["gateway"])
 
 
+def test_a_hub_in_a_container_gets_what_it_declares(hubbed: Synthesis) -> None:
+    names = in_container(hubbed, "hub")
+    assert required("hub") <= names <= set(DECLARED["hub"])
+
+
 def test_every_declared_variable_has_a_value_on_some_stage(
-    syntheses: dict[str, Synthesis], contained: Synthesis
+    syntheses: dict[str, Synthesis], contained: Synthesis, hubbed: Synthesis
 ) -> None:
-    all_given: dict[str, set[str]] = {"gateway": contained_gateway(contained)}
-    for synthesis in syntheses.values():
+    all_given: dict[str, set[str]] = {"gateway": contained_gateway(contained), "hub": in_container(hubbed, "hub")}
+    all_given["hub"].add("HUB_ADDRESS")  # local/hub.py gives it
+    for synthesis in (*syntheses.values(), hubbed):
         for function, names in given(synthesis):
             all_given.setdefault(function, set()).update(names)
     assert all_given == {function: set(declared) for function, declared in DECLARED.items()}

@@ -107,7 +107,7 @@ def test_refused_bodies_are_counted(synthesis: Synthesis) -> None:
 
 def test_logs_end(synthesis: Synthesis) -> None:
     groups = synthesis.properties("sharing", "AWS::Logs::LogGroup")
-    assert len(groups) == len(FUNCTIONS) + 2
+    assert len(groups) == len(FUNCTIONS) + synthesis.stage.local + 2
     assert {group["RetentionInDays"] for group in groups} == {synthesis.stage.log_retention_days}
 
 

@@ -124,7 +124,7 @@ def test_operators_check_compare_publish_and_go_back(shelf: Shelf, shop: Shop) -
     assert published["created_by"].startswith("arn:aws:")
     until(lambda: name in shop.models())
     assert command("catalogue", "versions")[0]["version"] == before + 1
-    assert ("catalogue.published", "operator", published["created_by"]) in command.actions()
+    assert ("catalogue.published", "operator", published["created_by"]) in command.actions("catalogue")
     back = command("catalogue", "restore", str(before))
     assert (back["version"], back["changes"][0].split(":")[0]) == (before + 2, f"models/{name} is gone")
     until(lambda: name not in shop.models())

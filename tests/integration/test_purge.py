@@ -145,7 +145,7 @@ def test_the_operator_can_look_up_and_remove_a_share(stack: Any) -> None:
     )
 
 
-def test_a_share_whose_lifetime_is_over_is_gone_at_once_and_purged_by_the_schedule(stack: Any) -> None:
+def test_a_share_whose_lifetime_is_over_is_gone_and_purged_by_the_schedule(stack: Any) -> None:
     share = Publisher.create(stack.url)
     share.must_sync(part("1"))
     now = int(time.time())
@@ -158,7 +158,8 @@ def test_a_share_whose_lifetime_is_over_is_gone_at_once_and_purged_by_the_schedu
             ":today": {"S": time.strftime("%Y-%m-%d", time.gmtime(now - 1))},
         },
     )
-    assert set(statuses(share).values()) == {410}
+    # A hub that was just published to believes the row for half a second (docs/decisions/029).
+    until(lambda: set(statuses(share).values()) == {410})
     assert Publisher.create(stack.url, share.session_id).id != share.id
     stack.client("lambda").invoke(FunctionName=stack.outputs["PurgeFunctionName"], Payload=b'{"source":"schedule"}')
     assert tombstone_of(stack, share.id)["reason"]["S"] == "expired"

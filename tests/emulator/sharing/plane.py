@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -42,6 +42,7 @@ from opencode_cloud.sharing.service import (
     Viewing,
     Visitor,
 )
+from opencode_cloud.sharing.service.hubs import NO_HUBS, Hubs
 from opencode_cloud.sharing.service.viewing import join
 from opencode_cloud.sharing.store import ConnectionStore, ObjectStore, ShareStore, Tasks
 from tests.emulator.sharing.gateway import Gateway, Socket
@@ -227,7 +228,9 @@ class Plane:
 class Environment:
     """One execution environment: services, wired as the functions wire them, over stores that a test can steer."""
 
-    def __init__(self, plane: Plane, **options: Any) -> None:
+    def __init__(
+        self, plane: Plane, hubs: Callable[[ShareStore], Hubs] = lambda _store: NO_HUBS, **options: Any
+    ) -> None:
         self.plane = plane
         self.steering = Steering()
         self.objects = self.steering.over(ObjectStore(plane.bucket))
@@ -237,7 +240,7 @@ class Environment:
         self.access = Access(AccessStore(plane.access, plane.sessions), lambda _token: None)
         self.gate = ShareAccess(self.store, self.access)
         self.sockets = Sockets(plane.gateway.endpoint)
-        self.fan_out = FanOut(self.store, self.sockets, self.tasks, self.gate)
+        self.fan_out = FanOut(self.store, self.sockets, self.tasks, self.gate, hubs(self.store))
         self.owning = Owning(self.store, self.access, self.fan_out, AuditQueue(plane.audit))
         self.publishing = Publishing(
             self.store, self.fan_out, self.gate, self.owning, lambda: DEPLOYMENT_KEY, **options

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from opencode_cloud.composition.services.access import access_without_tokens
+from opencode_cloud.composition.services.hubs import hubs_of
 from opencode_cloud.composition.services.shares import ShareStores
 from opencode_cloud.composition.settings import (
     ConnectionsTable,
+    HubsSettings,
     KnownPeopleSettings,
     SharesSettings,
     WebSocketEndpoint,
@@ -20,7 +22,7 @@ from opencode_cloud.sharing.store import ConnectionStore, Tasks
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeliverSettings(SharesSettings, KnownPeopleSettings):
+class DeliverSettings(SharesSettings, KnownPeopleSettings, HubsSettings):
     """Environment variables of the function."""
 
     connections_table: ConnectionsTable
@@ -32,7 +34,7 @@ def build(settings: DeliverSettings) -> Handler:
     stores = ShareStores.over(settings)
     store = stores.shares
     gate = ShareAccess(store, access_without_tokens(settings))
-    fan_out = FanOut(store, sockets(settings.websocket_endpoint), Tasks(), gate)
+    fan_out = FanOut(store, sockets(settings.websocket_endpoint), Tasks(), gate, hubs_of(settings, store))
     connections = ConnectionStore(settings.connections_table)
     deliveries = Deliveries(store, connections, fan_out, Snapshots(store, stores.objects), gate)
     return frame(lambda event, _context: deliveries.handle(event))

@@ -7,12 +7,14 @@ from typing import Annotated
 
 from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.composition.services.access import access_without_tokens
+from opencode_cloud.composition.services.hubs import hubs_of
 from opencode_cloud.composition.services.shares import ShareStores
 from opencode_cloud.composition.settings import (
     AnonymousSharingSettings,
     AuditQueueUrl,
     ConnectionsTable,
     DeliverFunction,
+    HubsSettings,
     KnownPeopleSettings,
     SharesSettings,
     WebSocketEndpoint,
@@ -26,7 +28,7 @@ from opencode_cloud.sharing.store import ConnectionStore, Tasks
 
 
 @dataclass(frozen=True, kw_only=True)
-class LiveSettings(SharesSettings, KnownPeopleSettings, AnonymousSharingSettings):
+class LiveSettings(SharesSettings, KnownPeopleSettings, AnonymousSharingSettings, HubsSettings):
     """Environment variables of the function."""
 
     connections_table: ConnectionsTable
@@ -42,7 +44,7 @@ def build(settings: LiveSettings) -> Handler:
     tasks = Tasks(settings.deliver_function)
     access = access_without_tokens(settings)
     gate = ShareAccess(store, access)
-    fan_out = FanOut(store, sockets(settings.websocket_endpoint), tasks, gate)
+    fan_out = FanOut(store, sockets(settings.websocket_endpoint), tasks, gate, hubs_of(settings, store))
     connections = ConnectionStore(settings.connections_table)
     viewing = Viewing(store, connections, fan_out, tasks, gate, most_viewers=settings.viewers_per_share)
     owning = Owning(store, access, fan_out, AuditQueue(settings.audit_queue_url))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from opencode_cloud.composition.services.hubs import hubs_of
 from opencode_cloud.composition.services.shares import ShareStores
-from opencode_cloud.composition.settings import PurgeQueueUrl, SharesSettings, WebSocketEndpoint
+from opencode_cloud.composition.settings import HubsSettings, PurgeQueueUrl, SharesSettings, WebSocketEndpoint
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing.purges import Purges
@@ -14,7 +15,7 @@ from opencode_cloud.sharing.store import Tasks
 
 
 @dataclass(frozen=True, kw_only=True)
-class PurgeSettings(SharesSettings):
+class PurgeSettings(SharesSettings, HubsSettings):
     """Environment variables of the function."""
 
     websocket_endpoint: WebSocketEndpoint
@@ -24,7 +25,8 @@ class PurgeSettings(SharesSettings):
 def build(settings: PurgeSettings) -> Handler:
     """Return the handler."""
     stores = ShareStores.over(settings)
-    viewer_sockets = ViewerSockets(stores.shares, sockets(settings.websocket_endpoint))
+    hubs = hubs_of(settings, stores.shares)
+    viewer_sockets = ViewerSockets(stores.shares, sockets(settings.websocket_endpoint), hubs)
     purges = Purges(
         ShareDeletion(stores.shares, stores.objects, viewer_sockets, Tasks(purge_queue=settings.purge_queue_url))
     )

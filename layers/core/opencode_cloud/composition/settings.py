@@ -58,6 +58,14 @@ class SharesSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HubsSettings:
+    """Settings for telling hubs of commits, on stages that have hubs."""
+
+    hub_secret: Annotated[str, "the ARN of the secret of hubs and of those who post to them; empty: no hubs"] = ""
+    hub_url: Annotated[str, "the URL of any hub, which passes posts on; empty: each is called at its own address"] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AnonymousSharingSettings:
     """Limits of shares without an owner; 0 stands for no limit."""
 

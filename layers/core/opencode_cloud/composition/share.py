@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.composition.services.access import access
+from opencode_cloud.composition.services.hubs import hubs_of
 from opencode_cloud.composition.services.shares import ShareStores
 from opencode_cloud.composition.settings import (
     AccessSettings,
     AnonymousSharingSettings,
     AuditQueueUrl,
     DeliverFunction,
+    HubsSettings,
     OriginSecret,
     PublicUrl,
     PurgeQueueUrl,
@@ -42,9 +44,12 @@ from opencode_cloud.sharing.service import (
 )
 from opencode_cloud.sharing.store import Tasks
 
+if TYPE_CHECKING:
+    from opencode_cloud.access.service import Access
+
 
 @dataclass(frozen=True, kw_only=True)
-class ShareSettings(SharesSettings, AccessSettings, AnonymousSharingSettings):
+class ShareSettings(SharesSettings, AccessSettings, AnonymousSharingSettings, HubsSettings):
     """Environment variables of the function."""
 
     session_key_secret: SessionKeySecret
@@ -64,39 +69,78 @@ class ShareSettings(SharesSettings, AccessSettings, AnonymousSharingSettings):
 def build(settings: ShareSettings) -> Handler:
     """Return the handler."""
     stores, allowed = ShareStores.over(settings), access(settings)
-    store, objects = stores.shares, stores.objects
+    store = stores.shares
     tasks = Tasks(settings.deliver_function, settings.purge_queue_url)
     gate = ShareAccess(store, allowed)
-    fan_out = FanOut(store, sockets(settings.websocket_endpoint), tasks, gate)
+    hubs = hubs_of(settings, store)
+    fan_out = FanOut(store, sockets(settings.websocket_endpoint), tasks, gate, hubs)
     owning = Owning(store, allowed, fan_out, AuditQueue(settings.audit_queue_url))
-    publishing = _publishing(settings, stores, fan_out, gate, owning)
-    reading = ShareReader(store, objects, Snapshots(store, objects), gate)
-    deletion = ShareDeletion(store, objects, fan_out, tasks)
+    publishing = publishing_of(Publishing, settings, stores, fan_out, gate, owning)
+    return frame(routes(settings, stores, SharingServices(allowed, gate, fan_out, tasks, owning, publishing)))
+
+
+@dataclass(frozen=True, slots=True)
+class SharingServices:
+    """The services behind the routes."""
+
+    access: Access
+    gate: ShareAccess
+    fan_out: FanOut
+    tasks: Tasks
+    owning: Owning
+    publishing: Publishing
+
+
+def routes(
+    settings: ShareSettings, stores: ShareStores, services: SharingServices, *, upload_mb: int = pages.FUNCTION_MB
+) -> Handler:
+    """Return the handler of all HTTP routes of sharing, without the frame of a function.
+
+    ``upload_mb`` is the size of the largest upload, in megabytes.
+    """
+    store, objects = stores.shares, stores.objects
+    reading = ShareReader(store, objects, Snapshots(store, objects), services.gate)
+    deletion = ShareDeletion(store, objects, services.fan_out, services.tasks)
     url, app = settings.public_url, http_app()
     pages.prepare()
-    admin = settings.admin_secret
-    SharingRoutes(publishing, reading, deletion, owning, allowed, lambda: aws.secret(admin), public_url=url).mount(app)
-    ReaderRoutes(reading, gate, public_url=url).mount(app)
-    api = LazyShareApi(
-        owning,
+    SharingRoutes(
+        services.publishing,
+        reading,
         deletion,
-        allowed,
+        services.owning,
+        services.access,
+        lambda: aws.secret(settings.admin_secret),
+        public_url=url,
+    ).mount(app)
+    ReaderRoutes(reading, services.gate, public_url=url, upload_mb=upload_mb).mount(app)
+    api = LazyShareApi(
+        services.owning,
+        deletion,
+        services.access,
         lambda: aws.secret(settings.session_key_secret),
         sessions_table=settings.sessions_table,
         public_url=url,
         requests_per_minute=settings.requests_per_minute,
     )
-    handler = behind_edge(
+    return behind_edge(
         lambda event, context: api.answer(event, context) or answer(app, event, context),
         lambda: aws.secret(settings.origin_secret),
     )
-    return frame(handler)
 
 
-def _publishing(
-    settings: ShareSettings, stores: ShareStores, fan_out: FanOut, gate: ShareAccess, owning: Owning
-) -> Publishing:
-    return Publishing(
+AnyPublishing = TypeVar("AnyPublishing", bound=Publishing)
+
+
+def publishing_of(
+    kind: type[AnyPublishing],
+    settings: ShareSettings,
+    stores: ShareStores,
+    fan_out: FanOut,
+    gate: ShareAccess,
+    owning: Owning,
+) -> AnyPublishing:
+    """Return the service that publishes, of class ``kind``."""
+    return kind(
         stores.shares,
         fan_out,
         gate,

@@ -39,3 +39,14 @@ def frame(function: Handler) -> Handler:
             metrics.flush()
 
     return invoke
+
+
+def correlated(function: Handler) -> Handler:
+    """Return a handler that only adds the correlation id to logs, for a process that writes its metrics itself."""
+
+    @wraps(function)
+    def invoke(event: dict[str, Any], context: Any) -> Any:
+        logger.set_correlation_id(correlation_id(event, context))
+        return function(event, context)
+
+    return invoke

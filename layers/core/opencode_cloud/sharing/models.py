@@ -162,6 +162,8 @@ class Protocol(StrEnum):
 
     LIVE = "live"
     POLL = "poll"
+    HUB = "hub"
+    """Not a socket: the address of a process that holds any number of sockets (docs/decisions/029)."""
 
 
 class Viewer(msgspec.Struct, frozen=True):

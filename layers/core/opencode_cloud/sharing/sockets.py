@@ -20,7 +20,7 @@ from opencode_cloud.sharing.service import Owning, Publishing, Viewing
 Answer = dict[str, Any]
 
 
-class _Message(msgspec.Struct):
+class LiveMessage(msgspec.Struct):
     """Any message of a client. Each action checks the fields that it needs."""
 
     action: str
@@ -69,35 +69,24 @@ class SharingSockets:
     def _message(self, connection_id: ConnectionId, event: Mapping[str, Any]) -> Answer:
         message = None
         try:
-            message = _decode(http_events.raw_body(event))
+            message = decode_message(http_events.raw_body(event))
             frame = self._act(connection_id, message, http_events.arrival_ms(event))
-        except Gone:
-            frame = gone_frame(ShareId(message.share if message else ""))
-        except ServiceError as error:
-            frame = error_frame(error.code, error.message, int(error.status), message.id if message else None)
-        except Exception:  # noqa: BLE001 - the last resort: logged, and answered as an error frame
-            logger.exception("message failed")
-            hidden = unexpected()
-            frame = error_frame(hidden.code, hidden.message, int(hidden.status), message.id if message else None)
+        except Exception as error:  # noqa: BLE001 - the last resort: logged, and answered as an error frame
+            frame = failure_frame(error, message)
         return {"statusCode": HTTPStatus.OK, **({"body": frame.decode()} if frame else {})}
 
-    def _act(self, connection_id: ConnectionId, message: _Message, at: int) -> bytes | None:
-        if message.action not in ("resume", "ping", "sync"):
-            raise BadRequest("unknown_action", "The field `action` must be resume, ping or sync.")
-        if not message.share:
-            raise BadRequest("missing_share", "Name the share in the field `share`.")
-        if len(message.share) > LONGEST_SHARE_ID:
-            raise share_not_found()
+    def _act(self, connection_id: ConnectionId, message: LiveMessage, at: int) -> bytes | None:
+        share_id = share_named(message)
         match message.action:
             case "resume":
-                self._viewing.resume(connection_id, ShareId(message.share), max(message.after or 0, 0), message.ticket)
+                self._viewing.resume(connection_id, share_id, max(message.after or 0, 0), message.ticket)
                 return None
             case "ping":
-                return self._viewing.ping(ShareId(message.share), message.ticket)
+                return self._viewing.ping(share_id, message.ticket)
             case _:
-                return self._sync(ShareId(message.share), message, at)
+                return self._sync(share_id, message, at)
 
-    def _sync(self, share_id: ShareId, message: _Message, at: int) -> bytes:
+    def _sync(self, share_id: ShareId, message: LiveMessage, at: int) -> bytes:
         try:
             commit = self._publishing.sync(share_id, message.secret, parse(message.items), at)
         except Forbidden as error:
@@ -106,8 +95,30 @@ class SharingSockets:
         return ack_frame(message.id, commit.seq)
 
 
-def _decode(body: bytes) -> _Message:
+def decode_message(body: bytes) -> LiveMessage:
+    """Decode a client's message. Raises ``invalid_message`` (400)."""
     try:
-        return foreign_json.decode(body, _Message)
+        return foreign_json.decode(body, LiveMessage)
     except ValueError as error:
         raise BadRequest("invalid_message", f"A message must be JSON of the documented form: {error}.") from error
+
+
+def share_named(message: LiveMessage) -> ShareId:
+    """Return the share of a message. Raises ``unknown_action`` or ``missing_share`` (400), or ``share_not_found``."""
+    if message.action not in ("resume", "ping", "sync"):
+        raise BadRequest("unknown_action", "The field `action` must be resume, ping or sync.")
+    if not message.share:
+        raise BadRequest("missing_share", "Name the share in the field `share`.")
+    if len(message.share) > LONGEST_SHARE_ID:
+        raise share_not_found()
+    return ShareId(message.share)
+
+
+def failure_frame(error: Exception, message: LiveMessage | None) -> bytes:
+    """Return the frame that answers a failed message. An unexpected error is logged."""
+    if isinstance(error, Gone):
+        return gone_frame(ShareId(message.share if message else ""))
+    if not isinstance(error, ServiceError):
+        logger.error("message failed", exc_info=error)
+        error = unexpected()
+    return error_frame(error.code, error.message, int(error.status), message.id if message else None)

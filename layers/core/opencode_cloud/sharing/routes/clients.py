@@ -32,7 +32,9 @@ class _Create(msgspec.Struct):
     session_id: ClientSessionId = msgspec.field(name="sessionID")
 
 
-class _Sync(msgspec.Struct):
+class SyncBody(msgspec.Struct):
+    """The body of a ``sync``."""
+
     data: list[msgspec.Raw]
     secret: str = ""
 
@@ -41,7 +43,9 @@ class _Delete(msgspec.Struct):
     secret: str = ""
 
 
-class _LegacySync(msgspec.Struct):
+class LegacySyncBody(msgspec.Struct):
+    """The body of the legacy protocol's ``share_sync``."""
+
     key: str
     content: msgspec.Raw
     secret: str = ""
@@ -120,7 +124,7 @@ class SharingRoutes:
     def sync(self, share_id: ShareId) -> Response[str]:
         """``POST /api/share/{id}/sync {secret, data}`` -> ``{seq}``."""
         event = self._event()
-        body = http_events.decode_body(event, _Sync)
+        body = http_events.decode_body(event, SyncBody)
         items = parse(body.data)
 
         def commit() -> Response[str]:
@@ -169,7 +173,7 @@ class SharingRoutes:
         """
         event = self._event()
         actor = pool().submit(self._member, event, Permission.SHARE_OWN)
-        body = http_events.decode_body(event, _Sync)
+        body = http_events.decode_body(event, SyncBody)
         items = parse(body.data)
 
         def commit() -> Response[str]:
@@ -224,7 +228,7 @@ class SharingRoutes:
     def legacy_sync(self) -> Response[str]:
         """``POST /share_sync {sessionID, secret, key, content}`` -> ``{}``."""
         event = self._event()
-        body = http_events.decode_body(event, _LegacySync)
+        body = http_events.decode_body(event, LegacySyncBody)
         item = from_legacy(body.key, body.content)
         address = http_events.source_address(event)
         share_id = share_of(body.secret)

@@ -64,10 +64,14 @@ def document_reply(
 class ReaderRoutes:
     """The routes of readers."""
 
-    def __init__(self, reading: ShareReader, share_access: ShareAccess, *, public_url: str) -> None:
+    def __init__(
+        self, reading: ShareReader, share_access: ShareAccess, *, public_url: str, upload_mb: int = pages.FUNCTION_MB
+    ) -> None:
+        """``upload_mb`` is the size of the largest upload that this deployment takes, in megabytes."""
         self._reading = reading
         self._share_access = share_access
         self._public_url = public_url
+        self._upload_mb = upload_mb
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
         """Add every route to ``app``."""
@@ -154,7 +158,9 @@ class ReaderRoutes:
         base = http_events.base_url(event, self._public_url)
         policy = pages.content_security_policy(self._reading.bodies_origin())
         age_ms = http_events.arrival_ms(event) - state.share.created_at
-        html = pages.render_share(share_id, state.items, state.seq, base, state.ticket, age_ms=age_ms)
+        html = pages.render_share(
+            share_id, state.items, state.seq, base, state.ticket, age_ms=age_ms, upload_mb=self._upload_mb
+        )
         return self._page(html, policy)
 
     def _refusal(self, share_id: ShareId, error: ServiceError) -> Response[str]:

@@ -10,7 +10,7 @@ from opencode_cloud.contracts.ids import ShareId, WorkspaceId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_ms, now_seconds
 from opencode_cloud.kit.log import logger
-from opencode_cloud.sharing.models import Share, ShareCursor, State, Tombstone, share_not_found
+from opencode_cloud.sharing.models import Protocol, Share, ShareCursor, State, Tombstone, share_not_found
 from opencode_cloud.sharing.service.access import check_secret
 from opencode_cloud.sharing.service.fan_out import INLINE_VIEWERS
 
@@ -128,4 +128,6 @@ class ShareDeletion:
         self._tasks.purge(share.id)
         viewers = self._store.viewers(share.id)
         # The purge closes the other sockets, so that this request need not wait for them.
+        # A hub holds many sockets, so it is told first.
+        viewers.sort(key=lambda viewer: viewer.protocol is not Protocol.HUB)
         self._viewer_sockets.disconnect_deleted(share.id, viewers[:INLINE_VIEWERS])

@@ -14,6 +14,7 @@ from opencode_cloud.kit import log
 from opencode_cloud.kit.parallel import parallel_map, pool
 from opencode_cloud.sharing.models import Mode, Protocol, Record, Share, Viewer
 from opencode_cloud.sharing.protocol.frames import gone_frame, legacy_frame, live_frames
+from opencode_cloud.sharing.service.hubs import NO_HUBS, Hubs
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sockets import Sockets
@@ -29,12 +30,14 @@ INLINE_VIEWERS = 100
 class ViewerSockets:
     """Closes the sockets of viewers from the server's side."""
 
-    def __init__(self, store: ShareStore, sockets: Sockets) -> None:
+    def __init__(self, store: ShareStore, sockets: Sockets, hubs: Hubs = NO_HUBS) -> None:
         self._store = store
         self._sockets = sockets
+        self._hubs = hubs
 
     def disconnect_deleted(self, share_id: ShareId, viewers: Sequence[Viewer]) -> None:
         """Tell viewers that the share is gone, and close their sockets."""
+        viewers = self._hubs.deleted(share_id, viewers)
         # The legacy protocol has no frame for this.
         live = [viewer.connection_id for viewer in viewers if viewer.protocol is Protocol.LIVE]
         self._sockets.post([(connection, [gone_frame(share_id)]) for connection in live])
@@ -45,6 +48,7 @@ class ViewerSockets:
 
         No frame announces it: the viewer reconnects, and the answer to its resume says whether it still has access.
         """
+        viewers = self._hubs.closed(share_id, viewers)
         self._sockets.close([viewer.connection_id for viewer in viewers])
         parallel_map(lambda viewer: self._store.remove_viewer(share_id, viewer.connection_id), viewers)
 
@@ -52,8 +56,15 @@ class ViewerSockets:
 class FanOut(ViewerSockets):
     """Sends frames to viewers and forgets closed connections."""
 
-    def __init__(self, store: ShareStore, sockets: Sockets, tasks: Tasks, share_access: ShareAccess) -> None:
-        super().__init__(store, sockets)
+    def __init__(
+        self,
+        store: ShareStore,
+        sockets: Sockets,
+        tasks: Tasks,
+        share_access: ShareAccess,
+        hubs: Hubs = NO_HUBS,
+    ) -> None:
+        super().__init__(store, sockets, hubs)
         self._tasks = tasks
         self._share_access = share_access
 
@@ -94,13 +105,14 @@ class FanOut(ViewerSockets):
         mode: Mode | None = Mode.LINK,
     ) -> None:
         """Push one record in parallel to those ``viewers`` who still have access. Close the sockets of the others."""
+        viewers = self._hubs.push(share, record, viewers, stale, mode)
         allowed = self._share_access.watching(share, viewers, mode)
         if len(allowed) < len(viewers):
             allowed_ids = {viewer.connection_id for viewer in allowed}
             self.disconnect(share.id, [viewer for viewer in viewers if viewer.connection_id not in allowed_ids])
         viewers = allowed
         protocols = {viewer.protocol for viewer in viewers}
-        frames = {protocol: _frames(protocol, share, record, stale) for protocol in protocols}
+        frames = {protocol: frames_of(protocol, share.id, share.pseudonym, record, stale) for protocol in protocols}
         self.send(share.id, [(viewer.connection_id, frames[viewer.protocol]) for viewer in viewers])
 
     def send(self, share_id: ShareId, messages: Sequence[tuple[str, Sequence[bytes]]]) -> None:
@@ -121,10 +133,13 @@ class FanOut(ViewerSockets):
         return True
 
 
-def _frames(protocol: Protocol, share: Share, record: Record, stale: frozenset[str]) -> list[bytes]:
+def frames_of(
+    protocol: Protocol, share_id: ShareId, pseudonym: str, record: Record, stale: frozenset[str]
+) -> list[bytes]:
+    """Return the frames of a new record for sockets of ``protocol``."""
     if protocol is Protocol.LIVE:
-        return list(live_frames(share.id, record.first - 1, record.items, record.last))
+        return list(live_frames(share_id, record.first - 1, record.items, record.last))
     # Legacy frames carry no order, so a viewer would show the older value.
     current = [item for item in record.items if item.key not in stale]
-    frames = [legacy_frame(share.id, item, share.pseudonym) for item in current]
+    frames = [legacy_frame(share_id, item, pseudonym) for item in current]
     return [frame for frame in frames if frame is not None]

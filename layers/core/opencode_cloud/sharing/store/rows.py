@@ -45,7 +45,13 @@ class _Stored(msgspec.Struct, array_like=True):
     body: str | None = None
 
 
-_records = msgspec.json.Decoder(list[_Stored])
+class _Dated(_Stored, array_like=True):
+    """An item with an arrival of its own: publications that were committed together keep theirs."""
+
+    at: int = 0
+
+
+_records = msgspec.json.Decoder(list[_Dated])
 
 
 def log_key(seq: int) -> str:
@@ -86,9 +92,16 @@ def tombstone_key(share_id: ShareId) -> Row:
 
 
 def pack(items: Sequence[Item]) -> bytes:
-    """Encode and compress the items of one record."""
-    stored = [_Stored(item.key, item.type, msgspec.Raw(item.data or b"null"), item.body) for item in items]
+    """Encode and compress the items of one record. An item's ``at`` is kept unless it is 0, the record's own."""
+    stored = [_stored(item) for item in items]
     return zlib.compress(msgspec.json.encode(stored), 6)
+
+
+def _stored(item: Item) -> _Stored:
+    data = msgspec.Raw(item.data or b"null")
+    if item.at:
+        return _Dated(item.key, item.type, data, item.body, item.at)
+    return _Stored(item.key, item.type, data, item.body)
 
 
 def unpack(payload: bytes, first: int, at: int) -> tuple[Item, ...]:
@@ -100,7 +113,7 @@ def unpack(payload: bytes, first: int, at: int) -> tuple[Item, ...]:
             data=b"" if stored.body else bytes(stored.data),
             body=stored.body,
             seq=first + offset,
-            at=at,
+            at=stored.at or at,
         )
         for offset, stored in enumerate(_records.decode(zlib.decompress(payload)))
     )

@@ -1,0 +1,138 @@
+"""Delivery of posts to the sockets of this process. Frames are made once for each protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from opencode_cloud.contracts.ids import ConnectionId, ShareId
+from opencode_cloud.kit import log
+from opencode_cloud.kit.websocket_server import GOING_AWAY, TRY_AGAIN_LATER, PreparedFrame
+from opencode_cloud.sharing.models import Mode, Protocol, Record, Share, Viewer
+from opencode_cloud.sharing.protocol.frames import gone_frame
+from opencode_cloud.sharing.service.access import is_over
+from opencode_cloud.sharing.service.fan_out import frames_of
+from opencode_cloud.sharing.service.hubs import HubPost
+
+if TYPE_CHECKING:
+    from opencode_cloud.sharing.hub.followers import Followers
+    from opencode_cloud.sharing.service.access import ShareAccess
+    from opencode_cloud.sharing.store import ShareStore
+
+HELD_FRAMES = 1000
+"""Frames that are held back for a socket while its resume reads the log. With more, it has to resume again."""
+_Place = tuple[ConnectionId, ShareId]
+
+
+class HubDelivery:
+    """Passes records to the sockets that follow their share. Its private methods run on the event loop."""
+
+    def __init__(
+        self, address: str, followers: Followers, store: ShareStore, share_access: ShareAccess, threads: Executor
+    ) -> None:
+        """``address`` is this hub's, as other processes reach it."""
+        self.address = address
+        self._followers = followers
+        self._store = store
+        self._share_access = share_access
+        self._threads = threads
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._held: dict[_Place, list[PreparedFrame]] = {}
+        self._turns: WeakValueDictionary[ShareId, asyncio.Lock] = WeakValueDictionary()
+        self._checks: set[asyncio.Task[None]] = set()
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Use the event loop that the sockets belong to."""
+        self._loop = loop
+
+    def take(self, post: HubPost) -> None:
+        """Pass a post on, from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.deliver, post)
+
+    def deliver(self, post: HubPost, share: Share | None = None) -> None:
+        """Pass a post on, from the event loop. ``share`` is its share's row if the caller has read it just now."""
+        if not self._followers.count(post.share_id):
+            return
+        if post.kind == "record" and (post.mode is not Mode.LINK or post.record is None):
+            check = asyncio.get_running_loop().create_task(self._check(post, share))
+            self._checks.add(check)
+            check.add_done_callback(self._checks.discard)
+        elif post.kind == "record" and post.record is not None:
+            self._push(post, post.record, self._followers.viewers(post.share_id))
+        else:
+            self._end(post.share_id, deleted=post.kind == "deleted")
+
+    def hold(self, connection_id: ConnectionId, share_id: ShareId) -> None:
+        """Hold back a share's frames for a socket until :meth:`release`, so that none overtakes its resume."""
+        self._held.setdefault((connection_id, share_id), [])
+
+    def release(self, connection_id: ConnectionId, share_id: ShareId) -> None:
+        """Send what was held back."""
+        frames = self._held.pop((connection_id, share_id), [])
+        if frames and (socket := self._followers.socket(connection_id)) is not None:
+            socket.send(frames)
+
+    async def _check(self, post: HubPost, share: Share | None) -> None:
+        """Deliver to those who still have access, and close the sockets of the others (invariant I9)."""
+        turn = self._turns.setdefault(post.share_id, asyncio.Lock())
+        loop = asyncio.get_running_loop()
+        async with turn:  # records of a share stay in their order
+            record, allowed, refused = await loop.run_in_executor(self._threads, self._watching, post, share)
+            if record is not None:
+                self._push(post, record, allowed)
+            self._close(refused)
+
+    def _watching(self, post: HubPost, share: Share | None) -> tuple[Record | None, Sequence[Viewer], Sequence[Viewer]]:
+        """Return the record, the sockets that may receive it, and the others. Blocks."""
+        viewers = self._followers.viewers(post.share_id)
+        share = share or self._store.share(post.share_id)
+        if share is None or is_over(share):
+            return None, (), viewers
+        record = post.record or self._store.record_with(post.share_id, post.first)
+        allowed = self._share_access.watching(share, viewers, self._share_access.audience(share))
+        allowed_ids = {viewer.connection_id for viewer in allowed}
+        return record, allowed, [viewer for viewer in viewers if viewer.connection_id not in allowed_ids]
+
+    def _push(self, post: HubPost, record: Record, viewers: Sequence[Viewer]) -> None:
+        frames: dict[Protocol, Sequence[PreparedFrame]] = {
+            protocol: _prepared(frames_of(protocol, post.share_id, post.pseudonym, record, post.stale))
+            for protocol in {viewer.protocol for viewer in viewers}
+        }
+        for viewer in viewers:
+            held = self._held.get((viewer.connection_id, post.share_id)) if self._held else None
+            if held is None:
+                self._send(viewer, frames[viewer.protocol])
+            elif len(held) < HELD_FRAMES:
+                held += frames[viewer.protocol]
+            else:
+                self._each([viewer], TRY_AGAIN_LATER)
+
+    def _send(self, viewer: Viewer, frames: Sequence[PreparedFrame]) -> None:
+        socket = self._followers.socket(viewer.connection_id)
+        if socket is not None and socket.is_open and not socket.send(frames):
+            log.count("StalledSocketCount")
+
+    def _end(self, share_id: ShareId, *, deleted: bool) -> None:
+        viewers = self._followers.viewers(share_id)
+        if deleted:
+            frame = PreparedFrame(gone_frame(share_id))
+            for viewer in viewers:
+                if viewer.protocol is Protocol.LIVE:  # the legacy protocol has no frame for this
+                    self._send(viewer, [frame])
+        self._close(viewers)
+
+    def _close(self, viewers: Iterable[Viewer]) -> None:
+        self._each(viewers, GOING_AWAY)
+
+    def _each(self, viewers: Iterable[Viewer], code: int) -> None:
+        for viewer in viewers:
+            if (socket := self._followers.socket(viewer.connection_id)) is not None:
+                socket.close(code)
+
+
+def _prepared(frames: Iterable[bytes]) -> Sequence[PreparedFrame]:
+    return [PreparedFrame(frame) for frame in frames]

@@ -1,0 +1,263 @@
+"""Group commits over a log in memory, in every order in which publications and commits can follow each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opencode_cloud.contracts.ids import ClientSessionId, ShareId
+from opencode_cloud.kit import log
+from opencode_cloud.kit.errors import Forbidden, ServiceError, Unavailable
+from opencode_cloud.kit.rate_counters import Totals
+from opencode_cloud.sharing.hub.group_commits import GROUP_PUBLICATIONS, GroupCommits
+from opencode_cloud.sharing.models import Commit, Item, Payload, Position, Record, Share, State, Tombstone
+from opencode_cloud.sharing.protocol import capability
+from opencode_cloud.sharing.service.access import ShareAccess
+from opencode_cloud.sharing.service.group_publishing import Announcement, GroupPublishing, Publication
+from opencode_cloud.sharing.store import Head
+
+KEY = "k" * 43
+SHARE = ShareId("S" * 22)
+SESSION = ClientSessionId("ses_1")
+SECRET = capability.share_secret(KEY, capability.network_publisher("192.0.2.1"), SHARE, SESSION)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _without_metrics() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log, "count", lambda *_: None)
+        patch.setattr(log, "size", lambda *_: None)
+        yield
+
+
+def new_share() -> Share:
+    session = capability.SealedSession(SESSION, capability.pseudonym_key(KEY))
+    return Share(
+        id=SHARE,
+        state=State.ACTIVE,
+        session_hash="h",
+        secret_hash=capability.secret_hash(SECRET),
+        sealed_session=capability.seal(SECRET, SHARE, session),
+        pseudonym="ses_p",
+        created_at=1,
+        hint=Position(),
+    )
+
+
+@dataclass
+class Log:
+    """A share and its log in memory, as `ShareStore` keeps them. Other writers, and failures, come by the test."""
+
+    share_row: Share | None = field(default_factory=new_share)
+    records: list[Record] = field(default_factory=list[Record])
+    before_append: deque[Callable[[], None]] = field(default_factory=deque[Callable[[], None]])
+    prepared: Sequence[Item] = ()
+    reads: int = 0
+
+    @property
+    def end(self) -> Position:
+        return Position(self.records[-1].last, self.records[-1].total) if self.records else Position()
+
+    @property
+    def items(self) -> list[Item]:
+        return [item for record in self.records for item in record.items]
+
+    def share(self, share_id: ShareId) -> Share | None:
+        return self.share_row
+
+    def tombstone(self, share_id: ShareId) -> Tombstone | None:
+        return None if self.share_row else Tombstone(share_id=share_id, reason="unshared", deleted_at=1)
+
+    def head(self, share_id: ShareId, known_end: Position | None) -> Head:
+        self.reads += 1
+        after = known_end.seq if known_end else 0
+        return Head(self.share_row, tuple(r for r in self.records if r.first > after), (), self.end)
+
+    def head_at(self, share: Share | None, known_end: Position) -> Head:
+        return Head(share, (), (), known_end)
+
+    def prepare(self, share_id: ShareId, items: Sequence[Item]) -> Payload:
+        self.prepared = items
+        return Payload(count=len(items), size=1, packed=b"")
+
+    def append(self, share_id: ShareId, tail: Position, at: int, payload: Payload) -> Position | None:
+        if self.before_append:
+            self.before_append.popleft()()
+        if tail.seq != self.end.seq:
+            return None
+        return self.put(self.prepared, at)
+
+    def put(self, items: Sequence[Item], at: int) -> Position:
+        start = self.end
+        end = Position(start.seq + len(items), start.total + 1)
+        numbered = tuple(msgspec.structs.replace(item, seq=start.seq + 1 + n) for n, item in enumerate(items))
+        self.records.append(Record(first=start.seq + 1, last=end.seq, at=at, total=end.total, items=numbered))
+        return end
+
+    def spend(self, subject: str, seconds: int, amounts: dict[str, int]) -> Totals:
+        return Totals(dict(amounts), seconds)
+
+
+class Steps(Executor):
+    """Runs one call when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.waiting.append((future, lambda: fn(*args, **kwargs)))
+        return future
+
+    def run_one(self) -> None:
+        if self.waiting:
+            future, work = self.waiting.popleft()
+            try:
+                future.set_result(work())
+            except Exception as error:  # noqa: BLE001 - as an executor does
+                future.set_exception(error)
+
+
+class Hub:
+    """Group commits of one hub over a log."""
+
+    def __init__(self, kept: Log) -> None:
+        self.steps = Steps()
+        self.announced: list[Announcement] = []
+        store = cast("Any", kept)
+        gate = ShareAccess(store, cast("Any", None))
+        nothing = cast("Any", None)
+        self.publishing = GroupPublishing(store, nothing, gate, nothing, lambda: KEY)
+        self.commits = GroupCommits(self.publishing.commit_group, self.announced.append, self.steps)
+
+    def publish(self, name: str, at: int, secret: str = SECRET, items: int = 1) -> asyncio.Task[Commit]:
+        batch = [Item(key=f"part/m/{name}_{n}", type="part", data=b'{"n":"%d"}' % n) for n in range(items)]
+        return asyncio.get_running_loop().create_task(
+            self.commits.publish(SHARE, Publication(secret, batch, at, "192.0.2.1"))
+        )
+
+
+async def pause() -> None:
+    """Let all tasks do what they can."""
+    for _ in range(6):
+        await asyncio.sleep(0)
+
+
+def fail() -> None:
+    raise Unavailable("store_unavailable", "Try again.")
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("publish"), st.integers(0, 60), st.integers(1, 3)),
+        st.tuples(st.just("wrong"), st.integers(0, 60), st.just(1)),
+        st.tuples(st.just("commit"), st.just(0), st.just(0)),
+        st.tuples(st.just("other writer"), st.just(0), st.just(0)),
+        st.tuples(st.just("failure"), st.just(0), st.just(0)),
+    ),
+    max_size=30,
+)
+
+
+@given(STEPS)
+async def test_an_acknowledged_publication_is_in_the_log_and_a_refused_one_is_not(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    kept = Log()
+    hub = Hub(kept)
+    published: dict[str, tuple[asyncio.Task[Commit], int, int, bool]] = {}
+    for number, (step, jitter, count) in enumerate(steps):
+        at = 1000 + 10 * number - jitter  # arrivals do not follow the order of the queue
+        if step in ("publish", "wrong"):
+            secret = SECRET if step == "publish" else SECRET[:-1] + "_"
+            task = hub.publish(f"p{number}", at, secret, count)
+            published[f"p{number}"] = task, at, count, step == "publish"
+        elif step == "commit":
+            hub.steps.run_one()
+        elif step == "other writer":
+            other = Item(key=f"part/m/o{number}_0", type="part", data=b"{}", at=at)
+            kept.before_append.append(lambda other=other: kept.put([other], other.at) and None)
+        else:
+            kept.before_append.append(fail)
+        await pause()
+    while hub.steps.waiting:
+        hub.steps.run_one()
+        await pause()
+    by_key = {item.key: item for item in kept.items}
+    assert [item.seq for item in kept.items] == list(range(1, len(kept.items) + 1))
+    for name, (task, at, count, allowed) in published.items():
+        keys = [f"part/m/{name}_{n}" for n in range(count)]
+        assert task.done()
+        if task.exception() is None:
+            assert allowed
+            stored = [by_key[key] for key in keys]
+            last = task.result().seq
+            assert [item.seq for item in stored] == list(range(last - count + 1, last + 1))
+            assert {item.at for item in stored} == {at}
+        else:
+            assert isinstance(task.exception(), ServiceError)
+            assert isinstance(task.exception(), Forbidden) == (not allowed)
+            assert not [key for key in keys if key in by_key]
+    for record in kept.records:
+        assert [item.at for item in record.items] == sorted(item.at for item in record.items)
+    ours = {item.key for announcement in hub.announced for item in announcement.record.items}
+    assert ours == {key for key in by_key if not key.startswith("part/m/o")}
+
+
+async def test_an_idle_share_waits_for_nothing_and_a_busy_one_makes_one_record_of_what_came_meanwhile() -> None:
+    kept = Log()
+    hub = Hub(kept)
+    first = hub.publish("a", 1)
+    await pause()
+    assert len(hub.steps.waiting) == 1
+    others = [hub.publish(f"b{n}", 2 + n) for n in range(5)]
+    await pause()
+    assert len(hub.steps.waiting) == 1
+    hub.steps.run_one()
+    await pause()
+    assert first.result().seq == 1
+    assert not any(other.done() for other in others)
+    hub.steps.run_one()
+    await pause()
+    assert [other.result().seq for other in others] == [2, 3, 4, 5, 6]
+    assert [len(record.items) for record in kept.records] == [1, 5]
+    assert kept.reads == 1  # the second group knew the share and the end of its log
+
+
+async def test_a_group_has_a_bound() -> None:
+    kept = Log()
+    hub = Hub(kept)
+    tasks = [hub.publish(f"a{n}", n) for n in range(GROUP_PUBLICATIONS + 10)]
+    await pause()
+    while hub.steps.waiting:
+        hub.steps.run_one()
+        await pause()
+    await asyncio.gather(*tasks)
+    assert max(len(record.items) for record in kept.records) == GROUP_PUBLICATIONS
+
+
+async def test_a_removed_share_is_noticed_by_the_look_and_at_once_where_it_is_removed() -> None:
+    kept = Log()
+    hub = Hub(kept)
+    task = hub.publish("a", 1)
+    await pause()
+    hub.steps.run_one()
+    assert (await task).seq == 1
+    kept.share_row = None
+    hub.publishing.look(SHARE)
+    task = hub.publish("b", 2)
+    await pause()
+    hub.steps.run_one()
+    await pause()
+    error = task.exception()
+    assert isinstance(error, ServiceError)
+    assert error.code == "share_gone"
