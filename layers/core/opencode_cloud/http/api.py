@@ -14,14 +14,14 @@ from opencode_cloud.http.entrance import Entrance
 from opencode_cloud.http.requests import subject_of
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, ServiceError, TooManyRequests
-from opencode_cloud.kit.http_app import answer, answer_errors, answer_unknown_routes
+from opencode_cloud.kit.http_app import HttpApp, answer, answer_errors, answer_unknown_routes
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.rate_limits import RateLimiter
 
 PROBLEM = "application/problem+json"
 
 
-class ApiApp(APIGatewayHttpResolver):
+class ApiApp(HttpApp):
     """A resolver that authenticates a request before it validates it by annotations."""
 
     def __init__(self) -> None:

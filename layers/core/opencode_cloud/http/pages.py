@@ -17,7 +17,7 @@ from opencode_cloud.http.agents import describe
 from opencode_cloud.http.paths import login_path
 from opencode_cloud.kit import http_events, web_assets
 from opencode_cloud.kit.errors import NotFound, ServiceError, TooManyRequests, Unauthorized
-from opencode_cloud.kit.http_app import answer_errors
+from opencode_cloud.kit.http_app import HttpApp, answer_errors
 from opencode_cloud.kit.log import logger
 
 
@@ -79,7 +79,7 @@ class _Line(str):
 
 def pages_app() -> APIGatewayHttpResolver:
     """Return a resolver that answers errors with pages, and sends visitors without a session to sign in and back."""
-    app = APIGatewayHttpResolver()
+    app = HttpApp()
 
     def refuse(error: ServiceError) -> Response[str]:
         event = app.current_event.raw_event
