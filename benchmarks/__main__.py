@@ -25,6 +25,7 @@ from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.report import print_report
 from benchmarks.scenarios import Scenarios
 from benchmarks.stage import ROOT, Durability, Stage, floor, stage
+from local.hub import RUNTIMES
 
 RESULTS = Path(__file__).with_name("results")
 TABLE_WIDTH = 150  # when the output is a file
@@ -42,6 +43,7 @@ def main() -> None:
         default="disk",
         help="what an acknowledged write survives: a power cut, or only a killed process",
     )
+    parser.add_argument("--runtime", choices=RUNTIMES, default=RUNTIMES[0], help="where sharing runs")
     parser.add_argument("--show", type=Path, help="print the tables of an earlier result and stop")
     arguments = parser.parse_args()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else TABLE_WIDTH)
@@ -49,7 +51,7 @@ def main() -> None:
         print_report(console, json.loads(arguments.show.read_text()))
         return
     only = frozenset(filter(None, arguments.only.split(",")))
-    result = measure(QUICK if arguments.quick else FULL, only, console, arguments.durability)
+    result = measure(QUICK if arguments.quick else FULL, only, console, arguments.durability, arguments.runtime)
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     file.write_text(json.dumps(result, indent=1))
@@ -58,7 +60,7 @@ def main() -> None:
     sys.exit(1 if result["failures"] else 0)
 
 
-def measure(plan: Plan, only: frozenset[str], console: Console, durability: Durability) -> Json:
+def measure(plan: Plan, only: frozenset[str], console: Console, durability: Durability, runtime: str) -> Json:
     """Start stage and floor, run the parts of ``plan``, and stop both."""
 
     def say(text: str) -> None:
@@ -67,12 +69,13 @@ def measure(plan: Plan, only: frozenset[str], console: Console, durability: Dura
     raise_file_limit()
     began = time.monotonic()
     load_before = os.getloadavg()[0]
-    with stage(say, durability) as deployed, floor() as floor_url:
+    with stage(say, durability, runtime) as deployed, floor() as floor_url:
         results, failures = _run(deployed, floor_url, plan, only, say)
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "durability": durability,
+        "runtime": runtime,
         "machine": {
             "cores": os.cpu_count(),
             "python": platform.python_version(),

@@ -40,9 +40,15 @@ class Stage:
 
 
 @contextmanager
-def stage(report: Callable[[str], None], durability: Durability) -> Iterator[Stage]:
-    """Start the benchmark's own stage (warm from the second time on) and stop it at the end."""
-    with LocalStack(STATE, root=ROOT, stage_file=SETTINGS, durability=durability, report=report) as stack:
+def stage(report: Callable[[str], None], durability: Durability, runtime: str) -> Iterator[Stage]:
+    """Start the benchmark's own stage, warm from the second time on, and stop it at the end.
+
+    ``runtime`` serves sharing: ``lambda``, or ``container`` for a hub.
+    """
+    wanted = LocalStack(
+        STATE, root=ROOT, stage_file=SETTINGS, durability=durability, sync_runtime=runtime, report=report
+    )
+    with wanted as stack:
         settings = stack.client_settings()
         credentials = {
             "AWS_ENDPOINT_URL": settings["endpoint_url"],
@@ -51,7 +57,7 @@ def stage(report: Callable[[str], None], durability: Durability) -> Iterator[Sta
             "AWS_REGION": settings["region_name"],
             "AWS_DEFAULT_REGION": settings["region_name"],
         }
-        processes = (stack.emulator.pid or 0, stack.front_door.pid or 0)
+        processes = (stack.emulator.pid or 0, stack.front_door.pid or 0, stack.hub.program.pid or 0)
         yield Stage(
             stack.url,
             credentials,
