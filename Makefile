@@ -45,10 +45,11 @@ clients: ## Build the environments, and install the clients that only the slow t
 test-slow: clients test-hub ## Run the slow tests only
 	$(PYTEST) -m slow $(ARGS)
 
-HUB_TESTS = live resume order owned_shares share_access purge http
+HUB_TESTS = $(patsubst %,tests/integration/test_%.py,live resume order owned_shares share_access purge http) \
+	$(patsubst %,tests/e2e/test_%.py,share follow legacy owned page_access)
 .PHONY: test-hub
 test-hub: setup ## Run the tests of sharing on a stage whose sharing runs in a hub
-	SYNC_RUNTIME=container $(PYTEST) $(HUB_TESTS:%=tests/integration/test_%.py) $(ARGS)
+	SYNC_RUNTIME=container $(PYTEST) -m "not slow" $(HUB_TESTS) $(ARGS)
 
 SDK ?= latest
 .PHONY: contract
