@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from opencode_cloud.catalogue.models import Route, Timers, TokenLimits, UpstreamKind
+from opencode_cloud.catalogue.models import Format, Route, Timers, TokenLimits, UpstreamKind
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.usage import Outcome, UsageEvent
 from opencode_cloud.gateway.models import AttemptFailed, BrokenOff, Failure, UpstreamTarget
@@ -356,6 +356,14 @@ class TestAdmission:
         await found.call()
         [held] = found.ledger.reserved
         assert 77 * 1500 < held.claim.cost <= 77 * 1500 + 1000 * 300
+
+    async def test_the_raised_limit_of_an_upstream_is_what_is_held_back(self) -> None:
+        route = Route(upstream="a", model="m", formats=(Format.RESPONSES,))
+        found = Rig(catalogue(model(route), a=upstream(timers=QUICK)), lambda _: refused(400))
+        await error(found.call(max_tokens=1))
+        [held], [(_, body)] = found.ledger.reserved, found.asked
+        assert json.loads(body)["max_output_tokens"] == 16
+        assert held.claim.cost >= 16 * 1500
 
     async def test_what_does_not_fit_reaches_no_upstream(self) -> None:
         found = rig(in_turn())

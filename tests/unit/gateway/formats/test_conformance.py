@@ -141,7 +141,7 @@ def test_an_upstream_of_the_same_format_gets_the_body_under_its_own_name_of_the_
     wire: WireFormat, stream: bool
 ) -> None:
     asked = sent(wire, HELLO, stream=stream)
-    forwarded = json.loads(forward_request(asked, wire.name, "theirs", str))
+    forwarded = json.loads(forward_request(asked, wire.name, "theirs", str).body)
     expected = dict(asked.document)
     if "model" in expected:
         expected["model"] = "theirs"
@@ -155,7 +155,8 @@ def test_an_upstream_of_any_other_format_gets_a_limit_if_it_needs_one(wire: Wire
     asked = sent(wire, msgspec.structs.replace(HELLO, max_output=None))
     for target in WIRES:
         if target is not wire:
-            node = target.node(json.loads(forward_request(asked, target.name, "theirs", str, most_output=77)))
+            forwarded = forward_request(asked, target.name, "theirs", str, most_output=77)
+            node = target.node(json.loads(forwarded.body))
             expected = 77 if target.requires_output_limit or asked.max_output else None
             assert target.output_limit(node) in (expected, asked.max_output)
 

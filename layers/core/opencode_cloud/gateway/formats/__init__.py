@@ -5,8 +5,9 @@ A format is one folder, whose object is listed in ``registry.py``.
 
 from opencode_cloud.gateway.formats.errors import answer_error, error_event, heartbeat
 from opencode_cloud.gateway.formats.faults import upstream_fault
-from opencode_cloud.gateway.formats.forwarding import forward_request
+from opencode_cloud.gateway.formats.forwarding import forward_request, least_output
 from opencode_cloud.gateway.formats.models import (
+    ForwardedRequest,
     InvalidRequest,
     ParsedRequest,
     PathTarget,
@@ -22,6 +23,7 @@ from opencode_cloud.gateway.formats.wire import WireFormat
 
 __all__ = [
     "WIRE_FORMATS",
+    "ForwardedRequest",
     "InvalidRequest",
     "ParsedRequest",
     "PathTarget",
@@ -34,6 +36,7 @@ __all__ = [
     "error_event",
     "forward_request",
     "heartbeat",
+    "least_output",
     "overhead_of",
     "prompt_bytes",
     "read_request",

@@ -240,6 +240,26 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool = False
 
 
+class Emulation(msgspec.Struct, frozen=True, kw_only=True):
+    """The work that remains for the gateway in an answer, because the upstream's format cannot express it."""
+
+    names: dict[str, str] = {}
+    """The client's names of tools, by the names that the upstream was sent."""
+    stops: tuple[str, ...] = ()
+    """Stop sequences that end the answer."""
+    one_call: bool = False
+    """True if only the first tool call is passed on."""
+
+
+class ForwardedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as an upstream gets it."""
+
+    body: bytes
+    dropped: tuple[str, ...] = ()
+    """Hints of the client that the upstream does not get, by their names in the client's format."""
+    emulation: Emulation = Emulation()
+
+
 class Stop(StrEnum):
     """The reason for which an answer ended."""
 

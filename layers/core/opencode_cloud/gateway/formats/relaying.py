@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, cast
 
 import msgspec
@@ -10,9 +11,11 @@ import msgspec
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
+from opencode_cloud.gateway.formats.emulating import Emulator
 from opencode_cloud.gateway.formats.errors import error_event
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.models import (
+    Emulation,
     Ended,
     Event,
     Grown,
@@ -32,6 +35,8 @@ from opencode_cloud.gateway.formats.registry import wire_format
 from opencode_cloud.gateway.formats.sse import MAXIMUM_EVENT, Splitter
 from opencode_cloud.kit import json_codec
 
+NOTHING = Emulation()
+"""The emulation for an upstream that can express the whole request."""
 _GARBAGE = (ValueError, RecursionError, Malformed)
 """Errors of decoding and reading. Those of msgspec are ValueErrors."""
 
@@ -167,9 +172,10 @@ class PassThrough(_Relay):
 class Conversion(_Relay):
     """Reads a stream of one format and writes one of another."""
 
-    def __init__(self, parsed: ParsedRequest, source: Format) -> None:
+    def __init__(self, parsed: ParsedRequest, source: Format, emulation: Emulation) -> None:
         super().__init__()
         self._format = parsed.format
+        self._emulator = Emulator(emulation)
         self._reader = wire_format(source).reader()
         self._writer = wire_format(parsed.format).writer(parsed)
         self._calls = ids.Unique()
@@ -189,7 +195,7 @@ class Conversion(_Relay):
     @property
     def complete(self) -> bool:
         """True if the answer has its proper end."""
-        return self._reader.complete
+        return self._reader.complete or self._emulator.stopped
 
     @property
     def fault(self) -> UpstreamFault | None:
@@ -219,7 +225,12 @@ class Conversion(_Relay):
 
     def _one(self, event: bytes) -> bytes:
         data = sse.data_of(event)
-        if data is None or self.fault or self._ended:
+        if data is None or self.fault:
+            return b""
+        if self._emulator.stopped:
+            deque(self._counted(self._reader.read(data)), maxlen=0)  # usage follows, and the client has its end
+            return b""
+        if self._ended:
             return b""
         written = self._write(self._reader.read(data))
         if self._reader.fault is not None:
@@ -232,23 +243,30 @@ class Conversion(_Relay):
 
     def _write(self, events: Iterable[Event]) -> bytes:
         written: list[bytes] = []
-        for event in events:
-            if isinstance(event, Grown):
-                self._generated += size(event.text)
-            elif isinstance(event, Opened) and isinstance(event.block, ToolCall):
+        for event in self._emulator.events(self._counted(events)):
+            if isinstance(event, Opened) and isinstance(event.block, ToolCall):
                 call = msgspec.structs.replace(event.block, id=self._calls.of(event.block.id))
                 event = Opened(event.index, call)
             self._ended = isinstance(event, Ended)
             written.append(self._writer.write(event, self._reader.tokens))
         return b"".join(written)
 
+    def _counted(self, events: Iterable[Event]) -> Iterator[Event]:
+        for event in events:
+            if isinstance(event, Grown):
+                self._generated += size(event.text)
+            yield event
 
-def relay_stream(parsed: ParsedRequest, source: Format) -> StreamRelay:
-    """Return the relay of an upstream's stream in ``source`` to the client that sent the request."""
-    return PassThrough(parsed, source) if parsed.format is source else Conversion(parsed, source)
+
+def relay_stream(parsed: ParsedRequest, source: Format, emulation: Emulation = NOTHING) -> StreamRelay:
+    """Return the relay of an upstream's stream in ``source`` to the client that sent the request.
+
+    ``emulation`` is what the forwarded request left to the gateway.
+    """
+    return PassThrough(parsed, source) if parsed.format is source else Conversion(parsed, source, emulation)
 
 
-def relay_answer(parsed: ParsedRequest, source: Format, body: bytes) -> WholeAnswer:
+def relay_answer(parsed: ParsedRequest, source: Format, body: bytes, emulation: Emulation = NOTHING) -> WholeAnswer:
     """Return an upstream's answer for the client that sent the request. Raises :class:`UpstreamGarbage`."""
     wire = wire_format(source)
     try:
@@ -258,7 +276,7 @@ def relay_answer(parsed: ParsedRequest, source: Format, body: bytes) -> WholeAns
         if parsed.format is source:
             tokens = wire.read_usage(node.raw(wire.usage_member))
             return WholeAnswer(body=body, tokens=tokens, generated=_text_size(node.members()))
-        reply = _with_unique_ids(wire.read_answer(node))
+        reply = Emulator(emulation).reply(_with_unique_ids(wire.read_answer(node)))
         converted = msgspec.json.encode(wire_format(parsed.format).write_answer(reply, parsed))
     except _GARBAGE as error:
         raise UpstreamGarbage(str(error)) from error

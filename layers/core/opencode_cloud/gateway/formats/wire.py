@@ -9,6 +9,7 @@ from typing import Any
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats.facts import RequestFacts
+from opencode_cloud.gateway.formats.limits import TargetLimits
 from opencode_cloud.gateway.formats.metering import StreamMeter
 from opencode_cloud.gateway.formats.models import ModelReply, ModelRequest, ParsedRequest, PathTarget, WireError
 from opencode_cloud.gateway.formats.reading import Node
@@ -64,6 +65,8 @@ class WireFormat:
 
     The second argument is the upstream's name of the model. An empty result: the body is sent as it is.
     """
+    limits: TargetLimits
+    """Values that upstreams of the format refuse. Conversions to it keep them."""
     requires_output_limit: bool
     """True if upstreams refuse a request that sets no limit for the answer."""
     read_request: Callable[[Node], ModelRequest]

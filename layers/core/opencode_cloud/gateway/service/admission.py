@@ -12,7 +12,7 @@ from opencode_cloud.contracts.access import EnforcedRules, KeyRefused, KnownCred
 from opencode_cloud.contracts.budgets import BudgetUnit, Claim, Reservation
 from opencode_cloud.contracts.ids import CallId
 from opencode_cloud.gateway import models
-from opencode_cloud.gateway.formats import read_request, tool_names
+from opencode_cloud.gateway.formats import least_output, read_request, tool_names
 from opencode_cloud.gateway.models import Incoming, UpstreamTarget
 from opencode_cloud.gateway.service import routing, token_bounds
 from opencode_cloud.gateway.service.anonymous import Anonymous
@@ -106,7 +106,8 @@ class CallAdmission:
         )
         # Counting tokens takes a millisecond, and is needed only if a budget reserves tokens or money.
         exact = any(counter.budget.unit is not BudgetUnit.REQUESTS for counter in counters)
-        most, tokens = await token_bounds.worst(parsed, model, price, exact=exact)
+        least = max(least_output(parsed.format, target.format) for target in targets)
+        most, tokens = await token_bounds.worst(parsed, model, price, exact=exact, least_output=least)
         longest = max(target.upstream.timers.total for target in targets)
         return CallState(
             incoming=incoming,

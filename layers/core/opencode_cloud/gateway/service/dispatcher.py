@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from opencode_cloud.catalogue.models import Timers
 from opencode_cloud.gateway.formats import (
+    ForwardedRequest,
     InvalidRequest,
     StreamRelay,
     UpstreamGarbage,
@@ -71,7 +72,7 @@ class UpstreamDispatcher:
         self._health = health
         self._open = open_
         self._deadline = state.started + max(target.upstream.timers.total for target in state.targets)
-        self._bodies: dict[UpstreamTarget, bytes] = {}
+        self._requests: dict[UpstreamTarget, ForwardedRequest] = {}
 
     async def dispatch(self) -> None:
         """Answer the call. Raises a :class:`ServiceError` if no upstream answers, or the answer breaks off."""
@@ -99,7 +100,7 @@ class UpstreamDispatcher:
             async with asyncio.timeout(self._remaining_seconds(target.upstream.timers)):
                 body = await answer.body()
             whole = True
-            relayed = relay_answer(self._state.parsed, target.format, body)
+            relayed = relay_answer(self._state.parsed, target.format, body, self._requests[target].emulation)
         except TimeoutError:
             raise AttemptFailed(Failure.SLOW, "the answer did not come in time") from None
         except UpstreamGarbage as error:
@@ -131,7 +132,7 @@ class UpstreamDispatcher:
     ) -> tuple[UpstreamResponse, StreamRelay, bytes, UpstreamTarget]:
         """Return an answer that has begun: status and first events are valid."""
         answer = await self._send_request(target)
-        relay = relay_stream(self._state.parsed, target.format)
+        relay = relay_stream(self._state.parsed, target.format, self._requests[target].emulation)
         fine = False
         try:
             if answer.content_type != EVENT_STREAM:
@@ -242,17 +243,17 @@ class UpstreamDispatcher:
         """Return an answer with status 200; raises :class:`AttemptFailed` for any other."""
         state = self._state
         # One upstream may be asked in several rounds; its body is written once.
-        if target not in self._bodies:
+        if target not in self._requests:
             try:
                 most = state.model.limits.output
-                self._bodies[target] = forward_request(
+                self._requests[target] = forward_request(
                     state.parsed, target.format, target.model, state.pseudonym, most_output=most
                 )
             except InvalidRequest as error:
                 raise AttemptFailed(Failure.INCONVERTIBLE, error.message, status=400) from error
         same = target.format is state.incoming.format
         passed_on = {**state.incoming.tracing, **(state.incoming.passed_on if same else {})}
-        answer = await self._open(target, self._bodies[target], passed_on, state.parsed.stream)
+        answer = await self._open(target, self._requests[target].body, passed_on, state.parsed.stream)
         if answer.status == _OK:
             return answer
         try:

@@ -8,7 +8,7 @@ from typing import Any
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.generate import usage
-from opencode_cloud.gateway.formats.generate.inspection import parts_of
+from opencode_cloud.gateway.formats.generate.inspection import joined, parts_of
 from opencode_cloud.gateway.formats.models import ModelReply, ParsedRequest, ReasoningBlock, Stop, TextBlock, ToolCall
 from opencode_cloud.gateway.formats.reading import Node, arguments_object, compact
 from opencode_cloud.gateway.formats.sealing import seal
@@ -38,7 +38,7 @@ def read(node: Node) -> ModelReply:
     blocked = node.at("promptFeedback").text("blockReason")
     if candidate is None and not blocked:
         raise node.at("candidates").wrong("must have an answer")
-    blocks = tuple(_read_blocks(candidate)) if candidate is not None else ()
+    blocks = joined(_read_blocks(candidate)) if candidate is not None else ()
     called = any(isinstance(block, ToolCall) for block in blocks)
     reason = candidate.text("finishReason") if candidate is not None else blocked
     return ModelReply(

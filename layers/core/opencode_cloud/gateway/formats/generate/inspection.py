@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+
 from opencode_cloud.gateway.formats.facts import RequestFacts
+from opencode_cloud.gateway.formats.models import Block, TextBlock
 from opencode_cloud.gateway.formats.reading import Node, snake
 
+AnyBlock = TypeVar("AnyBlock", bound=Block)
 _CLIENT_TOOLS = ("functionDeclarations", "computerUse")
 
 
@@ -31,6 +38,18 @@ def parts_of(content: Node) -> list[Node]:
     """Return the parts of a content. A single part may come without an array."""
     parts = content.at("parts")
     return [parts] if isinstance(parts.value, dict) else list(content.each("parts"))
+
+
+def joined(blocks: Iterable[AnyBlock]) -> tuple[AnyBlock, ...]:
+    """Return blocks in which neighbouring texts are one: Google splits one text into several parts."""
+    written: list[AnyBlock] = []
+    for block in blocks:
+        last = written[-1] if written else None
+        if isinstance(block, TextBlock) and isinstance(last, TextBlock):
+            written[-1] = msgspec.structs.replace(last, text=last.text + block.text)
+        else:
+            written.append(block)
+    return tuple(written)
 
 
 def _inspect_part(part: Node, facts: RequestFacts) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
-from opencode_cloud.gateway.formats.generate.inspection import parts_of
+from opencode_cloud.gateway.formats.generate.inspection import joined, parts_of
 from opencode_cloud.gateway.formats.generate.schemas import to_json_schema
 from opencode_cloud.gateway.formats.generate.writing import UNSIGNED, write
 from opencode_cloud.gateway.formats.media import plain_base64
@@ -90,7 +90,20 @@ class _Turns:
         self._unanswered: list[ToolCall] = []
 
     def read(self, node: Node) -> Iterator[Turn]:
-        """Yield the messages."""
+        """Yield the messages. Contents of the model in a row are one turn: Google's SDK sends each chunk back."""
+        model: tuple[Block, ...] = ()
+        for message in self._each(node):
+            if message.role == "assistant":
+                model += message.blocks
+                continue
+            if model:
+                yield Turn("assistant", joined(model))
+                model = ()
+            yield message
+        if model:
+            yield Turn("assistant", joined(model))
+
+    def _each(self, node: Node) -> Iterator[Turn]:
         for turn, content in enumerate(node.each("contents")):
             role = content.text("role") or "user"
             if role not in ("user", "model", "function"):

@@ -231,7 +231,7 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
         # While it thinks, the model accepts neither of these.
         "temperature": None if thinks or request.temperature is None else min(request.temperature, 1),
         "top_k": None if thinks else request.top_k,
-        "top_p": request.top_p if not thinks or (request.top_p or 0) >= 0.95 else None,
+        "top_p": _write_top_p(request, model, thinks=thinks),
         "stop_sequences": list(request.stop) or None,
         "output_config": config or None,
         "metadata": {"user_id": request.user} if request.user else None,
@@ -337,8 +337,6 @@ def _write_choice(request: ModelRequest) -> dict[str, Any] | None:
 def _write_shape(shape: Shape | None) -> dict[str, Any]:
     if shape is None:
         return {}
-    if shape.schema is None:
-        raise cannot_carry(Node(None, "an answer that is JSON of any form"))
     return {"format": {"type": "json_schema", "schema": shape.schema}}
 
 
@@ -361,10 +359,21 @@ def _write_thinking(request: ModelRequest, model: str, limit: int) -> dict[str, 
     return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= LEAST_BUDGET else {}
 
 
+def _write_top_p(request: ModelRequest, model: str, *, thinks: bool) -> float | None:
+    """Return the limit of probability. Claude from 4.1 on refuses it beside a temperature."""
+    if thinks:
+        return request.top_p if (request.top_p or 0) >= 0.95 else None
+    return None if request.temperature is not None and _version(model) >= (4, 1) else request.top_p
+
+
 def _is_adaptive(model: str) -> bool:
     """Tell whether a model sets its own thinking time: Claude from 4.6 on. The later ones refuse budgets."""
+    return _version(model) >= (4, 6)
+
+
+def _version(model: str) -> tuple[int, int]:
     version = _VERSION.search(model)
-    return version is not None and (int(version[1]), int(version[2] or 0)) >= (4, 6)
+    return (int(version[1]), int(version[2] or 0)) if version else (0, 0)
 
 
 def _unsigned_call(messages: tuple[Turn, ...]) -> bool:

@@ -7,6 +7,7 @@ from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.responses import answers, errors, requests, usage
 from opencode_cloud.gateway.formats.responses.inspection import inspect
+from opencode_cloud.gateway.formats.responses.limits import LIMITS
 from opencode_cloud.gateway.formats.responses.metering import ResponsesMeter
 from opencode_cloud.gateway.formats.responses.streams import ResponsesReader, ResponsesWriter
 from opencode_cloud.gateway.formats.sse import COMMENT
@@ -31,6 +32,7 @@ RESPONSES = WireFormat(
     verbatim=VERBATIM,
     image_tokens=50_000,
     overrides=model_override,
+    limits=LIMITS,
     requires_output_limit=False,
     read_request=requests.read,
     write_request=requests.write,

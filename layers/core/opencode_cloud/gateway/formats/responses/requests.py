@@ -182,8 +182,6 @@ def _read_thinking(reasoning: Node) -> Thinking | None:
 
 def write(request: ModelRequest, model: str) -> dict[str, Any]:
     """Write a request. The upstream does not store it, and returns requested reasoning in encrypted form."""
-    if request.stop:
-        raise cannot_carry(Node(None, "stop sequences"))
     refuse_penalties(request)
     text = without_empty({"format": _write_shape(request.shape), "verbosity": request.verbosity or None})
     items = [item for message in request.messages for item in _write_message(message)]

@@ -1,0 +1,69 @@
+"""The tables of docs/formats.md that state the rules of the formats. ``make formats`` writes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from opencode_cloud.gateway.formats.limits import TargetLimits
+from opencode_cloud.gateway.formats.registry import WIRE_FORMATS
+
+_TITLES = {
+    "longest_user": "longest id of a user, in characters",
+    "address_as_user": "an e-mail address as the id of a user",
+    "least_output": "smallest limit of an answer, in tokens",
+    "tool_name": "names of tools",
+    "longest_name": "longest name of a tool, in characters",
+    "strict_schemas": "a tool's schema must be an object with `properties`",
+    "most_stops": "stop sequences",
+    "blank_stops": "stop sequences of white space",
+    "trailing_space": "white space at the end of the last turn of the assistant",
+    "first_turn": "a first turn of the assistant",
+    "repeated_turns": "turns of the assistant in a row",
+    "one_call": "one tool call at a time",
+    "free_json": "JSON of any form",
+}
+
+
+def limits_table() -> str:
+    """Return the limits of all formats, a column for each."""
+    wires = list(WIRE_FORMATS.values())
+    names = [field.name for field in dataclasses.fields(TargetLimits)]
+    rows = [[_TITLES[name], *(_cell(getattr(wire.limits, name)) for wire in wires)] for name in names]
+    return _table([["", *(wire.name.value for wire in wires)], *rows])
+
+
+SECTIONS: dict[str, Callable[[], str]] = {"limits": limits_table}
+"""The generated sections of the page, by the name in their marks."""
+
+
+def written(page: str) -> str:
+    """Return a page whose generated sections are current."""
+    for name, section in SECTIONS.items():
+        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        text = f"{begin}\n{section()}{end}"
+        page = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, text=text: text, page, flags=re.DOTALL)
+    return page
+
+
+def _cell(value: bool | int | re.Pattern[str]) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return str(value)
+        case _:
+            return f"`{value.pattern}`"
+
+
+def _table(rows: list[list[str]]) -> str:
+    head, *rest = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows]
+    return "".join([head, "|" + " --- |" * len(rows[0]) + "\n", *rest])
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")
