@@ -23,6 +23,15 @@ from tests.unit.gateway.catalogues import catalogue, model, upstream
 SESSION, OTHER = "ses_dfa12facaffe9CT4lEoCRhKTNh", "ses_dfa12facaffe9CT4lEoCRhKTNi"
 QUICK = Timers(connect=0.2, first_byte=0.2, between_chunks=0.3, total=5)
 REFUSAL = b'{"error":{"message":"no such parameter","type":"invalid_request_error","code":"bad"}}'
+MESSAGE = json.dumps(
+    {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "text", "text": "Hello"}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 10, "output_tokens": 5},
+    }
+).encode()
 Script = Callable[[UpstreamTarget], Scripted | AttemptFailed]
 
 
@@ -290,6 +299,23 @@ class TestOtherFormats:
         sink = await found.call(n=2)
         assert sink.headers["x-opencode-upstream"] == "b"
 
+    async def test_the_client_is_told_which_hints_were_dropped(self) -> None:
+        found = rig(lambda _: Scripted())
+        sink = await found.call(tools=[{"type": "web_search"}], tool_choice="auto")
+        assert sink.headers["x-opencode-dropped"] == "tools.web_search"
+        sink = await found.call()
+        assert "x-opencode-dropped" not in sink.headers
+
+    async def test_no_name_of_a_hint_adds_a_header(self) -> None:
+        found = rig(lambda _: Scripted((MESSAGE,), 200, "application/json"))
+        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
+        hints: dict[str, Any] = {"evil\r\nset-cookie: x": 1, "é": 1, "x" * 1000: 1}
+        sink = await found.call(stream=False, sink=None, **hints)
+        told = sink.headers["x-opencode-dropped"]
+        assert told.isprintable()
+        assert told.isascii()
+        assert len(told) <= dispatcher.LONGEST_HEADER
+
     async def test_messages_is_told_the_limit_that_was_reserved_for(self) -> None:
         found = rig(lambda _: refused(400), limits=TokenLimits(context=1000, output=77))
         found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
@@ -375,9 +401,10 @@ class TestAdmission:
     @pytest.mark.parametrize(
         ("body", "code"),
         [
-            ({"tools": [{"type": "web_search"}]}, "hosted_tool"),
+            ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, "hosted_tool"),
             ({"service_tier": "priority"}, "tier_not_priced"),
             ({"messages": "no list"}, "invalid_request"),
+            ({"modalities": ["audio"]}, "hosted_tool"),
         ],
     )
     async def test_what_has_no_price_is_refused(self, body: dict[str, Any], code: str) -> None:

@@ -204,6 +204,15 @@ def hosted_tool(name: str) -> BadRequest:
     )
 
 
+def stored_reference(name: str) -> BadRequest:
+    """The request names contents that a provider stores. All workspaces share the platform's key, so none are used."""
+    return BadRequest(
+        "stored_reference",
+        f"`{name}` names contents that the provider stores, and the gateway stores nothing there. "
+        "Send the whole conversation in the request.",
+    )
+
+
 def tier_not_priced(name: str) -> BadRequest:
     """The catalogue has no price for the service tier."""
     return BadRequest("tier_not_priced", f"The service tier `{name}` has no price in the catalogue: leave it out.")

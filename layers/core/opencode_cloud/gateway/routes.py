@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 CORS = {
     "access-control-allow-origin": "*",
-    "access-control-expose-headers": "x-request-id, x-opencode-upstream, retry-after",
+    "access-control-expose-headers": "x-request-id, x-opencode-upstream, x-opencode-dropped, retry-after",
 }
 PREFLIGHT = {
     **CORS,

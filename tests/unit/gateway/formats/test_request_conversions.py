@@ -437,20 +437,18 @@ def test_messages_of_the_system_within_a_conversation_are_not_lost() -> None:
 # ------------------------------------------------------------------------------------------------- refusals
 
 
+BASH = {"type": "bash_20250124", "name": "bash"}
 REFUSED: list[tuple[Format, Format, dict[str, Any], str]] = [
     (Format.CHAT, Format.MESSAGES, {"n": 2}, "More than one answer"),
     (Format.CHAT, Format.MESSAGES, {"logprobs": True}, "logprobs"),
     (Format.CHAT, Format.MESSAGES, {"logit_bias": {"1": 5}}, "logit_bias"),
     (Format.CHAT, Format.MESSAGES, {"tool_choice": "required"}, "tool_choice"),
-    (Format.CHAT, Format.RESPONSES, {"presence_penalty": 1}, "presence penalty"),
-    (Format.CHAT, Format.MESSAGES, {"frequency_penalty": 1}, "frequency penalty"),
-    (Format.CHAT, Format.MESSAGES, {"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "custom"),
-    (Format.MESSAGES, Format.CHAT, {"tools": [{"type": "bash_20250124", "name": "bash"}]}, "bash_20250124"),
-    (Format.MESSAGES, Format.CHAT, {"tools": [{"type": "web_search_20250305", "name": "w"}]}, "web_search_20250305"),
     (Format.RESPONSES, Format.CHAT, {"previous_response_id": "resp_1"}, "previous_response_id"),
-    (Format.RESPONSES, Format.CHAT, {"tools": [{"type": "code_interpreter"}]}, "code_interpreter"),
+    (Format.MESSAGES, Format.CHAT, {"tools": [BASH], "tool_choice": {"type": "tool", "name": "bash"}}, "`bash`"),
+    (Format.MESSAGES, Format.CHAT, {"tools": [BASH], "tool_choice": {"type": "any"}}, "forces a tool call"),
     (Format.GENERATE, Format.CHAT, {"cachedContent": "c/1"}, "cachedContent"),
-    (Format.GENERATE, Format.CHAT, {"tools": [{"googleSearch": {}}]}, "googleSearch"),
+    (Format.GENERATE, Format.CHAT, {"generationConfig": {"speechConfig": {"voice": 1}}}, "speechConfig"),
+    (Format.GENERATE, Format.CHAT, {"generation_config": {"response_logprobs": True}}, "response_logprobs"),
     (Format.GENERATE, Format.CHAT, {"generationConfig": {"candidateCount": 2}}, "More than one answer"),
     (Format.GENERATE, Format.CHAT, {"generationConfig": {"responseMimeType": "text/x.enum"}}, "text/x.enum"),
 ]

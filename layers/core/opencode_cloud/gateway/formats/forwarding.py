@@ -10,6 +10,7 @@ import msgspec
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats.identities import pseudonymous
 from opencode_cloud.gateway.formats.limits import within
+from opencode_cloud.gateway.formats.members import check_members
 from opencode_cloud.gateway.formats.models import ForwardedRequest, InvalidRequest, Malformed, ParsedRequest
 from opencode_cloud.gateway.formats.registry import wire_format
 from opencode_cloud.gateway.formats.sealing import MARK, without_sealed
@@ -36,8 +37,8 @@ def forward_request(
     """
     identities = pseudonymous(parsed.document, pseudonym)
     if parsed.format is target:
-        body = _same(parsed, {**wire_format(target).overrides(parsed, upstream_model), **identities})
-        return ForwardedRequest(body=body)
+        overrides = {**parsed.changes, **wire_format(target).overrides(parsed, upstream_model), **identities}
+        return ForwardedRequest(body=_same(parsed, overrides), dropped=parsed.dropped)
     if parsed.answers > 1:
         raise InvalidRequest("More than one answer cannot be carried over to the format of this model's upstream.")
     if parsed.hosted_tools:
@@ -45,7 +46,9 @@ def forward_request(
         raise InvalidRequest(f"Tools of the provider ({tools}) cannot be carried over to the format of this upstream.")
     source, wire = wire_format(parsed.format), wire_format(target)
     try:
-        request = source.read_request(source.node({**parsed.document, **identities}))
+        node = source.node({**parsed.document, **identities})
+        dropped = list(check_members(node, source.members))
+        request = source.read_request(node)
         request = msgspec.structs.replace(request, stream=parsed.stream)
         if wire.requires_output_limit and request.max_output is None:
             request = msgspec.structs.replace(request, max_output=most_output)
@@ -53,7 +56,8 @@ def forward_request(
         body = msgspec.json.encode(wire.write_request(request, upstream_model))
     except Malformed as error:
         raise InvalidRequest(f"{error}.") from error
-    return ForwardedRequest(body=body, emulation=emulation)
+    hints = dict.fromkeys((*parsed.dropped, *dropped, *request.dropped))
+    return ForwardedRequest(body=body, dropped=tuple(hints), emulation=emulation)
 
 
 def least_output(client: Format, target: Format) -> int:

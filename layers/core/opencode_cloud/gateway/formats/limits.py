@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -29,6 +30,7 @@ from opencode_cloud.gateway.formats.models import (
 from opencode_cloud.gateway.formats.schemas import object_schema
 from opencode_cloud.gateway.formats.writing import merged
 
+_UNSET = {field.name: field.default for field in msgspec.structs.fields(ModelRequest)}
 _DIGEST = 8
 """Characters of a hash at the end of a replaced name."""
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
@@ -66,6 +68,8 @@ class TargetLimits:
     """True if turns of the assistant may follow each other."""
     one_call: bool
     """True if a request can ask for one tool call at a time. Otherwise the gateway passes on the first one."""
+    ignored: frozenset[str]
+    """Members of the neutral request that the format has no place for, and that are hints."""
     free_json: bool
     """True if a request can ask for JSON of any form. Otherwise an instruction does."""
 
@@ -75,7 +79,7 @@ def within(request: ModelRequest, limits: TargetLimits) -> tuple[ModelRequest, E
 
     Raises :class:`Malformed` for a forced tool call in a request without tools.
     """
-    request = _without_orphans(request)
+    request = _without_hints(_without_orphans(request), limits)
     request, names = _named(request, limits)
     carried, cut = _stops(request.stop, limits)
     single = request.parallel is False and not limits.one_call
@@ -111,11 +115,29 @@ def name_within(name: str, limits: TargetLimits) -> str:
 
 def _without_orphans(request: ModelRequest) -> ModelRequest:
     """Remove the members that mean nothing without tools."""
-    if request.tools:
+    choice = request.tool_choice
+    offered = {tool.name for tool in request.tools}
+    if choice is not None and (missing := next((name for name in choice.names if name not in offered), None)):
+        raise Malformed(
+            "tool_choice", f"forces the tool `{missing[:100]}`, which this model's upstream cannot be offered"
+        )
+    if choice is not None and choice.names and choice.choice is Choice.AUTO:
+        allowed = tuple(tool for tool in request.tools if tool.name in choice.names)
+        return msgspec.structs.replace(request, tools=allowed, tool_choice=ToolChoice(Choice.AUTO))
+    if offered:
         return request
-    if request.tool_choice is not None and request.tool_choice.choice in (Choice.REQUIRED, Choice.NAMED):
-        raise Malformed("tool_choice", "forces a tool call, but the request offers no tool that can be called")
+    if choice is not None and choice.choice is Choice.REQUIRED:
+        raise Malformed(
+            "tool_choice", "forces a tool call, but this model's upstream can be offered no tool of the request"
+        )
     return msgspec.structs.replace(request, tool_choice=None, parallel=None)
+
+
+def _without_hints(request: ModelRequest, limits: TargetLimits) -> ModelRequest:
+    """Remove the hints that the format has no place for, and note those that were given."""
+    given = [name for name in sorted(limits.ignored) if getattr(request, name)]
+    changes: dict[str, Any] = {name: _UNSET[name] for name in given}
+    return msgspec.structs.replace(request, **changes, dropped=(*request.dropped, *given))
 
 
 def _named(request: ModelRequest, limits: TargetLimits) -> tuple[ModelRequest, dict[str, str]]:

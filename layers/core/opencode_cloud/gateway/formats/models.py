@@ -82,13 +82,19 @@ class ParsedRequest(msgspec.Struct, frozen=True, kw_only=True):
     unbounded: str = ""
     """The part that makes the prompt's size unknowable from the body; empty: the size is known."""
     hosted_tools: tuple[str, ...] = ()
-    """Tools that the provider runs, and other services that it bills apart from text."""
+    """Tools and outputs on which the client insists, and that the provider bills apart from text."""
+    dropped: tuple[str, ...] = ()
+    """Offered tools of the provider, which no upstream gets."""
+    changes: dict[str, Any] = {}
+    """Members of the body that change because of them, as in :attr:`document`; None removes a member."""
+    stored: str = ""
+    """The part that names contents that a provider stores; empty: none."""
     tier: str = ""
     """A service tier that costs more than the standard one."""
     usage_wanted: bool = True
     """True if the client expects usage at the end of a stream."""
     document: dict[str, Any] = {}
-    """The decoded body."""
+    """The decoded body, without the tools that are left out."""
 
 
 class WholeAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,6 +244,8 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     cache_key: str = ""
     stream: bool = False
+    dropped: tuple[str, ...] = ()
+    """Parts that no other format can express, and on which the client does not insist."""
 
 
 class Emulation(msgspec.Struct, frozen=True, kw_only=True):

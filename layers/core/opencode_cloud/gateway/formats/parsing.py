@@ -37,6 +37,8 @@ def _read(format_: Format, body: bytes, target: PathTarget | None) -> ParsedRequ
         raise Malformed(wire.prompt_member, "must not be empty")
     if target is None or wire.read_path is None:
         target = PathTarget(node.needed("model"), bool(node.flag("stream")))
+    document = {key: value for key, value in node.members().items() if key not in facts.changes}
+    document |= {key: value for key, value in facts.changes.items() if value is not None}
     return ParsedRequest(
         format=format_,
         body=body,
@@ -48,9 +50,12 @@ def _read(format_: Format, body: bytes, target: PathTarget | None) -> ParsedRequ
         documents=facts.documents,
         unbounded=facts.unbounded,
         hosted_tools=tuple(facts.hosted),
+        dropped=tuple(facts.dropped),
+        changes=facts.changes,
+        stored=facts.stored,
         tier=facts.tier,
         usage_wanted=wire.wants_usage(node),
-        document=node.members(),
+        document=document,
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 from opencode_cloud.gateway.formats.limits import TargetLimits
+from opencode_cloud.gateway.formats.members import MemberRules, Treatment
 from opencode_cloud.gateway.formats.registry import WIRE_FORMATS
 
 _TITLES = {
@@ -24,6 +26,7 @@ _TITLES = {
     "first_turn": "a first turn of the assistant",
     "repeated_turns": "turns of the assistant in a row",
     "one_call": "one tool call at a time",
+    "ignored": "hints that are dropped",
     "free_json": "JSON of any form",
 }
 
@@ -36,7 +39,23 @@ def limits_table() -> str:
     return _table([["", *(wire.name.value for wire in wires)], *rows])
 
 
-SECTIONS: dict[str, Callable[[], str]] = {"limits": limits_table}
+def members_tables() -> str:
+    """Return the treatment of each format's members on the way to another format."""
+    return "\n".join(f"**{wire.name.value}**\n\n{_rules(wire.members)}" for wire in WIRE_FORMATS.values())
+
+
+def _rules(members: MemberRules) -> str:
+    rows = [["member", "treatment", "because"]]
+    for treatment in Treatment:
+        reasons = defaultdict[str, list[str]](list)
+        for name, rule in members.items():
+            if rule.treatment is treatment:
+                reasons[rule.reason].append(f"`{name}`")
+        rows += [[", ".join(names), treatment.value, reason] for reason, names in reasons.items()]
+    return _table(rows)
+
+
+SECTIONS: dict[str, Callable[[], str]] = {"limits": limits_table, "members": members_tables}
 """The generated sections of the page, by the name in their marks."""
 
 
@@ -49,12 +68,14 @@ def written(page: str) -> str:
     return page
 
 
-def _cell(value: bool | int | re.Pattern[str]) -> str:
+def _cell(value: bool | int | frozenset[str] | re.Pattern[str]) -> str:
     match value:
         case bool():
             return "yes" if value else "no"
         case int():
             return str(value)
+        case frozenset():
+            return ", ".join(f"`{name}`" for name in sorted(value))
         case _:
             return f"`{value.pattern}`"
 

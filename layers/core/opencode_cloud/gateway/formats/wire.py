@@ -10,6 +10,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats.facts import RequestFacts
 from opencode_cloud.gateway.formats.limits import TargetLimits
+from opencode_cloud.gateway.formats.members import MemberRules
 from opencode_cloud.gateway.formats.metering import StreamMeter
 from opencode_cloud.gateway.formats.models import ModelReply, ModelRequest, ParsedRequest, PathTarget, WireError
 from opencode_cloud.gateway.formats.reading import Node
@@ -65,6 +66,8 @@ class WireFormat:
 
     The second argument is the upstream's name of the model. An empty result: the body is sent as it is.
     """
+    members: MemberRules
+    """The treatment of each member of a client's request on the way to another format."""
     limits: TargetLimits
     """Values that upstreams of the format refuse. Conversions to it keep them."""
     requires_output_limit: bool

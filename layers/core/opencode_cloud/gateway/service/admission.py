@@ -94,6 +94,8 @@ class CallAdmission:
             raise models.tool_not_permitted(denied)
         if parsed.hosted_tools:
             raise models.hosted_tool(parsed.hosted_tools[0])
+        if parsed.stored:
+            raise models.stored_reference(parsed.stored)
         if parsed.tier:
             raise models.tier_not_priced(parsed.tier)
         seconds = incoming.at // 1000

@@ -7,6 +7,7 @@ the next one. Heartbeats cover long silences, so that proxies between gateway an
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from http import HTTPStatus
@@ -26,6 +27,7 @@ from opencode_cloud.gateway.formats import (
 )
 from opencode_cloud.gateway.models import AttemptFailed, Failure, UpstreamTarget
 from opencode_cloud.gateway.service.error_mapping import error_of, interrupted
+from opencode_cloud.kit import log
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.retry import Backoff
 
@@ -49,9 +51,12 @@ AFTER_END_SECONDS = 2.0
 """Seconds to keep reading after the end of the answer, because usage may follow it."""
 LONGEST_ERROR = 64 * 1024
 """Number of bytes to read of an upstream's error."""
+LONGEST_HEADER = 500
+"""Characters of the names of dropped hints. A client's unknown members can have any names."""
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
 _OK = 200
+_UNPRINTABLE = re.compile(r"[^ -~]")
 _FINAL = frozenset({400, 413, 415, 422})
 _BUSY = frozenset({408, 429, 503, 529})
 _CREDENTIAL = frozenset({401, 402, 403})
@@ -296,6 +301,10 @@ class UpstreamDispatcher:
 
     async def _begin(self, target: UpstreamTarget | None, content_type: str) -> None:
         named = {"x-opencode-upstream": target.id} if target else {}
+        dropped = self._requests[target].dropped if target else self._state.parsed.dropped
+        if dropped:
+            log.count("HintsDropped", len(dropped))
+            named["x-opencode-dropped"] = _UNPRINTABLE.sub("_", ", ".join(dropped))[:LONGEST_HEADER]
         await self._sink.begin(_OK, {"content-type": content_type, **named})
 
     # --------------------------------------------------------------------------------------- notes

@@ -4,6 +4,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats.chat import answers, errors, requests, usage
 from opencode_cloud.gateway.formats.chat.inspection import inspect
 from opencode_cloud.gateway.formats.chat.limits import LIMITS
+from opencode_cloud.gateway.formats.chat.members import MEMBERS
 from opencode_cloud.gateway.formats.chat.metering import ChatMeter
 from opencode_cloud.gateway.formats.chat.streams import ChatReader, ChatWriter
 from opencode_cloud.gateway.formats.defaults import fixed_path
@@ -32,6 +33,7 @@ CHAT = WireFormat(
     verbatim=VERBATIM,
     image_tokens=50_000,
     overrides=requests.overrides,
+    members=MEMBERS,
     limits=LIMITS,
     requires_output_limit=False,
     read_request=requests.read,

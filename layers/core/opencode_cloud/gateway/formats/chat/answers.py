@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.chat import usage
 from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature, read_reasoning
+from opencode_cloud.gateway.formats.custom import custom_input, custom_names
 from opencode_cloud.gateway.formats.models import ModelReply, ParsedRequest, ReasoningBlock, Stop, TextBlock, ToolCall
 from opencode_cloud.gateway.formats.reading import Node
 
@@ -72,7 +73,7 @@ def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
     signed = [block for block in reply.blocks if isinstance(block, ReasoningBlock) and block.signature]
     if details := [detail_of(block) for block in signed if block.origin != Format.GENERATE]:
         message["reasoning_details"] = details
-    if calls := list(_write_calls(reply)):
+    if calls := list(_write_calls(reply, custom_names(parsed.document))):
         message["tool_calls"] = calls
     answer: dict[str, Any] = {
         "id": ids.new("chatcmpl-"),
@@ -86,14 +87,22 @@ def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
     return answer
 
 
-def _write_calls(reply: ModelReply) -> Iterator[dict[str, Any]]:
+def write_call(call: ToolCall, custom: Set[str]) -> dict[str, Any]:
+    """Return a call as a client gets it; ``custom`` are the names of its custom tools."""
+    if call.name in custom:
+        text = custom_input(call.arguments)
+        return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": text}}
+    function = {"name": call.name, "arguments": call.arguments or "{}"}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _write_calls(reply: ModelReply, custom: Set[str]) -> Iterator[dict[str, Any]]:
     signature = ""
     for block in reply.blocks:
         if isinstance(block, ReasoningBlock) and block.origin == Format.GENERATE:
             signature = block.signature
         elif isinstance(block, ToolCall):
-            function = {"name": block.name, "arguments": block.arguments or "{}"}
-            call: dict[str, Any] = {"id": block.id, "type": "function", "function": function}
+            call = write_call(block, custom)
             if signature:
                 call["extra_content"] = {"google": {"thought_signature": signature}}
                 signature = ""

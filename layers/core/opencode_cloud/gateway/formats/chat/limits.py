@@ -19,5 +19,6 @@ LIMITS = TargetLimits(
     first_turn=True,
     repeated_turns=False,
     one_call=True,
+    ignored=frozenset({"top_k"}),
     free_json=True,
 )

@@ -14,6 +14,7 @@ from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.chat import usage
 from opencode_cloud.gateway.formats.chat.answers import FINISH, stop_of
 from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature, thought_in
+from opencode_cloud.gateway.formats.custom import custom_input, custom_names
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.models import (
     Closed,
@@ -131,6 +132,8 @@ class ChatWriter:
 
     def __init__(self, parsed: ParsedRequest) -> None:
         self._usage = parsed.usage_wanted
+        self._custom = custom_names(parsed.document)
+        self._texts: dict[int, list[str]] = {}
         self._frame = {
             "id": ids.new("chatcmpl-"),
             "object": "chat.completion.chunk",
@@ -155,8 +158,14 @@ class ChatWriter:
             case Opened(index, block):
                 self._kinds[index] = block
                 return self._open(index, block) if isinstance(block, ToolCall) else b""
+            case Grown(index, text) if index in self._texts:
+                self._texts[index].append(text)
+                return b""
             case Grown(index, text):
                 return self._chunk(self._delta(index, text))
+            case Closed(index) if index in self._texts:
+                custom = {"input": custom_input("".join(self._texts.pop(index)))}
+                return self._chunk({"tool_calls": [{"index": self._calls[index], "custom": custom}]})
             case Signed(_, reasoning):
                 if reasoning.origin == Format.GENERATE:
                     self._signature = reasoning.signature
@@ -169,8 +178,12 @@ class ChatWriter:
 
     def _open(self, index: int, call: ToolCall) -> bytes:
         position = self._calls[index] = len(self._calls)
-        function = {"name": call.name, "arguments": ""}
-        members: dict[str, Any] = {"index": position, "id": call.id, "type": "function", "function": function}
+        members: dict[str, Any] = {"index": position, "id": call.id}
+        if call.name in self._custom:
+            self._texts[index] = []
+            members |= {"type": "custom", "custom": {"name": call.name, "input": ""}}
+        else:
+            members |= {"type": "function", "function": {"name": call.name, "arguments": ""}}
         if self._signature:
             members["extra_content"] = {"google": {"thought_signature": self._signature}}
             self._signature = ""

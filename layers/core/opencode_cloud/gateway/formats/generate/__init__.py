@@ -5,6 +5,7 @@ from opencode_cloud.gateway.formats.defaults import always_usage
 from opencode_cloud.gateway.formats.generate import addressing, answers, errors, requests, usage
 from opencode_cloud.gateway.formats.generate.inspection import inspect
 from opencode_cloud.gateway.formats.generate.limits import LIMITS
+from opencode_cloud.gateway.formats.generate.members import MEMBERS
 from opencode_cloud.gateway.formats.generate.metering import GenerateMeter
 from opencode_cloud.gateway.formats.generate.streams import GenerateReader, GenerateWriter
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
@@ -33,6 +34,7 @@ GENERATE = WireFormat(
     verbatim=VERBATIM,
     image_tokens=5000,
     overrides=addressing.overrides,
+    members=MEMBERS,
     limits=LIMITS,
     requires_output_limit=False,
     read_request=requests.read,

@@ -19,5 +19,6 @@ LIMITS = TargetLimits(
     first_turn=False,
     repeated_turns=False,
     one_call=False,
+    ignored=frozenset({"user", "verbosity", "cache_key"}),
     free_json=True,
 )

@@ -33,16 +33,12 @@ from opencode_cloud.gateway.formats.writing import cannot_carry
 
 __all__ = ["read", "write"]
 
-_UNCARRIED = ("responseLogprobs", "speechConfig", "imageConfig", "responseFormat", "translationConfig")
 _CHOICES = {"AUTO": Choice.AUTO, "VALIDATED": Choice.AUTO, "NONE": Choice.NONE, "ANY": Choice.REQUIRED}
 
 
 def read(node: Node) -> ModelRequest:
-    """Read a request. Raises :class:`Malformed`, also for members that no other format can express."""
+    """Read a request. Raises :class:`Malformed`, also for contents that no other format can express."""
     config = node.at("generationConfig")
-    for parent, key in ((node, "cachedContent"), *((config, key) for key in _UNCARRIED)):
-        if parent.raw(key):
-            raise cannot_carry(parent.at(key))
     messages = tuple(_Turns().read(node))
     if not messages:
         raise node.at("contents").wrong("must have a content")
@@ -207,7 +203,7 @@ def _read_shape(config: Node) -> Shape | None:
         return None
     if kind != "application/json":
         raise cannot_carry(config.at("responseMimeType"), kind)
-    schema = config.mapping("responseJsonSchema")
+    schema = config.mapping("responseJsonSchema") or config.mapping("_responseJsonSchema")
     if schema is None and (given := config.mapping("responseSchema")) is not None:
         schema = to_json_schema(given)
     return Shape(schema=schema)

@@ -6,6 +6,7 @@ from opencode_cloud.gateway.formats.error_forms import common_body
 from opencode_cloud.gateway.formats.messages import answers, errors, requests, usage
 from opencode_cloud.gateway.formats.messages.inspection import inspect
 from opencode_cloud.gateway.formats.messages.limits import LIMITS
+from opencode_cloud.gateway.formats.messages.members import MEMBERS
 from opencode_cloud.gateway.formats.messages.metering import MessagesMeter
 from opencode_cloud.gateway.formats.messages.streams import MessagesReader, MessagesWriter
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
@@ -32,6 +33,7 @@ MESSAGES = WireFormat(
     verbatim=VERBATIM,
     image_tokens=5000,
     overrides=model_override,
+    members=MEMBERS,
     limits=LIMITS,
     requires_output_limit=True,
     read_request=requests.read,

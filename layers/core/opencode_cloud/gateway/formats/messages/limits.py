@@ -19,5 +19,6 @@ LIMITS = TargetLimits(
     first_turn=False,
     repeated_turns=False,
     one_call=True,
+    ignored=frozenset({"seed", "frequency_penalty", "presence_penalty", "verbosity", "cache_key"}),
     free_json=False,
 )

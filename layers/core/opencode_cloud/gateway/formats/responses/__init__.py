@@ -1,13 +1,14 @@
 """OpenAI Responses."""
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.defaults import always_usage, fixed_path, model_override, one_answer
+from opencode_cloud.gateway.formats.defaults import always_usage, fixed_path, one_answer
 from opencode_cloud.gateway.formats.error_forms import common_body
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.responses import answers, errors, requests, usage
 from opencode_cloud.gateway.formats.responses.inspection import inspect
 from opencode_cloud.gateway.formats.responses.limits import LIMITS
+from opencode_cloud.gateway.formats.responses.members import MEMBERS
 from opencode_cloud.gateway.formats.responses.metering import ResponsesMeter
 from opencode_cloud.gateway.formats.responses.streams import ResponsesReader, ResponsesWriter
 from opencode_cloud.gateway.formats.sse import COMMENT
@@ -31,7 +32,8 @@ RESPONSES = WireFormat(
     settings=SETTINGS,
     verbatim=VERBATIM,
     image_tokens=50_000,
-    overrides=model_override,
+    overrides=requests.overrides,
+    members=MEMBERS,
     limits=LIMITS,
     requires_output_limit=False,
     read_request=requests.read,

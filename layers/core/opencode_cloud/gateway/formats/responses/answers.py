@@ -12,6 +12,7 @@ from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.models import ModelReply, ParsedRequest, ReasoningBlock, Stop, TextBlock, ToolCall
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.responses import usage
+from opencode_cloud.gateway.formats.responses.tools import OfferedTools
 from opencode_cloud.gateway.formats.sealing import seal
 
 _ECHOED = ("temperature", "top_p", "max_output_tokens", "reasoning", "text", "truncation", "user", "prompt_cache_key")
@@ -68,11 +69,12 @@ def read_item(item: Node) -> Iterator[TextBlock | ToolCall | ReasoningBlock]:
 
 def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
     """Write an answer."""
-    output = [write_item(block) for block in reply.blocks if not isinstance(block, TextBlock) or block.text]
+    tools = OfferedTools(parsed.document)
+    output = [write_item(block, tools) for block in reply.blocks if not isinstance(block, TextBlock) or block.text]
     return finished(frame(parsed), output, reply.stop, reply.tokens)
 
 
-def write_item(block: TextBlock | ToolCall | ReasoningBlock, item_id: str = "") -> dict[str, Any]:
+def write_item(block: TextBlock | ToolCall | ReasoningBlock, tools: OfferedTools, item_id: str = "") -> dict[str, Any]:
     """Return a finished item of the output."""
     match block:
         case TextBlock():
@@ -80,8 +82,7 @@ def write_item(block: TextBlock | ToolCall | ReasoningBlock, item_id: str = "") 
             message = {"type": "message", "id": item_id or ids.new("msg_"), "role": "assistant"}
             return {**message, "status": "completed", "content": [part]}
         case ToolCall():
-            call = {"call_id": block.id, "name": block.name, "arguments": block.arguments or "{}"}
-            return {"type": "function_call", "id": item_id or ids.new("fc_"), "status": "completed", **call}
+            return tools.item(block, item_id)
         case ReasoningBlock():
             summary = [{"type": "summary_text", "text": block.text}] if block.text else []
             item: dict[str, Any] = {"type": "reasoning", "id": item_id or ids.new("rs_"), "summary": summary}

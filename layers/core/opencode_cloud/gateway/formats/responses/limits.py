@@ -19,5 +19,6 @@ LIMITS = TargetLimits(
     first_turn=True,
     repeated_turns=True,
     one_call=True,
+    ignored=frozenset({"top_k", "seed", "frequency_penalty", "presence_penalty"}),
     free_json=True,
 )
