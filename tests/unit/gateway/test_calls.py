@@ -23,6 +23,8 @@ from tests.unit.gateway.catalogues import catalogue, model, upstream
 SESSION, OTHER = "ses_dfa12facaffe9CT4lEoCRhKTNh", "ses_dfa12facaffe9CT4lEoCRhKTNi"
 QUICK = Timers(connect=0.2, first_byte=0.2, between_chunks=0.3, total=5)
 REFUSAL = b'{"error":{"message":"no such parameter","type":"invalid_request_error","code":"bad"}}'
+ROLE = {"id": "c", "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}
+CHOICE = {"index": 0, "finish_reason": "error", "message": {"role": "assistant", "content": ""}}
 MESSAGE = json.dumps(
     {
         "type": "message",
@@ -49,6 +51,10 @@ def rig(script: Script, *names: str, **changes: Any) -> Rig:
 def in_turn(*answers: Scripted | AttemptFailed) -> Script:
     left = list(answers)
     return lambda _target: left.pop(0)
+
+
+def said(code: str, message: str) -> bytes:
+    return json.dumps({"error": {"message": message, "type": "error", "code": code}}).encode()
 
 
 def by_name(**answers: Callable[[], Scripted | AttemptFailed]) -> Script:
@@ -231,6 +237,80 @@ class TestFailover:
         assert sink.headers["x-opencode-upstream"] == "b"
         event = only(found)
         assert (event.upstream, event.attempts, event.cost) == ("b", 2, 10 * 300 + 5 * 1500)
+
+    @pytest.mark.parametrize(
+        "first",
+        [
+            lambda: refused(400, said("invalid_request_error", "Your credit balance is too low to access the API.")),
+            lambda: refused(429, said("insufficient_quota", "You exceeded your current quota.")),
+            lambda: refused(402, said("", "Payment required")),
+            lambda: refused(400, said("", "User location is not supported for the API use.")),
+            lambda: refused(400, said("", "API key not valid. Please pass a valid API key.")),
+            lambda: refused(400, b'{"message":"invalid beta flag"}'),
+            lambda: refused(400, said("context_length_exceeded", "Too long")),
+            lambda: Scripted((b": PROCESSING\n\n", sse({"error": {"code": 429, "message": "Slow"}}))),
+            lambda: Scripted((sse(ROLE), sse({"error": {"code": 503, "message": "No capacity"}}))),
+            lambda: Scripted((sse(ROLE),)),
+            lambda: Scripted((sse({"choices": [{"index": 0, "error": {"code": 502, "message": "x"}}]}),)),
+            lambda: Scripted([b": PROCESSING\n\n", 0.05] * 100),
+            lambda: Scripted([sse(ROLE), *[b": PROCESSING\n\n", 0.05] * 100]),
+        ],
+        ids=[
+            *("credit", "quota", "402", "region", "key", "flag", "context"),
+            *("comment", "role", "only role", "choice", "comments", "role and comments"),
+        ],
+    )
+    async def test_another_upstream_is_asked_wherever_it_could_answer(self, first: Callable[[], Scripted]) -> None:
+        found = rig(by_name(a=first, b=Scripted), "a", "b")
+        sink = await found.call()
+        assert (sink.status, sink.body) == (200, WHOLE)
+        event = only(found)
+        assert (event.upstream, event.attempts, event.cost) == ("b", 2, 10 * 300 + 5 * 1500)
+
+    @pytest.mark.parametrize(
+        "body", [{"error": {"code": 429, "message": "Slow"}, "choices": []}, {"choices": [CHOICE]}]
+    )
+    async def test_an_error_in_a_whole_answer_of_status_200_goes_to_another_upstream(self, body: Any) -> None:
+        answers = {"a": json.dumps(body).encode(), "b": COMPLETION}
+        found = rig(lambda target: Scripted((answers[target.id],), 200, "application/json"), "a", "b")
+        assert (await found.call(stream=False)).body == COMPLETION
+
+    async def test_an_account_without_money_is_asked_once_and_its_text_stays_with_us(self) -> None:
+        found = rig(lambda _: refused(429, said("insufficient_quota", "Check your plan and billing details.")))
+        told = await error(found.call())
+        assert (told.status, told.code) == (502, "upstream_locked")
+        assert "billing" not in told.message
+        assert len(found.asked) == 1
+        assert only(found).cost == 0
+
+    async def test_the_text_of_an_account_stays_with_us_also_within_a_stream(self) -> None:
+        fault = {"error": {"code": "insufficient_quota", "message": "Check your plan and billing details."}}
+        found = rig(in_turn(Scripted([sse(delta("half")), sse(fault)])))
+        sink = await found.call()
+        assert b"upstream_interrupted" in sink.body
+        assert b"billing" not in sink.body
+        assert only(found).cost > 0
+
+    @pytest.mark.parametrize(
+        "steps", [(b": x\n\n", sse({"error": {"code": 429}})), (sse(ROLE), sse({"error": {"code": 400}}))]
+    )
+    async def test_a_refusal_without_output_costs_nothing(self, steps: Any) -> None:
+        found = rig(lambda _: Scripted(steps))
+        await error(found.call())
+        event = only(found)
+        assert (event.cost, event.tokens.total) == (0, 0)
+
+    async def test_comments_do_not_keep_an_answer_alive_that_has_stopped(self) -> None:
+        found = rig(in_turn(Scripted([sse(delta("half")), *[b": PROCESSING\n\n", 0.05] * 100])))
+        sink = await found.call()
+        assert b"nothing came" in sink.body
+        assert sink.body.count(b"PROCESSING") >= 1
+
+    async def test_a_prompt_that_is_too_long_everywhere_is_told_as_that(self) -> None:
+        too_long = refused(400, said("", "This model's maximum context length is 128000 tokens."))
+        found = rig(by_name(a=lambda: too_long, b=lambda: AttemptFailed(Failure.UNREACHABLE, "no")), "a", "b")
+        told = await error(found.call())
+        assert (told.status, told.code) == (400, "context_length_exceeded")
 
     async def test_a_request_that_is_at_fault_goes_to_nobody_else(self) -> None:
         found = rig(by_name(a=lambda: refused(400), b=Scripted), "a", "b")

@@ -216,7 +216,8 @@ def test_an_error_has_message_code_and_details(wire: WireFormat, status: int) ->
 
 @each_format
 def test_an_error_within_a_stream_is_one_event_that_reader_and_meter_take_for_one(wire: WireFormat) -> None:
-    event = error_event(wire.name, code="rate_limit_exceeded", message="Slow down", details={}, sequence=4)
+    code = "rate_limit_exceeded"
+    event = error_event(wire.name, status=429, code=code, message="Slow down", details={}, sequence=4)
     [whole] = Splitter().feed(event)
     data = data_of(whole)
     assert data is not None

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats import answer_error, error_event, relay_stream, upstream_fault
-from tests.unit.gateway.formats.speaking import FORMATS, ask, data_events
+from opencode_cloud.gateway.formats import (
+    UpstreamGarbage,
+    answer_error,
+    error_event,
+    relay_answer,
+    relay_stream,
+    upstream_fault,
+)
+from tests.unit.gateway.formats.speaking import FORMATS, ask, data_events, encode, golden
 
 
 @pytest.mark.parametrize(
@@ -112,18 +120,44 @@ STATUSES = {Format.CHAT: 503, Format.MESSAGES: 529, Format.RESPONSES: 500, Forma
 
 @pytest.mark.parametrize("upstream", FORMATS)
 @pytest.mark.parametrize("client", FORMATS)
-def test_an_error_within_a_stream_reaches_the_client_in_its_format_and_nothing_after_it(
+def test_an_error_within_a_stream_is_known_and_neither_it_nor_anything_after_it_is_passed_on(
     client: Format, upstream: Format
 ) -> None:
     relay = relay_stream(ask(client, stream=True), upstream)
-    out = relay.feed(FAULTS[upstream]) + relay.end()
+    assert relay.feed(FAULTS[upstream] + golden(upstream)) + relay.end() == b""
     assert relay.fault is not None
     assert relay.fault.message == "Overloaded"
     assert relay.fault.status == STATUSES[upstream]
     assert not relay.complete
-    assert b"Overloaded" in out
-    if client is not upstream:
-        assert len(data_events(out)) == 1
+    assert relay.progress == 0
+
+
+IN_CHOICE = {"index": 0, "error": {"code": 502, "message": "Gone"}, "finish_reason": "error"}
+WITHOUT_TEXT = {"index": 0, "finish_reason": "error"}
+BESIDE = {"choices": [{"index": 0, "message": {"content": None}}], "error": {"code": 429, "message": "Slow"}}
+
+
+@pytest.mark.parametrize("client", FORMATS)
+@pytest.mark.parametrize(
+    ("document", "status"), [({"choices": [IN_CHOICE]}, 502), ({"choices": [WITHOUT_TEXT]}, 502), (BESIDE, 429)]
+)
+def test_an_error_of_a_router_within_an_answer_of_status_200_is_no_answer(
+    client: Format, document: dict[str, Any], status: int
+) -> None:
+    with pytest.raises(UpstreamGarbage) as refused:
+        relay_answer(ask(client), Format.CHAT, encode(document))
+    assert refused.value.fault is not None
+    assert refused.value.fault.status == status
+    relay = relay_stream(ask(client, stream=True), Format.CHAT)
+    assert relay.feed(b"data: " + encode(document) + b"\n\n") == b""
+    assert relay.fault is not None
+    assert relay.fault.status == status
+
+
+def test_the_reason_in_googles_details_is_read() -> None:
+    details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]
+    body = encode({"error": {"code": 400, "message": "m", "status": "INVALID_ARGUMENT", "details": details}})
+    assert upstream_fault(400, body).reason == "API_KEY_INVALID"
 
 
 @pytest.mark.parametrize("client", FORMATS)

@@ -26,7 +26,12 @@ class InvalidRequest(BadRequest):
 
 
 class UpstreamGarbage(Exception):
-    """The upstream sent data that is not in its format."""
+    """The upstream sent data that is not in its format, or an error in place of an answer."""
+
+    def __init__(self, message: str, fault: UpstreamFault | None = None) -> None:
+        super().__init__(message)
+        self.fault = fault
+        """The error in place of an answer."""
 
 
 class Malformed(Exception):
@@ -43,6 +48,8 @@ class UpstreamFault(msgspec.Struct, frozen=True, kw_only=True):
     """The HTTP status. For an error within a stream it is the status that an answer would have had."""
     code: str = ""
     type: str = ""
+    reason: str = ""
+    """Google's reason in the details of its error."""
     message: str = ""
     """The upstream's message, of at most 500 characters."""
 

@@ -12,8 +12,6 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.emulating import Emulator
-from opencode_cloud.gateway.formats.errors import error_event
-from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.models import (
     Emulation,
     Ended,
@@ -59,12 +57,17 @@ class StreamRelay(Protocol):
 
     @property
     def fault(self) -> UpstreamFault | None:
-        """An error that the upstream reported within the stream. The client received it in its own format."""
+        """An error that the upstream reported within the stream. The relay passes on neither it nor later events."""
         ...
 
     @property
     def generated(self) -> int:
         """UTF-8 bytes of generated text, arguments and reasoning so far."""
+        ...
+
+    @property
+    def progress(self) -> int:
+        """Number of events in which something was generated, or the answer ended. 0: the answer has not begun."""
         ...
 
     @property
@@ -135,6 +138,11 @@ class PassThrough(_Relay):
         return self._meter.generated
 
     @property
+    def progress(self) -> int:
+        """Number of events in which something was generated."""
+        return self._meter.progress
+
+    @property
     def sequence(self) -> int:
         """The number that the next event has."""
         return self._meter.sequence
@@ -166,6 +174,8 @@ class PassThrough(_Relay):
             only_usage = self._meter.read(data)
         except msgspec.ValidationError:  # JSON of an unknown form, which the client may understand
             return event
+        if self._meter.fault is not None:
+            return b""
         return b"" if only_usage and self._drop_usage else event
 
 
@@ -174,12 +184,12 @@ class Conversion(_Relay):
 
     def __init__(self, parsed: ParsedRequest, source: Format, emulation: Emulation) -> None:
         super().__init__()
-        self._format = parsed.format
         self._emulator = Emulator(emulation)
         self._reader = wire_format(source).reader()
         self._writer = wire_format(parsed.format).writer(parsed)
         self._calls = ids.Unique()
         self._generated = 0
+        self.progress = 0
         self._ended = False
 
     @property
@@ -232,14 +242,7 @@ class Conversion(_Relay):
             return b""
         if self._ended:
             return b""
-        written = self._write(self._reader.read(data))
-        if self._reader.fault is not None:
-            fault = self._reader.fault
-            code = fault.code or fault.type or "upstream_error"
-            written += error_event(
-                self._format, code=code, message=fault.message, details={}, sequence=self._writer.sequence
-            )
-        return written
+        return self._write(self._reader.read(data))
 
     def _write(self, events: Iterable[Event]) -> bytes:
         written: list[bytes] = []
@@ -253,6 +256,7 @@ class Conversion(_Relay):
 
     def _counted(self, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:
+            self.progress += 1
             if isinstance(event, Grown):
                 self._generated += size(event.text)
             yield event
@@ -271,8 +275,8 @@ def relay_answer(parsed: ParsedRequest, source: Format, body: bytes, emulation: 
     wire = wire_format(source)
     try:
         node = wire.node(json_codec.decode(body, object))
-        if node.raw("error") and not node.raw(wire.answer_member):
-            raise UpstreamGarbage(fault_of(node.value).message or "An error instead of an answer.")
+        if (fault := wire.error_in(node)) is not None:
+            raise UpstreamGarbage(fault.message or "An error instead of an answer.", fault)
         if parsed.format is source:
             tokens = wire.read_usage(node.raw(wire.usage_member))
             return WholeAnswer(body=body, tokens=tokens, generated=_text_size(node.members()))

@@ -12,7 +12,14 @@ from opencode_cloud.gateway.formats.facts import RequestFacts
 from opencode_cloud.gateway.formats.limits import TargetLimits
 from opencode_cloud.gateway.formats.members import MemberRules
 from opencode_cloud.gateway.formats.metering import StreamMeter
-from opencode_cloud.gateway.formats.models import ModelReply, ModelRequest, ParsedRequest, PathTarget, WireError
+from opencode_cloud.gateway.formats.models import (
+    ModelReply,
+    ModelRequest,
+    ParsedRequest,
+    PathTarget,
+    UpstreamFault,
+    WireError,
+)
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.streaming import StreamReader, StreamWriter
 
@@ -83,6 +90,8 @@ class WireFormat:
     """The member that every answer has."""
     usage_member: str
     """The member of an answer that holds usage."""
+    error_in: Callable[[Node], UpstreamFault | None]
+    """Returns the error that an upstream sent with status 200 in place of an answer; None: it is an answer."""
     read_usage: Callable[[object], Tokens | None]
     """Reads a usage object leniently; None: it has no counts."""
     write_usage: Callable[[Tokens], dict[str, Any]]

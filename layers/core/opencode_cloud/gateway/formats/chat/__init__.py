@@ -40,6 +40,7 @@ CHAT = WireFormat(
     write_request=requests.write,
     answer_member="choices",
     usage_member="usage",
+    error_in=errors.error_in,
     read_usage=usage.read,
     write_usage=usage.write,
     read_answer=answers.read,

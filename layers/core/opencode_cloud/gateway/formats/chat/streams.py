@@ -13,9 +13,9 @@ from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.chat import usage
 from opencode_cloud.gateway.formats.chat.answers import FINISH, stop_of
+from opencode_cloud.gateway.formats.chat.errors import error_in
 from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature, thought_in
 from opencode_cloud.gateway.formats.custom import custom_input, custom_names
-from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.models import (
     Closed,
     Ended,
@@ -66,8 +66,8 @@ class ChatReader:
             yield from self._end()
             return
         chunk = Node(json_codec.decode(data, object))
-        if chunk.raw("error") or chunk.raw("object") == "error":  # the second is an older form of vLLM
-            self.fault = fault_of(chunk.value)
+        if (fault := error_in(chunk)) is not None:
+            self.fault = fault
             return
         self.tokens = merge(self.tokens, usage.read(chunk.raw("usage")))
         for choice in chunk.each("choices"):

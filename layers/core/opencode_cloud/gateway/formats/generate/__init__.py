@@ -1,7 +1,7 @@
 """Google's generateContent."""
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.defaults import always_usage
+from opencode_cloud.gateway.formats.defaults import always_usage, error_in
 from opencode_cloud.gateway.formats.generate import addressing, answers, errors, requests, usage
 from opencode_cloud.gateway.formats.generate.inspection import inspect
 from opencode_cloud.gateway.formats.generate.limits import LIMITS
@@ -41,6 +41,7 @@ GENERATE = WireFormat(
     write_request=requests.write,
     answer_member="candidates",
     usage_member="usageMetadata",
+    error_in=error_in,
     read_usage=usage.read,
     write_usage=usage.write,
     read_answer=answers.read,

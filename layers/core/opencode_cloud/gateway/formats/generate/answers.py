@@ -20,7 +20,9 @@ REASONS = {
     Stop.SEQUENCE: "STOP",
     Stop.REFUSAL: "SAFETY",
 }
-_ENDS = ("", "STOP", "FINISH_REASON_UNSPECIFIED")
+NO_REASON = (None, "", "FINISH_REASON_UNSPECIFIED")
+"""Reasons that do not end an answer."""
+_ENDS = ("STOP", *NO_REASON)
 
 
 def stop_of(reason: str, *, called: bool) -> Stop:

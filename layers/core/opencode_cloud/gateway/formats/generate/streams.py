@@ -12,7 +12,7 @@ from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.generate import usage
-from opencode_cloud.gateway.formats.generate.answers import REASONS, function_call, signed, stop_of
+from opencode_cloud.gateway.formats.generate.answers import NO_REASON, REASONS, function_call, signed, stop_of
 from opencode_cloud.gateway.formats.generate.inspection import parts_of
 from opencode_cloud.gateway.formats.models import (
     Closed,
@@ -57,7 +57,8 @@ class GenerateReader:
                 continue
             for part in parts_of(candidate.at("content")):
                 yield from self._part(part)
-            self._reason = candidate.text("finishReason") or self._reason
+            if (reason := candidate.text("finishReason")) not in NO_REASON:
+                self._reason = reason
         self._reason = chunk.at("promptFeedback").text("blockReason") or self._reason
         self.complete = bool(self._reason)
 

@@ -1,7 +1,7 @@
 """Anthropic Messages."""
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.defaults import always_usage, fixed_path, model_override, one_answer
+from opencode_cloud.gateway.formats.defaults import always_usage, error_in, fixed_path, model_override, one_answer
 from opencode_cloud.gateway.formats.error_forms import common_body
 from opencode_cloud.gateway.formats.messages import answers, errors, requests, usage
 from opencode_cloud.gateway.formats.messages.inspection import inspect
@@ -40,6 +40,7 @@ MESSAGES = WireFormat(
     write_request=requests.write,
     answer_member="content",
     usage_member="usage",
+    error_in=error_in,
     read_usage=usage.read,
     write_usage=usage.write,
     read_answer=answers.read,

@@ -1,7 +1,7 @@
 """OpenAI Responses."""
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.defaults import always_usage, fixed_path, one_answer
+from opencode_cloud.gateway.formats.defaults import always_usage, error_in, fixed_path, one_answer
 from opencode_cloud.gateway.formats.error_forms import common_body
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import Node
@@ -40,6 +40,7 @@ RESPONSES = WireFormat(
     write_request=requests.write,
     answer_member="output",
     usage_member="usage",
+    error_in=error_in,
     read_usage=usage.read,
     write_usage=usage.write,
     read_answer=answers.read,
