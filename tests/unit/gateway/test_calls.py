@@ -123,7 +123,7 @@ class TestStream:
 
     async def test_a_silent_upstream_is_covered_by_heartbeats(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(dispatcher, "HEARTBEAT_SECONDS", 0.03)
-        found = rig(in_turn(Scripted([0.1, sse(delta("a")), 0.1, WHOLE])))
+        found = rig(in_turn(Scripted([0.15, sse(delta("a")), 0.25, WHOLE])))
         sink = await found.call()
         beats = [part for part in sink.parts if part.startswith(b":")]
         assert len(beats) >= 4
@@ -361,6 +361,33 @@ class TestFailover:
         assert sink.body.startswith(b":")
         assert b"upstream_timeout" in sink.body
         assert "x-opencode-upstream" not in sink.headers
+
+
+class TestOddUpstreams:
+    @pytest.mark.parametrize("content_type", ["text/plain", "application/octet-stream", ""])
+    async def test_a_stream_with_another_label_is_a_stream(self, content_type: str) -> None:
+        found = rig(lambda _: Scripted((WHOLE,), 200, content_type))
+        assert (await found.call()).body == WHOLE
+
+    @pytest.mark.parametrize("body", [b"<html>", b"plain words", b'{"a": 1}'])
+    async def test_a_page_with_such_a_label_is_none(self, body: bytes) -> None:
+        found = rig(lambda target: Scripted() if target.id == "b" else Scripted((body,), 200, "text/plain"), "a", "b")
+        assert (await found.call()).body == WHOLE
+
+    async def test_json_in_place_of_a_stream_becomes_one(self) -> None:
+        found = rig(lambda _: Scripted((COMPLETION,), 200, "application/json"))
+        sink = await found.call()
+        assert b'"content":"Hello"' in sink.body
+        assert sink.body.endswith(b"data: [DONE]\n\n")
+        assert sink.headers["content-type"] == "text/event-stream"
+        event = only(found)
+        assert (event.outcome, event.tokens.input, event.tokens.output, event.estimated) == ("completed", 10, 5, False)
+
+    @pytest.mark.parametrize("body", [b"{}", b'{"error":{"message":"no","code":503}}', b"[]"])
+    async def test_json_that_is_no_answer_goes_to_another_upstream(self, body: bytes) -> None:
+        first = Scripted((body,), 200, "application/json")
+        found = rig(lambda target: Scripted() if target.id == "b" else first, "a", "b")
+        assert (await found.call()).body == WHOLE
 
 
 class TestOtherFormats:

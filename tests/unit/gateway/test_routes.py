@@ -17,6 +17,7 @@ from opencode_cloud.contracts.access import login_required
 from opencode_cloud.gateway.formats import WIRE_FORMATS, PathTarget
 from opencode_cloud.gateway.models import Incoming
 from opencode_cloud.gateway.routes import LISTS, Gateway
+from opencode_cloud.kit.errors import PaymentRequired
 from tests.unit.gateway.calling import COMPLETION, WHOLE, Rig, Scripted, delta, sse
 from tests.unit.gateway.catalogues import catalogue, model, upstream
 
@@ -133,7 +134,9 @@ async def test_each_path_has_its_format_and_its_errors(
     if format_ is Format.GENERATE:
         assert (told["code"], told["status"]) == (400, "INVALID_ARGUMENT")
     else:
-        assert (answer.json()["type"], told["type"]) == ("error", "invalid_request")
+        assert (answer.json()["type"], told["type"], told["code"]) == (
+            *("error", "invalid_request_error", "invalid_request"),
+        )
 
 
 @pytest.mark.parametrize(
@@ -227,6 +230,32 @@ async def test_a_stream_is_passed_on_as_it_is(client: httpx.AsyncClient, rig: Ri
     assert answer.content == WHOLE
     assert answer.headers["content-type"] == "text/event-stream"
     assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("headers", "parted"),
+    [
+        ({"user-agent": "claude-cli/2.1.332 (external, cli)"}, False),
+        ({"user-agent": "codex_exec/0.171.0"}, False),
+        ({"user-agent": "opencode/1.18.33 ai-sdk/provider-utils/4.0"}, True),
+        ({"x-opencode-session": "ses_1"}, True),
+    ],
+)
+async def test_digits_of_errors_are_parted_for_opencode_only(
+    client: httpx.AsyncClient, rig: Rig, headers: dict[str, str], parted: bool
+) -> None:
+    rig.ledger.refusal = PaymentRequired("budget_exhausted", "Stopped at $500.00.")
+    answer = await client.post("/zen/v1/messages", json={**BODY, "max_tokens": 9}, headers={**KEY, **headers})
+    told = answer.json()["error"]
+    assert (told["type"], told["code"]) == ("billing_error", "budget_exhausted")
+    assert ("\u2060" in told["message"]) is parted
+
+
+@pytest.mark.parametrize("path", ["/zen/v1/messages", "/zen/v1/chat/completions"])
+async def test_every_answer_names_its_request_for_both_vendors_sdks(client: httpx.AsyncClient, path: str) -> None:
+    for body in (BODY, {}):
+        answer = await client.post(path, json={**body, "max_tokens": 9}, headers=KEY)
+        assert answer.headers["request-id"] == answer.headers["x-request-id"]
 
 
 async def test_what_fails_on_our_side_says_no_more_than_that(client: httpx.AsyncClient, rig: Rig) -> None:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 CORS = {
     "access-control-allow-origin": "*",
-    "access-control-expose-headers": "x-request-id, x-opencode-upstream, x-opencode-dropped, retry-after",
+    "access-control-expose-headers": "x-request-id, request-id, x-opencode-upstream, x-opencode-dropped, retry-after",
 }
 PREFLIGHT = {
     **CORS,
@@ -106,7 +106,7 @@ class Gateway:
             await self._until_disconnect(request, self._calls.serve(incoming, sink))
         except ServiceError as error:
             refusal(error.code, int(error.status), correlation)
-            await _refuse(sink, wire.name, error)
+            await _refuse(sink, wire.name, error, final=_is_opencode(request.headers))
         except ClientDisconnect:
             return
         except BrokenOff:
@@ -226,7 +226,8 @@ class _AsgiSink:
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send status and headers."""
         self.begun = True
-        merged = {**CORS, "cache-control": "no-store", "x-request-id": self._correlation, **headers}
+        ids = {"x-request-id": self._correlation, "request-id": self._correlation}  # OpenAI's name and Anthropic's
+        merged = {**CORS, "cache-control": "no-store", **ids, **headers}
         if merged.get("content-type") == "text/event-stream":
             merged["x-accel-buffering"] = "no"  # nginx and similar proxies would buffer events
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in merged.items()]
@@ -297,9 +298,9 @@ def _preflight() -> Response:
     return Response(b"", HTTPStatus.NO_CONTENT, PREFLIGHT)
 
 
-async def _refuse(sink: _AsgiSink, format_: Format, error: ServiceError) -> None:
+async def _refuse(sink: _AsgiSink, format_: Format, error: ServiceError, *, final: bool = False) -> None:
     await sink.begin(int(error.status), _error_headers(error, ""))
-    await sink.send(_error_body(format_, error))
+    await sink.send(_error_body(format_, error, final=final))
     await sink.end()
 
 
@@ -316,9 +317,19 @@ def _error_headers(error: ServiceError, correlation: str) -> dict[str, str]:
     return headers
 
 
-def _error_body(format_: Format, error: ServiceError) -> bytes:
+def _error_body(format_: Format, error: ServiceError, *, final: bool = False) -> bytes:
     if isinstance(error, UpstreamRefused) and error.body and error.format is format_:
         return error.body
     return answer_error(
-        format_, status=int(error.status), code=error.code, message=error.message, details=dict(error.details)
+        format_,
+        status=int(error.status),
+        code=error.code,
+        message=error.message,
+        details=dict(error.details),
+        final=final,
     )
+
+
+def _is_opencode(headers: Mapping[str, str]) -> bool:
+    """Tell whether a client is opencode, which searches errors for digits of temporary failures."""
+    return "opencode" in headers.get("user-agent", "") or any(name.startswith("x-opencode-") for name in headers)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import (
+    TOO_LONG,
     UpstreamGarbage,
     answer_error,
     error_event,
@@ -84,27 +85,79 @@ def test_a_code_of_very_many_digits_is_no_status() -> None:
     assert (fault.status, fault.message) == (500, "no")
 
 
-@pytest.mark.parametrize("format_", FORMATS)
-def test_an_error_has_our_code_where_each_client_looks_for_it(format_: Format) -> None:
-    details = {"limit": 20, "resets_at": "2026-12-01T00:00:00Z"}
-    body = json.loads(
-        answer_error(format_, status=402, code="budget_exhausted", message="Stopped at $20.00.", details=details)
-    )
+OPENAI = {400: "invalid_request_error", 402: "insufficient_quota", 429: "rate_limit_error", 503: "server_error"}
+TYPES = {
+    Format.CHAT: OPENAI,
+    Format.RESPONSES: OPENAI,
+    Format.MESSAGES: {
+        400: "invalid_request_error",
+        401: "authentication_error",
+        402: "billing_error",
+        403: "permission_error",
+        404: "not_found_error",
+        413: "request_too_large",
+        429: "rate_limit_error",
+        500: "api_error",
+        502: "api_error",
+        503: "overloaded_error",
+        504: "timeout_error",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("format_", "status", "kind"), [(name, status, kind) for name, by in TYPES.items() for status, kind in by.items()]
+)
+def test_an_error_has_the_vendors_type_and_our_code(format_: Format, status: int, kind: str) -> None:
+    details = {"limit": 20, "message": "hidden", "type": "hidden", "code": "hidden"}
+    body = json.loads(answer_error(format_, status=status, code="ours", message="Stopped.", details=details))
     assert body["type"] == "error"
-    assert body["error"]["type"] == "budget_exhausted"
-    assert body["error"]["message"] == "Stopped at $20.00."
-    assert body["error"]["limit"] == 20
-    if format_ is Format.GENERATE:
-        assert body["error"]["code"] == 402
-        assert body["error"]["status"] == "FAILED_PRECONDITION"
-    else:
-        assert body["error"]["code"] == "budget_exhausted"
+    error = body["error"]
+    assert (error["type"], error["code"], error["message"], error["limit"]) == (kind, "ours", "Stopped.", 20)
 
 
-@pytest.mark.parametrize("format_", FORMATS)
-def test_details_never_hide_what_the_error_is(format_: Format) -> None:
-    body = json.loads(answer_error(format_, status=429, code="c", message="m", details={"message": "x", "type": "y"}))
-    assert (body["error"]["type"], body["error"]["message"]) == ("c", "m")
+def test_an_error_of_google_has_the_vendors_status_and_our_code() -> None:
+    details = {"limit": 20, "message": "hidden"}
+    body = json.loads(
+        answer_error(Format.GENERATE, status=402, code="ours", message="Stopped at $20.00.", details=details)
+    )
+    error = body["error"]
+    assert (error["code"], error["status"], error["message"], error["limit"]) == (
+        *(402, "FAILED_PRECONDITION", "Stopped at $20.00.", 20),
+    )
+    assert error["details"][0]["reason"] == "ours"
+
+
+CHAT_WORDS = "This model's maximum context length is 128000 tokens. However, your messages resulted in 150000 tokens."
+GOOGLE_WORDS = "The input token count (150000) exceeds the maximum number of tokens allowed (128000)."
+CLAUDE_WORDS = "prompt is too long: 150000 tokens > 128000 maximum"
+RESPONSES_WORDS = "Your input exceeds the context window of this model."
+
+
+@pytest.mark.parametrize(
+    ("format_", "given_message", "message"),
+    [
+        *((Format.MESSAGES, words, CLAUDE_WORDS) for words in (CHAT_WORDS, GOOGLE_WORDS, CLAUDE_WORDS)),
+        *((Format.GENERATE, words, GOOGLE_WORDS) for words in (CHAT_WORDS, GOOGLE_WORDS, CLAUDE_WORDS)),
+        (Format.MESSAGES, RESPONSES_WORDS, f"prompt is too long: {RESPONSES_WORDS}"),
+        (Format.MESSAGES, "", "prompt is too long"),
+        (
+            Format.GENERATE,
+            RESPONSES_WORDS,
+            "The input token count exceeds the maximum number of tokens allowed.",
+        ),
+        (Format.CHAT, CLAUDE_WORDS, CLAUDE_WORDS),
+        (Format.RESPONSES, GOOGLE_WORDS, GOOGLE_WORDS),
+    ],
+)
+def test_a_prompt_that_is_too_long_is_said_in_the_words_of_the_clients_vendor(
+    format_: Format, given_message: str, message: str
+) -> None:
+    body = answer_error(format_, status=400, code=TOO_LONG, message=given_message, details={})
+    error = json.loads(body)["error"]
+    assert error["message"] == message
+    if format_ is not Format.GENERATE:
+        assert (error["type"], error["code"]) == ("invalid_request_error", "context_length_exceeded")
 
 
 FAULTS = {
@@ -190,5 +243,8 @@ def test_an_error_of_responses_alone_is_understood(upstream: Format) -> None:
 
 
 def test_an_error_event_of_responses_is_numbered() -> None:
-    event = data_events(error_event(Format.RESPONSES, code="c", message="m", details={}, sequence=7))[0]
-    assert event["sequence_number"] == 7
+    events = data_events(error_event(Format.RESPONSES, status=500, code="c", message="m", details={}, sequence=7))
+    assert [event["type"] for event in events] == ["error", "response.failed"]
+    assert [event["sequence_number"] for event in events] == [7, 8]
+    failed = events[1]["response"]
+    assert (failed["status"], failed["error"]) == ("failed", {"code": "c", "message": "m"})

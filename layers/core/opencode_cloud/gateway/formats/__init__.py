@@ -3,6 +3,7 @@
 A format is one folder, whose object is listed in ``registry.py``.
 """
 
+from opencode_cloud.gateway.formats.error_forms import TOO_LONG
 from opencode_cloud.gateway.formats.errors import answer_error, error_event, heartbeat
 from opencode_cloud.gateway.formats.faults import upstream_fault
 from opencode_cloud.gateway.formats.forwarding import forward_request, least_output
@@ -18,10 +19,11 @@ from opencode_cloud.gateway.formats.models import (
 from opencode_cloud.gateway.formats.parsing import read_request, tool_names
 from opencode_cloud.gateway.formats.prompt_size import overhead_of, prompt_bytes, text_of
 from opencode_cloud.gateway.formats.registry import WIRE_FORMATS, wire_format
-from opencode_cloud.gateway.formats.relaying import StreamRelay, relay_answer, relay_stream
+from opencode_cloud.gateway.formats.relaying import StreamRelay, relay_answer, relay_stream, stream_answer
 from opencode_cloud.gateway.formats.wire import WireFormat
 
 __all__ = [
+    "TOO_LONG",
     "WIRE_FORMATS",
     "ForwardedRequest",
     "InvalidRequest",
@@ -42,6 +44,7 @@ __all__ = [
     "read_request",
     "relay_answer",
     "relay_stream",
+    "stream_answer",
     "text_of",
     "tool_names",
     "upstream_fault",

@@ -29,6 +29,7 @@ class Emulator:
         self._open: dict[int, TextBlock | ToolCall | ReasoningBlock] = {}
         self._held: dict[int, str] = {}
         self._skipped: set[int] = set()
+        self._grown: set[int] = set()
         self._called = False
         self.stopped = False
         """True once a stop sequence of the gateway has ended the answer."""
@@ -66,12 +67,18 @@ class Emulator:
         elif isinstance(event, Grown) and self._emulation.stops and isinstance(self._open[event.index], TextBlock):
             yield from self._grow(event)
         elif isinstance(event, Closed):
-            if held := self._held.pop(event.index, ""):
-                yield Grown(event.index, held)
-            self._open.pop(event.index, None)
-            yield event
+            yield from self._close(event)
         else:
+            self._grown.add(event.index)
             yield event
+
+    def _close(self, event: Closed) -> Iterator[Event]:
+        block = self._open.pop(event.index, None)
+        if held := self._held.pop(event.index, ""):
+            yield Grown(event.index, held)
+        elif isinstance(block, ToolCall) and event.index not in self._grown:
+            yield Grown(event.index, "{}")  # an empty text is no JSON, and clients parse it
+        yield event
 
     def _begin(self, event: Opened) -> Iterator[Event]:
         block = event.block

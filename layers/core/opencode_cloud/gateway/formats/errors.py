@@ -11,10 +11,16 @@ from opencode_cloud.gateway.formats.models import WireError
 from opencode_cloud.gateway.formats.registry import wire_format
 
 
-def answer_error(format_: Format, *, status: int, code: str, message: str, details: Mapping[str, Any]) -> bytes:
-    """Return the body of an HTTP error."""
+def answer_error(
+    format_: Format, *, status: int, code: str, message: str, details: Mapping[str, Any], final: bool = False
+) -> bytes:
+    """Return the body of an HTTP error.
+
+    ``final``: write a refusal so that opencode does not take its digits for a temporary failure.
+    """
     error = WireError(status=status, code=code, message=message, details=details)
-    return with_finality(wire_format(format_).error_body, error)
+    write = wire_format(format_).error_body
+    return with_finality(write, error) if final else write(error)
 
 
 def error_event(

@@ -184,7 +184,7 @@ def compact(value: object) -> str:
 
 def size(text: str) -> int:
     """Return the length of a text in UTF-8 bytes."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def without_empty(members: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.emulating import Emulator
 from opencode_cloud.gateway.formats.models import (
+    Closed,
     Emulation,
     Ended,
     Event,
@@ -22,15 +23,18 @@ from opencode_cloud.gateway.formats.models import (
     Opened,
     ParsedRequest,
     ReasoningBlock,
+    Signed,
     TextBlock,
     ToolCall,
     UpstreamFault,
     UpstreamGarbage,
     WholeAnswer,
 )
-from opencode_cloud.gateway.formats.reading import size
+from opencode_cloud.gateway.formats.reading import Node, size
 from opencode_cloud.gateway.formats.registry import wire_format
 from opencode_cloud.gateway.formats.sse import MAXIMUM_EVENT, Splitter
+from opencode_cloud.gateway.formats.surrogates import WholeCharacters
+from opencode_cloud.gateway.formats.wire import WireFormat
 from opencode_cloud.kit import json_codec
 
 NOTHING = Emulation()
@@ -185,6 +189,7 @@ class Conversion(_Relay):
     def __init__(self, parsed: ParsedRequest, source: Format, emulation: Emulation) -> None:
         super().__init__()
         self._emulator = Emulator(emulation)
+        self._characters = WholeCharacters()
         self._reader = wire_format(source).reader()
         self._writer = wire_format(parsed.format).writer(parsed)
         self._calls = ids.Unique()
@@ -246,7 +251,7 @@ class Conversion(_Relay):
 
     def _write(self, events: Iterable[Event]) -> bytes:
         written: list[bytes] = []
-        for event in self._emulator.events(self._counted(events)):
+        for event in self._emulator.events(self._characters.events(self._counted(events))):
             if isinstance(event, Opened) and isinstance(event.block, ToolCall):
                 call = msgspec.structs.replace(event.block, id=self._calls.of(event.block.id))
                 event = Opened(event.index, call)
@@ -270,21 +275,75 @@ def relay_stream(parsed: ParsedRequest, source: Format, emulation: Emulation = N
     return PassThrough(parsed, source) if parsed.format is source else Conversion(parsed, source, emulation)
 
 
+class WholeStream:
+    """A whole answer as the stream that its client asked for: some servers do not stream."""
+
+    fault: UpstreamFault | None = None
+    garbage = False
+    complete = True
+    progress = 1
+
+    def __init__(self, parsed: ParsedRequest, reply: ModelReply) -> None:
+        writer = wire_format(parsed.format).writer(parsed)
+        self.written = b"".join([writer.write(event, reply.tokens) for event in _events(reply)])
+        self.tokens, self.generated, self.sequence = reply.tokens, _generated(reply), writer.sequence
+
+    def feed(self, chunk: bytes) -> bytes:  # noqa: ARG002 - nothing follows a whole answer
+        """Return no bytes: the answer is complete."""
+        return b""
+
+    def end(self) -> bytes:
+        """Return no bytes: the answer is complete."""
+        return b""
+
+
+def stream_answer(parsed: ParsedRequest, source: Format, body: bytes, emulation: Emulation = NOTHING) -> WholeStream:
+    """Return a whole answer as the stream that its client asked for. Raises :class:`UpstreamGarbage`."""
+    wire = wire_format(source)
+    try:
+        return WholeStream(parsed, _reply(wire, wire.node(json_codec.decode(body, object)), emulation))
+    except _GARBAGE as error:
+        raise UpstreamGarbage(str(error)) from error
+
+
 def relay_answer(parsed: ParsedRequest, source: Format, body: bytes, emulation: Emulation = NOTHING) -> WholeAnswer:
     """Return an upstream's answer for the client that sent the request. Raises :class:`UpstreamGarbage`."""
     wire = wire_format(source)
     try:
         node = wire.node(json_codec.decode(body, object))
-        if (fault := wire.error_in(node)) is not None:
-            raise UpstreamGarbage(fault.message or "An error instead of an answer.", fault)
         if parsed.format is source:
+            _refuse_error(wire, node)
             tokens = wire.read_usage(node.raw(wire.usage_member))
             return WholeAnswer(body=body, tokens=tokens, generated=_text_size(node.members()))
-        reply = Emulator(emulation).reply(_with_unique_ids(wire.read_answer(node)))
+        reply = _reply(wire, node, emulation)
         converted = msgspec.json.encode(wire_format(parsed.format).write_answer(reply, parsed))
     except _GARBAGE as error:
         raise UpstreamGarbage(str(error)) from error
     return WholeAnswer(body=converted, tokens=reply.tokens, generated=_generated(reply))
+
+
+def _reply(wire: WireFormat, node: Node, emulation: Emulation) -> ModelReply:
+    _refuse_error(wire, node)
+    return Emulator(emulation).reply(_with_unique_ids(wire.read_answer(node)))
+
+
+def _refuse_error(wire: WireFormat, node: Node) -> None:
+    if (fault := wire.error_in(node)) is not None:
+        raise UpstreamGarbage(fault.message or "An error instead of an answer.", fault)
+
+
+def _events(reply: ModelReply) -> Iterator[Event]:
+    """Yield the events of a whole answer, one piece for each block."""
+    for index, block in enumerate(reply.blocks):
+        is_call = isinstance(block, ToolCall)
+        text = block.arguments or "{}" if is_call else block.text
+        yield Opened(index, msgspec.structs.replace(block, **{"arguments" if is_call else "text": ""}))
+        if text:
+            yield Grown(index, text)
+        if isinstance(block, ReasoningBlock) and block.signature:
+            yield Signed(index, block)
+        yield Closed(index)
+    yield Ended(reply.stop, reply.stop_sequence)
 
 
 def _with_unique_ids(reply: ModelReply) -> ModelReply:

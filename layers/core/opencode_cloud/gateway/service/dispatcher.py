@@ -23,6 +23,7 @@ from opencode_cloud.gateway.formats import (
     heartbeat,
     relay_answer,
     relay_stream,
+    stream_answer,
     upstream_fault,
 )
 from opencode_cloud.gateway.models import LOCKED_OUT, AttemptFailed, Failure, UpstreamTarget
@@ -58,6 +59,8 @@ LONGEST_HEADER = 500
 """Characters of the names of dropped hints. A client's unknown members can have any names."""
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
+_STREAMS = frozenset({EVENT_STREAM, "text/plain", "application/octet-stream", ""})
+"""Types of streams. Some servers label them wrongly; a body that is no stream is found by its first bytes."""
 _OK = 200
 _UNPRINTABLE = re.compile(r"[^ -~]")
 
@@ -137,15 +140,11 @@ class UpstreamDispatcher:
     ) -> tuple[UpstreamResponse, StreamRelay, bytes, UpstreamTarget]:
         """Return an answer that has begun: status and first events are valid."""
         answer = await self._send_request(target)
-        relay = relay_stream(self._state.parsed, target.format, self._requests[target].emulation)
+        timers = target.upstream.timers
         fine = False
         try:
-            if answer.content_type != EVENT_STREAM:
-                raise AttemptFailed(Failure.BROKEN, f"it answered `{answer.content_type}` instead of a stream")
-            async with asyncio.timeout(
-                min(target.upstream.timers.first_byte, self._remaining_seconds(target.upstream.timers))
-            ):
-                first = await self._first(answer, relay)
+            async with asyncio.timeout(min(timers.first_byte, self._remaining_seconds(timers))):
+                relay, first = await self._begun(answer, target)
             fine = True
         except TimeoutError:
             raise AttemptFailed(Failure.SLOW, "no first event in time") from None
@@ -155,6 +154,20 @@ class UpstreamDispatcher:
         self._state.accepted, self._state.relay = True, relay
         self._note_first_byte()
         return answer, relay, first, target
+
+    async def _begun(self, answer: UpstreamResponse, target: UpstreamTarget) -> tuple[StreamRelay, bytes]:
+        """Return the relay of a stream and its first bytes for the client."""
+        parsed, emulation = self._state.parsed, self._requests[target].emulation
+        if answer.content_type == JSON:
+            try:
+                whole = stream_answer(parsed, target.format, await answer.body(), emulation)
+            except UpstreamGarbage as error:
+                raise _failed(error.fault, str(error)) from error
+            return whole, whole.written
+        if answer.content_type not in _STREAMS:
+            raise AttemptFailed(Failure.BROKEN, f"it answered `{answer.content_type}` instead of a stream")
+        relay = relay_stream(parsed, target.format, emulation)
+        return relay, await self._first(answer, relay)
 
     async def _first(self, answer: UpstreamResponse, relay: StreamRelay) -> bytes:
         """Return the events up to the first in which something was generated.

@@ -6,6 +6,7 @@ import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from opencode_cloud.gateway.formats import TOO_LONG
 from opencode_cloud.gateway.models import (
     LOCKED_OUT,
     AttemptFailed,
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from opencode_cloud.gateway.service.call_state import CallState
 
 TOO_MANY = 429
-TOO_LONG = "context_length_exceeded"
-"""The code of a prompt that is too long, in every format. Agents compact the conversation when they read it."""
 _INVALID = frozenset({Failure.INCONVERTIBLE, Failure.UNKNOWN_FLAG})
 _KNOWN = frozenset(int(status) for status in HTTPStatus)
 
@@ -37,8 +36,10 @@ def error_of(state: CallState, failures: list[tuple[UpstreamTarget, AttemptFaile
         return GatewayTimeout("upstream_timeout", "No time was left for a request to an upstream.")
     target, last = failures[-1]
     kinds = {error.failure for _, error in failures}
-    if too_long := next((failed for failed in failures if failed[1].failure is Failure.CONTEXT), None):
-        return _refused(*too_long, code=TOO_LONG)
+    too_long = next(((target, error) for target, error in failures if error.failure is Failure.CONTEXT), None)
+    if too_long is not None:
+        # Our own body: servers that are only compatible do not say it in the words by which agents act.
+        return UpstreamRefused(400, TOO_LONG, too_long[1].message, too_long[0].format, b"")
     if last.failure is Failure.REFUSED or kinds <= _INVALID:
         return _refused(target, last)
     if kinds <= LOCKED_OUT:
@@ -63,8 +64,8 @@ def interrupted(target: UpstreamTarget, reason: str, fault: UpstreamFault | None
     return Interrupted("upstream_interrupted", message, status)
 
 
-def _refused(target: UpstreamTarget, error: AttemptFailed, code: str = "") -> ServiceError:
-    code = code or (error.fault.code if error.fault else "") or "invalid_request"
+def _refused(target: UpstreamTarget, error: AttemptFailed) -> ServiceError:
+    code = (error.fault.code if error.fault else "") or "invalid_request"
     return UpstreamRefused(error.status or 400, code, error.message, target.format, error.body)
 
 

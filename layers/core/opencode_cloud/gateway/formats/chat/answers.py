@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Set
-from typing import Any
+from typing import Any, cast
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
@@ -12,7 +12,7 @@ from opencode_cloud.gateway.formats.chat import usage
 from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature, read_reasoning
 from opencode_cloud.gateway.formats.custom import custom_input, custom_names
 from opencode_cloud.gateway.formats.models import ModelReply, ParsedRequest, ReasoningBlock, Stop, TextBlock, ToolCall
-from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.reading import Node, compact
 
 FINISH = {
     Stop.END: "stop",
@@ -49,9 +49,9 @@ def read(node: Node) -> ModelReply:
 
 def _read_blocks(message: Node) -> Iterator[TextBlock | ToolCall | ReasoningBlock]:
     yield from read_reasoning(message)
-    for key in ("content", "refusal"):
-        if text := message.text(key):
-            yield TextBlock(text)
+    yield from read_content(message)
+    if refusal := message.text("refusal"):
+        yield TextBlock(refusal)
     for call in message.each("tool_calls"):
         if (signature := read_call_signature(call)) is not None:
             yield signature
@@ -59,8 +59,30 @@ def _read_blocks(message: Node) -> Iterator[TextBlock | ToolCall | ReasoningBloc
         yield ToolCall(
             id=call.text("id") or ids.new("call_"),
             name=function.needed("name"),
-            arguments=function.text("arguments"),
+            arguments=read_arguments(function),
         )
+
+
+def read_content(message: Node) -> Iterator[TextBlock | ReasoningBlock]:
+    """Yield the content of a message or of a part of one in a stream. Mistral sends a list of texts and thoughts."""
+    if not isinstance(message.raw("content"), list):
+        if text := message.text("content"):
+            yield TextBlock(text)
+        return
+    for part in message.each("content"):
+        if part.text("type") == "thinking":
+            inner = part.raw("thinking")
+            parts = part.each("thinking") if isinstance(inner, list) else ()
+            thought = inner if isinstance(inner, str) else "".join(each.text("text") for each in parts)
+            yield ReasoningBlock(text=thought, origin=Format.CHAT)
+        elif text := part.text("text") or part.text("refusal"):
+            yield TextBlock(text)
+
+
+def read_arguments(function: Node) -> str:
+    """Return the arguments of a call as text. Some servers send an object."""
+    arguments: object = function.raw("arguments")
+    return compact(cast("dict[str, Any]", arguments)) if isinstance(arguments, dict) else function.text("arguments")
 
 
 def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:

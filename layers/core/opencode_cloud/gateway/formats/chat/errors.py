@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from opencode_cloud.gateway.formats import sse
-from opencode_cloud.gateway.formats.error_forms import error_object
+from opencode_cloud.gateway.formats.error_forms import openai_error
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.models import UpstreamFault, WireError
 from opencode_cloud.gateway.formats.reading import Node
@@ -13,7 +13,7 @@ from opencode_cloud.gateway.formats.reading import Node
 
 def event(error: WireError, _sequence: int) -> bytes:
     """Write an error within a stream."""
-    return sse.unnamed_event(msgspec.json.encode({"error": error_object(error), "type": "error"}))
+    return sse.unnamed_event(msgspec.json.encode({"error": openai_error(error), "type": "error"}))
 
 
 def error_in(answer: Node) -> UpstreamFault | None:

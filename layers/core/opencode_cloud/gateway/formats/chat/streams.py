@@ -12,7 +12,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.chat import usage
-from opencode_cloud.gateway.formats.chat.answers import FINISH, stop_of
+from opencode_cloud.gateway.formats.chat.answers import FINISH, read_arguments, read_content, stop_of
 from opencode_cloud.gateway.formats.chat.errors import error_in
 from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature, thought_in
 from opencode_cloud.gateway.formats.custom import custom_input, custom_names
@@ -31,8 +31,8 @@ from opencode_cloud.gateway.formats.models import (
 )
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.streaming import BlockNumbers
+from opencode_cloud.gateway.formats.surrogates import decode_event
 from opencode_cloud.gateway.formats.usage import merge
-from opencode_cloud.kit import json_codec
 
 _DONE = b"[DONE]"
 
@@ -65,7 +65,7 @@ class ChatReader:
         if data.strip() == _DONE:
             yield from self._end()
             return
-        chunk = Node(json_codec.decode(data, object))
+        chunk = Node(decode_event(data))
         if (fault := error_in(chunk)) is not None:
             self.fault = fault
             return
@@ -83,17 +83,18 @@ class ChatReader:
         delta = choice.at("delta")
         if thought := thought_in(delta):
             yield from self._blocks.grow(ReasoningBlock(origin=Format.CHAT), thought)
-        for key in ("content", "refusal"):
-            if text := delta.text(key):
-                self._refused = self._refused or key == "refusal"
-                yield from self._blocks.grow(TextBlock(""), text)
+        for block in read_content(delta):
+            yield from self._blocks.grow(msgspec.structs.replace(block, text=""), block.text)
+        if refusal := delta.text("refusal"):
+            self._refused = True
+            yield from self._blocks.grow(TextBlock(""), refusal)
         for call in delta.each("tool_calls"):
             yield from self._call(call)
         self._finish = choice.text("finish_reason") or self._finish
 
     def _call(self, delta: Node) -> Iterator[Event]:
         given, function = delta.text("id"), delta.at("function")
-        name, text = function.text("name"), function.text("arguments")
+        name, text = function.text("name"), read_arguments(function)
         position = delta.integer("index")
         if position is None:
             position = len(self._begun) if given or name else len(self._begun) - 1

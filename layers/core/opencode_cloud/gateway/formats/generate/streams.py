@@ -30,8 +30,8 @@ from opencode_cloud.gateway.formats.models import (
 from opencode_cloud.gateway.formats.reading import Node, ProtoNode, compact
 from opencode_cloud.gateway.formats.sealing import seal
 from opencode_cloud.gateway.formats.streaming import BlockNumbers, BlockQueue
+from opencode_cloud.gateway.formats.surrogates import decode_event
 from opencode_cloud.gateway.formats.usage import merge
-from opencode_cloud.kit import json_codec
 
 
 class GenerateReader:
@@ -47,7 +47,7 @@ class GenerateReader:
 
     def read(self, data: bytes) -> Iterator[Event]:
         """Yield the neutral events of one chunk. :meth:`finish` yields the end: usage can follow the last part."""
-        chunk = ProtoNode(json_codec.decode(data, object))
+        chunk = ProtoNode(decode_event(data))
         if chunk.raw("error"):
             self.fault = fault_of(chunk.value)
             return

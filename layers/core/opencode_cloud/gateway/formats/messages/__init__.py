@@ -2,7 +2,7 @@
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats.defaults import always_usage, error_in, fixed_path, model_override, one_answer
-from opencode_cloud.gateway.formats.error_forms import common_body
+from opencode_cloud.gateway.formats.error_forms import anthropic_body
 from opencode_cloud.gateway.formats.messages import answers, errors, requests, usage
 from opencode_cloud.gateway.formats.messages.inspection import inspect
 from opencode_cloud.gateway.formats.messages.limits import LIMITS
@@ -48,7 +48,7 @@ MESSAGES = WireFormat(
     reader=MessagesReader,
     writer=MessagesWriter,
     meter=MessagesMeter,
-    error_body=common_body,
+    error_body=anthropic_body,
     error_event=errors.event,
     heartbeat=COMMENT,
 )

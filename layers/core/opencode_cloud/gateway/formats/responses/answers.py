@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
@@ -15,7 +15,20 @@ from opencode_cloud.gateway.formats.responses import usage
 from opencode_cloud.gateway.formats.responses.tools import OfferedTools
 from opencode_cloud.gateway.formats.sealing import seal
 
-_ECHOED = ("temperature", "top_p", "max_output_tokens", "reasoning", "text", "truncation", "user", "prompt_cache_key")
+_SETTINGS: dict[str, Any] = {
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "top_logprobs": 0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "truncation": "disabled",
+    "user": None,
+    "prompt_cache_key": None,
+    "safety_identifier": None,
+}
+"""Settings that an answer repeats, with the vendor's defaults."""
 
 
 def stop_of(status: str, reason: str, *, called: bool, refused: bool) -> Stop:
@@ -71,7 +84,7 @@ def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
     """Write an answer."""
     tools = OfferedTools(parsed.document)
     output = [write_item(block, tools) for block in reply.blocks if not isinstance(block, TextBlock) or block.text]
-    return finished(frame(parsed), output, reply.stop, reply.tokens)
+    return finished(frame(parsed.document, parsed.model), output, reply.stop, reply.tokens)
 
 
 def write_item(block: TextBlock | ToolCall | ReasoningBlock, tools: OfferedTools, item_id: str = "") -> dict[str, Any]:
@@ -90,30 +103,41 @@ def write_item(block: TextBlock | ToolCall | ReasoningBlock, tools: OfferedTools
             return {**item, "encrypted_content": seal(block)}
 
 
-def frame(parsed: ParsedRequest) -> dict[str, Any]:
-    """Return an answer that has just begun. It repeats the request's settings, but not its long texts."""
-    echoed = {key: parsed.document.get(key) for key in _ECHOED}
+def frame(document: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Return an answer that has just begun, with every member of the Open Responses schema.
+
+    It repeats the settings of the request, ``document``, but not its long texts.
+    """
+    text: object = document.get("text")
     return {
         "id": ids.new("resp_"),
         "object": "response",
         "created_at": int(time.time()),
+        "completed_at": None,
         "status": "in_progress",
         "background": False,
         "error": None,
         "incomplete_details": None,
         "instructions": None,
-        "model": parsed.model,
+        "model": model,
         "output": [],
-        "parallel_tool_calls": parsed.document.get("parallel_tool_calls", True),
+        "parallel_tool_calls": _given(document, "parallel_tool_calls", True),
         "previous_response_id": None,
         "service_tier": "default",
         "store": False,
-        "tool_choice": parsed.document.get("tool_choice", "auto"),
+        "tool_choice": _given(document, "tool_choice", "auto"),
         "tools": [],
         "usage": None,
-        "metadata": parsed.document.get("metadata") or {},
-        **{key: value for key, value in echoed.items() if value is not None},
+        "metadata": _given(document, "metadata", {}),
+        "reasoning": {"effort": None, "summary": None, **_given(document, "reasoning", {})},
+        "text": {"format": {"type": "text"}, **(cast("dict[str, Any]", text) if isinstance(text, dict) else {})},
+        **{name: _given(document, name, default) for name, default in _SETTINGS.items()},
     }
+
+
+def _given(document: Mapping[str, Any], name: str, default: Any) -> Any:
+    value = document.get(name)
+    return default if value is None else value
 
 
 def finished(begun: dict[str, Any], output: list[dict[str, Any]], stop: Stop, tokens: Tokens | None) -> dict[str, Any]:
@@ -121,6 +145,7 @@ def finished(begun: dict[str, Any], output: list[dict[str, Any]], stop: Stop, to
     reason = {Stop.LENGTH: "max_output_tokens", Stop.REFUSAL: "content_filter"}.get(stop)
     return {
         **begun,
+        "completed_at": int(time.time()),
         "status": "incomplete" if reason else "completed",
         "incomplete_details": {"reason": reason} if reason else None,
         "output": output,

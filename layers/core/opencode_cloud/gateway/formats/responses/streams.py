@@ -30,8 +30,8 @@ from opencode_cloud.gateway.formats.responses import usage
 from opencode_cloud.gateway.formats.responses.answers import finished, frame, read_item, stop_of, write_item
 from opencode_cloud.gateway.formats.responses.errors import failure_of
 from opencode_cloud.gateway.formats.responses.tools import OfferedTools
+from opencode_cloud.gateway.formats.surrogates import decode_event
 from opencode_cloud.gateway.formats.usage import merge
-from opencode_cloud.kit import json_codec
 
 _DELTAS = {
     "response.output_text.delta": "text",
@@ -69,7 +69,7 @@ class ResponsesReader:
         """Yield the neutral events of one event of the stream."""
         if data.strip() == b"[DONE]":
             return
-        event = Node(json_codec.decode(data, object))
+        event = Node(decode_event(data))
         kind = event.text("type")
         output = event.integer("output_index") or 0
         if output in self._done and kind in (*_DELTAS, *_BEGINNINGS):
@@ -217,7 +217,7 @@ class ResponsesWriter:
 
     def __init__(self, parsed: ParsedRequest) -> None:
         self.sequence = 0
-        self._frame = frame(parsed)
+        self._frame = frame(parsed.document, parsed.model)
         self._tools = OfferedTools(parsed.document)
         self._open: dict[int, _Open] = {}
         self._output: dict[int, dict[str, Any]] = {}
