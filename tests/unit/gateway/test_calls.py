@@ -71,6 +71,11 @@ async def error(work: Any) -> ServiceError:
     return raised.value
 
 
+async def serve(found: Rig, **body: Any) -> None:
+    """Make a call without a header that names a session."""
+    await found.calls.serve(found.incoming(session="", **body), Connection())
+
+
 def only(found: Rig) -> UsageEvent:
     [event] = found.ledger.events
     assert found.told == [(event, True)]
@@ -461,6 +466,30 @@ class TestWholeAnswers:
 
 
 class TestAdmission:
+    async def test_a_session_in_the_body_keeps_its_calls_at_one_upstream(self) -> None:
+        routes = [Route(upstream=name, model="m") for name in "ab"]
+        upstreams = {name: upstream(timers=QUICK) for name in "ab"}
+        found = Rig(catalogue(model(*routes), **upstreams), lambda _: Scripted())
+        for number in range(12):
+            for words in ("one", "two", "three"):
+                messages = [{"role": "user", "content": words}]
+                await serve(found, messages=messages, prompt_cache_key=f"session-{number}")
+        asked = [target.id for target, _ in found.asked]
+        assert all(len(set(asked[start : start + 3])) == 1 for start in range(0, len(asked), 3))
+        assert set(asked) == {"a", "b"}
+        assert len({event.session for event in found.ledger.events}) == 12
+        assert "session-1" not in repr(found.ledger.events)
+
+    @pytest.mark.parametrize("name", ["m1-20251001", "m1@20251001", "m1-2025-10-01", "m1-latest"])
+    async def test_a_dated_name_means_the_model(self, name: str) -> None:
+        found = rig(lambda _: Scripted())
+        await found.call(model=name)
+        assert only(found).model == "m1"
+
+    async def test_a_date_makes_no_model(self) -> None:
+        for name in ("m2-20251001", "m1-2025", "m1-20251001-20251001", "-20251001"):
+            assert (await error(rig(in_turn()).call(model=name))).code == "model_not_found"
+
     async def test_a_key_that_was_just_set_is_looked_for_when_it_is_missing(self) -> None:
         found = rig(in_turn(Scripted(), Scripted()))
         found.catalogue.upstreams["a"] = upstream(UpstreamKind.OPENAI, timers=QUICK)

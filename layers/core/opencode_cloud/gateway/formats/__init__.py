@@ -7,6 +7,7 @@ from opencode_cloud.gateway.formats.error_forms import TOO_LONG
 from opencode_cloud.gateway.formats.errors import answer_error, error_event, heartbeat
 from opencode_cloud.gateway.formats.faults import upstream_fault
 from opencode_cloud.gateway.formats.forwarding import forward_request, least_output
+from opencode_cloud.gateway.formats.identities import session_of
 from opencode_cloud.gateway.formats.models import (
     ForwardedRequest,
     InvalidRequest,
@@ -16,7 +17,7 @@ from opencode_cloud.gateway.formats.models import (
     UpstreamGarbage,
     WholeAnswer,
 )
-from opencode_cloud.gateway.formats.parsing import read_request, tool_names
+from opencode_cloud.gateway.formats.parsing import read_count_request, read_request, tool_names
 from opencode_cloud.gateway.formats.prompt_size import overhead_of, prompt_bytes, text_of
 from opencode_cloud.gateway.formats.registry import WIRE_FORMATS, wire_format
 from opencode_cloud.gateway.formats.relaying import StreamRelay, relay_answer, relay_stream, stream_answer
@@ -41,9 +42,11 @@ __all__ = [
     "least_output",
     "overhead_of",
     "prompt_bytes",
+    "read_count_request",
     "read_request",
     "relay_answer",
     "relay_stream",
+    "session_of",
     "stream_answer",
     "text_of",
     "tool_names",

@@ -25,6 +25,16 @@ def model_override(_asked: ParsedRequest, upstream_model: str) -> dict[str, Any]
     return {"model": upstream_model}
 
 
+def itself(request: Node) -> Node:
+    """Return a request to count, in formats in which it has the members of a model request."""
+    return request
+
+
+def no_count(tokens: int) -> dict[str, Any]:
+    """Return a count, in formats without an address for it."""
+    return {"tokens": tokens}
+
+
 def error_in(answer: Node) -> UpstreamFault | None:
     """Return the error in place of an answer, in formats in which an answer has none."""
     error: object = answer.raw("error")

@@ -46,6 +46,13 @@ class WireFormat:
     upstream_path: Callable[[str, bool], str]
     """Returns the path below an upstream's base URL, for the upstream's model name and whether it is to stream."""
 
+    count_paths: tuple[str, ...]
+    """Paths at which clients count the tokens of a prompt. ``model`` in a path names the model."""
+    count_request: Callable[[Node], Node]
+    """Returns the model request within a request to count."""
+    write_count: Callable[[int], dict[str, Any]]
+    """Writes the answer to a request to count: the tokens of the prompt."""
+
     # --- Requests
 
     node: type[Node]

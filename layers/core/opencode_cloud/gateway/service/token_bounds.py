@@ -54,6 +54,12 @@ async def worst(
     return worst_cost(price, prompt, output), prompt + output
 
 
+async def counted_prompt(parsed: ParsedRequest, model: Model) -> int:
+    """Return the tokens of a prompt for a client that asks for them: its text counted, its media estimated."""
+    tokens = await count(text_of(parsed), model.tokenizer or DEFAULT_TOKENIZER)
+    return tokens + parsed.images * TOKENS_OF_IMAGE + parsed.documents * TOKENS_OF_DOCUMENT
+
+
 def estimated_prompt(parsed: ParsedRequest, model: Model) -> int:
     """Return an estimate of the prompt's tokens, for an upstream that did not report them.
 

@@ -7,7 +7,7 @@ from opencode_cloud.gateway.formats.chat.limits import LIMITS
 from opencode_cloud.gateway.formats.chat.members import MEMBERS
 from opencode_cloud.gateway.formats.chat.metering import ChatMeter
 from opencode_cloud.gateway.formats.chat.streams import ChatReader, ChatWriter
-from opencode_cloud.gateway.formats.defaults import fixed_path
+from opencode_cloud.gateway.formats.defaults import fixed_path, itself, no_count
 from opencode_cloud.gateway.formats.error_forms import openai_body
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import Node
@@ -22,6 +22,9 @@ CHAT = WireFormat(
     client_paths=("/zen/v1/chat/completions", "/inference/openai/v1/chat/completions"),
     read_path=None,
     upstream_path=fixed_path("/chat/completions"),
+    count_paths=(),
+    count_request=itself,
+    write_count=no_count,
     node=Node,
     prompt_member="messages",
     inspect=inspect,

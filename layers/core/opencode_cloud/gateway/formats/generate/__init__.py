@@ -23,6 +23,13 @@ GENERATE = WireFormat(
     client_paths=("/zen/v1/models/{call}", "/zen/v1beta/models/{call}", "/inference/google/v1beta/models/{call}"),
     read_path=addressing.read_path,
     upstream_path=addressing.upstream_path,
+    count_paths=(
+        "/zen/v1/models/{model}:countTokens",
+        "/zen/v1beta/models/{model}:countTokens",
+        "/inference/google/v1beta/models/{model}:countTokens",
+    ),
+    count_request=addressing.count_request,
+    write_count=answers.count,
     node=ProtoNode,
     prompt_member="contents",
     inspect=inspect,

@@ -67,6 +67,11 @@ def _read_blocks(candidate: Node) -> Iterator[TextBlock | ToolCall | ReasoningBl
             yield TextBlock(text)
 
 
+def count(tokens: int) -> dict[str, Any]:
+    """Write the count of a prompt."""
+    return {"totalTokens": tokens, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens}]}
+
+
 def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
     """Write an answer."""
     candidate = {

@@ -1,7 +1,14 @@
 """Anthropic Messages."""
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.defaults import always_usage, error_in, fixed_path, model_override, one_answer
+from opencode_cloud.gateway.formats.defaults import (
+    always_usage,
+    error_in,
+    fixed_path,
+    itself,
+    model_override,
+    one_answer,
+)
 from opencode_cloud.gateway.formats.error_forms import anthropic_body
 from opencode_cloud.gateway.formats.messages import answers, errors, requests, usage
 from opencode_cloud.gateway.formats.messages.inspection import inspect
@@ -22,6 +29,9 @@ MESSAGES = WireFormat(
     client_paths=("/zen/v1/messages", "/inference/anthropic/v1/messages"),
     read_path=None,
     upstream_path=fixed_path("/messages"),
+    count_paths=("/zen/v1/messages/count_tokens", "/inference/anthropic/v1/messages/count_tokens"),
+    count_request=itself,
+    write_count=answers.count,
     node=Node,
     prompt_member="messages",
     inspect=inspect,

@@ -1,7 +1,7 @@
 """OpenAI Responses."""
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.defaults import always_usage, error_in, fixed_path, one_answer
+from opencode_cloud.gateway.formats.defaults import always_usage, error_in, fixed_path, itself, one_answer
 from opencode_cloud.gateway.formats.error_forms import openai_body
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import Node
@@ -22,6 +22,9 @@ RESPONSES = WireFormat(
     client_paths=("/zen/v1/responses", "/inference/openai/v1/responses"),
     read_path=None,
     upstream_path=fixed_path("/responses"),
+    count_paths=("/zen/v1/responses/input_tokens", "/inference/openai/v1/responses/input_tokens"),
+    count_request=itself,
+    write_count=answers.count,
     node=Node,
     prompt_member="input",
     inspect=inspect,

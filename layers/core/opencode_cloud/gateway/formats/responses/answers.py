@@ -80,6 +80,11 @@ def read_item(item: Node) -> Iterator[TextBlock | ToolCall | ReasoningBlock]:
             pass  # actions of provider tools, which a conversion never requests
 
 
+def count(tokens: int) -> dict[str, Any]:
+    """Write the count of a prompt."""
+    return {"object": "response.input_tokens", "input_tokens": tokens}
+
+
 def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
     """Write an answer."""
     tools = OfferedTools(parsed.document)
