@@ -306,3 +306,49 @@ def test_the_same_format_gets_the_request_as_it_is() -> None:
     members = {"stop": ["\n"] * 6, "user": "ann@example.com", "max_tokens": 1, "tools": [function("db.query", {})]}
     body = encode({"model": "m", "messages": [HI], **members})
     assert json.loads(forward_request(read_request(Format.CHAT, body), Format.CHAT, "m", str).body) == json.loads(body)
+
+
+# ------------------------------------------------------------------------------------------------ models, marks, order
+
+
+@pytest.mark.parametrize("target", [Format.CHAT, Format.RESPONSES])
+@pytest.mark.parametrize(
+    ("model", "plain"),
+    [("gpt-5.4", True), ("openai/o3", True), ("gpt-4o", False), ("gpt-5-chat-latest", False), ("kimi-k3", False)],
+)
+def test_models_that_take_no_settings_of_sampling_get_none(target: Format, model: str, plain: bool) -> None:
+    asked = ask(Format.MESSAGES, temperature=0, top_p=0.9, stop_sequences=["END"])
+    sent = forward_request(asked, target, model, str)
+    body = json.loads(sent.body)
+    assert ("temperature" in body) is ("top_p" in body) is not plain
+    assert "stop" not in body or not plain
+    assert sent.emulation.stops == (("END",) if plain or target is Format.RESPONSES else ())
+    assert ("top_p" in sent.dropped) is plain
+
+
+def test_the_last_cache_marks_stay_where_there_are_too_many() -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    texts = [{"type": "text", "text": f"part {number}", **mark} for number in range(6)]
+    asked = ask(
+        Format.CHAT, messages=[{"role": "system", "content": texts[:2]}, {"role": "user", "content": texts[2:]}]
+    )
+    body = forwarded(asked, Format.MESSAGES)
+    blocks = [*body["system"], *body["messages"][0]["content"]]
+    assert [block["text"] for block in blocks if "cache_control" in block] == [
+        f"part {number}" for number in range(2, 6)
+    ]
+
+
+@pytest.mark.parametrize("target", [Format.CHAT, Format.RESPONSES])
+def test_no_text_of_the_system_separates_calls_from_their_results(target: Format) -> None:
+    use = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "x"}
+    messages = [
+        HI,
+        {"role": "assistant", "content": [use]},
+        {"role": "system", "content": "Be quick."},
+        {"role": "user", "content": [result]},
+    ]
+    body = forwarded(ask(Format.MESSAGES, messages=messages), target)
+    kinds = [item.get("role") or item["type"] for item in body.get("messages") or body["input"]]
+    assert kinds[1:] in (["assistant", "tool", "system"], ["function_call", "function_call_output", "developer"])

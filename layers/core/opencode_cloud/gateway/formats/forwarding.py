@@ -52,7 +52,7 @@ def forward_request(
         request = msgspec.structs.replace(request, stream=parsed.stream)
         if wire.requires_output_limit and request.max_output is None:
             request = msgspec.structs.replace(request, max_output=most_output)
-        request, emulation = within(request, wire.limits)
+        request, emulation = within(request, wire.limits, upstream_model)
         body = msgspec.json.encode(wire.write_request(request, upstream_model))
     except Malformed as error:
         raise InvalidRequest(f"{error}.") from error

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from opencode_cloud.gateway.formats.marks import with_marks
 from opencode_cloud.gateway.formats.models import (
     Block,
     Choice,
@@ -31,6 +32,7 @@ from opencode_cloud.gateway.formats.schemas import object_schema
 from opencode_cloud.gateway.formats.writing import merged
 
 _UNSET = {field.name: field.default for field in msgspec.structs.fields(ModelRequest)}
+_SAMPLING = frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty"})
 _DIGEST = 8
 """Characters of a hash at the end of a replaced name."""
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
@@ -68,20 +70,27 @@ class TargetLimits:
     """True if turns of the assistant may follow each other."""
     one_call: bool
     """True if a request can ask for one tool call at a time. Otherwise the gateway passes on the first one."""
+    plain_models: re.Pattern[str] | None
+    """Matches models that take neither stop sequences nor settings of sampling; None: all models take them."""
+    most_marks: int
+    """The number of cache marks that upstreams take. The last ones stay: they cover the longest prompts."""
     ignored: frozenset[str]
     """Members of the neutral request that the format has no place for, and that are hints."""
     free_json: bool
     """True if a request can ask for JSON of any form. Otherwise an instruction does."""
 
 
-def within(request: ModelRequest, limits: TargetLimits) -> tuple[ModelRequest, Emulation]:
+def within(request: ModelRequest, limits: TargetLimits, model: str) -> tuple[ModelRequest, Emulation]:
     """Return a request that keeps ``limits``, and how the answer must be changed to make up for it.
 
-    Raises :class:`Malformed` for a forced tool call in a request without tools.
+    ``model`` is the upstream's name of the model. Raises :class:`Malformed` for a forced tool call in a request without
+    tools.
     """
-    request = _without_hints(_without_orphans(request), limits)
+    plain = limits.plain_models is not None and limits.plain_models.search(model) is not None
+    ignored = limits.ignored | _SAMPLING if plain else limits.ignored
+    request = _without_hints(_without_orphans(request), ignored)
     request, names = _named(request, limits)
-    carried, cut = _stops(request.stop, limits)
+    carried, cut = _stops(request.stop, limits, most=0 if plain else limits.most_stops)
     single = request.parallel is False and not limits.one_call
     request = msgspec.structs.replace(
         request,
@@ -94,6 +103,8 @@ def within(request: ModelRequest, limits: TargetLimits) -> tuple[ModelRequest, E
         stop=carried,
         user=user_within(request.user, limits),
     )
+    if limits.most_marks:
+        request = with_marks(request, limits.most_marks)
     return request, Emulation(names=names, stops=cut, one_call=single)
 
 
@@ -133,11 +144,13 @@ def _without_orphans(request: ModelRequest) -> ModelRequest:
     return msgspec.structs.replace(request, tool_choice=None, parallel=None)
 
 
-def _without_hints(request: ModelRequest, limits: TargetLimits) -> ModelRequest:
-    """Remove the hints that the format has no place for, and note those that were given."""
-    given = [name for name in sorted(limits.ignored) if getattr(request, name)]
+def _without_hints(request: ModelRequest, ignored: frozenset[str]) -> ModelRequest:
+    """Remove the hints that the upstream has no place for, and note those that were given."""
+    given = [name for name in sorted(ignored) if getattr(request, name) not in (None, "")]
     changes: dict[str, Any] = {name: _UNSET[name] for name in given}
-    return msgspec.structs.replace(request, **changes, dropped=(*request.dropped, *given))
+    # Clients send penalties of 0, which is the default.
+    noted = [name for name in given if getattr(request, name) != 0 or not name.endswith("_penalty")]
+    return msgspec.structs.replace(request, **changes, dropped=(*request.dropped, *noted))
 
 
 def _named(request: ModelRequest, limits: TargetLimits) -> tuple[ModelRequest, dict[str, str]]:
@@ -168,10 +181,10 @@ def _renamed(block: Block, name: Callable[[str], str]) -> Block:
     return block
 
 
-def _stops(stops: tuple[str, ...], limits: TargetLimits) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _stops(stops: tuple[str, ...], limits: TargetLimits, *, most: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the stop sequences that the upstream applies, and those that the gateway applies."""
     stops = tuple(dict.fromkeys(filter(None, stops)))
-    carried = [stop for stop in stops if limits.blank_stops or stop.strip()][: limits.most_stops]
+    carried = [stop for stop in stops if limits.blank_stops or stop.strip()][:most]
     return tuple(carried), tuple(stop for stop in stops if stop not in carried)
 
 
@@ -190,6 +203,7 @@ def _system(request: ModelRequest, limits: TargetLimits) -> tuple[TextBlock, ...
 
 
 def _turns(turns: tuple[Turn, ...], limits: TargetLimits) -> Iterable[Turn]:
+    turns = _behind_results(turns)
     written = list(turns) if limits.repeated_turns else _joined(turns)
     spoken = [turn for turn in written if turn.role != "system"]
     if not limits.trailing_space and spoken and spoken[-1].role == "assistant":
@@ -197,6 +211,20 @@ def _turns(turns: tuple[Turn, ...], limits: TargetLimits) -> Iterable[Turn]:
     if not limits.first_turn and spoken and spoken[0].role == "assistant":
         written.insert(0, Turn("user", (TextBlock(OPENING),)))
     return written
+
+
+def _behind_results(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """Return turns in which no text of the system separates calls from their results."""
+    written: list[Turn] = []
+    held: list[Turn] = []
+    for turn in turns:
+        if turn.role == "system" and (held or (written and any(isinstance(b, ToolCall) for b in written[-1].blocks))):
+            held.append(turn)
+            continue
+        written.append(turn)
+        written += held
+        held = []
+    return (*written, *held)
 
 
 def _joined(turns: tuple[Turn, ...]) -> list[Turn]:

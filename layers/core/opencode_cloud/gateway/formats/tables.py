@@ -26,6 +26,8 @@ _TITLES = {
     "first_turn": "a first turn of the assistant",
     "repeated_turns": "turns of the assistant in a row",
     "one_call": "one tool call at a time",
+    "plain_models": "models that take neither stop sequences nor settings of sampling",
+    "most_marks": "cache marks",
     "ignored": "hints that are dropped",
     "free_json": "JSON of any form",
 }
@@ -68,7 +70,7 @@ def written(page: str) -> str:
     return page
 
 
-def _cell(value: bool | int | frozenset[str] | re.Pattern[str]) -> str:
+def _cell(value: bool | int | frozenset[str] | re.Pattern[str] | None) -> str:
     match value:
         case bool():
             return "yes" if value else "no"
@@ -76,6 +78,8 @@ def _cell(value: bool | int | frozenset[str] | re.Pattern[str]) -> str:
             return str(value)
         case frozenset():
             return ", ".join(f"`{name}`" for name in sorted(value))
+        case None:
+            return "none"
         case _:
             return f"`{value.pattern}`"
 

@@ -19,6 +19,8 @@ LIMITS = TargetLimits(
     first_turn=True,
     repeated_turns=False,
     one_call=True,
+    plain_models=re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|\d\d))(?!.*chat)"),
+    most_marks=0,
     ignored=frozenset({"top_k"}),
     free_json=True,
 )

@@ -19,6 +19,8 @@ LIMITS = TargetLimits(
     first_turn=False,
     repeated_turns=False,
     one_call=False,
+    plain_models=None,
+    most_marks=0,
     ignored=frozenset({"user", "verbosity", "cache_key"}),
     free_json=True,
 )

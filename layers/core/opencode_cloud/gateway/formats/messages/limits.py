@@ -19,6 +19,8 @@ LIMITS = TargetLimits(
     first_turn=False,
     repeated_turns=False,
     one_call=True,
+    plain_models=None,
+    most_marks=4,
     ignored=frozenset({"seed", "frequency_penalty", "presence_penalty", "verbosity", "cache_key"}),
     free_json=False,
 )

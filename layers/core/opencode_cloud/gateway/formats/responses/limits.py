@@ -19,6 +19,8 @@ LIMITS = TargetLimits(
     first_turn=True,
     repeated_turns=True,
     one_call=True,
+    plain_models=re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|\d\d))(?!.*chat)"),
+    most_marks=0,
     ignored=frozenset({"top_k", "seed", "frequency_penalty", "presence_penalty"}),
     free_json=True,
 )
