@@ -24,6 +24,7 @@ SESSION, OTHER = "ses_dfa12facaffe9CT4lEoCRhKTNh", "ses_dfa12facaffe9CT4lEoCRhKT
 QUICK = Timers(connect=0.2, first_byte=0.2, between_chunks=0.3, total=5)
 REFUSAL = b'{"error":{"message":"no such parameter","type":"invalid_request_error","code":"bad"}}'
 ROLE = {"id": "c", "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}
+FINISH = {"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 CHOICE = {"index": 0, "finish_reason": "error", "message": {"role": "assistant", "content": ""}}
 MESSAGE = json.dumps(
     {
@@ -188,6 +189,42 @@ class TestStream:
         await leave_early(found)
         event = only(found)
         assert (event.outcome, event.status, event.estimated) == (Outcome.COMPLETED, 200, False)
+
+
+class TestEstimates:
+    @pytest.mark.parametrize(
+        ("usage", "prompt_known", "output"),
+        [
+            ({"prompt_tokens": 0, "completion_tokens": 7, "total_tokens": 7}, False, 7),
+            ({"prompt_tokens": 10, "completion_tokens": 0, "total_tokens": 10}, True, 2),
+            ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, False, 2),
+        ],
+    )
+    async def test_a_zero_beside_text_is_estimated_and_the_rest_is_kept(
+        self, usage: dict[str, int], prompt_known: bool, output: int
+    ) -> None:
+        found = rig(lambda _: Scripted((sse(delta("Hello"), FINISH, {"choices": [], "usage": usage}, b"[DONE]"),)))
+        await found.call()
+        event = only(found)
+        assert event.estimated
+        assert (event.tokens.input == 10) is prompt_known
+        assert event.tokens.input > 0
+        assert event.tokens.output == output
+
+    async def test_an_answer_without_text_may_have_no_output(self) -> None:
+        usage = {"prompt_tokens": 10, "completion_tokens": 0, "total_tokens": 10}
+        found = rig(lambda _: Scripted((sse(FINISH, {"choices": [], "usage": usage}, b"[DONE]"),)))
+        await found.call()
+        event = only(found)
+        assert (event.tokens.input, event.tokens.output, event.estimated) == (10, 0, False)
+
+    async def test_an_estimate_never_exceeds_what_is_held_back(self) -> None:
+        found = rig(lambda _: Scripted([*[sse(delta("\n" * 5000))] * 10]))
+        await found.call(max_tokens=100)
+        event = only(found)
+        assert event.estimated
+        assert event.tokens.output == 100
+        assert 0 < event.cost <= event.reserved
 
 
 class TestSettling:

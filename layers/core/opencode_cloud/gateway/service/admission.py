@@ -135,6 +135,7 @@ class CallAdmission:
             price=price,
             catalogue=catalogue.version,
             targets=targets,
+            least_output=least,
             reservation=Reservation(
                 id=CallId(new_id("call")),
                 counters=counters,

@@ -40,6 +40,8 @@ class CallState:
     catalogue: int
     targets: list[UpstreamTarget]
     reservation: Reservation
+    least_output: int = 1
+    """The smallest limit of an answer (tokens) that its upstreams take."""
     started: float = field(default_factory=time.monotonic)
 
     target: UpstreamTarget | None = None
@@ -91,18 +93,28 @@ class CallState:
         self.outcome = Outcome.INTERRUPTED if self.accepted else Outcome.FAILED
 
     def used(self) -> tuple[Tokens, bool]:
-        """Return the call's usage, and whether a part of it is estimated."""
+        """Return the call's usage, and whether a part of it is estimated.
+
+        Each part is distrusted by itself: a server that reports no prompt, or no output for an answer with text, does
+        not count it. An estimate never exceeds the worst case that was reserved.
+        """
         if not self.accepted:
             return Tokens(), False
-        if self.reported is not None and self.complete and (self.reported.total or not self.generated):
-            # A server that reports 0 tokens for an answer with text does not count.
-            return self.reported, False
         tokens = self.reported or Tokens()
-        output = max(tokens.output, token_bounds.estimated_output(self.generated))
-        if tokens.prompt:
-            return msgspec.structs.replace(tokens, output=output), True
-        prompt = token_bounds.estimated_prompt(self.parsed, self.model)
-        return msgspec.structs.replace(tokens, input=prompt, output=output), True
+        known = self.reported is not None and self.complete
+        output_known = known and bool(tokens.output or not self.generated)
+        prompt_known = bool(tokens.prompt) or (known and not tokens.output and not self.generated)
+        if output_known and prompt_known:
+            return tokens, False
+        # All tokens of the claim that are not output are prompt.
+        most = token_bounds.most_output_tokens(self.parsed, self.model, self.least_output)
+        if not output_known:
+            guess = min(token_bounds.estimated_output(self.generated), most)
+            tokens = msgspec.structs.replace(tokens, output=max(tokens.output, guess))
+        if not prompt_known:
+            guess = token_bounds.estimated_prompt(self.parsed, self.model)
+            tokens = msgspec.structs.replace(tokens, input=min(guess, self.reservation.claim.tokens - most))
+        return tokens, True
 
     def event(self) -> UsageEvent:
         """Return the usage event, as far as it is known now."""
