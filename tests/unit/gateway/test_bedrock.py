@@ -86,3 +86,14 @@ def test_flags_that_bedrock_does_not_know_and_members_behind_a_flag_are_left_out
     body = b'{"model":"m","messages":[],"context_management":{"edits":[]}}'
     assert set(json.loads(as_bedrock(body, "prompt-caching-scope-2026-01-05"))) == {"messages", "anthropic_version"}
     assert "context_management" in json.loads(as_bedrock(body, "context-management-2025-06-27"))
+
+
+def test_messages_of_the_system_in_a_conversation_become_its_system() -> None:
+    user = {"role": "user", "content": "Hi"}
+    texts = [{"type": "text", "text": "third"}]
+    messages = [user, {"role": "system", "content": "second"}, user, {"role": "system", "content": texts}]
+    for system, first in (("first", "first"), ([{"type": "text", "text": "first"}], "first"), (None, None)):
+        body = {"messages": messages, **({"system": system} if system else {})}
+        sent = json.loads(as_bedrock(json.dumps(body).encode(), "mid-conversation-system-2026-04-07"))
+        assert sent["messages"] == [user, user]
+        assert [block["text"] for block in sent["system"]] == [*([first] if first else []), "second", "third"]

@@ -220,6 +220,27 @@ def test_an_empty_reason_ends_no_answer(client: Format, reason: str | None) -> N
 
 
 @pytest.mark.parametrize("client", FORMATS)
+@pytest.mark.parametrize("upstream", [Format.CHAT, Format.GENERATE])
+def test_a_reason_is_no_end_while_text_follows(client: Format, upstream: Format) -> None:
+    def piece(text: str, reason: str | None = None) -> bytes:
+        if upstream is Format.CHAT:
+            chunk: Any = {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": reason}]}
+        else:
+            candidate = {"content": {"parts": [{"text": text}]}, "finishReason": reason and reason.upper()}
+            chunk = {"candidates": [candidate]}
+        return b"data: " + encode(chunk) + b"\n\n"
+
+    relay = relay_stream(ask(client, stream=True), upstream)
+    relay.feed(piece("Half an ", "stop") + piece("ans"))
+    relay.end()
+    assert not relay.complete
+    relay = relay_stream(ask(client, stream=True), upstream)
+    reply = said(client, relay.feed(piece("Half an ", "stop") + piece("answer", "stop")) + relay.end())
+    assert relay.complete
+    assert "".join(block.text for block in reply.blocks if isinstance(block, TextBlock)) == "Half an answer"
+
+
+@pytest.mark.parametrize("client", FORMATS)
 def test_an_unspecified_reason_of_google_ends_no_answer(client: Format) -> None:
     relay = relay_stream(ask(client, stream=True), Format.GENERATE)
     candidate = {"content": {"parts": [{"text": "Half"}]}, "finishReason": "FINISH_REASON_UNSPECIFIED"}

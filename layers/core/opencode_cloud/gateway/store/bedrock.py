@@ -78,7 +78,22 @@ def as_bedrock(body: bytes, beta: str) -> bytes:
     for name, flag in _BEHIND_FLAGS.items():
         if flag not in flags and "anthropic_beta" not in members:
             members.pop(name, None)
+    _move_system(members)
     return msgspec.json.encode(members)
+
+
+def _move_system(members: dict[str, msgspec.Raw]) -> None:
+    """Move messages of the system to the member ``system``: Bedrock has no flag for them in a conversation."""
+    messages = msgspec.json.decode(members.get("messages", b"[]"), type=list[msgspec.Raw])
+    moved = [raw for raw in messages if msgspec.json.decode(raw, type=_Role).role == "system"]
+    if not moved:
+        return
+    texts = [msgspec.json.decode(raw, type=_SystemMessage).content for raw in moved]
+    system: list[Any] = []
+    for text in (msgspec.json.decode(members.get("system", b"[]")), *texts):
+        system += [{"type": "text", "text": text}] if isinstance(text, str) else text
+    members["system"] = msgspec.Raw(msgspec.json.encode(system))
+    members["messages"] = msgspec.Raw(msgspec.json.encode([raw for raw in messages if raw not in moved]))
 
 
 class EventStreamDecoder:
@@ -109,6 +124,14 @@ def _event(message: Any) -> bytes:
     text = str(headers.get(":error-message") or message.payload.decode(errors="replace"))
     error = msgspec.json.encode({"type": "error", "error": {"type": name, "message": text}})
     return b"event: error\ndata: %s\n\n" % error
+
+
+class _Role(msgspec.Struct):
+    role: str = ""
+
+
+class _SystemMessage(msgspec.Struct):
+    content: str | list[Any] = ""
 
 
 class _Kind(msgspec.Struct):

@@ -69,18 +69,19 @@ class ChatMeter(StreamMeter):
             if choice.error or choice.finish_reason == "error":
                 self.fault = error_in_choice(Node(json_codec.decode(data, object)))
                 return False
-            self.ending = self.ending or bool(choice.finish_reason)
-            self.progress += bool(choice.finish_reason)
-            if choice.delta is not None:
-                self._generated(choice.delta)
+            grew = choice.delta is not None and self._generated(choice.delta)
+            # A reason is no end while text follows: some servers send one in the middle.
+            self.ending = bool(choice.finish_reason) or (self.ending and not grew)
+            self.progress += grew or bool(choice.finish_reason)
         return counted and not chunk.choices
 
-    def _generated(self, delta: _ChatDelta) -> None:
+    def _generated(self, delta: _ChatDelta) -> bool:
+        """Count what a delta generated; return whether it generated anything."""
         parts = (delta.content, delta.reasoning_content, delta.reasoning, delta.reasoning_details, delta.refusal)
-        self.progress += any((*parts, delta.tool_calls, delta.audio, delta.images))
         for text in (delta.content, delta.reasoning_content or delta.reasoning, delta.refusal):
             if text and isinstance(text, str):
                 self.generated += size(text)
         for call in delta.tool_calls or ():
             if call.function is not None and isinstance(call.function.arguments, str):
                 self.generated += size(call.function.arguments)
+        return any((*parts, delta.tool_calls, delta.audio, delta.images))

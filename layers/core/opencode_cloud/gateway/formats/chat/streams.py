@@ -35,6 +35,7 @@ from opencode_cloud.gateway.formats.surrogates import decode_event
 from opencode_cloud.gateway.formats.usage import merge
 
 _DONE = b"[DONE]"
+_CONTENT = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls")
 
 
 class _Call:
@@ -90,7 +91,9 @@ class ChatReader:
             yield from self._blocks.grow(TextBlock(""), refusal)
         for call in delta.each("tool_calls"):
             yield from self._call(call)
-        self._finish = choice.text("finish_reason") or self._finish
+        # A reason is no end while text follows: some servers send one in the middle.
+        grew = any(delta.raw(name) for name in _CONTENT)
+        self._finish = choice.text("finish_reason") or ("" if grew else self._finish)
 
     def _call(self, delta: Node) -> Iterator[Event]:
         given, function = delta.text("id"), delta.at("function")

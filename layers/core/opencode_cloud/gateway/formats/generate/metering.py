@@ -55,11 +55,12 @@ class GenerateMeter(StreamMeter):
             self.fault = fault_of(json_codec.decode(data, dict[str, Any]))
         self._count(chunk.usageMetadata)
         for candidate in chunk.candidates or ():
-            self.complete = self.complete or candidate.finishReason not in NO_REASON
-            self.progress += candidate.finishReason not in NO_REASON or bool(
-                candidate.content and candidate.content.parts
-            )
-            for part in (candidate.content.parts if candidate.content else None) or ():
+            ended = candidate.finishReason not in NO_REASON
+            parts = (candidate.content.parts if candidate.content else None) or ()
+            # A reason is no end while text follows: some servers send one in the middle.
+            self.complete = ended or (self.complete and not parts)
+            self.progress += ended or bool(parts)
+            for part in parts:
                 self.generated += size(part.text) if isinstance(part.text, str) else len(part.functionCall)
         if chunk.promptFeedback is not None and chunk.promptFeedback.blockReason:
             self.complete = True

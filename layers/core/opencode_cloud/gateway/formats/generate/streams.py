@@ -55,10 +55,12 @@ class GenerateReader:
         for candidate in chunk.each("candidates"):
             if candidate.integer("index"):
                 continue
-            for part in parts_of(candidate.at("content")):
+            parts = parts_of(candidate.at("content"))
+            for part in parts:
                 yield from self._part(part)
-            if (reason := candidate.text("finishReason")) not in NO_REASON:
-                self._reason = reason
+            reason = candidate.text("finishReason")
+            # A reason is no end while text follows: some servers send one in the middle.
+            self._reason = reason if reason not in NO_REASON else "" if parts else self._reason
         self._reason = chunk.at("promptFeedback").text("blockReason") or self._reason
         self.complete = bool(self._reason)
 

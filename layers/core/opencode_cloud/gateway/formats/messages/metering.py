@@ -50,7 +50,7 @@ class MessagesMeter(StreamMeter):
             text = delta.text or delta.thinking or delta.partial_json
             if isinstance(text, str):
                 self.generated += size(text)
-            self.ending = self.ending or bool(delta.stop_reason)
+            self.ending = bool(delta.stop_reason) or (self.ending and not text)
         if event.message is not None:
             self._count(event.message.usage)
         self._count(event.usage)
