@@ -163,6 +163,21 @@ class TestEstimates:
         event = only(found)
         assert (event.tokens.input, event.tokens.output, event.estimated) == (10, 0, False)
 
+    @pytest.mark.parametrize(
+        ("ttls", "hour"), [(["1h"], 100), (["1h", "1h"], 100), (["5m"], 0), ([None], 0), (["1h", None], 0), ([], 0)]
+    )
+    async def test_caches_written_without_a_breakdown_have_the_lifetime_that_was_asked_for(
+        self, ttls: list[str | None], hour: int
+    ) -> None:
+        usage = {"prompt_tokens": 200, "completion_tokens": 5, "cache_creation_input_tokens": 100}
+        found = rig(lambda _: Scripted((sse(delta("Hello"), FINISH, {"choices": [], "usage": usage}, b"[DONE]"),)))
+        marks = [{"cache_control": {"type": "ephemeral", **({"ttl": ttl} if ttl else {})}} for ttl in ttls]
+        parts = [{"type": "text", "text": "Hi", **mark} for mark in marks] or "Hi"
+        await found.call(messages=[{"role": "user", "content": parts}])
+        event = only(found)
+        assert (event.tokens.cache_write_1h, event.tokens.cache_write) == (hour, 100 - hour)
+        assert not event.estimated
+
     async def test_an_estimate_never_exceeds_what_is_held_back(self) -> None:
         found = rig(lambda _: Scripted([*[sse(delta("\n" * 5000))] * 10]))
         await found.call(max_tokens=100)

@@ -8,6 +8,7 @@ from opencode_cloud.gateway.formats.errors import answer_error, error_event, hea
 from opencode_cloud.gateway.formats.faults import upstream_fault
 from opencode_cloud.gateway.formats.forwarding import forward_request, least_output
 from opencode_cloud.gateway.formats.identities import session_of
+from opencode_cloud.gateway.formats.marks import lifetimes
 from opencode_cloud.gateway.formats.models import (
     ForwardedRequest,
     InvalidRequest,
@@ -40,6 +41,7 @@ __all__ = [
     "forward_request",
     "heartbeat",
     "least_output",
+    "lifetimes",
     "overhead_of",
     "prompt_bytes",
     "read_count_request",

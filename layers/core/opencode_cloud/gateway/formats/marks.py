@@ -1,8 +1,10 @@
-"""Cache marks in a request. Upstreams take a few of them."""
+"""Cache marks in a request. Upstreams take a few of them, each with a lifetime."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
+from typing import cast
 
 import msgspec
 
@@ -27,6 +29,21 @@ def with_marks(request: ModelRequest, most: int) -> ModelRequest:
 def _marks(part: Block | ToolDefinition) -> int:
     inner = sum(map(_marks, part.content)) if isinstance(part, ToolResult) else 0
     return inner + bool(getattr(part, "cache", ""))
+
+
+def lifetimes(value: object) -> Iterator[str]:
+    """Yield the lifetime of each mark in a body, ``5m`` or ``1h``."""
+    if isinstance(value, list):
+        for part in cast("list[object]", value):
+            yield from lifetimes(part)
+    elif isinstance(value, dict):
+        members = cast("dict[str, object]", value)
+        mark = members.get("cache_control")
+        if isinstance(mark, dict):
+            yield str(cast("dict[str, object]", mark).get("ttl") or "5m")
+        for name, part in members.items():
+            if name != "cache_control":
+                yield from lifetimes(part)
 
 
 class _Budget:

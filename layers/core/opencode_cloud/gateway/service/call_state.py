@@ -13,6 +13,7 @@ from opencode_cloud.catalogue.models import Model, Price
 from opencode_cloud.catalogue.pricing import cost
 from opencode_cloud.contracts.ids import CallId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.usage import Outcome, Tokens, UsageEvent
+from opencode_cloud.gateway.formats import lifetimes
 from opencode_cloud.gateway.models import Incoming, UpstreamRefused, UpstreamTarget
 from opencode_cloud.gateway.service import token_bounds
 from opencode_cloud.kit.derived_secrets import derive
@@ -100,7 +101,7 @@ class CallState:
         """
         if not self.accepted:
             return Tokens(), False
-        tokens = self.reported or Tokens()
+        tokens = self._with_lifetimes(self.reported or Tokens())
         known = self.reported is not None and self.complete
         output_known = known and bool(tokens.output or not self.generated)
         prompt_known = bool(tokens.prompt) or (known and not tokens.output and not self.generated)
@@ -115,6 +116,15 @@ class CallState:
             guess = token_bounds.estimated_prompt(self.parsed, self.model)
             tokens = msgspec.structs.replace(tokens, input=min(guess, self.reservation.claim.tokens - most))
         return tokens, True
+
+    def _with_lifetimes(self, tokens: Tokens) -> Tokens:
+        """Return usage in which written caches have the lifetime that all marks of the request ask for.
+
+        Some servers report them without a breakdown, which then counts as five minutes.
+        """
+        if not tokens.cache_write or tokens.cache_write_1h or set(lifetimes(self.parsed.document)) != {"1h"}:
+            return tokens
+        return msgspec.structs.replace(tokens, cache_write=0, cache_write_1h=tokens.cache_write)
 
     def event(self) -> UsageEvent:
         """Return the usage event, as far as it is known now."""
