@@ -34,6 +34,10 @@ class Emulator:
         self.stopped = False
         """True once a stop sequence of the gateway has ended the answer."""
 
+    def note_growth(self, index: int) -> None:
+        """Note that a block has grown by an event that needed no change."""
+        self._grown.add(index)
+
     def events(self, events: Iterable[Event]) -> Iterator[Event]:
         """Yield the events for the client. No event follows a stop sequence."""
         for event in events:

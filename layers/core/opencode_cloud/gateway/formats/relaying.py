@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, cast
 
@@ -190,6 +189,7 @@ class Conversion(_Relay):
         super().__init__()
         self._emulator = Emulator(emulation)
         self._characters = WholeCharacters()
+        self._direct = not (emulation.stops or emulation.one_call)
         self._reader = wire_format(source).reader()
         self._writer = wire_format(parsed.format).writer(parsed)
         self._calls = ids.Unique()
@@ -243,7 +243,8 @@ class Conversion(_Relay):
         if data is None or self.fault:
             return b""
         if self._emulator.stopped:
-            deque(self._counted(self._reader.read(data)), maxlen=0)  # usage follows, and the client has its end
+            for unsent in self._reader.read(data):  # usage follows, and the client has its end
+                self._count(unsent)
             return b""
         if self._ended:
             return b""
@@ -251,20 +252,27 @@ class Conversion(_Relay):
 
     def _write(self, events: Iterable[Event]) -> bytes:
         written: list[bytes] = []
-        for event in self._emulator.events(self._characters.events(self._counted(events))):
-            if isinstance(event, Opened) and isinstance(event.block, ToolCall):
-                call = msgspec.structs.replace(event.block, id=self._calls.of(event.block.id))
-                event = Opened(event.index, call)
-            self._ended = isinstance(event, Ended)
-            written.append(self._writer.write(event, self._reader.tokens))
+        for event in events:
+            self._count(event)
+            # The hot loop: most events need no change.
+            if isinstance(event, Grown) and self._direct and not self._characters.held and event.text.isascii():
+                self._emulator.note_growth(event.index)
+                written.append(self._writer.write(event, self._reader.tokens))
+                continue
+            written += map(self._step, self._emulator.events(self._characters.events((event,))))
         return b"".join(written)
 
-    def _counted(self, events: Iterable[Event]) -> Iterator[Event]:
-        for event in events:
-            self.progress += 1
-            if isinstance(event, Grown):
-                self._generated += size(event.text)
-            yield event
+    def _step(self, event: Event) -> bytes:
+        if isinstance(event, Opened) and isinstance(event.block, ToolCall):
+            call = msgspec.structs.replace(event.block, id=self._calls.of(event.block.id))
+            event = Opened(event.index, call)
+        self._ended = isinstance(event, Ended)
+        return self._writer.write(event, self._reader.tokens)
+
+    def _count(self, event: Event) -> None:
+        self.progress += 1
+        if isinstance(event, Grown):
+            self._generated += size(event.text)
 
 
 def relay_stream(parsed: ParsedRequest, source: Format, emulation: Emulation = NOTHING) -> StreamRelay:

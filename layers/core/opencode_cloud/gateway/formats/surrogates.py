@@ -30,25 +30,26 @@ class WholeCharacters:
     """Joins halves of characters of each block. A half that stays alone becomes U+FFFD, as UTF-8 encoders do."""
 
     def __init__(self) -> None:
-        self._halves: dict[int, str] = {}
+        self.held: dict[int, str] = {}
+        """Halves that wait for their other half, by block."""
 
     def events(self, events: Iterable[Event]) -> Iterator[Event]:
         """Yield events whose texts are valid UTF-8."""
         for event in events:
             if isinstance(event, Grown):
-                text = self._halves.pop(event.index, "") + event.text
+                text = self.held.pop(event.index, "") + event.text
                 if not text.isascii() and _HALF.search(text):
                     text = self._whole(event.index, text)
                 if text:
                     yield Grown(event.index, text)
                 continue
-            if isinstance(event, Closed) and self._halves.pop(event.index, ""):
+            if isinstance(event, Closed) and self.held.pop(event.index, ""):
                 yield Grown(event.index, _REPLACEMENT)
             yield event
 
     def _whole(self, index: int, text: str) -> str:
         if "\ud800" <= text[-1] <= "\udbff":
-            text, self._halves[index] = text[:-1], text[-1]
+            text, self.held[index] = text[:-1], text[-1]
         joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
         return _HALF.sub(_REPLACEMENT, joined)
 

@@ -84,16 +84,21 @@ class ChatReader:
         delta = choice.at("delta")
         if thought := thought_in(delta):
             yield from self._blocks.grow(ReasoningBlock(origin=Format.CHAT), thought)
-        for block in read_content(delta):
-            yield from self._blocks.grow(msgspec.structs.replace(block, text=""), block.text)
+        if isinstance(text := delta.raw("content"), str):
+            if text:
+                yield from self._blocks.grow(TextBlock(""), text)
+        else:
+            for block in read_content(delta):
+                yield from self._blocks.grow(msgspec.structs.replace(block, text=""), block.text)
         if refusal := delta.text("refusal"):
             self._refused = True
             yield from self._blocks.grow(TextBlock(""), refusal)
         for call in delta.each("tool_calls"):
             yield from self._call(call)
-        # A reason is no end while text follows: some servers send one in the middle.
-        grew = any(delta.raw(name) for name in _CONTENT)
-        self._finish = choice.text("finish_reason") or ("" if grew else self._finish)
+        if reason := choice.text("finish_reason"):
+            self._finish = reason
+        elif self._finish and any(delta.raw(name) for name in _CONTENT):
+            self._finish = ""  # a reason is no end while text follows: some servers send one in the middle
 
     def _call(self, delta: Node) -> Iterator[Event]:
         given, function = delta.text("id"), delta.at("function")
