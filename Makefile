@@ -99,6 +99,10 @@ diff: setup ## Compare STAGE with what is deployed
 deploy: setup ## Deploy STAGE to the AWS account of your credentials
 	$(CDK) deploy --all
 
+.PHONY: formats
+formats: setup ## Write the tables of docs/formats.md from the formats
+	@PYTHONPATH=layers/core $(BIN)/python -m opencode_cloud.gateway.formats.tables docs/formats.md
+
 .PHONY: roles
 roles: setup ## Write docs/roles.md from the table of permissions
 	@PYTHONPATH=layers/core $(BIN)/python -m opencode_cloud.workspaces.roles > docs/roles.md

@@ -58,6 +58,7 @@ ROUTES = (
     Route("/live", Target.WEBSOCKET, protocol="live"),
     Route("/share_poll", Target.WEBSOCKET, protocol="poll"),
     Route("/.well-known/opencode", Target.SITE),
+    Route("/zen", Target.STREAM),
     Route("/zen/*", Target.STREAM),
     Route("/inference/*", Target.STREAM),
     Route("/assets/*", Target.HTTP, cacheable=True),

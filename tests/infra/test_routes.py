@@ -18,7 +18,7 @@ HEADERS = {"host": {"value": "share.example.com"}, VIEWER_HEADER: {"value": "6.6
 PATHS = [
     ("/zen/v1/models", Target.STREAM, ""),
     ("/inference/anthropic/v1/messages", Target.STREAM, ""),
-    ("/zen", Target.HTTP, ""),
+    ("/zen", Target.STREAM, ""),
     ("/live", Target.WEBSOCKET, "live"),
     ("/live/", Target.HTTP, ""),
     ("/lively", Target.HTTP, ""),

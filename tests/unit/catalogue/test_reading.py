@@ -122,18 +122,18 @@ async def test_while_the_store_is_away_what_is_known_goes_on(clock: Clock) -> No
     shelf.away = False
     await reader.current()
     shelf.away = True
-    for seconds in (reading.FRESH_SECONDS + 1, reading.ASLEEP_SECONDS + 1):
+    for seconds in (reading.FRESH_SECONDS + 1, reading.STALE_SECONDS + 1):
         clock.seconds += seconds
         assert (await reader.current()).version == 1
         await settled()
 
 
-async def test_a_process_that_was_frozen_looks_before_it_answers(clock: Clock) -> None:
+async def test_a_process_without_traffic_looks_before_it_answers(clock: Clock) -> None:
     shelf: Any = Shelf()
     reader = CatalogueReader(shelf)
     await reader.current()
     shelf.number = 2
-    clock.seconds += reading.ASLEEP_SECONDS + 1
+    clock.seconds += reading.STALE_SECONDS + 1
     assert (await reader.current()).version == 2
 
 

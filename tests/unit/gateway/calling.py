@@ -181,9 +181,9 @@ class Rig:
         self.refused: list[tuple[Actor, Target, dict[str, Any]]] = []
         refusals = Refusals(self.refuse)
         anonymous = Anonymous(allowed=False, requests_a_day=0)
-        admission = CallAdmission(access, rig, rig, self.health, anonymous, refusals)
+        self.admission = CallAdmission(access, rig, rig, self.health, anonymous, refusals)
         ledger: Any = self.ledger
-        self.calls = Calls(admission, ledger, self.health, self.open, self.tell, refusals)
+        self.calls = Calls(self.admission, ledger, self.health, self.open, self.tell, refusals)
 
     # Stand-ins for the catalogue and the store of keys, for admission.
     async def current(self) -> Catalogue:

@@ -72,11 +72,28 @@ def test_what_is_no_frame_is_passed_on_for_the_relay_to_refuse() -> None:
 
 def test_a_request_loses_model_and_stream_and_says_its_version() -> None:
     body = b'{"model":"m","stream":true,"max_tokens":5,"messages":[{"role":"user","content":"\\u00e9 1e2"}]}'
-    sent = as_bedrock(body, "tools-2024-04-04, other")
+    sent = as_bedrock(body, "effort-2025-11-24, claude-code-20250219,interleaved-thinking-2025-05-14, ")
     assert json.loads(sent) == {
         "max_tokens": 5,
         "messages": [{"role": "user", "content": "é 1e2"}],
         "anthropic_version": "bedrock-2023-05-31",
-        "anthropic_beta": ["tools-2024-04-04", "other"],
+        "anthropic_beta": ["effort-2025-11-24", "interleaved-thinking-2025-05-14"],
     }
     assert b"\\u00e9 1e2" in sent
+
+
+def test_flags_that_bedrock_does_not_know_and_members_behind_a_flag_are_left_out() -> None:
+    body = b'{"model":"m","messages":[],"context_management":{"edits":[]}}'
+    assert set(json.loads(as_bedrock(body, "prompt-caching-scope-2026-01-05"))) == {"messages", "anthropic_version"}
+    assert "context_management" in json.loads(as_bedrock(body, "context-management-2025-06-27"))
+
+
+def test_messages_of_the_system_in_a_conversation_become_its_system() -> None:
+    user = {"role": "user", "content": "Hi"}
+    texts = [{"type": "text", "text": "third"}]
+    messages = [user, {"role": "system", "content": "second"}, user, {"role": "system", "content": texts}]
+    for system, first in (("first", "first"), ([{"type": "text", "text": "first"}], "first"), (None, None)):
+        body = {"messages": messages, **({"system": system} if system else {})}
+        sent = json.loads(as_bedrock(json.dumps(body).encode(), "mid-conversation-system-2026-04-07"))
+        assert sent["messages"] == [user, user]
+        assert [block["text"] for block in sent["system"]] == [*([first] if first else []), "second", "third"]

@@ -4,62 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
-from opencode_cloud.catalogue.models import Route, Timers, TokenLimits, UpstreamKind
+from opencode_cloud.catalogue.models import Format, Route, Timers, TokenLimits, UpstreamKind
 from opencode_cloud.contracts.ids import WorkspaceId
-from opencode_cloud.contracts.usage import Outcome, UsageEvent
-from opencode_cloud.gateway.models import AttemptFailed, BrokenOff, Failure, UpstreamTarget
+from opencode_cloud.contracts.usage import Outcome
+from opencode_cloud.gateway.models import AttemptFailed, BrokenOff, Failure
 from opencode_cloud.gateway.service import calls, dispatcher
 from opencode_cloud.kit.errors import ServiceError
 from tests.unit.gateway.calling import COMPLETION, WHOLE, Connection, Rig, Scripted, delta, sse
 from tests.unit.gateway.catalogues import catalogue, model, upstream
+from tests.unit.gateway.rigs import FINISH, MESSAGE, QUICK, by_name, error, in_turn, only, refused, rig, serve
 
 SESSION, OTHER = "ses_dfa12facaffe9CT4lEoCRhKTNh", "ses_dfa12facaffe9CT4lEoCRhKTNi"
-QUICK = Timers(connect=0.2, first_byte=0.2, between_chunks=0.3, total=5)
-REFUSAL = b'{"error":{"message":"no such parameter","type":"invalid_request_error","code":"bad"}}'
-Script = Callable[[UpstreamTarget], Scripted | AttemptFailed]
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatcher, "ROUNDS", replace(dispatcher.ROUNDS, first=0.01))
-
-
-def rig(script: Script, *names: str, **changes: Any) -> Rig:
-    names = names or ("a",)
-    routes = [Route(upstream=name, model=f"m-{name}", priority=n) for n, name in enumerate(names)]
-    return Rig(catalogue(model(*routes, **changes), **{name: upstream(timers=QUICK) for name in names}), script)
-
-
-def in_turn(*answers: Scripted | AttemptFailed) -> Script:
-    left = list(answers)
-    return lambda _target: left.pop(0)
-
-
-def by_name(**answers: Callable[[], Scripted | AttemptFailed]) -> Script:
-    return lambda target: answers[target.id]()
-
-
-def refused(status: int, body: bytes = REFUSAL, retry_after: float | None = None) -> Scripted:
-    return Scripted((body,), status, "application/json", retry_after)
-
-
-async def error(work: Any) -> ServiceError:
-    with pytest.raises(ServiceError) as raised:
-        await work
-    return raised.value
-
-
-def only(found: Rig) -> UsageEvent:
-    [event] = found.ledger.events
-    assert found.told == [(event, True)]
-    return event
 
 
 async def leave_early(found: Rig) -> None:
@@ -108,7 +74,7 @@ class TestStream:
 
     async def test_a_silent_upstream_is_covered_by_heartbeats(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(dispatcher, "HEARTBEAT_SECONDS", 0.03)
-        found = rig(in_turn(Scripted([0.1, sse(delta("a")), 0.1, WHOLE])))
+        found = rig(in_turn(Scripted([0.15, sse(delta("a")), 0.25, WHOLE])))
         sink = await found.call()
         beats = [part for part in sink.parts if part.startswith(b":")]
         assert len(beats) >= 4
@@ -170,6 +136,57 @@ class TestStream:
         assert (event.outcome, event.status, event.estimated) == (Outcome.COMPLETED, 200, False)
 
 
+class TestEstimates:
+    @pytest.mark.parametrize(
+        ("usage", "prompt_known", "output"),
+        [
+            ({"prompt_tokens": 0, "completion_tokens": 7, "total_tokens": 7}, False, 7),
+            ({"prompt_tokens": 10, "completion_tokens": 0, "total_tokens": 10}, True, 2),
+            ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, False, 2),
+        ],
+    )
+    async def test_a_zero_beside_text_is_estimated_and_the_rest_is_kept(
+        self, usage: dict[str, int], prompt_known: bool, output: int
+    ) -> None:
+        found = rig(lambda _: Scripted((sse(delta("Hello"), FINISH, {"choices": [], "usage": usage}, b"[DONE]"),)))
+        await found.call()
+        event = only(found)
+        assert event.estimated
+        assert (event.tokens.input == 10) is prompt_known
+        assert event.tokens.input > 0
+        assert event.tokens.output == output
+
+    async def test_an_answer_without_text_may_have_no_output(self) -> None:
+        usage = {"prompt_tokens": 10, "completion_tokens": 0, "total_tokens": 10}
+        found = rig(lambda _: Scripted((sse(FINISH, {"choices": [], "usage": usage}, b"[DONE]"),)))
+        await found.call()
+        event = only(found)
+        assert (event.tokens.input, event.tokens.output, event.estimated) == (10, 0, False)
+
+    @pytest.mark.parametrize(
+        ("ttls", "hour"), [(["1h"], 100), (["1h", "1h"], 100), (["5m"], 0), ([None], 0), (["1h", None], 0), ([], 0)]
+    )
+    async def test_caches_written_without_a_breakdown_have_the_lifetime_that_was_asked_for(
+        self, ttls: list[str | None], hour: int
+    ) -> None:
+        usage = {"prompt_tokens": 200, "completion_tokens": 5, "cache_creation_input_tokens": 100}
+        found = rig(lambda _: Scripted((sse(delta("Hello"), FINISH, {"choices": [], "usage": usage}, b"[DONE]"),)))
+        marks = [{"cache_control": {"type": "ephemeral", **({"ttl": ttl} if ttl else {})}} for ttl in ttls]
+        parts = [{"type": "text", "text": "Hi", **mark} for mark in marks] or "Hi"
+        await found.call(messages=[{"role": "user", "content": parts}])
+        event = only(found)
+        assert (event.tokens.cache_write_1h, event.tokens.cache_write) == (hour, 100 - hour)
+        assert not event.estimated
+
+    async def test_an_estimate_never_exceeds_what_is_held_back(self) -> None:
+        found = rig(lambda _: Scripted([*[sse(delta("\n" * 5000))] * 10]))
+        await found.call(max_tokens=100)
+        event = only(found)
+        assert event.estimated
+        assert event.tokens.output == 100
+        assert 0 < event.cost <= event.reserved
+
+
 class TestSettling:
     @pytest.fixture(autouse=True)
     def soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,90 +207,6 @@ class TestSettling:
         assert not found.ledger.events
 
 
-class TestFailover:
-    @pytest.mark.parametrize(
-        "first",
-        [
-            lambda: AttemptFailed(Failure.UNREACHABLE, "no connection"),
-            lambda: AttemptFailed(Failure.SLOW, "no answer"),
-            lambda: refused(500),
-            lambda: refused(503),
-            lambda: refused(529),
-            lambda: refused(429),
-            lambda: refused(401),
-            lambda: refused(404),
-            lambda: Scripted((b"<html>",), 200, "text/html"),
-            lambda: Scripted((b"garbage\n\n",)),
-            lambda: Scripted(()),
-            lambda: Scripted((1.0, WHOLE)),
-            lambda: Scripted((sse({"error": {"message": "overloaded", "type": "server_error", "code": 503}}),)),
-        ],
-        ids=[
-            *("unreachable", "slow", "500", "503", "529", "429", "401", "404"),
-            *("html", "garbage", "empty", "no first byte", "error first"),
-        ],
-    )
-    async def test_the_client_sees_nothing_of_a_failure_before_the_first_byte(
-        self, first: Callable[[], Scripted | AttemptFailed]
-    ) -> None:
-        found = rig(by_name(a=first, b=Scripted), "a", "b")
-        sink = await found.call()
-        assert (sink.status, sink.body) == (200, WHOLE)
-        assert sink.headers["x-opencode-upstream"] == "b"
-        event = only(found)
-        assert (event.upstream, event.attempts, event.cost) == ("b", 2, 10 * 300 + 5 * 1500)
-
-    async def test_a_request_that_is_at_fault_goes_to_nobody_else(self) -> None:
-        found = rig(by_name(a=lambda: refused(400), b=Scripted), "a", "b")
-        told = await error(found.call())
-        assert (told.status, told.code) == (400, "bad")
-        assert "no such parameter" in told.message
-        assert len(found.asked) == 1
-        event = only(found)
-        assert (event.outcome, event.cost, event.status) == ("refused", 0, 400)
-
-    async def test_who_is_busy_is_asked_again_in_a_moment(self) -> None:
-        found = rig(in_turn(refused(529), refused(529), Scripted()))
-        assert (await found.call()).body == WHOLE
-        assert only(found).attempts == 3
-
-    async def test_nobody_is_asked_for_ever(self) -> None:
-        found = rig(lambda _: refused(503), "a", "b", "c", "d")
-        assert (await error(found.call())).code == "upstream_overloaded"
-        assert len(found.asked) == dispatcher.MOST_ATTEMPTS
-
-    async def test_who_wants_to_be_left_alone_for_long_is(self) -> None:
-        found = rig(lambda _: refused(429, retry_after=120))
-        told = await error(found.call())
-        assert (told.status, told.code, told.retry_after) == (429, "upstream_rate_limited", 120)
-        assert len(found.asked) == 1
-
-    @pytest.mark.parametrize(
-        ("answer", "status", "code"),
-        [
-            (AttemptFailed(Failure.SLOW, "no answer"), 504, "upstream_timeout"),
-            (AttemptFailed(Failure.UNREACHABLE, "no connection"), 502, "upstream_failed"),
-            (AttemptFailed(Failure.CREDENTIAL, "who are you", status=401), 502, "upstream_locked"),
-            (AttemptFailed(Failure.UNKNOWN_MODEL, "no model", status=404), 502, "upstream_failed"),
-        ],
-    )
-    async def test_when_all_fail_the_client_is_told_why(self, answer: AttemptFailed, status: int, code: str) -> None:
-        found = rig(lambda _: answer, "a", "b")
-        told = await error(found.call())
-        assert (told.status, told.code) == (status, code)
-        event = only(found)
-        assert (event.outcome, event.cost, event.error) == ("failed", 0, code)
-
-    async def test_after_a_heartbeat_the_error_comes_inside_the_stream(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(dispatcher, "HEARTBEAT_SECONDS", 0.05)
-        found = rig(lambda _: Scripted((1.0,)))
-        sink = await found.call()
-        assert sink.status == 200
-        assert sink.body.startswith(b":")
-        assert b"upstream_timeout" in sink.body
-        assert "x-opencode-upstream" not in sink.headers
-
-
 class TestOtherFormats:
     async def test_the_trace_goes_on_everywhere_and_a_vendors_headers_only_to_its_format(self) -> None:
         found = rig(lambda _: refused(500), "a", "b")
@@ -289,6 +222,23 @@ class TestOtherFormats:
         found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
         sink = await found.call(n=2)
         assert sink.headers["x-opencode-upstream"] == "b"
+
+    async def test_the_client_is_told_which_hints_were_dropped(self) -> None:
+        found = rig(lambda _: Scripted())
+        sink = await found.call(tools=[{"type": "web_search"}], tool_choice="auto")
+        assert sink.headers["x-opencode-dropped"] == "tools.web_search"
+        sink = await found.call()
+        assert "x-opencode-dropped" not in sink.headers
+
+    async def test_no_name_of_a_hint_adds_a_header(self) -> None:
+        found = rig(lambda _: Scripted((MESSAGE,), 200, "application/json"))
+        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
+        hints: dict[str, Any] = {"evil\r\nset-cookie: x": 1, "é": 1, "x" * 1000: 1}
+        sink = await found.call(stream=False, sink=None, **hints)
+        told = sink.headers["x-opencode-dropped"]
+        assert told.isprintable()
+        assert told.isascii()
+        assert len(told) <= dispatcher.LONGEST_HEADER
 
     async def test_messages_is_told_the_limit_that_was_reserved_for(self) -> None:
         found = rig(lambda _: refused(400), limits=TokenLimits(context=1000, output=77))
@@ -328,6 +278,30 @@ class TestWholeAnswers:
 
 
 class TestAdmission:
+    async def test_a_session_in_the_body_keeps_its_calls_at_one_upstream(self) -> None:
+        routes = [Route(upstream=name, model="m") for name in "ab"]
+        upstreams = {name: upstream(timers=QUICK) for name in "ab"}
+        found = Rig(catalogue(model(*routes), **upstreams), lambda _: Scripted())
+        for number in range(12):
+            for words in ("one", "two", "three"):
+                messages = [{"role": "user", "content": words}]
+                await serve(found, messages=messages, prompt_cache_key=f"session-{number}")
+        asked = [target.id for target, _ in found.asked]
+        assert all(len(set(asked[start : start + 3])) == 1 for start in range(0, len(asked), 3))
+        assert set(asked) == {"a", "b"}
+        assert len({event.session for event in found.ledger.events}) == 12
+        assert "session-1" not in repr(found.ledger.events)
+
+    @pytest.mark.parametrize("name", ["m1-20251001", "m1@20251001", "m1-2025-10-01", "m1-latest"])
+    async def test_a_dated_name_means_the_model(self, name: str) -> None:
+        found = rig(lambda _: Scripted())
+        await found.call(model=name)
+        assert only(found).model == "m1"
+
+    async def test_a_date_makes_no_model(self) -> None:
+        for name in ("m2-20251001", "m1-2025", "m1-20251001-20251001", "-20251001"):
+            assert (await error(rig(in_turn()).call(model=name))).code == "model_not_found"
+
     async def test_a_key_that_was_just_set_is_looked_for_when_it_is_missing(self) -> None:
         found = rig(in_turn(Scripted(), Scripted()))
         found.catalogue.upstreams["a"] = upstream(UpstreamKind.OPENAI, timers=QUICK)
@@ -357,6 +331,14 @@ class TestAdmission:
         [held] = found.ledger.reserved
         assert 77 * 1500 < held.claim.cost <= 77 * 1500 + 1000 * 300
 
+    async def test_the_raised_limit_of_an_upstream_is_what_is_held_back(self) -> None:
+        route = Route(upstream="a", model="m", formats=(Format.RESPONSES,))
+        found = Rig(catalogue(model(route), a=upstream(timers=QUICK)), lambda _: refused(400))
+        await error(found.call(max_tokens=1))
+        [held], [(_, body)] = found.ledger.reserved, found.asked
+        assert json.loads(body)["max_output_tokens"] == 16
+        assert held.claim.cost >= 16 * 1500
+
     async def test_what_does_not_fit_reaches_no_upstream(self) -> None:
         found = rig(in_turn())
         found.ledger.refusal = ServiceError("budget_exhausted", "no")
@@ -367,9 +349,10 @@ class TestAdmission:
     @pytest.mark.parametrize(
         ("body", "code"),
         [
-            ({"tools": [{"type": "web_search"}]}, "hosted_tool"),
+            ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, "hosted_tool"),
             ({"service_tier": "priority"}, "tier_not_priced"),
             ({"messages": "no list"}, "invalid_request"),
+            ({"modalities": ["audio"]}, "hosted_tool"),
         ],
     )
     async def test_what_has_no_price_is_refused(self, body: dict[str, Any], code: str) -> None:

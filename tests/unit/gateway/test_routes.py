@@ -9,14 +9,17 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from opencode_cloud.access.service import AccessRequest
 from opencode_cloud.catalogue.models import Format, Route
 from opencode_cloud.contracts.access import login_required
+from opencode_cloud.gateway.addresses import GOOGLE_LISTS, LISTS
 from opencode_cloud.gateway.formats import WIRE_FORMATS, PathTarget
 from opencode_cloud.gateway.models import Incoming
-from opencode_cloud.gateway.routes import LISTS, Gateway
+from opencode_cloud.gateway.routes import Gateway
+from opencode_cloud.kit.errors import PaymentRequired
 from tests.unit.gateway.calling import COMPLETION, WHOLE, Rig, Scripted, delta, sse
 from tests.unit.gateway.catalogues import catalogue, model, upstream
 
@@ -41,7 +44,11 @@ class Seen:
         self.incoming.append(incoming)
         if not incoming.request.bearer:
             raise login_required()
-        return self._rig.catalogue, [self._rig.model]
+        return self._rig.catalogue, [model for _, model in sorted(self._rig.catalogue.models.items())]
+
+    async def count(self, incoming: Incoming) -> int:
+        self.incoming.append(incoming)
+        return await self._rig.admission.count(incoming)
 
 
 @asynccontextmanager
@@ -51,7 +58,7 @@ async def nothing(_app: Any) -> AsyncIterator[None]:
 
 @pytest.fixture
 def rig() -> Rig:
-    found = catalogue(model(Route(upstream="a", model="m")), a=upstream())
+    found = catalogue(model(Route(upstream="a", model="m"), aliases=("vendor-m1",)), a=upstream())
     return Rig(found, lambda _: Scripted((COMPLETION,), 200, "application/json"))
 
 
@@ -133,7 +140,9 @@ async def test_each_path_has_its_format_and_its_errors(
     if format_ is Format.GENERATE:
         assert (told["code"], told["status"]) == (400, "INVALID_ARGUMENT")
     else:
-        assert (answer.json()["type"], told["type"]) == ("error", "invalid_request")
+        assert (answer.json()["type"], told["type"], told["code"]) == (
+            *("error", "invalid_request_error", "invalid_request"),
+        )
 
 
 @pytest.mark.parametrize(
@@ -151,7 +160,7 @@ async def test_googles_paths_name_model_and_method(
     assert seen.incoming[0].path_target == PathTarget(model_name, stream)
 
 
-@pytest.mark.parametrize("call", ["m1:countTokens", "m1", ":generateContent"])
+@pytest.mark.parametrize("call", ["m1:predict", "m1", ":generateContent"])
 async def test_other_methods_of_google_are_not_there(client: httpx.AsyncClient, seen: Seen, call: str) -> None:
     answer = await client.post(f"/zen/v1/models/{call}", json={})
     assert answer.status_code == 404
@@ -195,9 +204,136 @@ async def test_browsers_may_call_from_anywhere(client: httpx.AsyncClient) -> Non
 
 
 async def test_anything_else_is_a_404_in_json(client: httpx.AsyncClient) -> None:
-    for method, path in (("GET", "/zen/v1/nothing"), ("POST", "/zen/v1/embeddings"), ("PUT", "/inference/x")):
+    for method, path in (("GET", "/zen/v1/nothing"), ("POST", "/zen/v1/anything/images"), ("PUT", "/inference/x")):
         answer = await client.request(method, path)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "route_not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("POST", f"/zen/v1/{path}") for path in ("completions", "embeddings", "images/generations", "moderations")),
+        *(("POST", f"/inference/openai/v1/{path}") for path in ("audio/speech", "files", "batches", "rerank")),
+        *(
+            ("GET", f"/zen/v1/{path}")
+            for path in ("responses/resp_1", "responses/resp_1/input_items", "conversations/c")
+        ),
+        ("DELETE", "/zen/v1/responses/resp_1"),
+        ("POST", "/zen/v1/responses/compact"),
+        ("POST", "/zen/v1/messages/batches"),
+    ],
+)
+async def test_what_is_not_offered_says_so_in_a_sentence(client: httpx.AsyncClient, method: str, path: str) -> None:
+    answer = await client.request(method, path)
+    told = answer.json()["error"]
+    assert (answer.status_code, told["code"]) == (404, "not_offered")
+    assert told["message"].endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "member", "value"),
+    [
+        ("/zen/v1beta/nothing", {}, "status", "NOT_FOUND"),
+        ("/inference/google/v1beta/cachedContents", {}, "status", "NOT_FOUND"),
+        ("/zen/v1/messages/nothing", {}, "type", "not_found_error"),
+        ("/zen/v1/models/none", {**KEY, "anthropic-version": "2023-06-01"}, "type", "not_found_error"),
+        ("/zen/v1/models/none", KEY, "code", "model_not_found"),
+        ("/zen/v1beta/models/none", KEY, "status", "NOT_FOUND"),
+        ("/zen/v1/nothing", {}, "type", "invalid_request_error"),
+    ],
+)
+async def test_a_404_has_the_shape_of_the_addresses_vendor(
+    client: httpx.AsyncClient, path: str, headers: dict[str, str], member: str, value: str
+) -> None:
+    answer = await client.get(path, headers=headers)
+    assert (answer.status_code, answer.json()["error"][member]) == (404, value)
+
+
+@pytest.mark.parametrize("path", ["/zen", "/zen/v1", "/zen/v1beta"])
+async def test_the_base_url_answers_clients_that_look_for_it(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.head(path)).status_code == 200
+
+
+COUNTED: list[tuple[str, dict[str, Any], str]] = [
+    ("/zen/v1/messages/count_tokens", BODY, "input_tokens"),
+    ("/inference/anthropic/v1/messages/count_tokens", BODY, "input_tokens"),
+    ("/zen/v1/responses/input_tokens", {"model": "m1", "input": "Hi"}, "input_tokens"),
+    ("/zen/v1beta/models/m1:countTokens", {"contents": [{"parts": [{"text": "Hi"}]}]}, "totalTokens"),
+    (
+        "/zen/v1/models/m1:countTokens",
+        {"generateContentRequest": {"model": "models/m1", "contents": [{"parts": [{"text": "Hi"}]}]}},
+        "totalTokens",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "member"), COUNTED)
+async def test_tokens_are_counted_for_free(
+    client: httpx.AsyncClient, rig: Rig, path: str, body: dict[str, Any], member: str
+) -> None:
+    answer = await client.post(path, json=body, headers=KEY)
+    assert answer.status_code == 200
+    assert 0 < answer.json()[member] < 20
+    assert (rig.asked, rig.ledger.reserved, rig.ledger.events) == ([], [], [])
+
+
+@pytest.mark.parametrize(("path", "body", "member"), COUNTED)
+async def test_a_longer_prompt_has_more_tokens(
+    client: httpx.AsyncClient, path: str, body: dict[str, Any], member: str
+) -> None:
+    longer = json.loads(json.dumps(body).replace("Hi", "word " * 500))
+    answer = await client.post(path, json=longer, headers=KEY)
+    assert 500 <= answer.json()[member] < 600
+
+
+async def test_counting_follows_the_rules_of_calls(client: httpx.AsyncClient) -> None:
+    path = "/zen/v1/messages/count_tokens"
+    unknown = await client.post(path, json={**BODY, "model": "none"}, headers=KEY)
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
+    broken = await client.post(path, content=b"{", headers=KEY)
+    assert (broken.status_code, broken.json()["error"]["type"]) == (400, "invalid_request_error")
+
+
+@pytest.mark.parametrize("path", LISTS)
+async def test_one_model_is_below_the_list(client: httpx.AsyncClient, path: str) -> None:
+    for name in ("m1", "vendor-m1"):
+        entry = (await client.get(f"{path}/{name}", headers=KEY)).json()
+        assert (entry["id"], entry["object"], entry["type"]) == ("m1", "model", "model")
+
+
+@pytest.mark.parametrize("path", GOOGLE_LISTS)
+async def test_googles_clients_get_models_in_their_shape(client: httpx.AsyncClient, path: str) -> None:
+    listed = (await client.get(path, headers=KEY)).json()
+    entry = (await client.get(f"{path}/m1", headers=KEY)).json()
+    assert listed["models"][0] == entry
+    assert (entry["name"], entry["inputTokenLimit"], entry["outputTokenLimit"]) == ("models/m1", 200_000, 32_000)
+    assert "countTokens" in entry["supportedGenerationMethods"]
+
+
+async def test_lists_have_pages(client: httpx.AsyncClient, rig: Rig) -> None:
+    rig.catalogue.models.update({f"n{n}": msgspec.structs.replace(rig.model, id=f"n{n}", aliases=()) for n in range(4)})
+    first = (await client.get("/zen/v1/models?limit=2", headers=KEY)).json()
+    assert ([entry["id"] for entry in first["data"]], first["has_more"]) == (["m1", "n0"], True)
+    second = (await client.get(f"/zen/v1/models?limit=3&after_id={first['last_id']}", headers=KEY)).json()
+    assert ([entry["id"] for entry in second["data"]], second["has_more"]) == (["n1", "n2", "n3"], False)
+    before = (await client.get("/zen/v1/models?before_id=n1", headers=KEY)).json()
+    assert [entry["id"] for entry in before["data"]] == ["m1", "n0"]
+    page = (await client.get("/zen/v1beta/models?pageSize=4", headers=KEY)).json()
+    last = (await client.get(f"/zen/v1beta/models?pageToken={page['nextPageToken']}", headers=KEY)).json()
+    assert [entry["name"] for entry in last["models"]] == ["models/n3"]
+    assert "nextPageToken" not in last
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many", "1001", "9" * 50, "\u0663"])
+async def test_a_wrong_size_of_a_page_is_refused(client: httpx.AsyncClient, limit: str) -> None:
+    answer = await client.get("/zen/v1/models", params={"limit": limit}, headers=KEY)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("header", ["x-session-id", "x-claude-code-session-id", "session-id", "session_id"])
+async def test_each_agents_header_names_its_session(client: httpx.AsyncClient, seen: Seen, header: str) -> None:
+    await client.post("/zen/v1/chat/completions", json=BODY, headers={header: "s-1"})
+    assert seen.incoming[0].session == "s-1"
 
 
 async def test_another_method_is_a_405_in_json(client: httpx.AsyncClient) -> None:
@@ -227,6 +363,33 @@ async def test_a_stream_is_passed_on_as_it_is(client: httpx.AsyncClient, rig: Ri
     assert answer.content == WHOLE
     assert answer.headers["content-type"] == "text/event-stream"
     assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("headers", "parted"),
+    [
+        ({"user-agent": "claude-cli/2.1.332 (external, cli)"}, False),
+        ({"user-agent": "codex_exec/0.171.0"}, False),
+        ({"user-agent": "opencode/1.18.33 ai-sdk/provider-utils/4.0"}, True),
+        ({"user-agent": "", "x-opencode-session": "ses_1"}, True),
+        ({"user-agent": "claude-cli/2.1.332", "x-opencode-session": "ses_1"}, False),
+    ],
+)
+async def test_digits_of_errors_are_parted_for_opencode_only(
+    client: httpx.AsyncClient, rig: Rig, headers: dict[str, str], parted: bool
+) -> None:
+    rig.ledger.refusal = PaymentRequired("budget_exhausted", "Stopped at $500.00.")
+    answer = await client.post("/zen/v1/messages", json={**BODY, "max_tokens": 9}, headers={**KEY, **headers})
+    told = answer.json()["error"]
+    assert (told["type"], told["code"]) == ("billing_error", "budget_exhausted")
+    assert ("\u2060" in told["message"]) is parted
+
+
+@pytest.mark.parametrize("path", ["/zen/v1/messages", "/zen/v1/chat/completions"])
+async def test_every_answer_names_its_request_for_both_vendors_sdks(client: httpx.AsyncClient, path: str) -> None:
+    for body in (BODY, {}):
+        answer = await client.post(path, json={**body, "max_tokens": 9}, headers=KEY)
+        assert answer.headers["request-id"] == answer.headers["x-request-id"]
 
 
 async def test_what_fails_on_our_side_says_no_more_than_that(client: httpx.AsyncClient, rig: Rig) -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from opencode_cloud.catalogue.models import Format, Route
 from opencode_cloud.contracts.ids import CredentialId
 from opencode_cloud.gateway.models import AttemptFailed, Failure, UpstreamTarget
-from opencode_cloud.gateway.store.upstreams import Upstreams
+from opencode_cloud.gateway.store.upstreams import LONGEST_RETRY_AFTER, Upstreams
 from tests.unit.gateway.calling import COMPLETION, Connection, Rig, Scripted
 from tests.unit.gateway.catalogues import catalogue, model, upstream
 
@@ -131,3 +131,27 @@ async def test_no_header_of_an_upstreams_answer_reaches_the_client(server: Serve
     await rig.upstreams.close()
     assert sink.body == COMPLETION
     assert dict(sink.headers) == {"content-type": "application/json", "x-opencode-upstream": "a"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "1.5"}, 1.5),
+        ({"Retry-After-Ms": "250", "Retry-After": "7"}, 0.25),
+        ({"Retry-After-Ms": "soon", "Retry-After": "7"}, 7),
+        ({"Retry-After": "99999999999999"}, LONGEST_RETRY_AFTER),
+        ({"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}, LONGEST_RETRY_AFTER),
+        ({"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}, 0),
+        *[({"Retry-After": odd}, None) for odd in ("", "inf", "nan", "-1", "1e9", "0x5", "\u0667", "9" * 400)],
+    ],
+)
+async def test_a_wait_is_read_leniently_and_bounded(
+    server: Server, headers: dict[str, str], seconds: float | None
+) -> None:
+    server.headers = headers
+    upstreams = Upstreams(private=True)
+    answer = await upstreams.open(target(server), b"{}", {}, stream=False)
+    assert answer.retry_after == seconds
+    answer.close(used_up=False)
+    await upstreams.close()

@@ -101,7 +101,13 @@ class Failure(StrEnum):
     UNKNOWN_MODEL = "unknown_model"
     """404."""
     CREDENTIAL = "credential"
-    """401, 402, 403: the upstream refuses our credential."""
+    """The upstream refuses our credential."""
+    ACCOUNT = "account"
+    """The upstream refuses the account behind the credential: money, quota for good, plan or region."""
+    UNKNOWN_FLAG = "unknown_flag"
+    """The upstream does not know a flag of the client. Another upstream may."""
+    CONTEXT = "context"
+    """The prompt is longer than the model's context at this upstream."""
     INCONVERTIBLE = "inconvertible"
     """The upstream's format cannot express the request. Another upstream's format may."""
     REFUSED = "refused"
@@ -143,13 +149,17 @@ class BadGateway(ServiceError):
     status = HTTPStatus.BAD_GATEWAY
 
 
+LOCKED_OUT = frozenset({Failure.CREDENTIAL, Failure.ACCOUNT})
+"""Failures of a credential or its account. An operator or admin must act; the request is right."""
+
+
 class Interrupted(BadGateway):
     """The answer broke off after it had begun."""
 
-    def __init__(self, code: str, message: str, *, client_informed: bool) -> None:
+    def __init__(self, code: str, message: str, status: int) -> None:
+        """``status`` is the one that the upstream's error would have had."""
         super().__init__(code, message)
-        self.client_informed = client_informed
-        """True if an error event was already sent to the client."""
+        self.status = HTTPStatus(status)
 
 
 class GatewayTimeout(ServiceError):
@@ -201,6 +211,15 @@ def hosted_tool(name: str) -> BadRequest:
     return BadRequest(
         "hosted_tool",
         f"The tool `{name}` runs at the provider, which bills it apart from tokens: it cannot be used. Turn it off.",
+    )
+
+
+def stored_reference(name: str) -> BadRequest:
+    """The request names contents that a provider stores. All workspaces share the platform's key, so none are used."""
+    return BadRequest(
+        "stored_reference",
+        f"`{name}` names contents that the provider stores, and the gateway stores nothing there. "
+        "Send the whole conversation in the request.",
     )
 
 

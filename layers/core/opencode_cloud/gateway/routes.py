@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,9 @@ from opencode_cloud.access.service import AccessRequest
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.access import WORKSPACE_HEADER
 from opencode_cloud.contracts.ids import WorkspaceId
-from opencode_cloud.gateway.formats import WIRE_FORMATS, WireFormat, answer_error
-from opencode_cloud.gateway.listing import listed
-from opencode_cloud.gateway.models import BrokenOff, Incoming, UpstreamRefused
+from opencode_cloud.gateway import addresses, listing
+from opencode_cloud.gateway.formats import WIRE_FORMATS, PathTarget, WireFormat, answer_error
+from opencode_cloud.gateway.models import BrokenOff, Incoming, UpstreamRefused, model_not_found
 from opencode_cloud.gateway.observing import refusal
 from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.errors import (
@@ -30,7 +30,6 @@ from opencode_cloud.kit.errors import (
     PayloadTooLarge,
     ServiceError,
     TooManyRequests,
-    route_not_found,
     unexpected,
 )
 from opencode_cloud.kit.http_headers import bearer_of
@@ -41,16 +40,17 @@ from opencode_cloud.kit.log import logger
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from opencode_cloud.catalogue.models import Catalogue, Model
     from opencode_cloud.gateway.service import Calls
     from opencode_cloud.gateway.service.admission import CallAdmission
 
 CORS = {
     "access-control-allow-origin": "*",
-    "access-control-expose-headers": "x-request-id, x-opencode-upstream, retry-after",
+    "access-control-expose-headers": "x-request-id, request-id, x-opencode-upstream, x-opencode-dropped, retry-after",
 }
 PREFLIGHT = {
     **CORS,
-    "access-control-allow-methods": "GET, POST, OPTIONS",
+    "access-control-allow-methods": "GET, HEAD, POST, OPTIONS",
     "access-control-allow-headers": "*, Authorization, Content-Type, x-api-key, x-goog-api-key, api-key, "
     "anthropic-version, anthropic-beta, x-org-id, traceparent",
     "access-control-max-age": "86400",
@@ -59,15 +59,18 @@ TRACING = ("traceparent", "tracestate")
 """Headers of W3C Trace Context, which continue the client's trace at the upstream."""
 PASSED_ON = ("anthropic-version", "anthropic-beta", "openai-beta")
 """Headers of the client that an upstream of the same format gets. No other header of a client leaves the gateway."""
-SESSION_HEADERS = ("x-opencode-session", "x-opencode-session-id", "x-session-affinity", "x-session-id")
+SESSION_HEADERS = (
+    *("x-opencode-session", "x-opencode-session-id", "x-session-affinity", "x-session-id"),
+    *("x-claude-code-session-id", "session-id", "session_id"),
+)
+"""Headers in which agents name their session, in order of precedence; the last two are Codex's."""
 KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
 """Headers in which SDKs send a key in place of a bearer."""
 METADATA = {"client": "x-opencode-client", "project": "x-opencode-project", "user_agent": "user-agent"}
 LONGEST_METADATA = 200
 """The longest value of a header in characters."""
 _INTERNAL = "The gateway failed. Try again. The header `x-request-id` names this request in the logs."
-DEFAULT_FORMAT = Format.CHAT
-"""The format of errors at paths that belong to no format."""
+_CALLING = ["POST", "OPTIONS"]
 
 
 class Gateway:
@@ -87,13 +90,14 @@ class Gateway:
 
     def app(self, lifespan: Any) -> ASGIApp:
         """Return the application."""
+        reading = ["GET", "HEAD", "OPTIONS"]
         routes: list[Route] = [Route("/zen/v1/health", self._health, methods=["GET"])]
-        routes += [
-            Route(path, _Endpoint(self, wire), methods=["POST", "OPTIONS"])
-            for wire in WIRE_FORMATS.values()
-            for path in wire.client_paths
-        ]
-        routes += [Route(path, self._models, methods=["GET", "OPTIONS"]) for path in LISTS]
+        routes += [Route(path, self._base, methods=reading) for path in addresses.BASES]
+        for wire in WIRE_FORMATS.values():  # counting first: its addresses look like calls of a model
+            routes += [Route(path, _Endpoint(self.count, wire), methods=_CALLING) for path in wire.count_paths]
+            routes += [Route(path, _Endpoint(self.call, wire), methods=_CALLING) for path in wire.client_paths]
+        for path in (*addresses.LISTS, *addresses.GOOGLE_LISTS):
+            routes += [Route(each, self._models, methods=reading) for each in (path, path + "/{model}")]
         errors: Any = {HTTPStatus.NOT_FOUND: _route_not_found, HTTPStatus.METHOD_NOT_ALLOWED: _method_not_allowed}
         return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)
 
@@ -102,11 +106,12 @@ class Gateway:
         correlation = _correlation(request)
         sink = _AsgiSink(send, correlation)
         try:
-            incoming = await self._incoming(request, wire, correlation)
+            target = wire.read_path(str(request.path_params["call"])) if wire.read_path else None
+            incoming = await self._incoming(request, wire, correlation, target)
             await self._until_disconnect(request, self._calls.serve(incoming, sink))
         except ServiceError as error:
             refusal(error.code, int(error.status), correlation)
-            await _refuse(sink, wire.name, error)
+            await _refuse(sink, wire.name, error, final=_is_opencode(request.headers))
         except ClientDisconnect:
             return
         except BrokenOff:
@@ -119,6 +124,22 @@ class Gateway:
             await _refuse(sink, wire.name, unexpected(_INTERNAL))
         else:
             await sink.end()
+
+    async def count(self, request: Request, wire: WireFormat, send: Send) -> None:
+        """Answer how many tokens a prompt has. It costs nothing."""
+        correlation = _correlation(request)
+        sink = _AsgiSink(send, correlation)
+        try:
+            model = request.path_params.get("model", "")
+            incoming = await self._incoming(request, wire, correlation, PathTarget(model, stream=False))
+            tokens = await self._admission.count(incoming)
+        except ServiceError as error:
+            refusal(error.code, int(error.status), correlation)
+            await _refuse(sink, wire.name, error)
+            return
+        await sink.begin(HTTPStatus.OK, {"content-type": "application/json"})
+        await sink.send(msgspec.json.encode(wire.write_count(tokens)))
+        await sink.end()
 
     async def _until_disconnect(self, request: Request, work: Any) -> None:
         """Execute ``work``; cancel it if the client disconnects. Cancelled work settles itself."""
@@ -137,9 +158,10 @@ class Gateway:
             if not task.done():
                 task.cancel()
 
-    async def _incoming(self, request: Request, wire: WireFormat, correlation: str) -> Incoming:
+    async def _incoming(
+        self, request: Request, wire: WireFormat, correlation: str, path_target: PathTarget | None
+    ) -> Incoming:
         headers = request.headers
-        path_target = wire.read_path(str(request.path_params["call"])) if wire.read_path else None
         sender = self._sender(request, correlation)
         body = await self._body(request)
         return Incoming(
@@ -176,25 +198,32 @@ class Gateway:
         return b"".join(parts)
 
     async def _models(self, request: Request) -> Response:
+        """Answer the list of models, or one of them, in the form of the vendor's client."""
         if request.method == "OPTIONS":
             return _preflight()
-        correlation = _correlation(request)
+        correlation, path = _correlation(request), request.url.path
         try:
-            incoming = Incoming(
-                format=DEFAULT_FORMAT,
-                body=b"",
-                request=self._sender(request, correlation),
-                workspace_id=WorkspaceId(request.headers.get(WORKSPACE_HEADER, "")),
-                tracing={},
-                passed_on={},
-                metadata={},
-                at=now_ms(),
-            )
-            catalogue, permitted = await self._admission.models(incoming)
+            catalogue, permitted = await self._admission.models(self._reading(request, correlation))
+            document = _document(path, request, catalogue, permitted)
         except ServiceError as error:
-            return _error_response(error, correlation)
-        body = msgspec.json.encode(listed(catalogue, permitted))
+            return _error_response(_format_of(request), error, correlation)
+        body = msgspec.json.encode(document)
         return Response(body, headers={**CORS, "content-type": "application/json", "cache-control": "no-store"})
+
+    def _reading(self, request: Request, correlation: str) -> Incoming:
+        return Incoming(
+            format=addresses.DEFAULT_FORMAT,
+            body=b"",
+            request=self._sender(request, correlation),
+            workspace_id=WorkspaceId(request.headers.get(WORKSPACE_HEADER, "")),
+            tracing={},
+            passed_on={},
+            metadata={},
+            at=now_ms(),
+        )
+
+    async def _base(self, request: Request) -> Response:
+        return _preflight() if request.method == "OPTIONS" else await self._health(request)
 
     async def _health(self, _request: Request) -> Response:
         return Response(b'{"status":"ok"}', headers={**CORS, "content-type": "application/json"})
@@ -203,8 +232,8 @@ class Gateway:
 class _Endpoint:
     """One path in one format, as an ASGI application of its own, so that it can stream."""
 
-    def __init__(self, gateway: Gateway, wire: WireFormat) -> None:
-        self._gateway = gateway
+    def __init__(self, answer: Callable[[Request, WireFormat, Send], Awaitable[None]], wire: WireFormat) -> None:
+        self._answer = answer
         self._wire = wire
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -212,7 +241,7 @@ class _Endpoint:
         if request.method == "OPTIONS":
             await _preflight()(scope, receive, send)
             return
-        await self._gateway.call(request, self._wire, send)
+        await self._answer(request, self._wire, send)
 
 
 class _AsgiSink:
@@ -226,7 +255,8 @@ class _AsgiSink:
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send status and headers."""
         self.begun = True
-        merged = {**CORS, "cache-control": "no-store", "x-request-id": self._correlation, **headers}
+        ids = {"x-request-id": self._correlation, "request-id": self._correlation}  # OpenAI's name and Anthropic's
+        merged = {**CORS, "cache-control": "no-store", **ids, **headers}
         if merged.get("content-type") == "text/event-stream":
             merged["x-accel-buffering"] = "no"  # nginx and similar proxies would buffer events
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in merged.items()]
@@ -241,12 +271,17 @@ class _AsgiSink:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-LISTS = (
-    "/zen/v1/models",
-    "/inference/v1/models",
-    "/inference/openai/v1/models",
-    "/inference/anthropic/v1/models",
-)
+def _document(path: str, request: Request, catalogue: Catalogue, permitted: list[Model]) -> dict[str, Any]:
+    """Return the list or the model that an address names."""
+    google = path.startswith(addresses.GOOGLE_LISTS)
+    wanted = request.path_params.get("model")
+    if wanted is None:
+        query = request.query_params
+        return listing.google_listed(permitted, query) if google else listing.listed(catalogue, permitted, query)
+    found = catalogue.find(str(wanted))
+    if found is None or found not in permitted:
+        raise model_not_found(str(wanted), addresses.LISTS[0])
+    return listing.google_entry(found) if google else listing.entry(catalogue, found)
 
 
 async def _disconnected(request: Request) -> None:
@@ -275,20 +310,26 @@ def _correlation(request: Request) -> str:
     return trace_of(request.headers.get("traceparent", "")) or new_id("req")
 
 
-def _error_response(error: ServiceError, correlation: str = "") -> Response:
-    """Return an error for a path that belongs to no format."""
-    return Response(_error_body(DEFAULT_FORMAT, error), error.status, {**_error_headers(error, correlation), **CORS})
+def _error_response(format_: Format, error: ServiceError, correlation: str = "") -> Response:
+    return Response(_error_body(format_, error), error.status, {**_error_headers(error, correlation), **CORS})
+
+
+def _format_of(request: Request) -> Format:
+    """Return the format of errors at an address that is no model call."""
+    named = addresses.format_at(request.url.path)
+    anthropic = named is addresses.DEFAULT_FORMAT and "anthropic-version" in request.headers
+    return Format.MESSAGES if anthropic else named
 
 
 async def _route_not_found(request: Request, _error: HTTPException) -> Response:
     if request.method == "OPTIONS":
         return _preflight()
-    return _error_response(route_not_found())
+    return _error_response(_format_of(request), addresses.not_found_at(request.url.path))
 
 
-async def _method_not_allowed(_request: Request, error: HTTPException) -> Response:
+async def _method_not_allowed(request: Request, error: HTTPException) -> Response:
     refused = MethodNotAllowed("method_not_allowed", "This address accepts other methods only: see the header `Allow`.")
-    answer = _error_response(refused)
+    answer = _error_response(_format_of(request), refused)
     answer.headers.update(error.headers or {})
     return answer
 
@@ -297,9 +338,9 @@ def _preflight() -> Response:
     return Response(b"", HTTPStatus.NO_CONTENT, PREFLIGHT)
 
 
-async def _refuse(sink: _AsgiSink, format_: Format, error: ServiceError) -> None:
+async def _refuse(sink: _AsgiSink, format_: Format, error: ServiceError, *, final: bool = False) -> None:
     await sink.begin(int(error.status), _error_headers(error, ""))
-    await sink.send(_error_body(format_, error))
+    await sink.send(_error_body(format_, error, final=final))
     await sink.end()
 
 
@@ -316,9 +357,21 @@ def _error_headers(error: ServiceError, correlation: str) -> dict[str, str]:
     return headers
 
 
-def _error_body(format_: Format, error: ServiceError) -> bytes:
+def _error_body(format_: Format, error: ServiceError, *, final: bool = False) -> bytes:
     if isinstance(error, UpstreamRefused) and error.body and error.format is format_:
         return error.body
     return answer_error(
-        format_, status=int(error.status), code=error.code, message=error.message, details=dict(error.details)
+        format_,
+        status=int(error.status),
+        code=error.code,
+        message=error.message,
+        details=dict(error.details),
+        final=final,
     )
+
+
+def _is_opencode(headers: Mapping[str, str]) -> bool:
+    """Tell whether a client is opencode, which searches errors for digits of temporary failures."""
+    if agent := headers.get("user-agent", ""):
+        return "opencode" in agent
+    return any(name.startswith("x-opencode-") for name in headers)

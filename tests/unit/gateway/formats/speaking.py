@@ -77,7 +77,7 @@ def forwarded(
     asked: ParsedRequest, target: Format, model: str = "upstream-model", pseudonym: Callable[[str], str] = str
 ) -> dict[str, Any]:
     """Return the request to the upstream. Ids of sessions and users stay as they are, unless ``pseudonym`` is given."""
-    return json.loads(forward_request(asked, target, model, pseudonym))
+    return json.loads(forward_request(asked, target, model, pseudonym).body)
 
 
 def understood(format_: Format, document: dict[str, Any]) -> ModelRequest:
@@ -213,19 +213,15 @@ def requests(draw: st.DrawFn) -> ModelRequest:
         messages.append(Turn("assistant", (*said_, *calls)))
     results = [ToolResult(id=call.id, content=(TextBlock(draw(texts)),)) for call in calls]
     messages.append(Turn("user", (*results, TextBlock(draw(texts)))))
+    offered = draw(st.lists(names, max_size=2, unique=True))
+    choices = st.none() | st.sampled_from([Choice.AUTO, Choice.NONE, Choice.REQUIRED]).map(ToolChoice)
+    choices |= st.sampled_from(offered or ["f"]).map(lambda name: ToolChoice(Choice.NAMED, (name,)))
     return ModelRequest(
         messages=tuple(messages),
         system=tuple(TextBlock(text) for text in draw(st.lists(texts, max_size=1))),
-        tools=tuple(
-            ToolDefinition(name=name, description=draw(texts), schema=draw(schemas))
-            for name in draw(st.lists(names, max_size=2, unique=True))
-        ),
-        tool_choice=draw(
-            st.none()
-            | st.sampled_from([Choice.AUTO, Choice.NONE, Choice.REQUIRED]).map(ToolChoice)
-            | names.map(lambda name: ToolChoice(Choice.NAMED, (name,)))
-        ),
-        max_output=draw(st.integers(1, 100_000)),
+        tools=tuple(ToolDefinition(name=name, description=draw(texts), schema=draw(schemas)) for name in offered),
+        tool_choice=draw(choices) if offered else None,
+        max_output=draw(st.integers(16, 100_000)),
         temperature=draw(st.none() | st.floats(0, 1)),
         top_p=draw(st.none() | st.floats(0, 1)),
         shape=draw(st.none() | schemas.map(lambda schema: Shape(schema=schema))),

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats import conversions, relay_answer
-from opencode_cloud.gateway.formats.models import ModelReply, Stop
+from opencode_cloud.gateway.formats import conversions, relay_answer, relay_stream, stream_answer
+from opencode_cloud.gateway.formats.models import ModelReply, Stop, TextBlock, ToolCall
 from opencode_cloud.gateway.formats.parsing import node_of
-from tests.unit.gateway.formats.speaking import PAIRS, TOKENS, ask, encode, essence, golden, replies
+from tests.unit.gateway.formats.speaking import (
+    FORMATS,
+    PAIRS,
+    TOKENS,
+    ask,
+    data_events,
+    encode,
+    essence,
+    golden,
+    replies,
+    said,
+    streamed,
+)
+from tests.unit.gateway.formats.test_limits import chat_answer, chat_call, chat_stream
 
 
 def received(client: Format, upstream: Format, body: bytes) -> ModelReply:
@@ -111,3 +125,136 @@ def test_structs_are_not_shared_between_answers() -> None:
     first = relay_answer(ask(Format.MESSAGES), Format.CHAT, golden(Format.CHAT, "json"))
     second = relay_answer(ask(Format.MESSAGES), Format.CHAT, golden(Format.CHAT, "json"))
     assert msgspec.json.decode(first.body)["id"] != msgspec.json.decode(second.body)["id"]
+
+
+REQUIRED = [
+    "id", "object", "created_at", "completed_at", "status", "incomplete_details", "model",
+    "previous_response_id", "instructions", "output", "error", "tools", "tool_choice", "truncation",
+    "parallel_tool_calls", "text", "top_p", "presence_penalty", "frequency_penalty", "top_logprobs",
+    "temperature", "reasoning", "usage", "max_output_tokens", "max_tool_calls", "store", "background",
+    "service_tier", "metadata", "safety_identifier", "prompt_cache_key",
+]  # fmt: skip
+"""Members that the schema of Open Responses requires of every response."""
+
+
+@pytest.mark.parametrize("upstream", [Format.CHAT, Format.MESSAGES, Format.GENERATE])
+def test_a_converted_response_has_every_member_of_the_open_schema(upstream: Format) -> None:
+    asked = ask(Format.RESPONSES, temperature=0.5, reasoning={"effort": "low"}, text={"verbosity": "low"})
+    whole = json.loads(relay_answer(asked, upstream, golden(upstream, "json")).body)
+    relay = relay_stream(ask(Format.RESPONSES, stream=True), upstream)
+    events = data_events(relay.feed(golden(upstream)) + relay.end())
+    begun = [event["response"] for event in events if "response" in event]
+    for response in (whole, *begun):
+        assert [name for name in REQUIRED if name not in response] == []
+    assert (whole["temperature"], whole["top_p"]) == (0.5, 1.0)
+    assert whole["reasoning"] == {"effort": "low", "summary": None}
+    assert whole["text"] == {"format": {"type": "text"}, "verbosity": "low"}
+    assert whole["completed_at"] >= whole["created_at"]
+    assert begun[0]["completed_at"] is None
+
+
+# ------------------------------------------------------------------------------------------------ odd upstreams
+
+
+THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+
+
+@pytest.mark.parametrize("client", [Format.MESSAGES, Format.RESPONSES, Format.GENERATE])
+@pytest.mark.parametrize("content", [[THOUGHT, {"type": "text", "text": "Four."}], [{"type": "text", "text": "Four."}]])
+def test_content_that_is_a_list_is_read(client: Format, content: list[Any]) -> None:
+    whole = relay_answer(ask(client), Format.CHAT, chat_answer({"content": content}))
+    assert b"Four." in whole.body
+    relay = relay_stream(ask(client, stream=True), Format.CHAT)
+    reply = said(client, relay.feed(chat_stream({"content": content[:1]}, {"content": content[1:]})) + relay.end())
+    texts = [block.text for block in reply.blocks if not isinstance(block, ToolCall)]
+    assert texts == [*(["hm"] if len(content) > 1 else []), "Four."]
+
+
+@pytest.mark.parametrize("client", [Format.MESSAGES, Format.RESPONSES, Format.GENERATE])
+def test_arguments_that_are_an_object_are_read(client: Format) -> None:
+    call: dict[str, Any] = {**chat_call("f"), "function": {"name": "f", "arguments": {"city": "Riga"}}}
+    assert b"Riga" in relay_answer(ask(client), Format.CHAT, chat_answer({"tool_calls": [call]})).body
+    relay = relay_stream(ask(client, stream=True), Format.CHAT)
+    reply = said(client, relay.feed(chat_stream({"tool_calls": [call]})) + relay.end())
+    assert essence(reply)[0][2:] == ("f", {"city": "Riga"})
+
+
+@pytest.mark.parametrize("upstream", [Format.MESSAGES, Format.RESPONSES, Format.GENERATE])
+def test_a_call_without_arguments_streams_an_empty_object(upstream: Format) -> None:
+    stream = streamed(ModelReply(blocks=(ToolCall(id="c", name="f"),), stop=Stop.TOOLS), upstream, [])
+    relay = relay_stream(ask(Format.CHAT, stream=True), upstream)
+    [call] = said(Format.CHAT, relay.feed(stream) + relay.end()).blocks
+    assert isinstance(call, ToolCall)
+    assert call.arguments == "{}"
+
+
+@pytest.mark.parametrize("client", [Format.MESSAGES, Format.RESPONSES, Format.GENERATE])
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        ([b"\\ud83d", b"\\ude00"], "\U0001f600"),
+        ([b"a\\ud83d", b"\\ude00b"], "a\U0001f600b"),
+        ([b"a\\ud83d", b"b"], "a\ufffdb"),
+        ([b"a\\ude00", b"b"], "a\ufffdb"),
+        ([b"a\\ud83d"], "a\ufffd"),
+    ],
+)
+def test_halves_of_a_character_in_two_chunks_become_the_character(
+    client: Format, pieces: list[bytes], text: str
+) -> None:
+    chunks = [b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % piece for piece in pieces]
+    end = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+    relay = relay_stream(ask(client, stream=True), Format.CHAT)
+    reply = said(client, relay.feed(b"".join(chunks) + end) + relay.end())
+    assert "".join(block.text for block in reply.blocks if isinstance(block, TextBlock)) == text
+
+
+@pytest.mark.parametrize("reason", ["", None])
+@pytest.mark.parametrize("client", FORMATS)
+def test_an_empty_reason_ends_no_answer(client: Format, reason: str | None) -> None:
+    relay = relay_stream(ask(client, stream=True), Format.CHAT)
+    chunk = {"choices": [{"index": 0, "delta": {"content": "Half an "}, "finish_reason": reason}]}
+    relay.feed(b"data: " + encode(chunk) + b"\n\n")
+    relay.end()
+    assert not relay.complete
+
+
+@pytest.mark.parametrize("client", FORMATS)
+@pytest.mark.parametrize("upstream", [Format.CHAT, Format.GENERATE])
+def test_a_reason_is_no_end_while_text_follows(client: Format, upstream: Format) -> None:
+    def piece(text: str, reason: str | None = None) -> bytes:
+        if upstream is Format.CHAT:
+            chunk: Any = {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": reason}]}
+        else:
+            candidate = {"content": {"parts": [{"text": text}]}, "finishReason": reason and reason.upper()}
+            chunk = {"candidates": [candidate]}
+        return b"data: " + encode(chunk) + b"\n\n"
+
+    relay = relay_stream(ask(client, stream=True), upstream)
+    relay.feed(piece("Half an ", "stop") + piece("ans"))
+    relay.end()
+    assert not relay.complete
+    relay = relay_stream(ask(client, stream=True), upstream)
+    reply = said(client, relay.feed(piece("Half an ", "stop") + piece("answer", "stop")) + relay.end())
+    assert relay.complete
+    assert "".join(block.text for block in reply.blocks if isinstance(block, TextBlock)) == "Half an answer"
+
+
+@pytest.mark.parametrize("client", FORMATS)
+def test_an_unspecified_reason_of_google_ends_no_answer(client: Format) -> None:
+    relay = relay_stream(ask(client, stream=True), Format.GENERATE)
+    candidate = {"content": {"parts": [{"text": "Half"}]}, "finishReason": "FINISH_REASON_UNSPECIFIED"}
+    relay.feed(b"data: " + encode({"candidates": [candidate]}) + b"\n\n")
+    relay.end()
+    assert not relay.complete
+
+
+@pytest.mark.parametrize("upstream", FORMATS)
+@pytest.mark.parametrize("client", FORMATS)
+def test_a_whole_answer_can_become_a_stream(client: Format, upstream: Format) -> None:
+    body = golden(upstream, "json")
+    whole = stream_answer(ask(client, stream=True), upstream, body)
+    expected = conversions.read_answer(upstream, node_of(upstream, json.loads(body)))
+    assert essence(said(client, whole.written)) == essence(expected)
+    assert whole.tokens == expected.tokens
+    assert whole.generated > 0

@@ -141,7 +141,7 @@ def test_an_upstream_of_the_same_format_gets_the_body_under_its_own_name_of_the_
     wire: WireFormat, stream: bool
 ) -> None:
     asked = sent(wire, HELLO, stream=stream)
-    forwarded = json.loads(forward_request(asked, wire.name, "theirs", str))
+    forwarded = json.loads(forward_request(asked, wire.name, "theirs", str).body)
     expected = dict(asked.document)
     if "model" in expected:
         expected["model"] = "theirs"
@@ -155,7 +155,8 @@ def test_an_upstream_of_any_other_format_gets_a_limit_if_it_needs_one(wire: Wire
     asked = sent(wire, msgspec.structs.replace(HELLO, max_output=None))
     for target in WIRES:
         if target is not wire:
-            node = target.node(json.loads(forward_request(asked, target.name, "theirs", str, most_output=77)))
+            forwarded = forward_request(asked, target.name, "theirs", str, most_output=77)
+            node = target.node(json.loads(forwarded.body))
             expected = 77 if target.requires_output_limit or asked.max_output else None
             assert target.output_limit(node) in (expected, asked.max_output)
 
@@ -210,14 +211,17 @@ def test_an_error_has_message_code_and_details(wire: WireFormat, status: int) ->
     details = {"limit": 20, "message": "hidden", "type": "hidden"}
     body = answer_error(wire.name, status=status, code="budget_exhausted", message="Stopped.", details=details)
     error = json.loads(body)["error"]
-    assert (error["message"], error["type"], error["limit"]) == ("Stopped.", "budget_exhausted", 20)
+    assert (error["message"], error["limit"]) == ("Stopped.", 20)
+    assert b"budget_exhausted" in body
+    assert error["type"] != "hidden"
 
 
 @each_format
-def test_an_error_within_a_stream_is_one_event_that_reader_and_meter_take_for_one(wire: WireFormat) -> None:
-    event = error_event(wire.name, code="rate_limit_exceeded", message="Slow down", details={}, sequence=4)
-    [whole] = Splitter().feed(event)
-    data = data_of(whole)
+def test_an_error_within_a_stream_is_taken_for_one_by_reader_and_meter(wire: WireFormat) -> None:
+    code = "rate_limit_exceeded"
+    event = error_event(wire.name, status=429, code=code, message="Slow down", details={}, sequence=4)
+    [first, *_] = Splitter().feed(event)
+    data = data_of(first)
     assert data is not None
     reader, meter = wire.reader(), wire.meter()
     assert list(reader.read(data)) == []

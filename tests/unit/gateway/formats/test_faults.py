@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats import answer_error, error_event, relay_stream, upstream_fault
-from tests.unit.gateway.formats.speaking import FORMATS, ask, data_events
+from opencode_cloud.gateway.formats import (
+    TOO_LONG,
+    UpstreamGarbage,
+    answer_error,
+    error_event,
+    relay_answer,
+    relay_stream,
+    upstream_fault,
+)
+from tests.unit.gateway.formats.speaking import FORMATS, ask, data_events, encode, golden
 
 
 @pytest.mark.parametrize(
@@ -76,27 +85,79 @@ def test_a_code_of_very_many_digits_is_no_status() -> None:
     assert (fault.status, fault.message) == (500, "no")
 
 
-@pytest.mark.parametrize("format_", FORMATS)
-def test_an_error_has_our_code_where_each_client_looks_for_it(format_: Format) -> None:
-    details = {"limit": 20, "resets_at": "2026-12-01T00:00:00Z"}
-    body = json.loads(
-        answer_error(format_, status=402, code="budget_exhausted", message="Stopped at $20.00.", details=details)
-    )
+OPENAI = {400: "invalid_request_error", 402: "insufficient_quota", 429: "rate_limit_error", 503: "server_error"}
+TYPES = {
+    Format.CHAT: OPENAI,
+    Format.RESPONSES: OPENAI,
+    Format.MESSAGES: {
+        400: "invalid_request_error",
+        401: "authentication_error",
+        402: "billing_error",
+        403: "permission_error",
+        404: "not_found_error",
+        413: "request_too_large",
+        429: "rate_limit_error",
+        500: "api_error",
+        502: "api_error",
+        503: "overloaded_error",
+        504: "timeout_error",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("format_", "status", "kind"), [(name, status, kind) for name, by in TYPES.items() for status, kind in by.items()]
+)
+def test_an_error_has_the_vendors_type_and_our_code(format_: Format, status: int, kind: str) -> None:
+    details = {"limit": 20, "message": "hidden", "type": "hidden", "code": "hidden"}
+    body = json.loads(answer_error(format_, status=status, code="ours", message="Stopped.", details=details))
     assert body["type"] == "error"
-    assert body["error"]["type"] == "budget_exhausted"
-    assert body["error"]["message"] == "Stopped at $20.00."
-    assert body["error"]["limit"] == 20
-    if format_ is Format.GENERATE:
-        assert body["error"]["code"] == 402
-        assert body["error"]["status"] == "FAILED_PRECONDITION"
-    else:
-        assert body["error"]["code"] == "budget_exhausted"
+    error = body["error"]
+    assert (error["type"], error["code"], error["message"], error["limit"]) == (kind, "ours", "Stopped.", 20)
 
 
-@pytest.mark.parametrize("format_", FORMATS)
-def test_details_never_hide_what_the_error_is(format_: Format) -> None:
-    body = json.loads(answer_error(format_, status=429, code="c", message="m", details={"message": "x", "type": "y"}))
-    assert (body["error"]["type"], body["error"]["message"]) == ("c", "m")
+def test_an_error_of_google_has_the_vendors_status_and_our_code() -> None:
+    details = {"limit": 20, "message": "hidden"}
+    body = json.loads(
+        answer_error(Format.GENERATE, status=402, code="ours", message="Stopped at $20.00.", details=details)
+    )
+    error = body["error"]
+    assert (error["code"], error["status"], error["message"], error["limit"]) == (
+        *(402, "FAILED_PRECONDITION", "Stopped at $20.00.", 20),
+    )
+    assert error["details"][0]["reason"] == "ours"
+
+
+CHAT_WORDS = "This model's maximum context length is 128000 tokens. However, your messages resulted in 150000 tokens."
+GOOGLE_WORDS = "The input token count (150000) exceeds the maximum number of tokens allowed (128000)."
+CLAUDE_WORDS = "prompt is too long: 150000 tokens > 128000 maximum"
+RESPONSES_WORDS = "Your input exceeds the context window of this model."
+
+
+@pytest.mark.parametrize(
+    ("format_", "given_message", "message"),
+    [
+        *((Format.MESSAGES, words, CLAUDE_WORDS) for words in (CHAT_WORDS, GOOGLE_WORDS, CLAUDE_WORDS)),
+        *((Format.GENERATE, words, GOOGLE_WORDS) for words in (CHAT_WORDS, GOOGLE_WORDS, CLAUDE_WORDS)),
+        (Format.MESSAGES, RESPONSES_WORDS, f"prompt is too long: {RESPONSES_WORDS}"),
+        (Format.MESSAGES, "", "prompt is too long"),
+        (
+            Format.GENERATE,
+            RESPONSES_WORDS,
+            "The input token count exceeds the maximum number of tokens allowed.",
+        ),
+        (Format.CHAT, CLAUDE_WORDS, CLAUDE_WORDS),
+        (Format.RESPONSES, GOOGLE_WORDS, GOOGLE_WORDS),
+    ],
+)
+def test_a_prompt_that_is_too_long_is_said_in_the_words_of_the_clients_vendor(
+    format_: Format, given_message: str, message: str
+) -> None:
+    body = answer_error(format_, status=400, code=TOO_LONG, message=given_message, details={})
+    error = json.loads(body)["error"]
+    assert error["message"] == message
+    if format_ is not Format.GENERATE:
+        assert (error["type"], error["code"]) == ("invalid_request_error", "context_length_exceeded")
 
 
 FAULTS = {
@@ -112,18 +173,44 @@ STATUSES = {Format.CHAT: 503, Format.MESSAGES: 529, Format.RESPONSES: 500, Forma
 
 @pytest.mark.parametrize("upstream", FORMATS)
 @pytest.mark.parametrize("client", FORMATS)
-def test_an_error_within_a_stream_reaches_the_client_in_its_format_and_nothing_after_it(
+def test_an_error_within_a_stream_is_known_and_neither_it_nor_anything_after_it_is_passed_on(
     client: Format, upstream: Format
 ) -> None:
     relay = relay_stream(ask(client, stream=True), upstream)
-    out = relay.feed(FAULTS[upstream]) + relay.end()
+    assert relay.feed(FAULTS[upstream] + golden(upstream)) + relay.end() == b""
     assert relay.fault is not None
     assert relay.fault.message == "Overloaded"
     assert relay.fault.status == STATUSES[upstream]
     assert not relay.complete
-    assert b"Overloaded" in out
-    if client is not upstream:
-        assert len(data_events(out)) == 1
+    assert relay.progress == 0
+
+
+IN_CHOICE = {"index": 0, "error": {"code": 502, "message": "Gone"}, "finish_reason": "error"}
+WITHOUT_TEXT = {"index": 0, "finish_reason": "error"}
+BESIDE = {"choices": [{"index": 0, "message": {"content": None}}], "error": {"code": 429, "message": "Slow"}}
+
+
+@pytest.mark.parametrize("client", FORMATS)
+@pytest.mark.parametrize(
+    ("document", "status"), [({"choices": [IN_CHOICE]}, 502), ({"choices": [WITHOUT_TEXT]}, 502), (BESIDE, 429)]
+)
+def test_an_error_of_a_router_within_an_answer_of_status_200_is_no_answer(
+    client: Format, document: dict[str, Any], status: int
+) -> None:
+    with pytest.raises(UpstreamGarbage) as refused:
+        relay_answer(ask(client), Format.CHAT, encode(document))
+    assert refused.value.fault is not None
+    assert refused.value.fault.status == status
+    relay = relay_stream(ask(client, stream=True), Format.CHAT)
+    assert relay.feed(b"data: " + encode(document) + b"\n\n") == b""
+    assert relay.fault is not None
+    assert relay.fault.status == status
+
+
+def test_the_reason_in_googles_details_is_read() -> None:
+    details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]
+    body = encode({"error": {"code": 400, "message": "m", "status": "INVALID_ARGUMENT", "details": details}})
+    assert upstream_fault(400, body).reason == "API_KEY_INVALID"
 
 
 @pytest.mark.parametrize("client", FORMATS)
@@ -156,5 +243,8 @@ def test_an_error_of_responses_alone_is_understood(upstream: Format) -> None:
 
 
 def test_an_error_event_of_responses_is_numbered() -> None:
-    event = data_events(error_event(Format.RESPONSES, code="c", message="m", details={}, sequence=7))[0]
-    assert event["sequence_number"] == 7
+    events = data_events(error_event(Format.RESPONSES, status=500, code="c", message="m", details={}, sequence=7))
+    assert [event["type"] for event in events] == ["error", "response.failed"]
+    assert [event["sequence_number"] for event in events] == [7, 8]
+    failed = events[1]["response"]
+    assert (failed["status"], failed["error"]) == ("failed", {"code": "c", "message": "m"})

@@ -20,7 +20,10 @@ texts = st.text(max_size=20) | st.sampled_from(
 
 
 def error(format_: Format, status: int, message: str, details: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    body = answer_error(format_, status=status, code="budget_exhausted", message=message, details=details).decode()
+    written = answer_error(
+        format_, status=status, code="budget_exhausted", message=message, details=details, final=True
+    )
+    body = written.decode()
     return body, json.loads(body)["error"]
 
 

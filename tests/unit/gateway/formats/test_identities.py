@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.identities import IDENTITIES, pseudonymous
+from opencode_cloud.gateway.formats.identities import IDENTITIES, pseudonymous, session_of
 from tests.unit.gateway.formats.speaking import FORMATS, ask, forwarded
 
 SESSION = "ses_dfa12facaffe9CT4lEoCRhKTNh"
@@ -68,3 +68,23 @@ def test_only_texts_that_name_somebody_change(document: dict[str, Any]) -> None:
             assert changed[name] == {key: named(text) if text else "" for key, text in value.items()}
         else:
             assert changed[name] == value
+
+
+@pytest.mark.parametrize(
+    ("document", "session"),
+    [
+        ({"prompt_cache_key": "s-1"}, "s-1"),
+        ({"promptCacheKey": "s-1"}, "s-1"),
+        ({"metadata": {"session_id": "s-1"}}, "s-1"),
+        ({"metadata": {"user_id": '{"device_id":"d","account_uuid":"","session_id":"s-1"}'}}, "s-1"),
+        ({"metadata": {"user_id": "user_0f_account_11_session_s-1"}}, "s-1"),
+        ({"metadata": {"user_id": "ann"}}, ""),
+        ({"metadata": {"user_id": '{"session_id":7}'}}, ""),
+        ({"metadata": {"user_id": "{broken"}}, ""),
+        ({"metadata": {"user_id": "[1]"}}, ""),
+        ({"metadata": "none", "prompt_cache_key": 7}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_session_that_a_body_names_is_found(document: dict[str, Any], session: str) -> None:
+    assert session_of(document) == session

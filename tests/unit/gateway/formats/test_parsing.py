@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats import InvalidRequest, overhead_of, prompt_bytes, read_request, text_of, wire_format
+from opencode_cloud.gateway.formats import (
+    InvalidRequest,
+    forward_request,
+    overhead_of,
+    prompt_bytes,
+    read_request,
+    text_of,
+    tool_names,
+    wire_format,
+)
 from opencode_cloud.gateway.formats.models import ModelRequest, PathTarget
 from opencode_cloud.gateway.formats.prompt_size import DOCUMENT_TOKENS, TOOL_TOKENS
 from tests.unit.gateway.formats.speaking import FORMATS, MODEL, ask, encode, requests
@@ -182,27 +191,108 @@ def test_what_makes_the_size_of_a_prompt_unknowable_is_named(format_: Format, me
     assert ask(format_, **members).unbounded
 
 
+SEARCH = {"type": "web_search_20260318", "name": "w"}
+FUNCTION = {"type": "function", "name": "f"}
+
+
+@pytest.mark.parametrize(
+    ("format_", "members", "left_out"),
+    [
+        (Format.CHAT, {"web_search_options": {}}, ("web_search_options",)),
+        (Format.CHAT, {"tools": [{"type": "web_search"}], "tool_choice": "auto"}, ("tools.web_search",)),
+        (Format.CHAT, {"tools": [{"type": "function", "function": {"name": "f"}}]}, ()),
+        (Format.MESSAGES, {"tools": [SEARCH], "tool_choice": {"type": "auto"}}, ("tools.web_search_20260318",)),
+        (Format.MESSAGES, {"tools": [{"type": "bash_20250124", "name": "bash"}, {"name": "f"}]}, ()),
+        (Format.MESSAGES, {"mcp_servers": [{"type": "url", "name": "m", "url": "https://m"}]}, ("mcp_servers",)),
+        (Format.MESSAGES, {"container": "c_1"}, ("container",)),
+        (Format.RESPONSES, {"tools": [{"type": "code_interpreter"}, FUNCTION]}, ("tools.code_interpreter",)),
+        (Format.RESPONSES, {"tools": [{"type": "shell", "environment": {"type": "local"}}]}, ()),
+        (Format.RESPONSES, {"tools": [{"type": "a_new_one"}], "parallel_tool_calls": True}, ("tools.a_new_one",)),
+        (
+            Format.RESPONSES,
+            {"input": [{"role": "user", "content": "x"}, {"type": "additional_tools", "tools": [{"type": "mcp"}]}]},
+            ("tools.mcp",),
+        ),
+        (
+            Format.GENERATE,
+            {"tools": [{"googleSearch": {}, "functionDeclarations": [{"name": "f"}]}]},
+            ("tools.googleSearch",),
+        ),
+        (Format.GENERATE, {"tools": [{"google_search": {}}], "tool_config": {}}, ("tools.google_search",)),
+    ],
+)
+def test_offered_tools_of_the_provider_are_left_out_with_the_members_that_depend_on_them(
+    format_: Format, members: dict[str, Any], left_out: tuple[str, ...]
+) -> None:
+    asked = ask(format_, **members)
+    assert (asked.hosted_tools, asked.dropped) == ((), left_out)
+    sent = forward_request(asked, format_, "m", str)
+    assert sent.dropped == left_out
+    text = sent.body.decode()
+    assert not any(f'"{name.rpartition(".")[2]}"' in text for name in left_out)
+    kept = [name for name in tool_names(asked) if name == "f"]
+    if left_out and not kept:
+        assert not {"tools", "tool_choice", "parallel_tool_calls", "tool_config"} & set(json.loads(text))
+
+
 @pytest.mark.parametrize(
     ("format_", "members", "hosted"),
     [
-        (Format.CHAT, {"web_search_options": {}}, ("web_search",)),
         (Format.CHAT, {"modalities": ["text", "audio"]}, ("audio output",)),
-        (Format.CHAT, {"tools": [{"type": "function", "function": {"name": "f"}}]}, ()),
-        (Format.MESSAGES, {"tools": [{"type": "web_search_20260318", "name": "w"}]}, ("web_search_20260318",)),
-        (Format.MESSAGES, {"tools": [{"type": "bash_20250124", "name": "bash"}, {"name": "f"}]}, ()),
-        (Format.MESSAGES, {"mcp_servers": [{"type": "url", "name": "m", "url": "https://m"}]}, ("mcp m",)),
-        (Format.RESPONSES, {"tools": [{"type": "code_interpreter"}, {"type": "function"}]}, ("code_interpreter",)),
-        (Format.RESPONSES, {"tools": [{"type": "shell", "environment": {"type": "local"}}]}, ()),
-        (Format.RESPONSES, {"tools": [{"type": "a_new_one"}]}, ("a_new_one",)),
-        (Format.GENERATE, {"tools": [{"googleSearch": {}}, {"functionDeclarations": []}]}, ("googleSearch",)),
-        (Format.GENERATE, {"tools": [{"google_search": {}}, {"function_declarations": []}]}, ("google_search",)),
+        (Format.CHAT, {"tools": [{"type": "web_search"}], "tool_choice": "required"}, ("web_search",)),
+        (Format.CHAT, {"tools": [{"type": "web_search"}], "tool_choice": {"type": "web_search"}}, ("web_search",)),
+        (Format.MESSAGES, {"tools": [SEARCH], "tool_choice": {"type": "any"}}, ("web_search_20260318",)),
+        (
+            Format.MESSAGES,
+            {"tools": [SEARCH, {"name": "f"}], "tool_choice": {"type": "tool", "name": "w"}},
+            ("web_search_20260318",),
+        ),
+        (Format.RESPONSES, {"tools": [{"type": "mcp"}], "tool_choice": {"type": "mcp"}}, ("mcp",)),
+        (
+            Format.RESPONSES,
+            {"tools": [{"type": "mcp"}], "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": []}},
+            ("mcp",),
+        ),
         (Format.GENERATE, {"generationConfig": {"responseModalities": ["TEXT", "IMAGE"]}}, ("image output",)),
     ],
 )
-def test_what_the_provider_runs_and_bills_by_other_prices_is_named(
+def test_what_the_provider_runs_and_the_client_insists_on_is_named(
     format_: Format, members: dict[str, Any], hosted: tuple[str, ...]
 ) -> None:
     assert ask(format_, **members).hosted_tools == hosted
+
+
+@pytest.mark.parametrize(
+    ("format_", "members"),
+    [
+        (Format.RESPONSES, {"previous_response_id": "resp_1"}),
+        (Format.RESPONSES, {"conversation": "conv_1"}),
+        (Format.RESPONSES, {"prompt": {"id": "pmpt_1"}}),
+        (Format.RESPONSES, {"input": [{"type": "item_reference", "id": "msg_1"}]}),
+        (Format.MESSAGES, {"thread": {"type": "continue", "previous_message_id": "msg_1"}}),
+        (Format.GENERATE, {"cachedContent": "cachedContents/1"}),
+    ],
+)
+def test_contents_that_a_provider_stores_are_named(format_: Format, members: dict[str, Any]) -> None:
+    assert ask(format_, **members).stored
+    assert not ask(format_).stored
+
+
+@pytest.mark.parametrize(
+    ("model", "members", "include"),
+    [
+        ("gpt-5.4", {}, ["reasoning.encrypted_content"]),
+        ("gpt-5.4", {"store": True, "include": ["x"]}, ["x", "reasoning.encrypted_content"]),
+        ("gpt-5.4", {"store": False}, None),
+        ("gpt-4o", {}, None),
+    ],
+)
+def test_nothing_is_stored_at_a_provider(model: str, members: dict[str, Any], include: list[str] | None) -> None:
+    body = json.loads(forward_request(ask(Format.RESPONSES, **members), Format.RESPONSES, model, str).body)
+    assert body["store"] is False
+    assert body.get("include") == include
+    chat = forward_request(ask(Format.CHAT, store=True), Format.CHAT, model, str)
+    assert "store" not in json.loads(chat.body)
 
 
 @pytest.mark.parametrize(

@@ -273,19 +273,29 @@ def test_effort_reaches_each_generation_of_claude_in_its_way(
     assert "temperature" not in document  # the upstream refuses this while the model thinks
 
 
+@pytest.mark.parametrize(("model", "both"), [("claude-sonnet-4-5", False), ("claude-3-7-sonnet", True), ("kimi", True)])
+def test_later_models_of_claude_get_no_top_p_beside_a_temperature(model: str, both: bool) -> None:
+    document = forwarded(ask(Format.CHAT, temperature=0.5, top_p=0.9), Format.MESSAGES, model)
+    assert document["temperature"] == 0.5
+    assert ("top_p" in document) is both
+    assert forwarded(ask(Format.CHAT, top_p=0.9), Format.MESSAGES, model)["top_p"] == 0.9
+
+
 def test_a_budget_stays_below_the_limit_of_the_answer() -> None:
     asked = ask(Format.CHAT, reasoning_effort="high", max_tokens=2000)
     assert forwarded(asked, Format.MESSAGES)["thinking"]["budget_tokens"] == 1999
     assert "thinking" not in forwarded(ask(Format.CHAT, reasoning_effort="high", max_tokens=500), Format.MESSAGES)
 
 
-def test_the_limit_of_an_answer_is_never_raised() -> None:
+@pytest.mark.parametrize(("limit", "least"), [(7, 16), (700, 700)])
+def test_the_limit_of_an_answer_is_raised_only_to_the_least_of_the_format(limit: int, least: int) -> None:
     for client in FORMATS:
         request = understood(client, ask(client).document)
-        request = msgspec.structs.replace(request, max_output=7)
+        request = msgspec.structs.replace(request, max_output=limit)
         for upstream in FORMATS:
             document = forwarded(as_asked(client, request), upstream)
-            assert understood(upstream, document).max_output == 7
+            raised = upstream is Format.RESPONSES and client is not upstream
+            assert understood(upstream, document).max_output == (least if raised else limit)
 
 
 @pytest.mark.parametrize(
@@ -427,21 +437,18 @@ def test_messages_of_the_system_within_a_conversation_are_not_lost() -> None:
 # ------------------------------------------------------------------------------------------------- refusals
 
 
+BASH = {"type": "bash_20250124", "name": "bash"}
 REFUSED: list[tuple[Format, Format, dict[str, Any], str]] = [
     (Format.CHAT, Format.MESSAGES, {"n": 2}, "More than one answer"),
     (Format.CHAT, Format.MESSAGES, {"logprobs": True}, "logprobs"),
     (Format.CHAT, Format.MESSAGES, {"logit_bias": {"1": 5}}, "logit_bias"),
-    (Format.CHAT, Format.MESSAGES, {"response_format": {"type": "json_object"}}, "JSON of any form"),
-    (Format.CHAT, Format.RESPONSES, {"stop": ["x"]}, "stop sequences"),
-    (Format.CHAT, Format.RESPONSES, {"presence_penalty": 1}, "presence penalty"),
-    (Format.CHAT, Format.MESSAGES, {"frequency_penalty": 1}, "frequency penalty"),
-    (Format.CHAT, Format.MESSAGES, {"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "custom"),
-    (Format.MESSAGES, Format.CHAT, {"tools": [{"type": "bash_20250124", "name": "bash"}]}, "bash_20250124"),
-    (Format.MESSAGES, Format.CHAT, {"tools": [{"type": "web_search_20250305", "name": "w"}]}, "web_search_20250305"),
+    (Format.CHAT, Format.MESSAGES, {"tool_choice": "required"}, "tool_choice"),
     (Format.RESPONSES, Format.CHAT, {"previous_response_id": "resp_1"}, "previous_response_id"),
-    (Format.RESPONSES, Format.CHAT, {"tools": [{"type": "code_interpreter"}]}, "code_interpreter"),
+    (Format.MESSAGES, Format.CHAT, {"tools": [BASH], "tool_choice": {"type": "tool", "name": "bash"}}, "`bash`"),
+    (Format.MESSAGES, Format.CHAT, {"tools": [BASH], "tool_choice": {"type": "any"}}, "forces a tool call"),
     (Format.GENERATE, Format.CHAT, {"cachedContent": "c/1"}, "cachedContent"),
-    (Format.GENERATE, Format.CHAT, {"tools": [{"googleSearch": {}}]}, "googleSearch"),
+    (Format.GENERATE, Format.CHAT, {"generationConfig": {"speechConfig": {"voice": 1}}}, "speechConfig"),
+    (Format.GENERATE, Format.CHAT, {"generation_config": {"response_logprobs": True}}, "response_logprobs"),
     (Format.GENERATE, Format.CHAT, {"generationConfig": {"candidateCount": 2}}, "More than one answer"),
     (Format.GENERATE, Format.CHAT, {"generationConfig": {"responseMimeType": "text/x.enum"}}, "text/x.enum"),
 ]

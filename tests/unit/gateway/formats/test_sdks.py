@@ -257,7 +257,7 @@ def test_all_clients_show_the_message_of_an_error(
     assert (refused.value.status_code, refused.value.code, refused.value.type) == (
         402,
         "budget_exhausted",
-        "budget_exhausted",
+        "insufficient_quota",
     )
     assert "Stopped at $20.00." in str(refused.value)
     says(Format.MESSAGES)

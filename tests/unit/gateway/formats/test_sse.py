@@ -46,6 +46,8 @@ def test_the_same_data_is_read_wherever_chunks_end(end: str, lines: list[str], c
         (b"event: e\rdata: x\rid: 1\r\r", b"x"),
         (b"\xef\xbb\xbfdata: x\n\n", b"x"),
         (b"\ndata: x\n\n", b"x"),
+        (b"request-id: 7\ndata: x\n\n", b"x"),
+        (b"x_vendor.note: 7\n\n", None),
         (b": only a comment\n\n", None),
         (b"event: e\n\n", None),
         (b"data:\n\n", None),
@@ -56,7 +58,7 @@ def test_data_is_read_as_the_standard_says(event: bytes, data: bytes | None) -> 
     assert data_of(event) == data
 
 
-@pytest.mark.parametrize("event", [b"<html>\n\n", b'{"a":1}\n\n', b"datax: 1\n\n"])
+@pytest.mark.parametrize("event", [b"<html>\n\n", b'{"a":1}\n\n', b"plain words\n\n", b"two words: 1\n\n"])
 def test_what_is_no_event_is_refused(event: bytes) -> None:
     with pytest.raises(ValueError, match="event stream"):
         data_of(event)

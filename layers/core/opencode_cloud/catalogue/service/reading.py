@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 
 FRESH_SECONDS = 5.0
 """The time in seconds for which a read catalogue counts as current."""
-ASLEEP_SECONDS = 300.0
-"""After these seconds without a read, the process was probably frozen, and its catalogue may be old."""
+STALE_SECONDS = 10.0
+"""After these seconds without a read, a call waits for one: a published catalogue is in force within this time."""
 
 
 class CatalogueReader:
     """Caches the catalogue in a process with an event loop.
 
-    Only the first call waits. Later calls get the cached catalogue at once, and at most every ``FRESH_SECONDS`` one of
-    them starts a read in the background. While DynamoDB cannot be reached, the cached catalogue is still served.
+    The first call waits, and so does a call after ``STALE_SECONDS`` without a read. Others get the cached catalogue at
+    once, and at most every ``FRESH_SECONDS`` one of them starts a read in the background. While DynamoDB cannot be
+    reached, the cached catalogue is still served.
     """
 
     def __init__(self, store: AsyncCatalogueStore) -> None:
@@ -40,7 +41,7 @@ class CatalogueReader:
             return await asyncio.shield(self._read())
         if age > FRESH_SECONDS:
             reading = self._read()
-            if age > ASLEEP_SECONDS:
+            if age > STALE_SECONDS:
                 # Bounded, because the cached catalogue is still served if DynamoDB cannot be reached.
                 await asyncio.wait([reading], timeout=FRESH_SECONDS)
         return self._catalogue

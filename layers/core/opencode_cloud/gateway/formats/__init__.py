@@ -3,10 +3,14 @@
 A format is one folder, whose object is listed in ``registry.py``.
 """
 
+from opencode_cloud.gateway.formats.error_forms import TOO_LONG
 from opencode_cloud.gateway.formats.errors import answer_error, error_event, heartbeat
 from opencode_cloud.gateway.formats.faults import upstream_fault
-from opencode_cloud.gateway.formats.forwarding import forward_request
+from opencode_cloud.gateway.formats.forwarding import forward_request, least_output
+from opencode_cloud.gateway.formats.identities import session_of
+from opencode_cloud.gateway.formats.marks import lifetimes
 from opencode_cloud.gateway.formats.models import (
+    ForwardedRequest,
     InvalidRequest,
     ParsedRequest,
     PathTarget,
@@ -14,14 +18,16 @@ from opencode_cloud.gateway.formats.models import (
     UpstreamGarbage,
     WholeAnswer,
 )
-from opencode_cloud.gateway.formats.parsing import read_request, tool_names
+from opencode_cloud.gateway.formats.parsing import read_count_request, read_request, tool_names
 from opencode_cloud.gateway.formats.prompt_size import overhead_of, prompt_bytes, text_of
 from opencode_cloud.gateway.formats.registry import WIRE_FORMATS, wire_format
-from opencode_cloud.gateway.formats.relaying import StreamRelay, relay_answer, relay_stream
+from opencode_cloud.gateway.formats.relaying import StreamRelay, relay_answer, relay_stream, stream_answer
 from opencode_cloud.gateway.formats.wire import WireFormat
 
 __all__ = [
+    "TOO_LONG",
     "WIRE_FORMATS",
+    "ForwardedRequest",
     "InvalidRequest",
     "ParsedRequest",
     "PathTarget",
@@ -34,11 +40,16 @@ __all__ = [
     "error_event",
     "forward_request",
     "heartbeat",
+    "least_output",
+    "lifetimes",
     "overhead_of",
     "prompt_bytes",
+    "read_count_request",
     "read_request",
     "relay_answer",
     "relay_stream",
+    "session_of",
+    "stream_answer",
     "text_of",
     "tool_names",
     "upstream_fault",

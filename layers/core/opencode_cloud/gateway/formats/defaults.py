@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from opencode_cloud.gateway.formats.models import ParsedRequest
+from opencode_cloud.gateway.formats.faults import fault_of
+from opencode_cloud.gateway.formats.models import ParsedRequest, UpstreamFault
 from opencode_cloud.gateway.formats.reading import Node
 
 
@@ -22,6 +23,22 @@ def always_usage(_node: Node) -> bool:
 def model_override(_asked: ParsedRequest, upstream_model: str) -> dict[str, Any]:
     """Return the members to replace for an upstream of the same format: the model's name."""
     return {"model": upstream_model}
+
+
+def itself(request: Node) -> Node:
+    """Return a request to count, in formats in which it has the members of a model request."""
+    return request
+
+
+def no_count(tokens: int) -> dict[str, Any]:
+    """Return a count, in formats without an address for it."""
+    return {"tokens": tokens}
+
+
+def error_in(answer: Node) -> UpstreamFault | None:
+    """Return the error in place of an answer, in formats in which an answer has none."""
+    error: object = answer.raw("error")
+    return fault_of(answer.value) if error or answer.raw("type") == "error" else None
 
 
 def fixed_path(path: str) -> Callable[[str, bool], str]:

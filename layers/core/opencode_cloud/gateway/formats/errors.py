@@ -7,20 +7,26 @@ from typing import Any
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats.error_forms import with_finality
-from opencode_cloud.gateway.formats.faults import status_of
 from opencode_cloud.gateway.formats.models import WireError
 from opencode_cloud.gateway.formats.registry import wire_format
 
 
-def answer_error(format_: Format, *, status: int, code: str, message: str, details: Mapping[str, Any]) -> bytes:
-    """Return the body of an HTTP error."""
+def answer_error(
+    format_: Format, *, status: int, code: str, message: str, details: Mapping[str, Any], final: bool = False
+) -> bytes:
+    """Return the body of an HTTP error.
+
+    ``final``: write a refusal so that opencode does not take its digits for a temporary failure.
+    """
     error = WireError(status=status, code=code, message=message, details=details)
-    return with_finality(wire_format(format_).error_body, error)
+    write = wire_format(format_).error_body
+    return with_finality(write, error) if final else write(error)
 
 
 def error_event(
     format_: Format,
     *,
+    status: int = 500,
     code: str,
     message: str,
     details: Mapping[str, Any],
@@ -28,9 +34,10 @@ def error_event(
 ) -> bytes:
     """Return an error within a stream. Nothing may follow it.
 
-    ``sequence`` is the number of the event, in formats that number events.
+    ``status`` is the one that an HTTP error would have had. ``sequence`` is the number of the event, in formats that
+    number events.
     """
-    error = WireError(status=status_of(code), code=code, message=message, details=details)
+    error = WireError(status=status, code=code, message=message, details=details)
     return wire_format(format_).error_event(error, sequence)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from opencode_cloud.gateway.formats.models import Malformed
 from opencode_cloud.gateway.formats.reading import Node
 
@@ -34,14 +36,29 @@ class RequestFacts:
         self.documents = 0
         self.unbounded = ""
         self.hosted: list[str] = []
+        """Tools and outputs of the provider on which the client insists."""
+        self.dropped: list[str] = []
+        """Offered tools of the provider, which are left out."""
+        self.changes: dict[str, Any] = {}
+        """Members of the body that change because of them; None removes a member."""
+        self.stored = ""
         self.tier = ""
 
     def unknown_size(self, what: str) -> None:
         """Record that ``what`` makes the prompt's size unknowable; the first one is reported."""
         self.unbounded = self.unbounded or what
 
+    def stores(self, what: str) -> None:
+        """Record that ``what`` names contents that a provider stores; the first one is reported."""
+        self.stored = self.stored or what
+
+    def leaves_out(self, what: str) -> None:
+        """Record a hint that no upstream gets."""
+        if what not in self.dropped:
+            self.dropped.append(what)
+
     def hosts(self, tool: str) -> None:
-        """Record a tool that the provider runs."""
+        """Record a tool that the provider runs, and on which the client insists."""
         if tool not in self.hosted:
             self.hosted.append(tool)
 

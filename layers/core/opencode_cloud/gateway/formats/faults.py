@@ -36,6 +36,11 @@ _STATUS = {  # for errors within a stream, which have no HTTP status
     "timeout_error": 504,
     "deadline_exceeded": 504,
     "overloaded_error": 529,
+    "throttlingexception": 429,
+    "validationexception": 400,
+    "modeltimeoutexception": 408,
+    "serviceunavailableexception": 503,
+    "internalserverexception": 500,
     "server_is_overloaded": 503,
     "unavailable": 503,
 }
@@ -67,7 +72,13 @@ def fault_of(document: object, status: int = 0) -> UpstreamFault:
     name = _text(code) if isinstance(code, str) and not code.isdecimal() else _text(error.get("status"))
     message = next((text for key in ("message", "detail", "msg", "Message") if (text := _text(error.get(key)))), "")
     derived = number if 400 <= number <= 599 else _STATUS.get((name or kind).lower(), status_of(kind))
-    return UpstreamFault(status=status or derived, code=name[:100], type=kind[:100], message=bounded(message))
+    return UpstreamFault(
+        status=status or derived,
+        code=name[:100],
+        type=kind[:100],
+        reason=_reason(error)[:100],
+        message=bounded(message),
+    )
 
 
 def status_of(code: str) -> int:
@@ -96,6 +107,13 @@ def _plain(body: bytes) -> str:
         if not end:
             return " ".join([*shown, text[start:]])
     return " ".join([*shown, text[end:]])
+
+
+def _reason(error: dict[str, Any]) -> str:
+    """Return the reason in the details of Google's error (google.rpc.ErrorInfo)."""
+    details: object = error.get("details")
+    entries = cast("list[object]", details) if isinstance(details, list) else []
+    return next((reason for entry in entries if (reason := _text(_members(entry).get("reason")))), "")
 
 
 def _members(value: object) -> dict[str, Any]:

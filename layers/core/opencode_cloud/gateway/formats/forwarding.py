@@ -9,7 +9,9 @@ import msgspec
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats.identities import pseudonymous
-from opencode_cloud.gateway.formats.models import InvalidRequest, Malformed, ParsedRequest
+from opencode_cloud.gateway.formats.limits import within
+from opencode_cloud.gateway.formats.members import check_members
+from opencode_cloud.gateway.formats.models import ForwardedRequest, InvalidRequest, Malformed, ParsedRequest
 from opencode_cloud.gateway.formats.registry import wire_format
 from opencode_cloud.gateway.formats.sealing import MARK, without_sealed
 from opencode_cloud.kit import json_codec
@@ -24,8 +26,8 @@ def forward_request(
     pseudonym: Callable[[str], str],
     *,
     most_output: int | None = None,
-) -> bytes:
-    """Return the body for an upstream that speaks ``target`` and calls the model ``upstream_model``.
+) -> ForwardedRequest:
+    """Return the request to an upstream that speaks ``target`` and calls the model ``upstream_model``.
 
     In the client's own format every member keeps its bytes, except for the format's ``overrides`` (such as the model's
     name), for what this gateway had sealed for another upstream, and for ids of sessions and users, which become their
@@ -35,7 +37,8 @@ def forward_request(
     """
     identities = pseudonymous(parsed.document, pseudonym)
     if parsed.format is target:
-        return _same(parsed, {**wire_format(target).overrides(parsed, upstream_model), **identities})
+        overrides = {**parsed.changes, **wire_format(target).overrides(parsed, upstream_model), **identities}
+        return ForwardedRequest(body=_same(parsed, overrides), dropped=parsed.dropped)
     if parsed.answers > 1:
         raise InvalidRequest("More than one answer cannot be carried over to the format of this model's upstream.")
     if parsed.hosted_tools:
@@ -43,13 +46,23 @@ def forward_request(
         raise InvalidRequest(f"Tools of the provider ({tools}) cannot be carried over to the format of this upstream.")
     source, wire = wire_format(parsed.format), wire_format(target)
     try:
-        request = source.read_request(source.node({**parsed.document, **identities}))
+        node = source.node({**parsed.document, **identities})
+        dropped = list(check_members(node, source.members))
+        request = source.read_request(node)
         request = msgspec.structs.replace(request, stream=parsed.stream)
         if wire.requires_output_limit and request.max_output is None:
             request = msgspec.structs.replace(request, max_output=most_output)
-        return msgspec.json.encode(wire.write_request(request, upstream_model))
+        request, emulation = within(request, wire.limits, upstream_model)
+        body = msgspec.json.encode(wire.write_request(request, upstream_model))
     except Malformed as error:
         raise InvalidRequest(f"{error}.") from error
+    hints = dict.fromkeys((*parsed.dropped, *dropped, *request.dropped))
+    return ForwardedRequest(body=body, dropped=tuple(hints), emulation=emulation)
+
+
+def least_output(client: Format, target: Format) -> int:
+    """Return the smallest limit of an answer (tokens) that reaches an upstream; a smaller one is raised to it."""
+    return 1 if client is target else wire_format(target).limits.least_output
 
 
 def _same(parsed: ParsedRequest, overrides: Mapping[str, Any]) -> bytes:

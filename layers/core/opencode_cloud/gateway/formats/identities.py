@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+import msgspec
+
 IDENTITIES = frozenset(
     {
         "prompt_cache_key",
@@ -41,3 +43,31 @@ def pseudonymous(document: Mapping[str, Any], pseudonym: Callable[[str], str]) -
 def _replaced(members: Mapping[str, Any], pseudonym: Callable[[str], str]) -> dict[str, Any]:
     found = {name: members[name] for name in IDENTITIES & members.keys()}
     return {name: pseudonym(value) for name, value in found.items() if isinstance(value, str) and value}
+
+
+def session_of(document: Mapping[str, Any]) -> str:
+    """Return the session that a request names in its body; empty: none.
+
+    Codex and Chat clients send a cache key for each session, and Claude Code an object in the id of the user.
+    """
+    for name in ("prompt_cache_key", "promptCacheKey", "session_id", "sessionId"):
+        if isinstance(value := document.get(name), str) and value:
+            return value
+    metadata: object = document.get("metadata")
+    members = cast("dict[str, Any]", metadata) if isinstance(metadata, dict) else {}
+    if isinstance(session := members.get("session_id"), str) and session:
+        return session
+    user: object = members.get("user_id")
+    return _session_in(user) if isinstance(user, str) else ""
+
+
+def _session_in(user: str) -> str:
+    """Return the session in the id of a user, as Claude Code writes it: JSON, or a text that ends in it."""
+    if user.startswith("{"):
+        try:
+            found: object = msgspec.json.decode(user)
+        except ValueError:
+            return ""
+        session = cast("dict[str, object]", found).get("session_id") if isinstance(found, dict) else None
+        return session if isinstance(session, str) else ""
+    return user.rpartition("_session_")[2] if "_session_" in user else ""

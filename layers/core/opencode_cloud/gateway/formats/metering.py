@@ -34,6 +34,8 @@ class StreamMeter(ABC):
         self.fault: UpstreamFault | None = None
         self.generated: int = 0
         """UTF-8 bytes of generated text, arguments and reasoning."""
+        self.progress: int = 0
+        """Number of events in which something was generated, or the answer ended. Other events only keep it alive."""
         self.sequence: int = 0
         """The number of the next event, in formats that number events."""
 

@@ -26,7 +26,12 @@ class InvalidRequest(BadRequest):
 
 
 class UpstreamGarbage(Exception):
-    """The upstream sent data that is not in its format."""
+    """The upstream sent data that is not in its format, or an error in place of an answer."""
+
+    def __init__(self, message: str, fault: UpstreamFault | None = None) -> None:
+        super().__init__(message)
+        self.fault = fault
+        """The error in place of an answer."""
 
 
 class Malformed(Exception):
@@ -43,6 +48,8 @@ class UpstreamFault(msgspec.Struct, frozen=True, kw_only=True):
     """The HTTP status. For an error within a stream it is the status that an answer would have had."""
     code: str = ""
     type: str = ""
+    reason: str = ""
+    """Google's reason in the details of its error."""
     message: str = ""
     """The upstream's message, of at most 500 characters."""
 
@@ -82,13 +89,19 @@ class ParsedRequest(msgspec.Struct, frozen=True, kw_only=True):
     unbounded: str = ""
     """The part that makes the prompt's size unknowable from the body; empty: the size is known."""
     hosted_tools: tuple[str, ...] = ()
-    """Tools that the provider runs, and other services that it bills apart from text."""
+    """Tools and outputs on which the client insists, and that the provider bills apart from text."""
+    dropped: tuple[str, ...] = ()
+    """Offered tools of the provider, which no upstream gets."""
+    changes: dict[str, Any] = {}
+    """Members of the body that change because of them, as in :attr:`document`; None removes a member."""
+    stored: str = ""
+    """The part that names contents that a provider stores; empty: none."""
     tier: str = ""
     """A service tier that costs more than the standard one."""
     usage_wanted: bool = True
     """True if the client expects usage at the end of a stream."""
     document: dict[str, Any] = {}
-    """The decoded body."""
+    """The decoded body, without the tools that are left out."""
 
 
 class WholeAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,6 +251,28 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     cache_key: str = ""
     stream: bool = False
+    dropped: tuple[str, ...] = ()
+    """Parts that no other format can express, and on which the client does not insist."""
+
+
+class Emulation(msgspec.Struct, frozen=True, kw_only=True):
+    """The work that remains for the gateway in an answer, because the upstream's format cannot express it."""
+
+    names: dict[str, str] = {}
+    """The client's names of tools, by the names that the upstream was sent."""
+    stops: tuple[str, ...] = ()
+    """Stop sequences that end the answer."""
+    one_call: bool = False
+    """True if only the first tool call is passed on."""
+
+
+class ForwardedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as an upstream gets it."""
+
+    body: bytes
+    dropped: tuple[str, ...] = ()
+    """Hints of the client that the upstream does not get, by their names in the client's format."""
+    emulation: Emulation = Emulation()
 
 
 class Stop(StrEnum):

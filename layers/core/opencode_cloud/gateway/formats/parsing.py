@@ -10,6 +10,7 @@ from opencode_cloud.gateway.formats.facts import RequestFacts, check_steering
 from opencode_cloud.gateway.formats.models import InvalidRequest, Malformed, ParsedRequest, PathTarget
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.registry import wire_format
+from opencode_cloud.gateway.formats.wire import WireFormat
 from opencode_cloud.kit import json_codec
 
 MAXIMUM_DEPTH = 200
@@ -28,17 +29,36 @@ def read_request(format_: Format, body: bytes, target: PathTarget | None = None)
         raise InvalidRequest(f"{error}.") from error
 
 
+def read_count_request(format_: Format, body: bytes, model: str) -> ParsedRequest:
+    """Read a request to count the tokens of a prompt. ``model`` is the one in the path; empty: it is in the body.
+
+    Raises :class:`InvalidRequest`, which names the error and its place.
+    """
+    wire = wire_format(format_)
+    try:
+        document = wire.count_request(wire.node(_decoded(body))).members()
+        return _parsed(wire, body, document, PathTarget(model, stream=False) if model else None)
+    except Malformed as error:
+        raise InvalidRequest(f"{error}.") from error
+
+
 def _read(format_: Format, body: bytes, target: PathTarget | None) -> ParsedRequest:
     wire = wire_format(format_)
-    node, facts = wire.node(_decoded(body)), RequestFacts()
+    return _parsed(wire, body, _decoded(body), target)
+
+
+def _parsed(wire: WireFormat, body: bytes, decoded: dict[str, Any], target: PathTarget | None) -> ParsedRequest:
+    node, facts = wire.node(decoded), RequestFacts()
     check_steering(node)
     wire.inspect(node, facts)
     if not node.raw(wire.prompt_member):
         raise Malformed(wire.prompt_member, "must not be empty")
     if target is None or wire.read_path is None:
         target = PathTarget(node.needed("model"), bool(node.flag("stream")))
+    document = {key: value for key, value in node.members().items() if key not in facts.changes}
+    document |= {key: value for key, value in facts.changes.items() if value is not None}
     return ParsedRequest(
-        format=format_,
+        format=wire.name,
         body=body,
         model=target.model,
         stream=target.stream,
@@ -48,9 +68,12 @@ def _read(format_: Format, body: bytes, target: PathTarget | None) -> ParsedRequ
         documents=facts.documents,
         unbounded=facts.unbounded,
         hosted_tools=tuple(facts.hosted),
+        dropped=tuple(facts.dropped),
+        changes=facts.changes,
+        stored=facts.stored,
         tier=facts.tier,
         usage_wanted=wire.wants_usage(node),
-        document=node.members(),
+        document=document,
     )
 
 

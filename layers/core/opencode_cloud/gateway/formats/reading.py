@@ -14,6 +14,7 @@ from opencode_cloud.gateway.formats.models import Malformed
 MOST = 2**31 - 1
 """The highest limit that a request may set: its worst-case cost must fit a number of the tables."""
 
+_SNAKE = re.compile(r"(?<=[a-z0-9])_([a-z])")
 _HUMP = re.compile(r"(?<=[a-z0-9])[A-Z]")
 
 
@@ -143,10 +144,22 @@ class ProtoNode(Node):
         return members[other]
 
 
+def read_cache(block: Node) -> str:
+    """Return the lifetime of a block's cache mark, ``5m`` or ``1h``; empty: it has none."""
+    mark = block.at("cache_control")
+    return (mark.text("ttl") or "5m") if mark.present() else ""
+
+
 @cache
 def snake(key: str) -> str:
     """Return a camelCase name in snake_case."""
     return _HUMP.sub(lambda match: "_" + match[0].lower(), key)
+
+
+@cache
+def camel(key: str) -> str:
+    """Return a snake_case name in camelCase. Underscores at its beginning stay."""
+    return _SNAKE.sub(lambda match: match[1].upper(), key)
 
 
 def arguments_object(arguments: str) -> dict[str, Any]:
@@ -171,7 +184,7 @@ def compact(value: object) -> str:
 
 def size(text: str) -> int:
     """Return the length of a text in UTF-8 bytes."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def without_empty(members: dict[str, Any]) -> dict[str, Any]:

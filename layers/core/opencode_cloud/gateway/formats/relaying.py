@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, cast
 
 import msgspec
@@ -10,9 +10,10 @@ import msgspec
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
-from opencode_cloud.gateway.formats.errors import error_event
-from opencode_cloud.gateway.formats.faults import fault_of
+from opencode_cloud.gateway.formats.emulating import Emulator
 from opencode_cloud.gateway.formats.models import (
+    Closed,
+    Emulation,
     Ended,
     Event,
     Grown,
@@ -21,17 +22,22 @@ from opencode_cloud.gateway.formats.models import (
     Opened,
     ParsedRequest,
     ReasoningBlock,
+    Signed,
     TextBlock,
     ToolCall,
     UpstreamFault,
     UpstreamGarbage,
     WholeAnswer,
 )
-from opencode_cloud.gateway.formats.reading import size
+from opencode_cloud.gateway.formats.reading import Node, size
 from opencode_cloud.gateway.formats.registry import wire_format
 from opencode_cloud.gateway.formats.sse import MAXIMUM_EVENT, Splitter
+from opencode_cloud.gateway.formats.surrogates import WholeCharacters
+from opencode_cloud.gateway.formats.wire import WireFormat
 from opencode_cloud.kit import json_codec
 
+NOTHING = Emulation()
+"""The emulation for an upstream that can express the whole request."""
 _GARBAGE = (ValueError, RecursionError, Malformed)
 """Errors of decoding and reading. Those of msgspec are ValueErrors."""
 
@@ -54,12 +60,17 @@ class StreamRelay(Protocol):
 
     @property
     def fault(self) -> UpstreamFault | None:
-        """An error that the upstream reported within the stream. The client received it in its own format."""
+        """An error that the upstream reported within the stream. The relay passes on neither it nor later events."""
         ...
 
     @property
     def generated(self) -> int:
         """UTF-8 bytes of generated text, arguments and reasoning so far."""
+        ...
+
+    @property
+    def progress(self) -> int:
+        """Number of events in which something was generated, or the answer ended. 0: the answer has not begun."""
         ...
 
     @property
@@ -130,6 +141,11 @@ class PassThrough(_Relay):
         return self._meter.generated
 
     @property
+    def progress(self) -> int:
+        """Number of events in which something was generated."""
+        return self._meter.progress
+
+    @property
     def sequence(self) -> int:
         """The number that the next event has."""
         return self._meter.sequence
@@ -161,19 +177,24 @@ class PassThrough(_Relay):
             only_usage = self._meter.read(data)
         except msgspec.ValidationError:  # JSON of an unknown form, which the client may understand
             return event
+        if self._meter.fault is not None:
+            return b""
         return b"" if only_usage and self._drop_usage else event
 
 
 class Conversion(_Relay):
     """Reads a stream of one format and writes one of another."""
 
-    def __init__(self, parsed: ParsedRequest, source: Format) -> None:
+    def __init__(self, parsed: ParsedRequest, source: Format, emulation: Emulation) -> None:
         super().__init__()
-        self._format = parsed.format
+        self._emulator = Emulator(emulation)
+        self._characters = WholeCharacters()
+        self._direct = not (emulation.stops or emulation.one_call)
         self._reader = wire_format(source).reader()
         self._writer = wire_format(parsed.format).writer(parsed)
         self._calls = ids.Unique()
         self._generated = 0
+        self.progress = 0
         self._ended = False
 
     @property
@@ -189,7 +210,7 @@ class Conversion(_Relay):
     @property
     def complete(self) -> bool:
         """True if the answer has its proper end."""
-        return self._reader.complete
+        return self._reader.complete or self._emulator.stopped
 
     @property
     def fault(self) -> UpstreamFault | None:
@@ -219,50 +240,118 @@ class Conversion(_Relay):
 
     def _one(self, event: bytes) -> bytes:
         data = sse.data_of(event)
-        if data is None or self.fault or self._ended:
+        if data is None or self.fault:
             return b""
-        written = self._write(self._reader.read(data))
-        if self._reader.fault is not None:
-            fault = self._reader.fault
-            code = fault.code or fault.type or "upstream_error"
-            written += error_event(
-                self._format, code=code, message=fault.message, details={}, sequence=self._writer.sequence
-            )
-        return written
+        if self._emulator.stopped:
+            for unsent in self._reader.read(data):  # usage follows, and the client has its end
+                self._count(unsent)
+            return b""
+        if self._ended:
+            return b""
+        return self._write(self._reader.read(data))
 
     def _write(self, events: Iterable[Event]) -> bytes:
         written: list[bytes] = []
         for event in events:
-            if isinstance(event, Grown):
-                self._generated += size(event.text)
-            elif isinstance(event, Opened) and isinstance(event.block, ToolCall):
-                call = msgspec.structs.replace(event.block, id=self._calls.of(event.block.id))
-                event = Opened(event.index, call)
-            self._ended = isinstance(event, Ended)
-            written.append(self._writer.write(event, self._reader.tokens))
+            self._count(event)
+            # The hot loop: most events need no change.
+            if isinstance(event, Grown) and self._direct and not self._characters.held and event.text.isascii():
+                self._emulator.note_growth(event.index)
+                written.append(self._writer.write(event, self._reader.tokens))
+                continue
+            written += map(self._step, self._emulator.events(self._characters.events((event,))))
         return b"".join(written)
 
+    def _step(self, event: Event) -> bytes:
+        if isinstance(event, Opened) and isinstance(event.block, ToolCall):
+            call = msgspec.structs.replace(event.block, id=self._calls.of(event.block.id))
+            event = Opened(event.index, call)
+        self._ended = isinstance(event, Ended)
+        return self._writer.write(event, self._reader.tokens)
 
-def relay_stream(parsed: ParsedRequest, source: Format) -> StreamRelay:
-    """Return the relay of an upstream's stream in ``source`` to the client that sent the request."""
-    return PassThrough(parsed, source) if parsed.format is source else Conversion(parsed, source)
+    def _count(self, event: Event) -> None:
+        self.progress += 1
+        if isinstance(event, Grown):
+            self._generated += size(event.text)
 
 
-def relay_answer(parsed: ParsedRequest, source: Format, body: bytes) -> WholeAnswer:
+def relay_stream(parsed: ParsedRequest, source: Format, emulation: Emulation = NOTHING) -> StreamRelay:
+    """Return the relay of an upstream's stream in ``source`` to the client that sent the request.
+
+    ``emulation`` is what the forwarded request left to the gateway.
+    """
+    return PassThrough(parsed, source) if parsed.format is source else Conversion(parsed, source, emulation)
+
+
+class WholeStream:
+    """A whole answer as the stream that its client asked for: some servers do not stream."""
+
+    fault: UpstreamFault | None = None
+    garbage = False
+    complete = True
+    progress = 1
+
+    def __init__(self, parsed: ParsedRequest, reply: ModelReply) -> None:
+        writer = wire_format(parsed.format).writer(parsed)
+        self.written = b"".join([writer.write(event, reply.tokens) for event in _events(reply)])
+        self.tokens, self.generated, self.sequence = reply.tokens, _generated(reply), writer.sequence
+
+    def feed(self, chunk: bytes) -> bytes:  # noqa: ARG002 - nothing follows a whole answer
+        """Return no bytes: the answer is complete."""
+        return b""
+
+    def end(self) -> bytes:
+        """Return no bytes: the answer is complete."""
+        return b""
+
+
+def stream_answer(parsed: ParsedRequest, source: Format, body: bytes, emulation: Emulation = NOTHING) -> WholeStream:
+    """Return a whole answer as the stream that its client asked for. Raises :class:`UpstreamGarbage`."""
+    wire = wire_format(source)
+    try:
+        return WholeStream(parsed, _reply(wire, wire.node(json_codec.decode(body, object)), emulation))
+    except _GARBAGE as error:
+        raise UpstreamGarbage(str(error)) from error
+
+
+def relay_answer(parsed: ParsedRequest, source: Format, body: bytes, emulation: Emulation = NOTHING) -> WholeAnswer:
     """Return an upstream's answer for the client that sent the request. Raises :class:`UpstreamGarbage`."""
     wire = wire_format(source)
     try:
         node = wire.node(json_codec.decode(body, object))
-        if node.raw("error") and not node.raw(wire.answer_member):
-            raise UpstreamGarbage(fault_of(node.value).message or "An error instead of an answer.")
         if parsed.format is source:
+            _refuse_error(wire, node)
             tokens = wire.read_usage(node.raw(wire.usage_member))
             return WholeAnswer(body=body, tokens=tokens, generated=_text_size(node.members()))
-        reply = _with_unique_ids(wire.read_answer(node))
+        reply = _reply(wire, node, emulation)
         converted = msgspec.json.encode(wire_format(parsed.format).write_answer(reply, parsed))
     except _GARBAGE as error:
         raise UpstreamGarbage(str(error)) from error
     return WholeAnswer(body=converted, tokens=reply.tokens, generated=_generated(reply))
+
+
+def _reply(wire: WireFormat, node: Node, emulation: Emulation) -> ModelReply:
+    _refuse_error(wire, node)
+    return Emulator(emulation).reply(_with_unique_ids(wire.read_answer(node)))
+
+
+def _refuse_error(wire: WireFormat, node: Node) -> None:
+    if (fault := wire.error_in(node)) is not None:
+        raise UpstreamGarbage(fault.message or "An error instead of an answer.", fault)
+
+
+def _events(reply: ModelReply) -> Iterator[Event]:
+    """Yield the events of a whole answer, one piece for each block."""
+    for index, block in enumerate(reply.blocks):
+        is_call = isinstance(block, ToolCall)
+        text = block.arguments or "{}" if is_call else block.text
+        yield Opened(index, msgspec.structs.replace(block, **{"arguments" if is_call else "text": ""}))
+        if text:
+            yield Grown(index, text)
+        if isinstance(block, ReasoningBlock) and block.signature:
+            yield Signed(index, block)
+        yield Closed(index)
+    yield Ended(reply.stop, reply.stop_sequence)
 
 
 def _with_unique_ids(reply: ModelReply) -> ModelReply:

@@ -10,6 +10,7 @@ MAXIMUM_EVENT = 64 * 1024 * 1024
 
 _END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE = re.compile(rb"\r\n|\n|\r")
+_FIELD = re.compile(rb"[A-Za-z][A-Za-z0-9_.-]*")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -61,7 +62,7 @@ class Splitter:
 def data_of(event: bytes) -> bytes | None:
     """Return an event's data, None if it has none (comments, names alone).
 
-    Raises :class:`ValueError` for an invalid event.
+    Unknown fields are ignored (WHATWG HTML, 9.2.6). Raises :class:`ValueError` for a line that is no field.
     """
     if event.startswith(b"data: ") and event.endswith(b"\n\n") and event.find(b"\n") == len(event) - 2:
         return event[6:-2]
@@ -72,7 +73,7 @@ def data_of(event: bytes) -> bytes | None:
         field, colon, value = line.partition(b":")
         if field == b"data":
             data.append(value[1:] if value.startswith(b" ") else value)
-        elif field not in (b"", b"event", b"id", b"retry") or (field and not colon):
+        elif field and not (colon and _FIELD.fullmatch(field)):
             raise ValueError("not a line of an event stream")
     return b"\n".join(data) or None
 

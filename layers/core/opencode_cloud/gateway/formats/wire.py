@@ -9,8 +9,17 @@ from typing import Any
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats.facts import RequestFacts
+from opencode_cloud.gateway.formats.limits import TargetLimits
+from opencode_cloud.gateway.formats.members import MemberRules
 from opencode_cloud.gateway.formats.metering import StreamMeter
-from opencode_cloud.gateway.formats.models import ModelReply, ModelRequest, ParsedRequest, PathTarget, WireError
+from opencode_cloud.gateway.formats.models import (
+    ModelReply,
+    ModelRequest,
+    ParsedRequest,
+    PathTarget,
+    UpstreamFault,
+    WireError,
+)
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.streaming import StreamReader, StreamWriter
 
@@ -36,6 +45,13 @@ class WireFormat:
     """
     upstream_path: Callable[[str, bool], str]
     """Returns the path below an upstream's base URL, for the upstream's model name and whether it is to stream."""
+
+    count_paths: tuple[str, ...]
+    """Paths at which clients count the tokens of a prompt. ``model`` in a path names the model."""
+    count_request: Callable[[Node], Node]
+    """Returns the model request within a request to count."""
+    write_count: Callable[[int], dict[str, Any]]
+    """Writes the answer to a request to count: the tokens of the prompt."""
 
     # --- Requests
 
@@ -64,6 +80,10 @@ class WireFormat:
 
     The second argument is the upstream's name of the model. An empty result: the body is sent as it is.
     """
+    members: MemberRules
+    """The treatment of each member of a client's request on the way to another format."""
+    limits: TargetLimits
+    """Values that upstreams of the format refuse. Conversions to it keep them."""
     requires_output_limit: bool
     """True if upstreams refuse a request that sets no limit for the answer."""
     read_request: Callable[[Node], ModelRequest]
@@ -77,6 +97,8 @@ class WireFormat:
     """The member that every answer has."""
     usage_member: str
     """The member of an answer that holds usage."""
+    error_in: Callable[[Node], UpstreamFault | None]
+    """Returns the error that an upstream sent with status 200 in place of an answer; None: it is an answer."""
     read_usage: Callable[[object], Tokens | None]
     """Reads a usage object leniently; None: it has no counts."""
     write_usage: Callable[[Tokens], dict[str, Any]]

@@ -9,7 +9,6 @@ from opencode_cloud.gateway.formats.models import (
     FileBlock,
     ImageBlock,
     Malformed,
-    ModelRequest,
     TextBlock,
     Thinking,
     ToolResult,
@@ -23,15 +22,8 @@ _BUDGETS = {"minimal": 1024, "low": 4096, "medium": 10_000, "high": 24_000, "xhi
 
 def cannot_carry(node: Node, what: str = "") -> Malformed:
     """Return the error that names the part that the upstream's format cannot express."""
-    subject = f" ({what})" if what else ""
-    return node.wrong(f"{subject.strip()} cannot be carried over to the format of this model's upstream".strip())
-
-
-def refuse_penalties(request: ModelRequest) -> None:
-    """Raise the error that names a penalty, for formats that have none."""
-    for name, penalty in (("frequency", request.frequency_penalty), ("presence", request.presence_penalty)):
-        if penalty:
-            raise cannot_carry(Node(None, f"a {name} penalty"))
+    subject = f"({what}) " if what else ""
+    return node.wrong(f"{subject}cannot be carried over to the format of this model's upstream")
 
 
 def split_results(blocks: Iterable[Block]) -> tuple[list[ToolResult], list[Block]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opencode_cloud.budgets.service import counters_of
@@ -12,7 +14,7 @@ from opencode_cloud.contracts.access import EnforcedRules, KeyRefused, KnownCred
 from opencode_cloud.contracts.budgets import BudgetUnit, Claim, Reservation
 from opencode_cloud.contracts.ids import CallId
 from opencode_cloud.gateway import models
-from opencode_cloud.gateway.formats import read_request, tool_names
+from opencode_cloud.gateway.formats import least_output, read_count_request, read_request, session_of, tool_names
 from opencode_cloud.gateway.models import Incoming, UpstreamTarget
 from opencode_cloud.gateway.service import routing, token_bounds
 from opencode_cloud.gateway.service.anonymous import Anonymous
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 120
 """Seconds of the lease after the longest possible call: time for its process to settle, with retries."""
+LONGEST_SESSION = 200
+"""Characters of a session's id that count."""
+_DATE = re.compile(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d|latest)$")
+"""The end of a vendor's dated name. Clients send them, and the catalogue has the name without a date."""
 NO_KEY = frozenset({"", "public"})
 """Credentials of clients that have no key (docs/protocol.md)."""
 
@@ -64,6 +70,18 @@ class CallAdmission:
         by_id = sorted(catalogue.models.items())
         return catalogue, [model for _, model in by_id if _refusal(caller, catalogue, model) is None]
 
+    async def count(self, incoming: Incoming) -> int:
+        """Return the tokens of a prompt. It costs nothing, and no upstream is asked.
+
+        Raises the error for the client if it may not use the model.
+        """
+        caller, catalogue = await self._caller(incoming), await self._catalogue.current()
+        self._check(caller)
+        named = incoming.path_target.model if incoming.path_target else ""
+        parsed = read_count_request(incoming.format, incoming.body, named)
+        model = _permitted(caller, catalogue, parsed.model)
+        return await token_bounds.counted_prompt(parsed, model)
+
     async def admit(self, incoming: Incoming) -> CallState:
         """Return the call, ready for its reservation; raises the error for its client.
 
@@ -75,6 +93,8 @@ class CallAdmission:
             await self._refusals.note_key(refused)
             raise
         parsed = read_request(incoming.format, incoming.body, incoming.path_target)
+        if not incoming.session and (session := session_of(parsed.document)):
+            incoming = replace(incoming, session=session[:LONGEST_SESSION])
         try:
             return await self._admitted(incoming, caller, parsed)
         except ServiceError as error:
@@ -84,16 +104,14 @@ class CallAdmission:
     async def _admitted(self, incoming: Incoming, caller: Caller, parsed: ParsedRequest) -> CallState:
         self._check(caller)
         catalogue = await self._catalogue.current()
-        model = catalogue.find(parsed.model)
-        if model is None:
-            raise models.model_not_found(parsed.model, "/zen/v1/models")
-        if refusal := _refusal(caller, catalogue, model):
-            raise refusal
+        model = _permitted(caller, catalogue, parsed.model)
         permits = caller.workspace.policy.tools.permit_tool
         if denied := next((name for name in tool_names(parsed) if not permits(name)), None):
             raise models.tool_not_permitted(denied)
         if parsed.hosted_tools:
             raise models.hosted_tool(parsed.hosted_tools[0])
+        if parsed.stored:
+            raise models.stored_reference(parsed.stored)
         if parsed.tier:
             raise models.tier_not_priced(parsed.tier)
         seconds = incoming.at // 1000
@@ -106,7 +124,8 @@ class CallAdmission:
         )
         # Counting tokens takes a millisecond, and is needed only if a budget reserves tokens or money.
         exact = any(counter.budget.unit is not BudgetUnit.REQUESTS for counter in counters)
-        most, tokens = await token_bounds.worst(parsed, model, price, exact=exact)
+        least = max(least_output(parsed.format, target.format) for target in targets)
+        most, tokens = await token_bounds.worst(parsed, model, price, exact=exact, least_output=least)
         longest = max(target.upstream.timers.total for target in targets)
         return CallState(
             incoming=incoming,
@@ -116,6 +135,7 @@ class CallAdmission:
             price=price,
             catalogue=catalogue.version,
             targets=targets,
+            least_output=least,
             reservation=Reservation(
                 id=CallId(new_id("call")),
                 counters=counters,
@@ -169,6 +189,16 @@ class CallAdmission:
             upstream: (credential, secret)
             for (upstream, credential), secret in zip(credentials.items(), opened, strict=True)
         }
+
+
+def _permitted(caller: Caller, catalogue: Catalogue, name: str) -> Model:
+    """Return a model by its name; raises the error if there is none, or the caller may not use it."""
+    model = catalogue.find(name) or catalogue.find(_DATE.sub("", name))
+    if model is None:
+        raise models.model_not_found(name, "/zen/v1/models")
+    if refusal := _refusal(caller, catalogue, model):
+        raise refusal
+    return model
 
 
 def _refusal(caller: Caller, catalogue: Catalogue, model: Model) -> ServiceError | None:

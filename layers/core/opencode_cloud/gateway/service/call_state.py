@@ -13,6 +13,7 @@ from opencode_cloud.catalogue.models import Model, Price
 from opencode_cloud.catalogue.pricing import cost
 from opencode_cloud.contracts.ids import CallId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.usage import Outcome, Tokens, UsageEvent
+from opencode_cloud.gateway.formats import lifetimes
 from opencode_cloud.gateway.models import Incoming, UpstreamRefused, UpstreamTarget
 from opencode_cloud.gateway.service import token_bounds
 from opencode_cloud.kit.derived_secrets import derive
@@ -40,6 +41,8 @@ class CallState:
     catalogue: int
     targets: list[UpstreamTarget]
     reservation: Reservation
+    least_output: int = 1
+    """The smallest limit of an answer (tokens) that its upstreams take."""
     started: float = field(default_factory=time.monotonic)
 
     target: UpstreamTarget | None = None
@@ -91,18 +94,37 @@ class CallState:
         self.outcome = Outcome.INTERRUPTED if self.accepted else Outcome.FAILED
 
     def used(self) -> tuple[Tokens, bool]:
-        """Return the call's usage, and whether a part of it is estimated."""
+        """Return the call's usage, and whether a part of it is estimated.
+
+        Each part is distrusted by itself: a server that reports no prompt, or no output for an answer with text, does
+        not count it. An estimate never exceeds the worst case that was reserved.
+        """
         if not self.accepted:
             return Tokens(), False
-        if self.reported is not None and self.complete and (self.reported.total or not self.generated):
-            # A server that reports 0 tokens for an answer with text does not count.
-            return self.reported, False
-        tokens = self.reported or Tokens()
-        output = max(tokens.output, token_bounds.estimated_output(self.generated))
-        if tokens.prompt:
-            return msgspec.structs.replace(tokens, output=output), True
-        prompt = token_bounds.estimated_prompt(self.parsed, self.model)
-        return msgspec.structs.replace(tokens, input=prompt, output=output), True
+        tokens = self._with_lifetimes(self.reported or Tokens())
+        known = self.reported is not None and self.complete
+        output_known = known and bool(tokens.output or not self.generated)
+        prompt_known = bool(tokens.prompt) or (known and not tokens.output and not self.generated)
+        if output_known and prompt_known:
+            return tokens, False
+        # All tokens of the claim that are not output are prompt.
+        most = token_bounds.most_output_tokens(self.parsed, self.model, self.least_output)
+        if not output_known:
+            guess = min(token_bounds.estimated_output(self.generated), most)
+            tokens = msgspec.structs.replace(tokens, output=max(tokens.output, guess))
+        if not prompt_known:
+            guess = token_bounds.estimated_prompt(self.parsed, self.model)
+            tokens = msgspec.structs.replace(tokens, input=min(guess, self.reservation.claim.tokens - most))
+        return tokens, True
+
+    def _with_lifetimes(self, tokens: Tokens) -> Tokens:
+        """Return usage in which written caches have the lifetime that all marks of the request ask for.
+
+        Some servers report them without a breakdown, which then counts as five minutes.
+        """
+        if not tokens.cache_write or tokens.cache_write_1h or set(lifetimes(self.parsed.document)) != {"1h"}:
+            return tokens
+        return msgspec.structs.replace(tokens, cache_write=0, cache_write_1h=tokens.cache_write)
 
     def event(self) -> UsageEvent:
         """Return the usage event, as far as it is known now."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from opencode_cloud.gateway.formats import error_event
-from opencode_cloud.gateway.models import BrokenOff, Incoming, Interrupted, UpstreamTarget
+from opencode_cloud.gateway.models import BrokenOff, Incoming, UpstreamTarget
 from opencode_cloud.gateway.service.call_state import CallState
 from opencode_cloud.gateway.service.dispatcher import UpstreamDispatcher
 from opencode_cloud.kit.errors import ServiceError, Unavailable
@@ -131,8 +131,7 @@ class Calls:
                 raise
             if not state.parsed.stream:
                 raise BrokenOff(error.code) from error
-            if not (isinstance(error, Interrupted) and error.client_informed):
-                await sink.send(_error_event(state, error))
+            await sink.send(_error_event(state, error))
         except asyncio.CancelledError:
             state.cancelled()
             raise
@@ -165,5 +164,10 @@ class Calls:
 def _error_event(state: CallState, error: ServiceError) -> bytes:
     sequence = state.relay.sequence if state.relay else 0
     return error_event(
-        state.incoming.format, code=error.code, message=error.message, details=dict(error.details), sequence=sequence
+        state.incoming.format,
+        status=int(error.status),
+        code=error.code,
+        message=error.message,
+        details=dict(error.details),
+        sequence=sequence,
     )

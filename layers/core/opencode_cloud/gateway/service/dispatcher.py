@@ -7,24 +7,29 @@ the next one. Heartbeats cover long silences, so that proxies between gateway an
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opencode_cloud.catalogue.models import Timers
 from opencode_cloud.gateway.formats import (
+    ForwardedRequest,
     InvalidRequest,
     StreamRelay,
+    UpstreamFault,
     UpstreamGarbage,
     forward_request,
     heartbeat,
     relay_answer,
     relay_stream,
+    stream_answer,
     upstream_fault,
 )
-from opencode_cloud.gateway.models import AttemptFailed, Failure, UpstreamTarget
+from opencode_cloud.gateway.models import LOCKED_OUT, AttemptFailed, Failure, UpstreamTarget
+from opencode_cloud.gateway.service.classification import failure_of
 from opencode_cloud.gateway.service.error_mapping import error_of, interrupted
+from opencode_cloud.kit import log
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.retry import Backoff
 
@@ -46,14 +51,18 @@ LONGEST_PAUSE_SECONDS = 8.0
 """If an upstream asks for a longer pause, the client gets the error and its `retry-after` instead."""
 AFTER_END_SECONDS = 2.0
 """Seconds to keep reading after the end of the answer, because usage may follow it."""
+LONGEST_PREAMBLE = 1024 * 1024
+"""Number of bytes to hold of a stream in which nothing was generated."""
 LONGEST_ERROR = 64 * 1024
 """Number of bytes to read of an upstream's error."""
+LONGEST_HEADER = 500
+"""Characters of the names of dropped hints. A client's unknown members can have any names."""
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
+_STREAMS = frozenset({EVENT_STREAM, "text/plain", "application/octet-stream", ""})
+"""Types of streams. Some servers label them wrongly; a body that is no stream is found by its first bytes."""
 _OK = 200
-_FINAL = frozenset({400, 413, 415, 422})
-_BUSY = frozenset({408, 429, 503, 529})
-_CREDENTIAL = frozenset({401, 402, 403})
+_UNPRINTABLE = re.compile(r"[^ -~]")
 
 
 class UpstreamDispatcher:
@@ -71,7 +80,7 @@ class UpstreamDispatcher:
         self._health = health
         self._open = open_
         self._deadline = state.started + max(target.upstream.timers.total for target in state.targets)
-        self._bodies: dict[UpstreamTarget, bytes] = {}
+        self._requests: dict[UpstreamTarget, ForwardedRequest] = {}
 
     async def dispatch(self) -> None:
         """Answer the call. Raises a :class:`ServiceError` if no upstream answers, or the answer breaks off."""
@@ -99,11 +108,11 @@ class UpstreamDispatcher:
             async with asyncio.timeout(self._remaining_seconds(target.upstream.timers)):
                 body = await answer.body()
             whole = True
-            relayed = relay_answer(self._state.parsed, target.format, body)
+            relayed = relay_answer(self._state.parsed, target.format, body, self._requests[target].emulation)
         except TimeoutError:
             raise AttemptFailed(Failure.SLOW, "the answer did not come in time") from None
         except UpstreamGarbage as error:
-            raise AttemptFailed(Failure.BROKEN, str(error), status=answer.status) from error
+            raise _failed(error.fault, str(error)) from error
         finally:
             answer.close(used_up=whole)
         self._state.reported, self._state.generated = relayed.tokens, relayed.generated
@@ -131,15 +140,11 @@ class UpstreamDispatcher:
     ) -> tuple[UpstreamResponse, StreamRelay, bytes, UpstreamTarget]:
         """Return an answer that has begun: status and first events are valid."""
         answer = await self._send_request(target)
-        relay = relay_stream(self._state.parsed, target.format)
+        timers = target.upstream.timers
         fine = False
         try:
-            if answer.content_type != EVENT_STREAM:
-                raise AttemptFailed(Failure.BROKEN, f"it answered `{answer.content_type}` instead of a stream")
-            async with asyncio.timeout(
-                min(target.upstream.timers.first_byte, self._remaining_seconds(target.upstream.timers))
-            ):
-                first = await self._first(answer, relay)
+            async with asyncio.timeout(min(timers.first_byte, self._remaining_seconds(timers))):
+                relay, first = await self._begun(answer, target)
             fine = True
         except TimeoutError:
             raise AttemptFailed(Failure.SLOW, "no first event in time") from None
@@ -150,57 +155,77 @@ class UpstreamDispatcher:
         self._note_first_byte()
         return answer, relay, first, target
 
+    async def _begun(self, answer: UpstreamResponse, target: UpstreamTarget) -> tuple[StreamRelay, bytes]:
+        """Return the relay of a stream and its first bytes for the client."""
+        parsed, emulation = self._state.parsed, self._requests[target].emulation
+        if answer.content_type == JSON:
+            try:
+                whole = stream_answer(parsed, target.format, await answer.body(), emulation)
+            except UpstreamGarbage as error:
+                raise _failed(error.fault, str(error)) from error
+            return whole, whole.written
+        if answer.content_type not in _STREAMS:
+            raise AttemptFailed(Failure.BROKEN, f"it answered `{answer.content_type}` instead of a stream")
+        relay = relay_stream(parsed, target.format, emulation)
+        return relay, await self._first(answer, relay)
+
     async def _first(self, answer: UpstreamResponse, relay: StreamRelay) -> bytes:
+        """Return the events up to the first in which something was generated.
+
+        Comments, pings and the frame of an answer commit no call: an error after them is like one in their place.
+        """
+        held = b""
         while True:
             chunk = await answer.chunk()
             if not chunk:
                 raise AttemptFailed(Failure.BROKEN, "the stream ended before it began")
-            out = relay.feed(chunk)
+            held += relay.feed(chunk)
             if relay.fault is not None:
-                failure = _failure_of(relay.fault.status)
-                raise AttemptFailed(failure, relay.fault.message, status=relay.fault.status, fault=relay.fault)
+                raise _failed(relay.fault, relay.fault.message)
             if relay.garbage:
                 raise AttemptFailed(Failure.BROKEN, "it sent data that is not a stream of this format")
-            if out or relay.generated or relay.complete:
-                return out
+            if relay.progress or relay.complete:
+                return held
+            if len(held) > LONGEST_PREAMBLE:
+                raise AttemptFailed(Failure.BROKEN, "it sent much, and generated nothing")
 
     async def _carry(self, answer: UpstreamResponse, relay: StreamRelay, target: UpstreamTarget) -> None:
-        timers, send, chunk_of = target.upstream.timers, self._sink.send, answer.chunk
+        send, chunk_of, silence = self._sink.send, answer.chunk, _Silence(relay)
         while True:
-            chunk = await self._next(chunk_of, relay, timers)
+            chunk = await self._next(chunk_of, relay, silence, target)
             if not chunk:
                 break
             if out := relay.feed(chunk):
                 await send(out)
+            silence.update(relay)
             _check(relay, target)
         if out := relay.end():
             await send(out)
         _check(relay, target)
         if not relay.complete:
-            raise interrupted(target.id, "the stream ended in the middle")
+            raise interrupted(target, "the stream ended in the middle")
 
-    async def _next(self, chunk_of: Callable[[], Awaitable[bytes]], relay: StreamRelay, timers: Timers) -> bytes:
+    async def _next(
+        self, chunk_of: Callable[[], Awaitable[bytes]], relay: StreamRelay, silence: _Silence, target: UpstreamTarget
+    ) -> bytes:
         """Return the next chunk; send heartbeats to the client until it arrives."""
-        silent = 0.0
+        timers = target.upstream.timers
         while True:
-            pause = min(HEARTBEAT_SECONDS, timers.between_chunks - silent, self._remaining_seconds(timers))
-            if relay.complete:
-                # The client has its whole answer: wait for late usage only briefly.
-                pause = min(pause, AFTER_END_SECONDS)
-            before = time.monotonic()
+            # The client has its whole answer: wait for late usage only briefly.
+            patience = AFTER_END_SECONDS if relay.complete else timers.between_chunks
+            pause = min(HEARTBEAT_SECONDS, patience - silence.seconds(), self._remaining_seconds(timers))
             try:
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(max(0.0, pause)):
                     return await chunk_of()
             except AttemptFailed as error:
-                raise interrupted(self._target_id, error.message) from error
+                raise interrupted(target, error.message) from error
             except TimeoutError:
                 if relay.complete:
                     return b""
-                silent += time.monotonic() - before
             if self._remaining_seconds(timers) <= 0:
-                raise interrupted(self._target_id, f"the answer took longer than {timers.total:g} s")
-            if silent >= timers.between_chunks:
-                raise interrupted(self._target_id, f"nothing came for {timers.between_chunks:g} s")
+                raise interrupted(target, f"the answer took longer than {timers.total:g} s")
+            if silence.seconds() >= timers.between_chunks:
+                raise interrupted(target, f"nothing came for {timers.between_chunks:g} s")
             # A relay returns whole events only, so a heartbeat is always between two events.
             await self._sink.send(heartbeat(self._state.incoming.format))
 
@@ -242,17 +267,17 @@ class UpstreamDispatcher:
         """Return an answer with status 200; raises :class:`AttemptFailed` for any other."""
         state = self._state
         # One upstream may be asked in several rounds; its body is written once.
-        if target not in self._bodies:
+        if target not in self._requests:
             try:
                 most = state.model.limits.output
-                self._bodies[target] = forward_request(
+                self._requests[target] = forward_request(
                     state.parsed, target.format, target.model, state.pseudonym, most_output=most
                 )
             except InvalidRequest as error:
                 raise AttemptFailed(Failure.INCONVERTIBLE, error.message, status=400) from error
         same = target.format is state.incoming.format
         passed_on = {**state.incoming.tracing, **(state.incoming.passed_on if same else {})}
-        answer = await self._open(target, self._bodies[target], passed_on, state.parsed.stream)
+        answer = await self._open(target, self._requests[target].body, passed_on, state.parsed.stream)
         if answer.status == _OK:
             return answer
         try:
@@ -264,7 +289,7 @@ class UpstreamDispatcher:
             answer.close(used_up=False)
         fault = upstream_fault(answer.status, body)
         raise AttemptFailed(
-            _failure_of(answer.status),
+            failure_of(fault),
             fault.message,
             status=answer.status,
             fault=fault,
@@ -295,13 +320,13 @@ class UpstreamDispatcher:
 
     async def _begin(self, target: UpstreamTarget | None, content_type: str) -> None:
         named = {"x-opencode-upstream": target.id} if target else {}
+        dropped = self._requests[target].dropped if target else self._state.parsed.dropped
+        if dropped:
+            log.count("HintsDropped", len(dropped))
+            named["x-opencode-dropped"] = _UNPRINTABLE.sub("_", ", ".join(dropped))[:LONGEST_HEADER]
         await self._sink.begin(_OK, {"content-type": content_type, **named})
 
     # --------------------------------------------------------------------------------------- notes
-
-    @property
-    def _target_id(self) -> str:
-        return self._state.target.id if self._state.target else ""
 
     def _remaining_seconds(self, timers: Timers) -> float:
         """Return the seconds that are left for the call at an upstream with these timers."""
@@ -317,6 +342,9 @@ class UpstreamDispatcher:
 
     def _note_failure(self, target: UpstreamTarget, error: AttemptFailed) -> None:
         self._health.failed(target.circuit, error.failure)
+        if error.failure in LOCKED_OUT and not target.byok:
+            log.count("AccountRefusals")
+            logger.warning("an upstream refuses the platform's account", extra={"upstream": target.id})
         logger.info(
             "an upstream failed",
             extra={
@@ -329,23 +357,35 @@ class UpstreamDispatcher:
         )
 
 
+class _Silence:
+    """The time in which an upstream generates nothing, whatever else it sends."""
+
+    def __init__(self, relay: StreamRelay) -> None:
+        self._since = time.monotonic()
+        self._progress = relay.progress
+
+    def update(self, relay: StreamRelay) -> None:
+        """Begin again if something was generated."""
+        if relay.progress != self._progress:
+            self._since, self._progress = time.monotonic(), relay.progress
+
+    def seconds(self) -> float:
+        """Return its length."""
+        return time.monotonic() - self._since
+
+
 def _check(relay: StreamRelay, target: UpstreamTarget) -> None:
     if relay.fault is not None:
-        raise interrupted(target.id, relay.fault.message, client_informed=True)
+        raise interrupted(target, relay.fault.message, relay.fault)
     if relay.garbage:
-        raise interrupted(target.id, "it sent data that is not a stream of this format")
+        raise interrupted(target, "it sent data that is not a stream of this format")
 
 
-def _failure_of(status: int) -> Failure:
-    if status in _FINAL:
-        return Failure.REFUSED
-    if status in _BUSY:
-        return Failure.BUSY
-    if status in _CREDENTIAL:
-        return Failure.CREDENTIAL
-    if status == HTTPStatus.NOT_FOUND:
-        return Failure.UNKNOWN_MODEL
-    return Failure.BROKEN
+def _failed(fault: UpstreamFault | None, message: str) -> AttemptFailed:
+    """Return the failure of an answer with status 200 that has an error in its place, or is none."""
+    if fault is None:
+        return AttemptFailed(Failure.BROKEN, message, status=_OK)
+    return AttemptFailed(failure_of(fault), message, status=fault.status, fault=fault)
 
 
 def _last_of(failures: list[tuple[UpstreamTarget, AttemptFailed]], target: UpstreamTarget) -> AttemptFailed:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from opencode_cloud.gateway.formats import TOO_LONG
 from opencode_cloud.gateway.models import (
+    LOCKED_OUT,
     AttemptFailed,
     BadGateway,
     Failure,
@@ -15,12 +18,16 @@ from opencode_cloud.gateway.models import (
     UpstreamRefused,
     UpstreamTarget,
 )
+from opencode_cloud.gateway.service.classification import failure_of
 from opencode_cloud.kit.errors import Forbidden, ServiceError, Unavailable
 
 if TYPE_CHECKING:
+    from opencode_cloud.gateway.formats import UpstreamFault
     from opencode_cloud.gateway.service.call_state import CallState
 
 TOO_MANY = 429
+_INVALID = frozenset({Failure.INCONVERTIBLE, Failure.UNKNOWN_FLAG})
+_KNOWN = frozenset(int(status) for status in HTTPStatus)
 
 
 def error_of(state: CallState, failures: list[tuple[UpstreamTarget, AttemptFailed]]) -> ServiceError:
@@ -29,9 +36,13 @@ def error_of(state: CallState, failures: list[tuple[UpstreamTarget, AttemptFaile
         return GatewayTimeout("upstream_timeout", "No time was left for a request to an upstream.")
     target, last = failures[-1]
     kinds = {error.failure for _, error in failures}
-    if last.failure is Failure.REFUSED or kinds == {Failure.INCONVERTIBLE}:
+    too_long = next(((target, error) for target, error in failures if error.failure is Failure.CONTEXT), None)
+    if too_long is not None:
+        # Our own body: servers that are only compatible do not say it in the words by which agents act.
+        return UpstreamRefused(400, TOO_LONG, too_long[1].message, too_long[0].format, b"")
+    if last.failure is Failure.REFUSED or kinds <= _INVALID:
         return _refused(target, last)
-    if kinds == {Failure.CREDENTIAL}:
+    if kinds <= LOCKED_OUT:
         return _locked_out(target, last)
     busy = [error for _, error in failures if error.failure is Failure.BUSY]
     if busy:
@@ -39,17 +50,18 @@ def error_of(state: CallState, failures: list[tuple[UpstreamTarget, AttemptFaile
     tried = ", ".join(sorted({upstream.id for upstream, _ in failures}))
     if kinds == {Failure.SLOW}:
         return GatewayTimeout("upstream_timeout", f"No upstream of `{state.model.id}` answered in time ({tried}).")
-    return BadGateway("upstream_failed", f"No upstream of `{state.model.id}` answered ({tried}): {last.message}")
+    said = next((error.message for _, error in reversed(failures) if error.failure not in LOCKED_OUT), "")
+    return BadGateway("upstream_failed", f"No upstream of `{state.model.id}` answered ({tried}): {said}")
 
 
-def interrupted(upstream: str, reason: str, *, client_informed: bool = False) -> Interrupted:
-    """Return the error of an answer that broke off.
-
-    ``client_informed``: the upstream's own error was already passed on.
-    """
+def interrupted(target: UpstreamTarget, reason: str, fault: UpstreamFault | None = None) -> Interrupted:
+    """Return the error of an answer that broke off, by an error of the upstream if there is a ``fault``."""
+    if fault is not None and failure_of(fault) in LOCKED_OUT and not target.byok:
+        reason, fault = "it refuses the platform's account. Tell the operators", None
     # opencode retries by itself when a message contains "connection lost".
-    message = f"The answer of {upstream} broke off, connection lost: {reason}"
-    return Interrupted("upstream_interrupted", message, client_informed=client_informed)
+    message = f"The answer of {target.id} broke off, connection lost: {reason}"
+    status = fault.status if fault is not None and fault.status in _KNOWN else HTTPStatus.BAD_GATEWAY
+    return Interrupted("upstream_interrupted", message, status)
 
 
 def _refused(target: UpstreamTarget, error: AttemptFailed) -> ServiceError:
@@ -62,9 +74,11 @@ def _locked_out(target: UpstreamTarget, error: AttemptFailed) -> ServiceError:
     if target.byok:
         return Forbidden(
             "credential_refused",
-            f"{target.id} refuses the workspace's own key ({error.status}): {error.message} An admin must replace it.",
+            f"{target.id} refuses the workspace's own key ({error.status}): {error.message} "
+            "An admin must replace it, or settle its account.",
         )
-    return BadGateway("upstream_locked", f"{target.id} refuses the platform's key. Tell the operators.")
+    # The provider's text is for the owner of the account: it can name amounts and pages of bills.
+    return BadGateway("upstream_locked", f"{target.id} refuses the platform's account. Tell the operators.")
 
 
 def _busy(state: CallState, errors: list[AttemptFailed]) -> ServiceError:

@@ -17,7 +17,7 @@ FAILURES = 3
 """Failures in a row after which an upstream rests."""
 FIRST_REST_SECONDS = 5.0
 LONGEST_REST_SECONDS = 60.0
-_COUNTED = frozenset({Failure.UNREACHABLE, Failure.SLOW, Failure.BROKEN, Failure.BUSY})
+_COUNTED = frozenset({Failure.UNREACHABLE, Failure.SLOW, Failure.BROKEN, Failure.BUSY, Failure.ACCOUNT})
 
 
 @dataclass(slots=True)

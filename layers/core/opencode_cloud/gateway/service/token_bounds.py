@@ -37,15 +37,27 @@ async def most_prompt_tokens(parsed: ParsedRequest, model: Model, *, exact: bool
     return min(prompt_bytes(parsed), most)
 
 
-def most_output_tokens(parsed: ParsedRequest, model: Model) -> int:
-    """Return the most tokens that all answers together can have."""
-    return (model.limits.output if parsed.max_output is None else parsed.max_output) * parsed.answers
+def most_output_tokens(parsed: ParsedRequest, model: Model, least: int = 1) -> int:
+    """Return the most tokens that all answers together can have. A limit below ``least`` is raised to it."""
+    return (model.limits.output if parsed.max_output is None else max(parsed.max_output, least)) * parsed.answers
 
 
-async def worst(parsed: ParsedRequest, model: Model, price: Price, *, exact: bool = True) -> tuple[int, int]:
-    """Return the most that a call can cost (micro-cents), and the most tokens that it can use."""
-    prompt, output = await most_prompt_tokens(parsed, model, exact=exact), most_output_tokens(parsed, model)
+async def worst(
+    parsed: ParsedRequest, model: Model, price: Price, *, exact: bool = True, least_output: int = 1
+) -> tuple[int, int]:
+    """Return the most that a call can cost (micro-cents), and the most tokens that it can use.
+
+    ``least_output`` is the smallest limit of an answer that the upstreams take.
+    """
+    prompt = await most_prompt_tokens(parsed, model, exact=exact)
+    output = most_output_tokens(parsed, model, least_output)
     return worst_cost(price, prompt, output), prompt + output
+
+
+async def counted_prompt(parsed: ParsedRequest, model: Model) -> int:
+    """Return the tokens of a prompt for a client that asks for them: its text counted, its media estimated."""
+    tokens = await count(text_of(parsed), model.tokenizer or DEFAULT_TOKENIZER)
+    return tokens + parsed.images * TOKENS_OF_IMAGE + parsed.documents * TOKENS_OF_DOCUMENT
 
 
 def estimated_prompt(parsed: ParsedRequest, model: Model) -> int:

@@ -25,6 +25,26 @@ EVENT_STREAM = "application/vnd.amazon.eventstream"
 SERVICE = "bedrock"
 
 
+FLAGS = frozenset(
+    {
+        "computer-use-2024-10-22",
+        "computer-use-2025-01-24",
+        "token-efficient-tools-2025-02-19",
+        "output-128k-2025-02-19",
+        "interleaved-thinking-2025-05-14",
+        "dev-full-thinking-2025-05-14",
+        "context-1m-2025-08-07",
+        "context-management-2025-06-27",
+        "effort-2025-11-24",
+        "tool-examples-2025-10-29",
+        "tool-search-tool-2025-10-19",
+    }
+)
+"""Flags that Bedrock documents. It refuses a request with any other, and Anthropic's own clients send many."""
+_BEHIND_FLAGS = {"context_management": "context-management-2025-06-27"}
+"""Members that Bedrock refuses without their flag."""
+
+
 class Bedrock:
     """Signs requests to Bedrock with the credentials of the process."""
 
@@ -52,9 +72,28 @@ def as_bedrock(body: bytes, beta: str) -> bytes:
     members.pop("model", None)
     members.pop("stream", None)
     members["anthropic_version"] = msgspec.Raw(msgspec.json.encode(VERSION))
-    if beta and "anthropic_beta" not in members:
-        members["anthropic_beta"] = msgspec.Raw(msgspec.json.encode([name.strip() for name in beta.split(",")]))
+    flags = [flag for name in beta.split(",") if (flag := name.strip()) in FLAGS]
+    if flags and "anthropic_beta" not in members:
+        members["anthropic_beta"] = msgspec.Raw(msgspec.json.encode(flags))
+    for name, flag in _BEHIND_FLAGS.items():
+        if flag not in flags and "anthropic_beta" not in members:
+            members.pop(name, None)
+    _move_system(members)
     return msgspec.json.encode(members)
+
+
+def _move_system(members: dict[str, msgspec.Raw]) -> None:
+    """Move messages of the system to the member ``system``: Bedrock has no flag for them in a conversation."""
+    messages = msgspec.json.decode(members.get("messages", b"[]"), type=list[msgspec.Raw])
+    moved = [raw for raw in messages if msgspec.json.decode(raw, type=_Role).role == "system"]
+    if not moved:
+        return
+    texts = [msgspec.json.decode(raw, type=_SystemMessage).content for raw in moved]
+    system: list[Any] = []
+    for text in (msgspec.json.decode(members.get("system", b"[]")), *texts):
+        system += [{"type": "text", "text": text}] if isinstance(text, str) else text
+    members["system"] = msgspec.Raw(msgspec.json.encode(system))
+    members["messages"] = msgspec.Raw(msgspec.json.encode([raw for raw in messages if raw not in moved]))
 
 
 class EventStreamDecoder:
@@ -85,6 +124,14 @@ def _event(message: Any) -> bytes:
     text = str(headers.get(":error-message") or message.payload.decode(errors="replace"))
     error = msgspec.json.encode({"type": "error", "error": {"type": name, "message": text}})
     return b"event: error\ndata: %s\n\n" % error
+
+
+class _Role(msgspec.Struct):
+    role: str = ""
+
+
+class _SystemMessage(msgspec.Struct):
+    content: str | list[Any] = ""
 
 
 class _Kind(msgspec.Struct):

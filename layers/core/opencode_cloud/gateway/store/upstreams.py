@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -22,6 +23,9 @@ from opencode_cloud.kit.outbound_http import is_private, is_private_host
 CHUNK_BYTES = 64 * 1024
 LONGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer that is not streamed. A longer answer counts as broken."""
+LONGEST_RETRY_AFTER = 86_400.0
+"""Seconds. A longer wait that an upstream asks for is shortened to it."""
+_DIGITS = re.compile(r"[0-9]{1,300}(?:\.[0-9]{1,300})?")
 KEPT_SECONDS = 60
 """Time for which an idle connection stays open."""
 
@@ -106,12 +110,13 @@ class HttpResponse:
         """Seconds that the upstream asks to wait; None: it does not say."""
         headers = self._response.headers
         milliseconds, seconds = headers.get("retry-after-ms", ""), headers.get("retry-after", "")
-        try:
-            if milliseconds:
-                return max(0.0, float(milliseconds) / 1000)
-            return max(0.0, float(seconds)) if seconds else None
-        except ValueError:
-            return _until(seconds)
+        if _DIGITS.fullmatch(milliseconds):
+            wait = float(milliseconds) / 1000
+        elif _DIGITS.fullmatch(seconds):
+            wait = float(seconds)
+        else:
+            wait = _until(seconds)
+        return None if wait is None else min(wait, LONGEST_RETRY_AFTER)
 
     async def chunk(self) -> bytes:
         """Return the next part of the body as soon as it arrives; empty at the end.
@@ -170,5 +175,5 @@ class PublicResolver(AbstractResolver):
 def _until(date: str) -> float | None:
     try:
         return max(0.0, parsedate_to_datetime(date).timestamp() - now_seconds())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -3,10 +3,12 @@
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats.chat import answers, errors, requests, usage
 from opencode_cloud.gateway.formats.chat.inspection import inspect
+from opencode_cloud.gateway.formats.chat.limits import LIMITS
+from opencode_cloud.gateway.formats.chat.members import MEMBERS
 from opencode_cloud.gateway.formats.chat.metering import ChatMeter
 from opencode_cloud.gateway.formats.chat.streams import ChatReader, ChatWriter
-from opencode_cloud.gateway.formats.defaults import fixed_path
-from opencode_cloud.gateway.formats.error_forms import common_body
+from opencode_cloud.gateway.formats.defaults import fixed_path, itself, no_count
+from opencode_cloud.gateway.formats.error_forms import openai_body
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.sse import COMMENT
@@ -20,6 +22,9 @@ CHAT = WireFormat(
     client_paths=("/zen/v1/chat/completions", "/inference/openai/v1/chat/completions"),
     read_path=None,
     upstream_path=fixed_path("/chat/completions"),
+    count_paths=(),
+    count_request=itself,
+    write_count=no_count,
     node=Node,
     prompt_member="messages",
     inspect=inspect,
@@ -31,11 +36,14 @@ CHAT = WireFormat(
     verbatim=VERBATIM,
     image_tokens=50_000,
     overrides=requests.overrides,
+    members=MEMBERS,
+    limits=LIMITS,
     requires_output_limit=False,
     read_request=requests.read,
     write_request=requests.write,
     answer_member="choices",
     usage_member="usage",
+    error_in=errors.error_in,
     read_usage=usage.read,
     write_usage=usage.write,
     read_answer=answers.read,
@@ -43,7 +51,7 @@ CHAT = WireFormat(
     reader=ChatReader,
     writer=ChatWriter,
     meter=ChatMeter,
-    error_body=common_body,
+    error_body=openai_body,
     error_event=errors.event,
     heartbeat=COMMENT,
 )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Set
+from typing import Any, cast
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.chat import usage
 from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature, read_reasoning
+from opencode_cloud.gateway.formats.custom import custom_input, custom_names
 from opencode_cloud.gateway.formats.models import ModelReply, ParsedRequest, ReasoningBlock, Stop, TextBlock, ToolCall
-from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.reading import Node, compact
 
 FINISH = {
     Stop.END: "stop",
@@ -48,9 +49,9 @@ def read(node: Node) -> ModelReply:
 
 def _read_blocks(message: Node) -> Iterator[TextBlock | ToolCall | ReasoningBlock]:
     yield from read_reasoning(message)
-    for key in ("content", "refusal"):
-        if text := message.text(key):
-            yield TextBlock(text)
+    yield from read_content(message)
+    if refusal := message.text("refusal"):
+        yield TextBlock(refusal)
     for call in message.each("tool_calls"):
         if (signature := read_call_signature(call)) is not None:
             yield signature
@@ -58,8 +59,30 @@ def _read_blocks(message: Node) -> Iterator[TextBlock | ToolCall | ReasoningBloc
         yield ToolCall(
             id=call.text("id") or ids.new("call_"),
             name=function.needed("name"),
-            arguments=function.text("arguments"),
+            arguments=read_arguments(function),
         )
+
+
+def read_content(message: Node) -> Iterator[TextBlock | ReasoningBlock]:
+    """Yield the content of a message or of a part of one in a stream. Mistral sends a list of texts and thoughts."""
+    if not isinstance(message.raw("content"), list):
+        if text := message.text("content"):
+            yield TextBlock(text)
+        return
+    for part in message.each("content"):
+        if part.text("type") == "thinking":
+            inner = part.raw("thinking")
+            parts = part.each("thinking") if isinstance(inner, list) else ()
+            thought = inner if isinstance(inner, str) else "".join(each.text("text") for each in parts)
+            yield ReasoningBlock(text=thought, origin=Format.CHAT)
+        elif text := part.text("text") or part.text("refusal"):
+            yield TextBlock(text)
+
+
+def read_arguments(function: Node) -> str:
+    """Return the arguments of a call as text. Some servers send an object."""
+    arguments: object = function.raw("arguments")
+    return compact(cast("dict[str, Any]", arguments)) if isinstance(arguments, dict) else function.text("arguments")
 
 
 def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
@@ -72,7 +95,7 @@ def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
     signed = [block for block in reply.blocks if isinstance(block, ReasoningBlock) and block.signature]
     if details := [detail_of(block) for block in signed if block.origin != Format.GENERATE]:
         message["reasoning_details"] = details
-    if calls := list(_write_calls(reply)):
+    if calls := list(_write_calls(reply, custom_names(parsed.document))):
         message["tool_calls"] = calls
     answer: dict[str, Any] = {
         "id": ids.new("chatcmpl-"),
@@ -86,14 +109,22 @@ def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
     return answer
 
 
-def _write_calls(reply: ModelReply) -> Iterator[dict[str, Any]]:
+def write_call(call: ToolCall, custom: Set[str]) -> dict[str, Any]:
+    """Return a call as a client gets it; ``custom`` are the names of its custom tools."""
+    if call.name in custom:
+        text = custom_input(call.arguments)
+        return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": text}}
+    function = {"name": call.name, "arguments": call.arguments or "{}"}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _write_calls(reply: ModelReply, custom: Set[str]) -> Iterator[dict[str, Any]]:
     signature = ""
     for block in reply.blocks:
         if isinstance(block, ReasoningBlock) and block.origin == Format.GENERATE:
             signature = block.signature
         elif isinstance(block, ToolCall):
-            function = {"name": block.name, "arguments": block.arguments or "{}"}
-            call: dict[str, Any] = {"id": block.id, "type": "function", "function": function}
+            call = write_call(block, custom)
             if signature:
                 call["extra_content"] = {"google": {"thought_signature": signature}}
                 signature = ""

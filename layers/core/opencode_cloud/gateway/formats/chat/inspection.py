@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, cast
+
 from opencode_cloud.gateway.formats.facts import RequestFacts
+from opencode_cloud.gateway.formats.hosted import leave_out_tools
 from opencode_cloud.gateway.formats.reading import Node
 
+_CLIENT_TOOLS = ("function", "custom")
 _STANDARD_TIERS = ("", "auto", "default", "flex")
 
 
@@ -25,14 +30,25 @@ def inspect(node: Node, facts: RequestFacts) -> None:
 
 
 def _inspect_hosted(node: Node, facts: RequestFacts) -> None:
-    for tool in node.each("tools"):
-        if (kind := tool.needed("type")) not in ("function", "custom"):
-            facts.hosts(kind)
+    leave_out_tools(node, facts, _hosted, _is_forced, ("tool_choice", "parallel_tool_calls"))
     if node.raw("web_search_options") is not None:
-        facts.hosts("web_search")
+        facts.leaves_out("web_search_options")
+        facts.changes["web_search_options"] = None
     for kind in node.texts("modalities"):
         if kind != "text":
             facts.hosts(f"{kind} output")
+    if node.raw("store"):
+        facts.changes["store"] = None  # nothing is stored at a provider, whose key all workspaces share
+
+
+def _hosted(tool: Node) -> str:
+    kind = tool.needed("type")
+    return "" if kind in _CLIENT_TOOLS else kind
+
+
+def _is_forced(node: Node, tool: Mapping[str, Any]) -> bool:
+    choice = node.raw("tool_choice")
+    return isinstance(choice, dict) and cast("dict[str, object]", choice).get("type") == tool.get("type")
 
 
 def _inspect_part(part: Node, facts: RequestFacts) -> None:

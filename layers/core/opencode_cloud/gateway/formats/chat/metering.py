@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.gateway.formats.chat import usage
+from opencode_cloud.gateway.formats.chat.errors import error_in_choice
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.metering import StreamMeter, decoder
-from opencode_cloud.gateway.formats.reading import size
+from opencode_cloud.gateway.formats.reading import Node, size
 from opencode_cloud.kit import json_codec
 
 
@@ -26,12 +27,16 @@ class _ChatDelta(msgspec.Struct):
     reasoning_content: Any = None
     reasoning: Any = None
     refusal: Any = None
+    reasoning_details: Any = None
     tool_calls: list[_ChatCall] | None = None
+    audio: Any = None
+    images: Any = None
 
 
 class _ChatChoice(msgspec.Struct):
     delta: _ChatDelta | None = None
     finish_reason: Any = None
+    error: Any = None
 
 
 class _ChatChunk(msgspec.Struct):
@@ -61,15 +66,22 @@ class ChatMeter(StreamMeter):
             return False
         counted = self._count(chunk.usage)
         for choice in chunk.choices or ():
-            self.ending = self.ending or choice.finish_reason is not None
-            if choice.delta is not None:
-                self._generated(choice.delta)
+            if choice.error or choice.finish_reason == "error":
+                self.fault = error_in_choice(Node(json_codec.decode(data, object)))
+                return False
+            grew = choice.delta is not None and self._generated(choice.delta)
+            # A reason is no end while text follows: some servers send one in the middle.
+            self.ending = bool(choice.finish_reason) or (self.ending and not grew)
+            self.progress += grew or bool(choice.finish_reason)
         return counted and not chunk.choices
 
-    def _generated(self, delta: _ChatDelta) -> None:
+    def _generated(self, delta: _ChatDelta) -> bool:
+        """Count what a delta generated; return whether it generated anything."""
+        parts = (delta.content, delta.reasoning_content, delta.reasoning, delta.reasoning_details, delta.refusal)
         for text in (delta.content, delta.reasoning_content or delta.reasoning, delta.refusal):
             if text and isinstance(text, str):
                 self.generated += size(text)
         for call in delta.tool_calls or ():
             if call.function is not None and isinstance(call.function.arguments, str):
                 self.generated += size(call.function.arguments)
+        return any((*parts, delta.tool_calls, delta.audio, delta.images))

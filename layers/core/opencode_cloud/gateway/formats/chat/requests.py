@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgspec
+
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.chat.reasoning import read_call_signature, read_reasoning, write_reasoning
+from opencode_cloud.gateway.formats.custom import custom_arguments, custom_tool
 from opencode_cloud.gateway.formats.media import audio_name, audio_type, document_at, image_at, image_url, to_data_url
 from opencode_cloud.gateway.formats.models import (
     Block,
@@ -25,18 +28,14 @@ from opencode_cloud.gateway.formats.models import (
     ToolResult,
     Turn,
 )
-from opencode_cloud.gateway.formats.reading import Node, without_empty
+from opencode_cloud.gateway.formats.reading import Node, read_cache, without_empty
 from opencode_cloud.gateway.formats.writing import cannot_carry, effort_of, result_text, split_results
 
-_UNCARRIED = ("logit_bias", "logprobs", "top_logprobs", "audio", "functions", "function_call", "web_search_options")
 _NEW_LIMIT = re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|\d\d))")  # models that refuse ``max_tokens``
 
 
 def read(node: Node) -> ModelRequest:
-    """Read a request. Raises :class:`Malformed`, also for members that no other format can express."""
-    for key in _UNCARRIED:
-        if node.raw(key):
-            raise cannot_carry(node.at(key))
+    """Read a request. Raises :class:`Malformed`, also for contents that no other format can express."""
     system, messages = _read_messages(node)
     return ModelRequest(
         system=system,
@@ -129,7 +128,7 @@ def _read_texts(message: Node) -> Iterator[TextBlock]:
 def _read_parts(message: Node) -> Iterator[TextBlock | ImageBlock | FileBlock]:
     content = message.at("content")
     if isinstance(content.value, str):
-        yield TextBlock(content.value)
+        yield TextBlock(content.value, cache=read_cache(message))
         return
     for part in message.each("content"):
         yield _read_part(part)
@@ -138,10 +137,11 @@ def _read_parts(message: Node) -> Iterator[TextBlock | ImageBlock | FileBlock]:
 def _read_part(part: Node) -> TextBlock | ImageBlock | FileBlock:
     kind = part.needed("type")
     if kind in ("text", "refusal"):
-        return TextBlock(part.text(kind))
+        return TextBlock(part.text(kind), cache=read_cache(part))
     if kind == "image_url":
         image = part.at("image_url")
-        return image_at(image.needed("url"), image.path, image.text("detail"))
+        picture = image_at(image.needed("url"), image.path, image.text("detail"))
+        return msgspec.structs.replace(picture, cache=read_cache(part))
     if kind == "input_audio":
         audio = part.at("input_audio")
         return FileBlock(media_type=audio_type(audio.needed("format")), data=audio.needed("data"))
@@ -162,23 +162,28 @@ def _read_assistant(message: Node) -> Iterator[Block]:
         if part.text:
             yield part
     for call in message.each("tool_calls"):
-        if call.text("type") not in ("", "function"):
-            raise cannot_carry(call, call.text("type"))
         if (signature := read_call_signature(call)) is not None and signature not in reasoning:
             yield signature
+        if (custom := call.at("custom")).present():
+            yield ToolCall(
+                id=call.needed("id"), name=custom.needed("name"), arguments=custom_arguments(custom.text("input"))
+            )
+            continue
         function = call.at("function")
         yield ToolCall(id=call.needed("id"), name=function.needed("name"), arguments=function.text("arguments"))
 
 
 def _read_tool(tool: Node) -> ToolDefinition:
-    if tool.needed("type") != "function":
-        raise cannot_carry(tool, tool.needed("type"))
+    if tool.needed("type") == "custom":
+        custom = tool.at("custom")
+        return custom_tool(custom, custom.needed("name"))
     function = tool.at("function")
     return ToolDefinition(
         name=function.needed("name"),
         description=function.text("description"),
         schema=function.mapping("parameters"),
         strict=function.flag("strict"),
+        cache=read_cache(tool),
     )
 
 
@@ -190,12 +195,18 @@ def _read_choice(node: Node) -> ToolChoice | None:
         if choice.value not in ("auto", "none", "required"):
             raise choice.wrong("must be auto, none, required or a function")
         return ToolChoice(Choice(choice.value))
-    if choice.text("type") == "function":
-        return ToolChoice(Choice.NAMED, (choice.at("function").needed("name"),))
+    if choice.text("type") != "allowed_tools":
+        return ToolChoice(Choice.NAMED, (_read_name(choice),))
     allowed = choice.at("allowed_tools")
-    if choice.text("type") == "allowed_tools" and allowed.text("mode") == "required":
-        return ToolChoice(Choice.NAMED, tuple(tool.at("function").needed("name") for tool in allowed.each("tools")))
-    raise cannot_carry(choice)
+    rule = Choice.NAMED if allowed.text("mode") == "required" else Choice.AUTO
+    return ToolChoice(rule, tuple(_read_name(tool) for tool in allowed.each("tools")))
+
+
+def _read_name(tool: Node) -> str:
+    kind = tool.needed("type")
+    if kind not in ("function", "custom"):
+        raise cannot_carry(tool, kind)
+    return tool.at(kind).needed("name")
 
 
 def _read_shape(node: Node) -> Shape | None:

@@ -12,9 +12,10 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.chat import usage
-from opencode_cloud.gateway.formats.chat.answers import FINISH, stop_of
+from opencode_cloud.gateway.formats.chat.answers import FINISH, read_arguments, read_content, stop_of
+from opencode_cloud.gateway.formats.chat.errors import error_in
 from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature, thought_in
-from opencode_cloud.gateway.formats.faults import fault_of
+from opencode_cloud.gateway.formats.custom import custom_input, custom_names
 from opencode_cloud.gateway.formats.models import (
     Closed,
     Ended,
@@ -30,10 +31,11 @@ from opencode_cloud.gateway.formats.models import (
 )
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.streaming import BlockNumbers
+from opencode_cloud.gateway.formats.surrogates import decode_event
 from opencode_cloud.gateway.formats.usage import merge
-from opencode_cloud.kit import json_codec
 
 _DONE = b"[DONE]"
+_CONTENT = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls")
 
 
 class _Call:
@@ -64,9 +66,9 @@ class ChatReader:
         if data.strip() == _DONE:
             yield from self._end()
             return
-        chunk = Node(json_codec.decode(data, object))
-        if chunk.raw("error") or chunk.raw("object") == "error":  # the second is an older form of vLLM
-            self.fault = fault_of(chunk.value)
+        chunk = Node(decode_event(data))
+        if (fault := error_in(chunk)) is not None:
+            self.fault = fault
             return
         self.tokens = merge(self.tokens, usage.read(chunk.raw("usage")))
         for choice in chunk.each("choices"):
@@ -82,17 +84,25 @@ class ChatReader:
         delta = choice.at("delta")
         if thought := thought_in(delta):
             yield from self._blocks.grow(ReasoningBlock(origin=Format.CHAT), thought)
-        for key in ("content", "refusal"):
-            if text := delta.text(key):
-                self._refused = self._refused or key == "refusal"
+        if isinstance(text := delta.raw("content"), str):
+            if text:
                 yield from self._blocks.grow(TextBlock(""), text)
+        else:
+            for block in read_content(delta):
+                yield from self._blocks.grow(msgspec.structs.replace(block, text=""), block.text)
+        if refusal := delta.text("refusal"):
+            self._refused = True
+            yield from self._blocks.grow(TextBlock(""), refusal)
         for call in delta.each("tool_calls"):
             yield from self._call(call)
-        self._finish = choice.text("finish_reason") or self._finish
+        if reason := choice.text("finish_reason"):
+            self._finish = reason
+        elif self._finish and any(delta.raw(name) for name in _CONTENT):
+            self._finish = ""  # a reason is no end while text follows: some servers send one in the middle
 
     def _call(self, delta: Node) -> Iterator[Event]:
         given, function = delta.text("id"), delta.at("function")
-        name, text = function.text("name"), function.text("arguments")
+        name, text = function.text("name"), read_arguments(function)
         position = delta.integer("index")
         if position is None:
             position = len(self._begun) if given or name else len(self._begun) - 1
@@ -131,6 +141,8 @@ class ChatWriter:
 
     def __init__(self, parsed: ParsedRequest) -> None:
         self._usage = parsed.usage_wanted
+        self._custom = custom_names(parsed.document)
+        self._texts: dict[int, list[str]] = {}
         self._frame = {
             "id": ids.new("chatcmpl-"),
             "object": "chat.completion.chunk",
@@ -155,8 +167,14 @@ class ChatWriter:
             case Opened(index, block):
                 self._kinds[index] = block
                 return self._open(index, block) if isinstance(block, ToolCall) else b""
+            case Grown(index, text) if index in self._texts:
+                self._texts[index].append(text)
+                return b""
             case Grown(index, text):
                 return self._chunk(self._delta(index, text))
+            case Closed(index) if index in self._texts:
+                custom = {"input": custom_input("".join(self._texts.pop(index)))}
+                return self._chunk({"tool_calls": [{"index": self._calls[index], "custom": custom}]})
             case Signed(_, reasoning):
                 if reasoning.origin == Format.GENERATE:
                     self._signature = reasoning.signature
@@ -169,8 +187,12 @@ class ChatWriter:
 
     def _open(self, index: int, call: ToolCall) -> bytes:
         position = self._calls[index] = len(self._calls)
-        function = {"name": call.name, "arguments": ""}
-        members: dict[str, Any] = {"index": position, "id": call.id, "type": "function", "function": function}
+        members: dict[str, Any] = {"index": position, "id": call.id}
+        if call.name in self._custom:
+            self._texts[index] = []
+            members |= {"type": "custom", "custom": {"name": call.name, "input": ""}}
+        else:
+            members |= {"type": "function", "function": {"name": call.name, "arguments": ""}}
         if self._signature:
             members["extra_content"] = {"google": {"thought_signature": self._signature}}
             self._signature = ""

@@ -1,9 +1,11 @@
 """Google's generateContent."""
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.defaults import always_usage
+from opencode_cloud.gateway.formats.defaults import always_usage, error_in
 from opencode_cloud.gateway.formats.generate import addressing, answers, errors, requests, usage
 from opencode_cloud.gateway.formats.generate.inspection import inspect
+from opencode_cloud.gateway.formats.generate.limits import LIMITS
+from opencode_cloud.gateway.formats.generate.members import MEMBERS
 from opencode_cloud.gateway.formats.generate.metering import GenerateMeter
 from opencode_cloud.gateway.formats.generate.streams import GenerateReader, GenerateWriter
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
@@ -21,6 +23,13 @@ GENERATE = WireFormat(
     client_paths=("/zen/v1/models/{call}", "/zen/v1beta/models/{call}", "/inference/google/v1beta/models/{call}"),
     read_path=addressing.read_path,
     upstream_path=addressing.upstream_path,
+    count_paths=(
+        "/zen/v1/models/{model}:countTokens",
+        "/zen/v1beta/models/{model}:countTokens",
+        "/inference/google/v1beta/models/{model}:countTokens",
+    ),
+    count_request=addressing.count_request,
+    write_count=answers.count,
     node=ProtoNode,
     prompt_member="contents",
     inspect=inspect,
@@ -32,11 +41,14 @@ GENERATE = WireFormat(
     verbatim=VERBATIM,
     image_tokens=5000,
     overrides=addressing.overrides,
+    members=MEMBERS,
+    limits=LIMITS,
     requires_output_limit=False,
     read_request=requests.read,
     write_request=requests.write,
     answer_member="candidates",
     usage_member="usageMetadata",
+    error_in=error_in,
     read_usage=usage.read,
     write_usage=usage.write,
     read_answer=answers.read,

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from opencode_cloud.gateway.formats.models import ParsedRequest, PathTarget
+from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.kit.errors import NotFound
 
 _METHODS = {"generateContent": False, "streamGenerateContent": True}
@@ -16,7 +17,10 @@ def read_path(call: str) -> PathTarget:
     """Return model and streaming of ``<model>:<method>``; raises ``route_not_found`` (404)."""
     model, _, method = call.rpartition(":")
     if method not in _METHODS or not model:
-        raise NotFound("route_not_found", "Call `models/<model>:generateContent` or `:streamGenerateContent`.")
+        raise NotFound(
+            "route_not_found",
+            "Call `:generateContent`, `:streamGenerateContent` or `:countTokens` of `models/<model>`.",
+        )
     return PathTarget(model, _METHODS[method])
 
 
@@ -24,6 +28,12 @@ def upstream_path(model: str, stream: bool) -> str:
     """Return the path of a call. Without ``alt=sse`` Google streams a JSON array instead of events."""
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"
     return f"/models/{quote(model, safe='')}:{method}"
+
+
+def count_request(request: Node) -> Node:
+    """Return the model request within a request to count. Google's SDKs send it whole, or its contents alone."""
+    whole = request.at("generateContentRequest")
+    return whole if whole.present() else request
 
 
 def overrides(parsed: ParsedRequest, _upstream_model: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.generate import usage
-from opencode_cloud.gateway.formats.generate.inspection import parts_of
+from opencode_cloud.gateway.formats.generate.inspection import joined, parts_of
 from opencode_cloud.gateway.formats.models import ModelReply, ParsedRequest, ReasoningBlock, Stop, TextBlock, ToolCall
 from opencode_cloud.gateway.formats.reading import Node, arguments_object, compact
 from opencode_cloud.gateway.formats.sealing import seal
@@ -20,7 +20,9 @@ REASONS = {
     Stop.SEQUENCE: "STOP",
     Stop.REFUSAL: "SAFETY",
 }
-_ENDS = ("", "STOP", "FINISH_REASON_UNSPECIFIED")
+NO_REASON = (None, "", "FINISH_REASON_UNSPECIFIED")
+"""Reasons that do not end an answer."""
+_ENDS = ("STOP", *NO_REASON)
 
 
 def stop_of(reason: str, *, called: bool) -> Stop:
@@ -38,7 +40,7 @@ def read(node: Node) -> ModelReply:
     blocked = node.at("promptFeedback").text("blockReason")
     if candidate is None and not blocked:
         raise node.at("candidates").wrong("must have an answer")
-    blocks = tuple(_read_blocks(candidate)) if candidate is not None else ()
+    blocks = joined(_read_blocks(candidate)) if candidate is not None else ()
     called = any(isinstance(block, ToolCall) for block in blocks)
     reason = candidate.text("finishReason") if candidate is not None else blocked
     return ModelReply(
@@ -63,6 +65,11 @@ def _read_blocks(candidate: Node) -> Iterator[TextBlock | ToolCall | ReasoningBl
             )
         elif text := part.text("text"):
             yield TextBlock(text)
+
+
+def count(tokens: int) -> dict[str, Any]:
+    """Write the count of a prompt."""
+    return {"totalTokens": tokens, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens}]}
 
 
 def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import msgspec
 
 from opencode_cloud.gateway.formats import sse
-from opencode_cloud.gateway.formats.error_forms import with_finality
+from opencode_cloud.gateway.formats.error_forms import google_message
 from opencode_cloud.gateway.formats.models import WireError
 
 _STATUS_NAMES = {
@@ -30,7 +30,7 @@ def body(error: WireError) -> bytes:
     members = {
         **error.details,
         "code": error.status,
-        "message": error.message,
+        "message": google_message(error),
         "status": _status_name(error.status),
         "type": error.code,
         "details": [
@@ -42,7 +42,7 @@ def body(error: WireError) -> bytes:
 
 def event(error: WireError, _sequence: int) -> bytes:
     """Write an error within a stream. Google has no event for it, so it is the body of an HTTP error."""
-    return sse.unnamed_event(with_finality(body, error))
+    return sse.unnamed_event(body(error))
 
 
 def _status_name(status: int) -> str:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import msgspec
+
 from opencode_cloud.gateway.formats.facts import RequestFacts
+from opencode_cloud.gateway.formats.models import Block, TextBlock
 from opencode_cloud.gateway.formats.reading import Node, snake
 
+AnyBlock = TypeVar("AnyBlock", bound=Block)
 _CLIENT_TOOLS = ("functionDeclarations", "computerUse")
 
 
@@ -12,13 +19,11 @@ def inspect(node: Node, facts: RequestFacts) -> None:
     """Collect the facts. Raises :class:`Malformed` for a request that is not in the format."""
     if node.text("cachedContent"):
         facts.unknown_size("cachedContent")
+        facts.stores("cachedContent")
     for content in (*node.each("contents"), node.at("systemInstruction")):
         for part in parts_of(content):
             _inspect_part(part, facts)
-    for tool in node.each("tools"):
-        for name in tool.members():
-            if name not in (*_CLIENT_TOOLS, *map(snake, _CLIENT_TOOLS)):
-                facts.hosts(name)
+    _inspect_tools(node, facts)
     config = node.at("generationConfig")
     for modality in config.texts("responseModalities"):
         if modality.upper() != "TEXT":
@@ -27,10 +32,41 @@ def inspect(node: Node, facts: RequestFacts) -> None:
         facts.tier = tier
 
 
+def _inspect_tools(node: Node, facts: RequestFacts) -> None:
+    """Leave out hosted tools. One entry may hold several tools, and the choice names only functions."""
+    kept: list[dict[str, Any]] = []
+    for tool in node.each("tools"):
+        own = {name: value for name, value in tool.members().items() if _is_own(name)}
+        for name in tool.members().keys() - own.keys():
+            facts.leaves_out(f"tools.{name}")
+        if own:
+            kept.append(own)
+    if facts.dropped:
+        facts.changes["tools"] = kept or None
+        if not kept:
+            facts.changes |= {name: None for name in ("toolConfig", "tool_config") if name in node.members()}
+
+
+def _is_own(name: str) -> bool:
+    return name in (*_CLIENT_TOOLS, *map(snake, _CLIENT_TOOLS))
+
+
 def parts_of(content: Node) -> list[Node]:
     """Return the parts of a content. A single part may come without an array."""
     parts = content.at("parts")
     return [parts] if isinstance(parts.value, dict) else list(content.each("parts"))
+
+
+def joined(blocks: Iterable[AnyBlock]) -> tuple[AnyBlock, ...]:
+    """Return blocks in which neighbouring texts are one: Google splits one text into several parts."""
+    written: list[AnyBlock] = []
+    for block in blocks:
+        last = written[-1] if written else None
+        if isinstance(block, TextBlock) and isinstance(last, TextBlock):
+            written[-1] = msgspec.structs.replace(last, text=last.text + block.text)
+        else:
+            written.append(block)
+    return tuple(written)
 
 
 def _inspect_part(part: Node, facts: RequestFacts) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.generate import usage
+from opencode_cloud.gateway.formats.generate.answers import NO_REASON
 from opencode_cloud.gateway.formats.metering import StreamMeter, decoder
 from opencode_cloud.gateway.formats.reading import size
 from opencode_cloud.kit import json_codec
@@ -54,10 +55,14 @@ class GenerateMeter(StreamMeter):
             self.fault = fault_of(json_codec.decode(data, dict[str, Any]))
         self._count(chunk.usageMetadata)
         for candidate in chunk.candidates or ():
-            self.complete = self.complete or candidate.finishReason is not None
-            for part in (candidate.content.parts if candidate.content else None) or ():
+            ended = candidate.finishReason not in NO_REASON
+            parts = (candidate.content.parts if candidate.content else None) or ()
+            # A reason is no end while text follows: some servers send one in the middle.
+            self.complete = ended or (self.complete and not parts)
+            self.progress += ended or bool(parts)
+            for part in parts:
                 self.generated += size(part.text) if isinstance(part.text, str) else len(part.functionCall)
-        self.complete = self.complete or (
-            chunk.promptFeedback is not None and chunk.promptFeedback.blockReason is not None
-        )
+        if chunk.promptFeedback is not None and chunk.promptFeedback.blockReason:
+            self.complete = True
+            self.progress += 1
         return False

@@ -7,7 +7,7 @@ from typing import Any
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
-from opencode_cloud.gateway.formats.generate.inspection import parts_of
+from opencode_cloud.gateway.formats.generate.inspection import joined, parts_of
 from opencode_cloud.gateway.formats.generate.schemas import to_json_schema
 from opencode_cloud.gateway.formats.generate.writing import UNSIGNED, write
 from opencode_cloud.gateway.formats.media import plain_base64
@@ -33,16 +33,12 @@ from opencode_cloud.gateway.formats.writing import cannot_carry
 
 __all__ = ["read", "write"]
 
-_UNCARRIED = ("responseLogprobs", "speechConfig", "imageConfig", "responseFormat", "translationConfig")
 _CHOICES = {"AUTO": Choice.AUTO, "VALIDATED": Choice.AUTO, "NONE": Choice.NONE, "ANY": Choice.REQUIRED}
 
 
 def read(node: Node) -> ModelRequest:
-    """Read a request. Raises :class:`Malformed`, also for members that no other format can express."""
+    """Read a request. Raises :class:`Malformed`, also for contents that no other format can express."""
     config = node.at("generationConfig")
-    for parent, key in ((node, "cachedContent"), *((config, key) for key in _UNCARRIED)):
-        if parent.raw(key):
-            raise cannot_carry(parent.at(key))
     messages = tuple(_Turns().read(node))
     if not messages:
         raise node.at("contents").wrong("must have a content")
@@ -90,7 +86,20 @@ class _Turns:
         self._unanswered: list[ToolCall] = []
 
     def read(self, node: Node) -> Iterator[Turn]:
-        """Yield the messages."""
+        """Yield the messages. Contents of the model in a row are one turn: Google's SDK sends each chunk back."""
+        model: tuple[Block, ...] = ()
+        for message in self._each(node):
+            if message.role == "assistant":
+                model += message.blocks
+                continue
+            if model:
+                yield Turn("assistant", joined(model))
+                model = ()
+            yield message
+        if model:
+            yield Turn("assistant", joined(model))
+
+    def _each(self, node: Node) -> Iterator[Turn]:
         for turn, content in enumerate(node.each("contents")):
             role = content.text("role") or "user"
             if role not in ("user", "model", "function"):
@@ -194,7 +203,7 @@ def _read_shape(config: Node) -> Shape | None:
         return None
     if kind != "application/json":
         raise cannot_carry(config.at("responseMimeType"), kind)
-    schema = config.mapping("responseJsonSchema")
+    schema = config.mapping("responseJsonSchema") or config.mapping("_responseJsonSchema")
     if schema is None and (given := config.mapping("responseSchema")) is not None:
         schema = to_json_schema(given)
     return Shape(schema=schema)

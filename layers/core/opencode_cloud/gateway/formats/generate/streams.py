@@ -12,7 +12,7 @@ from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.generate import usage
-from opencode_cloud.gateway.formats.generate.answers import REASONS, function_call, signed, stop_of
+from opencode_cloud.gateway.formats.generate.answers import NO_REASON, REASONS, function_call, signed, stop_of
 from opencode_cloud.gateway.formats.generate.inspection import parts_of
 from opencode_cloud.gateway.formats.models import (
     Closed,
@@ -30,8 +30,8 @@ from opencode_cloud.gateway.formats.models import (
 from opencode_cloud.gateway.formats.reading import Node, ProtoNode, compact
 from opencode_cloud.gateway.formats.sealing import seal
 from opencode_cloud.gateway.formats.streaming import BlockNumbers, BlockQueue
+from opencode_cloud.gateway.formats.surrogates import decode_event
 from opencode_cloud.gateway.formats.usage import merge
-from opencode_cloud.kit import json_codec
 
 
 class GenerateReader:
@@ -47,7 +47,7 @@ class GenerateReader:
 
     def read(self, data: bytes) -> Iterator[Event]:
         """Yield the neutral events of one chunk. :meth:`finish` yields the end: usage can follow the last part."""
-        chunk = ProtoNode(json_codec.decode(data, object))
+        chunk = ProtoNode(decode_event(data))
         if chunk.raw("error"):
             self.fault = fault_of(chunk.value)
             return
@@ -55,9 +55,12 @@ class GenerateReader:
         for candidate in chunk.each("candidates"):
             if candidate.integer("index"):
                 continue
-            for part in parts_of(candidate.at("content")):
+            parts = parts_of(candidate.at("content"))
+            for part in parts:
                 yield from self._part(part)
-            self._reason = candidate.text("finishReason") or self._reason
+            reason = candidate.text("finishReason")
+            # A reason is no end while text follows: some servers send one in the middle.
+            self._reason = reason if reason not in NO_REASON else "" if parts else self._reason
         self._reason = chunk.at("promptFeedback").text("blockReason") or self._reason
         self.complete = bool(self._reason)
 

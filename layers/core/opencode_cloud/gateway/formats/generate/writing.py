@@ -36,8 +36,6 @@ _LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
 
 def write(request: ModelRequest, model: str) -> dict[str, Any]:
     """Write a request."""
-    if request.parallel is False and request.tools:
-        raise cannot_carry(Node(None, "calling tools one at a time"))
     later = _EARLIER.search(model) is None
     system, messages = list(request.system), list(request.messages)
     system += [b for m in messages if m.role == "system" for b in m.blocks if isinstance(b, TextBlock)]

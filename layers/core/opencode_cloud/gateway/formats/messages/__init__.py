@@ -1,10 +1,19 @@
 """Anthropic Messages."""
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.defaults import always_usage, fixed_path, model_override, one_answer
-from opencode_cloud.gateway.formats.error_forms import common_body
+from opencode_cloud.gateway.formats.defaults import (
+    always_usage,
+    error_in,
+    fixed_path,
+    itself,
+    model_override,
+    one_answer,
+)
+from opencode_cloud.gateway.formats.error_forms import anthropic_body
 from opencode_cloud.gateway.formats.messages import answers, errors, requests, usage
 from opencode_cloud.gateway.formats.messages.inspection import inspect
+from opencode_cloud.gateway.formats.messages.limits import LIMITS
+from opencode_cloud.gateway.formats.messages.members import MEMBERS
 from opencode_cloud.gateway.formats.messages.metering import MessagesMeter
 from opencode_cloud.gateway.formats.messages.streams import MessagesReader, MessagesWriter
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
@@ -20,6 +29,9 @@ MESSAGES = WireFormat(
     client_paths=("/zen/v1/messages", "/inference/anthropic/v1/messages"),
     read_path=None,
     upstream_path=fixed_path("/messages"),
+    count_paths=("/zen/v1/messages/count_tokens", "/inference/anthropic/v1/messages/count_tokens"),
+    count_request=itself,
+    write_count=answers.count,
     node=Node,
     prompt_member="messages",
     inspect=inspect,
@@ -31,11 +43,14 @@ MESSAGES = WireFormat(
     verbatim=VERBATIM,
     image_tokens=5000,
     overrides=model_override,
+    members=MEMBERS,
+    limits=LIMITS,
     requires_output_limit=True,
     read_request=requests.read,
     write_request=requests.write,
     answer_member="content",
     usage_member="usage",
+    error_in=error_in,
     read_usage=usage.read,
     write_usage=usage.write,
     read_answer=answers.read,
@@ -43,7 +58,7 @@ MESSAGES = WireFormat(
     reader=MessagesReader,
     writer=MessagesWriter,
     meter=MessagesMeter,
-    error_body=common_body,
+    error_body=anthropic_body,
     error_event=errors.event,
     heartbeat=COMMENT,
 )

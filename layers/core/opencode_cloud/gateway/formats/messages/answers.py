@@ -57,6 +57,11 @@ def _read_blocks(node: Node) -> Iterator[TextBlock | ToolCall | ReasoningBlock]:
                 pass  # results of provider tools, which a conversion never requests
 
 
+def count(tokens: int) -> dict[str, Any]:
+    """Write the count of a prompt."""
+    return {"input_tokens": tokens}
+
+
 def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
     """Write an answer."""
     return {

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from opencode_cloud.gateway.formats.facts import RequestFacts
+from opencode_cloud.gateway.formats.hosted import leave_out_tools
 from opencode_cloud.gateway.formats.reading import Node
 
 _CLIENT_TOOLS = ("", "custom")
+_OF_HOSTED_TOOLS = ("mcp_servers", "container")
+"""Members that mean nothing without tools of the provider."""
 _CLIENT_FAMILIES = ("bash_", "text_editor_", "memory_", "computer_", "browser_")  # Anthropic's, run by the client
 
 
@@ -14,17 +20,25 @@ def inspect(node: Node, facts: RequestFacts) -> None:
     for message in node.each("messages"):
         message.needed("role")
         _inspect_content(message, facts)
-    for tool in node.each("tools"):
-        kind = tool.text("type")
-        if kind not in _CLIENT_TOOLS and not kind.startswith(_CLIENT_FAMILIES):
-            facts.hosts(kind)
-    for server in node.each("mcp_servers"):
-        facts.hosts(f"mcp {server.text('name')}".strip())
+    leave_out_tools(node, facts, _hosted, _is_forced, ("tool_choice",))
+    for key in _OF_HOSTED_TOOLS:
+        if node.raw(key):
+            facts.leaves_out(key)
+            facts.changes[key] = None
     if node.raw("thread"):
         facts.unknown_size("thread")
-    if node.raw("container"):
-        facts.hosts("container")
+        facts.stores("thread")
     facts.tier = _tier(node)
+
+
+def _hosted(tool: Node) -> str:
+    kind = tool.text("type")
+    return "" if kind in _CLIENT_TOOLS or kind.startswith(_CLIENT_FAMILIES) else kind
+
+
+def _is_forced(node: Node, tool: Mapping[str, Any]) -> bool:
+    choice = node.at("tool_choice")
+    return choice.text("type") == "tool" and choice.text("name") == tool.get("name")
 
 
 def _tier(node: Node) -> str:

@@ -31,6 +31,7 @@ class _MessagesEvent(msgspec.Struct):
     usage: msgspec.Raw = msgspec.Raw()
 
 
+_PROGRESS = ("content_block_start", "content_block_delta", "message_delta", "message_stop")
 _messages = decoder(_MessagesEvent)
 
 
@@ -43,12 +44,13 @@ class MessagesMeter(StreamMeter):
     def read(self, data: bytes) -> bool:
         """Count the data of one event."""
         event = _messages(data)
+        self.progress += event.type in _PROGRESS
         if event.delta is not None:
             delta = event.delta
             text = delta.text or delta.thinking or delta.partial_json
             if isinstance(text, str):
                 self.generated += size(text)
-            self.ending = self.ending or delta.stop_reason is not None
+            self.ending = bool(delta.stop_reason) or (self.ending and not text)
         if event.message is not None:
             self._count(event.message.usage)
         self._count(event.usage)

@@ -24,14 +24,13 @@ from opencode_cloud.gateway.formats.models import (
     ToolResult,
     Turn,
 )
-from opencode_cloud.gateway.formats.reading import Node, arguments_object, compact, without_empty
+from opencode_cloud.gateway.formats.reading import Node, arguments_object, compact, read_cache, without_empty
 from opencode_cloud.gateway.formats.sealing import unseal
 from opencode_cloud.gateway.formats.writing import (
     budget_of,
     cannot_carry,
     effort_of,
     merged,
-    refuse_penalties,
     split_results,
 )
 
@@ -41,18 +40,16 @@ DEFAULT_OUTPUT = 32_000
 LEAST_BUDGET = 1024
 """Anthropic's smallest budget for thinking, in tokens."""
 
-_UNCARRIED = ("container", "mcp_servers", "context_management", "thread", "compaction")
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2})(?!\d))?")
+_FUNCTIONS = ("", "custom")
+"""Types of tools that the client defines. It runs others too, but only Anthropic's models know them."""
 _CHOICES = {"auto": Choice.AUTO, "none": Choice.NONE, "any": Choice.REQUIRED}
 _CHOICE_NAMES = {choice: name for name, choice in _CHOICES.items()}
 _EFFORTS = {"minimal": "low"}
 
 
 def read(node: Node) -> ModelRequest:
-    """Read a request. Raises :class:`Malformed`, also for members that no other format can express."""
-    for key in _UNCARRIED:
-        if node.raw(key):
-            raise cannot_carry(node.at(key))
+    """Read a request. Raises :class:`Malformed`, also for contents that no other format can express."""
     messages = tuple(_read_message(message) for message in node.each("messages"))
     if not messages:
         raise node.at("messages").wrong("must have a message")
@@ -61,7 +58,8 @@ def read(node: Node) -> ModelRequest:
     return ModelRequest(
         system=tuple(_read_texts(node, "system")),
         messages=messages,
-        tools=tuple(_read_tool(tool) for tool in node.each("tools")),
+        tools=tuple(_read_tool(tool) for tool in node.each("tools") if tool.text("type") in _FUNCTIONS),
+        dropped=tuple(f"tools.{kind}" for tool in node.each("tools") if (kind := tool.text("type")) not in _FUNCTIONS),
         tool_choice=_read_choice(choice),
         parallel=None if serial is None else not serial,
         max_output=output_limit(node),
@@ -69,7 +67,7 @@ def read(node: Node) -> ModelRequest:
         top_p=node.number("top_p"),
         top_k=node.integer("top_k"),
         stop=node.texts("stop_sequences"),
-        shape=_read_shape(node.at("output_config").at("format")),
+        shape=_read_shape(node.at("output_config").at("format")) or _read_shape(node.at("output_format")),
         thinking=_read_thinking(node),
         user=node.at("metadata").text("user_id"),
         stream=bool(node.flag("stream")),
@@ -89,7 +87,13 @@ def _read_message(message: Node) -> Turn:
         raise message.at("role").wrong("must be user, assistant or system")
     if isinstance(text := message.raw("content"), str):
         return Turn(role, (TextBlock(text),))
-    return Turn(role, tuple(_read_block(block) for block in message.each("content")))
+    return Turn(role, tuple(_read_block(block) for block in message.each("content") if not _is_hosted(block)))
+
+
+def _is_hosted(block: Node) -> bool:
+    """Tell whether a block is a call of a provider's tool or its result: other providers cannot read it."""
+    kind = block.text("type")
+    return kind in ("server_tool_use", "mcp_tool_use") or (kind.endswith("_tool_result") and kind != "tool_result")
 
 
 def _read_texts(node: Node, key: str) -> Iterator[TextBlock]:
@@ -99,7 +103,7 @@ def _read_texts(node: Node, key: str) -> Iterator[TextBlock]:
     for block in node.each(key):
         if block.needed("type") != "text":
             raise block.wrong("must be text")
-        yield TextBlock(block.text("text"), cache=_cache(block))
+        yield TextBlock(block.text("text"), cache=read_cache(block))
 
 
 def _read_block(block: Node) -> Block:
@@ -108,13 +112,15 @@ def _read_block(block: Node) -> Block:
             return _read_content(block)
         case "tool_use":
             arguments = compact(block.mapping("input") or {})
-            return ToolCall(id=block.needed("id"), name=block.needed("name"), arguments=arguments, cache=_cache(block))
+            return ToolCall(
+                id=block.needed("id"), name=block.needed("name"), arguments=arguments, cache=read_cache(block)
+            )
         case "tool_result":
             return ToolResult(
                 id=block.needed("tool_use_id"),
                 content=tuple(_read_result(block)),
                 error=bool(block.flag("is_error")),
-                cache=_cache(block),
+                cache=read_cache(block),
             )
         case "thinking":
             text, signature = block.text("thinking"), block.text("signature")
@@ -137,45 +143,38 @@ def _read_result(block: Node) -> Iterator[TextBlock | ImageBlock | FileBlock]:
 def _read_content(block: Node) -> TextBlock | ImageBlock | FileBlock:
     kind = block.needed("type")
     if kind == "text":
-        return TextBlock(block.text("text"), cache=_cache(block))
+        return TextBlock(block.text("text"), cache=read_cache(block))
     if kind == "search_result":
         passages = [passage.text("text") for passage in block.each("content")]
-        return TextBlock("\n".join([block.text("title"), block.text("source"), *passages]), cache=_cache(block))
+        return TextBlock("\n".join([block.text("title"), block.text("source"), *passages]), cache=read_cache(block))
     source = block.at("source")
     by = source.needed("type")
     if kind == "image" and by == "base64":
-        return ImageBlock(media_type=source.needed("media_type"), data=source.needed("data"), cache=_cache(block))
+        return ImageBlock(media_type=source.needed("media_type"), data=source.needed("data"), cache=read_cache(block))
     if kind == "image" and by == "url":
-        return ImageBlock(url=source.needed("url"), cache=_cache(block))
+        return ImageBlock(url=source.needed("url"), cache=read_cache(block))
     if kind == "document" and by == "text":
         title = block.text("title")
-        return TextBlock(f"{title}\n{source.text('data')}" if title else source.text("data"), cache=_cache(block))
+        return TextBlock(f"{title}\n{source.text('data')}" if title else source.text("data"), cache=read_cache(block))
     if kind == "document" and by == "base64":
         return FileBlock(
             media_type=source.needed("media_type"),
             data=source.needed("data"),
             name=block.text("title"),
-            cache=_cache(block),
+            cache=read_cache(block),
         )
     if kind == "document" and by == "url":
-        return FileBlock(url=source.needed("url"), name=block.text("title"), cache=_cache(block))
+        return FileBlock(url=source.needed("url"), name=block.text("title"), cache=read_cache(block))
     raise cannot_carry(block, f"{kind} by {by}")
 
 
-def _cache(block: Node) -> str:
-    mark = block.at("cache_control")
-    return (mark.text("ttl") or "5m") if mark.present() else ""
-
-
 def _read_tool(tool: Node) -> ToolDefinition:
-    if (kind := tool.text("type")) not in ("", "custom"):
-        raise cannot_carry(tool, kind)
     return ToolDefinition(
         name=tool.needed("name"),
         description=tool.text("description"),
         schema=tool.mapping("input_schema"),
         strict=tool.flag("strict"),
-        cache=_cache(tool),
+        cache=read_cache(tool),
     )
 
 
@@ -214,7 +213,6 @@ def _read_thinking(node: Node) -> Thinking | None:
 
 def write(request: ModelRequest, model: str) -> dict[str, Any]:
     """Write a request."""
-    refuse_penalties(request)
     system, messages = _hoisted(request)
     turns = [_write_message(message) for message in merged(messages)]
     limit = request.max_output or DEFAULT_OUTPUT
@@ -226,12 +224,12 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
         "max_tokens": limit,
         "system": [_write_text(text) for text in system if text.text.strip()] or None,
         "messages": [turn for turn in turns if turn["content"]],
-        "tools": [_write_tool(tool) for tool in request.tools] or None,
+        "tools": [_write_tool(tool) for tool in _offered(request)] or None,
         "tool_choice": _write_choice(request),
         # While it thinks, the model accepts neither of these.
         "temperature": None if thinks or request.temperature is None else min(request.temperature, 1),
         "top_k": None if thinks else request.top_k,
-        "top_p": request.top_p if not thinks or (request.top_p or 0) >= 0.95 else None,
+        "top_p": _write_top_p(request, model, thinks=thinks),
         "stop_sequences": list(request.stop) or None,
         "output_config": config or None,
         "metadata": {"user_id": request.user} if request.user else None,
@@ -319,14 +317,21 @@ def _write_tool(tool: ToolDefinition) -> dict[str, Any]:
     return _marked(members, tool.cache)
 
 
+def _offered(request: ModelRequest) -> tuple[ToolDefinition, ...]:
+    """Return the tools that the model may call. The format has no choice among several of them."""
+    choice = request.tool_choice
+    if choice is None or choice.choice is not Choice.NAMED:
+        return request.tools
+    return tuple(tool for tool in request.tools if len(choice.names) == 1 or tool.name in choice.names)
+
+
 def _write_choice(request: ModelRequest) -> dict[str, Any] | None:
     choice = request.tool_choice
     if choice is None and (request.parallel is not False or not request.tools):
         return None
     if choice is not None and choice.choice is Choice.NAMED:
-        if len(choice.names) != 1:
-            raise cannot_carry(Node(None, "a choice among several tools"))
-        members: dict[str, Any] = {"type": "tool", "name": choice.names[0]}
+        one = len(choice.names) == 1
+        members: dict[str, Any] = {"type": "tool", "name": choice.names[0]} if one else {"type": "any"}
     else:
         members = {"type": _CHOICE_NAMES[choice.choice] if choice else "auto"}
     if request.parallel is False and members["type"] != "none":
@@ -337,8 +342,6 @@ def _write_choice(request: ModelRequest) -> dict[str, Any] | None:
 def _write_shape(shape: Shape | None) -> dict[str, Any]:
     if shape is None:
         return {}
-    if shape.schema is None:
-        raise cannot_carry(Node(None, "an answer that is JSON of any form"))
     return {"format": {"type": "json_schema", "schema": shape.schema}}
 
 
@@ -361,10 +364,21 @@ def _write_thinking(request: ModelRequest, model: str, limit: int) -> dict[str, 
     return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= LEAST_BUDGET else {}
 
 
+def _write_top_p(request: ModelRequest, model: str, *, thinks: bool) -> float | None:
+    """Return the limit of probability. Claude from 4.1 on refuses it beside a temperature."""
+    if thinks:
+        return request.top_p if (request.top_p or 0) >= 0.95 else None
+    return None if request.temperature is not None and _version(model) >= (4, 1) else request.top_p
+
+
 def _is_adaptive(model: str) -> bool:
     """Tell whether a model sets its own thinking time: Claude from 4.6 on. The later ones refuse budgets."""
+    return _version(model) >= (4, 6)
+
+
+def _version(model: str) -> tuple[int, int]:
     version = _VERSION.search(model)
-    return version is not None and (int(version[1]), int(version[2] or 0)) >= (4, 6)
+    return (int(version[1]), int(version[2] or 0)) if version else (0, 0)
 
 
 def _unsigned_call(messages: tuple[Turn, ...]) -> bool:

@@ -29,8 +29,8 @@ from opencode_cloud.gateway.formats.models import (
 from opencode_cloud.gateway.formats.reading import Node, compact
 from opencode_cloud.gateway.formats.sealing import seal
 from opencode_cloud.gateway.formats.streaming import BlockQueue
+from opencode_cloud.gateway.formats.surrogates import decode_event
 from opencode_cloud.gateway.formats.usage import merge
-from opencode_cloud.kit import json_codec
 
 _DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 
@@ -75,7 +75,7 @@ class MessagesReader:
 
     def read(self, data: bytes) -> Iterator[Event]:
         """Yield the neutral events of one event of the stream."""
-        event = Node(json_codec.decode(data, object))
+        event = Node(decode_event(data))
         match event.text("type"):
             case "content_block_delta":
                 yield from self._grow(event)

@@ -1,12 +1,14 @@
 """OpenAI Responses."""
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.defaults import always_usage, fixed_path, model_override, one_answer
-from opencode_cloud.gateway.formats.error_forms import common_body
+from opencode_cloud.gateway.formats.defaults import always_usage, error_in, fixed_path, itself, one_answer
+from opencode_cloud.gateway.formats.error_forms import openai_body
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.responses import answers, errors, requests, usage
 from opencode_cloud.gateway.formats.responses.inspection import inspect
+from opencode_cloud.gateway.formats.responses.limits import LIMITS
+from opencode_cloud.gateway.formats.responses.members import MEMBERS
 from opencode_cloud.gateway.formats.responses.metering import ResponsesMeter
 from opencode_cloud.gateway.formats.responses.streams import ResponsesReader, ResponsesWriter
 from opencode_cloud.gateway.formats.sse import COMMENT
@@ -20,6 +22,9 @@ RESPONSES = WireFormat(
     client_paths=("/zen/v1/responses", "/inference/openai/v1/responses"),
     read_path=None,
     upstream_path=fixed_path("/responses"),
+    count_paths=("/zen/v1/responses/input_tokens", "/inference/openai/v1/responses/input_tokens"),
+    count_request=itself,
+    write_count=answers.count,
     node=Node,
     prompt_member="input",
     inspect=inspect,
@@ -30,12 +35,15 @@ RESPONSES = WireFormat(
     settings=SETTINGS,
     verbatim=VERBATIM,
     image_tokens=50_000,
-    overrides=model_override,
+    overrides=requests.overrides,
+    members=MEMBERS,
+    limits=LIMITS,
     requires_output_limit=False,
     read_request=requests.read,
     write_request=requests.write,
     answer_member="output",
     usage_member="usage",
+    error_in=error_in,
     read_usage=usage.read,
     write_usage=usage.write,
     read_answer=answers.read,
@@ -43,7 +51,7 @@ RESPONSES = WireFormat(
     reader=ResponsesReader,
     writer=ResponsesWriter,
     meter=ResponsesMeter,
-    error_body=common_body,
+    error_body=openai_body,
     error_event=errors.event,
     heartbeat=COMMENT,
 )

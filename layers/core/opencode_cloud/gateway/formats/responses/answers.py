@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
@@ -12,9 +12,23 @@ from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.models import ModelReply, ParsedRequest, ReasoningBlock, Stop, TextBlock, ToolCall
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.responses import usage
+from opencode_cloud.gateway.formats.responses.tools import OfferedTools
 from opencode_cloud.gateway.formats.sealing import seal
 
-_ECHOED = ("temperature", "top_p", "max_output_tokens", "reasoning", "text", "truncation", "user", "prompt_cache_key")
+_SETTINGS: dict[str, Any] = {
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "top_logprobs": 0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "truncation": "disabled",
+    "user": None,
+    "prompt_cache_key": None,
+    "safety_identifier": None,
+}
+"""Settings that an answer repeats, with the vendor's defaults."""
 
 
 def stop_of(status: str, reason: str, *, called: bool, refused: bool) -> Stop:
@@ -66,13 +80,19 @@ def read_item(item: Node) -> Iterator[TextBlock | ToolCall | ReasoningBlock]:
             pass  # actions of provider tools, which a conversion never requests
 
 
+def count(tokens: int) -> dict[str, Any]:
+    """Write the count of a prompt."""
+    return {"object": "response.input_tokens", "input_tokens": tokens}
+
+
 def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
     """Write an answer."""
-    output = [write_item(block) for block in reply.blocks if not isinstance(block, TextBlock) or block.text]
-    return finished(frame(parsed), output, reply.stop, reply.tokens)
+    tools = OfferedTools(parsed.document)
+    output = [write_item(block, tools) for block in reply.blocks if not isinstance(block, TextBlock) or block.text]
+    return finished(frame(parsed.document, parsed.model), output, reply.stop, reply.tokens)
 
 
-def write_item(block: TextBlock | ToolCall | ReasoningBlock, item_id: str = "") -> dict[str, Any]:
+def write_item(block: TextBlock | ToolCall | ReasoningBlock, tools: OfferedTools, item_id: str = "") -> dict[str, Any]:
     """Return a finished item of the output."""
     match block:
         case TextBlock():
@@ -80,8 +100,7 @@ def write_item(block: TextBlock | ToolCall | ReasoningBlock, item_id: str = "") 
             message = {"type": "message", "id": item_id or ids.new("msg_"), "role": "assistant"}
             return {**message, "status": "completed", "content": [part]}
         case ToolCall():
-            call = {"call_id": block.id, "name": block.name, "arguments": block.arguments or "{}"}
-            return {"type": "function_call", "id": item_id or ids.new("fc_"), "status": "completed", **call}
+            return tools.item(block, item_id)
         case ReasoningBlock():
             summary = [{"type": "summary_text", "text": block.text}] if block.text else []
             item: dict[str, Any] = {"type": "reasoning", "id": item_id or ids.new("rs_"), "summary": summary}
@@ -89,30 +108,41 @@ def write_item(block: TextBlock | ToolCall | ReasoningBlock, item_id: str = "") 
             return {**item, "encrypted_content": seal(block)}
 
 
-def frame(parsed: ParsedRequest) -> dict[str, Any]:
-    """Return an answer that has just begun. It repeats the request's settings, but not its long texts."""
-    echoed = {key: parsed.document.get(key) for key in _ECHOED}
+def frame(document: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Return an answer that has just begun, with every member of the Open Responses schema.
+
+    It repeats the settings of the request, ``document``, but not its long texts.
+    """
+    text: object = document.get("text")
     return {
         "id": ids.new("resp_"),
         "object": "response",
         "created_at": int(time.time()),
+        "completed_at": None,
         "status": "in_progress",
         "background": False,
         "error": None,
         "incomplete_details": None,
         "instructions": None,
-        "model": parsed.model,
+        "model": model,
         "output": [],
-        "parallel_tool_calls": parsed.document.get("parallel_tool_calls", True),
+        "parallel_tool_calls": _given(document, "parallel_tool_calls", True),
         "previous_response_id": None,
         "service_tier": "default",
         "store": False,
-        "tool_choice": parsed.document.get("tool_choice", "auto"),
+        "tool_choice": _given(document, "tool_choice", "auto"),
         "tools": [],
         "usage": None,
-        "metadata": parsed.document.get("metadata") or {},
-        **{key: value for key, value in echoed.items() if value is not None},
+        "metadata": _given(document, "metadata", {}),
+        "reasoning": {"effort": None, "summary": None, **_given(document, "reasoning", {})},
+        "text": {"format": {"type": "text"}, **(cast("dict[str, Any]", text) if isinstance(text, dict) else {})},
+        **{name: _given(document, name, default) for name, default in _SETTINGS.items()},
     }
+
+
+def _given(document: Mapping[str, Any], name: str, default: Any) -> Any:
+    value = document.get(name)
+    return default if value is None else value
 
 
 def finished(begun: dict[str, Any], output: list[dict[str, Any]], stop: Stop, tokens: Tokens | None) -> dict[str, Any]:
@@ -120,6 +150,7 @@ def finished(begun: dict[str, Any], output: list[dict[str, Any]], stop: Stop, to
     reason = {Stop.LENGTH: "max_output_tokens", Stop.REFUSAL: "content_filter"}.get(stop)
     return {
         **begun,
+        "completed_at": int(time.time()),
         "status": "incomplete" if reason else "completed",
         "incomplete_details": {"reason": reason} if reason else None,
         "output": output,

@@ -7,14 +7,18 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.gateway.formats import sse
-from opencode_cloud.gateway.formats.error_forms import error_object
+from opencode_cloud.gateway.formats.error_forms import openai_error
 from opencode_cloud.gateway.formats.models import WireError
+from opencode_cloud.gateway.formats.responses.answers import frame
 
 
 def event(error: WireError, sequence: int) -> bytes:
-    """Write an error within a stream. OpenAI's clients read its outer members, others the error object."""
+    """Write an error within a stream, as OpenAI does in two events: SDKs raise the first, agents read the second."""
     members: dict[str, Any] = {"type": "error", "sequence_number": sequence, "param": None, "code": error.code}
-    return sse.event("error", msgspec.json.encode({**members, "message": error.message, "error": error_object(error)}))
+    first = sse.event("error", msgspec.json.encode({**members, "message": error.message, "error": openai_error(error)}))
+    failed = {**frame({}, ""), "status": "failed", "error": {"code": error.code, "message": error.message}}
+    second = {"type": "response.failed", "sequence_number": sequence + 1, "response": failed}
+    return first + sse.event("response.failed", msgspec.json.encode(second))
 
 
 def failure_of(event: dict[str, Any]) -> object:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, cast
+
 from opencode_cloud.gateway.formats.facts import RequestFacts
+from opencode_cloud.gateway.formats.hosted import leave_out_tools
 from opencode_cloud.gateway.formats.reading import Node
 
 _CLIENT_TOOLS = frozenset({"function", "custom", "namespace", "local_shell", "apply_patch", "computer"})
@@ -17,11 +21,12 @@ def inspect(node: Node, facts: RequestFacts) -> None:
     for key in _REFERENCES:
         if node.raw(key):
             facts.unknown_size(key)
+            facts.stores(key)
     if isinstance(node.raw("input"), list):
         for item in node.each("input"):
             _inspect_item(item, facts)
-    for tool in node.each("tools"):
-        _inspect_tool(tool, facts)
+    leave_out_tools(node, facts, _hosted, _is_forced, ("tool_choice", "parallel_tool_calls"))
+    _leave_out_added(node, facts)
     if (tier := node.text("service_tier")) not in _STANDARD_TIERS:
         facts.tier = tier
     if (mode := node.at("reasoning").text("mode")) not in ("", "standard"):
@@ -32,9 +37,7 @@ def _inspect_item(item: Node, facts: RequestFacts) -> None:
     kind = item.text("type") or ("message" if item.raw("role") else "item_reference")
     if kind == "item_reference":
         facts.unknown_size(f"an item by id ({item.path})")
-    elif kind == "additional_tools":
-        for tool in item.each("tools"):
-            _inspect_tool(tool, facts)
+        facts.stores(f"an item by id ({item.path})")
     if isinstance(item.raw("output"), dict):
         _inspect_part(item.at("output"), facts)
     for key in ("content", "output"):
@@ -43,11 +46,31 @@ def _inspect_item(item: Node, facts: RequestFacts) -> None:
                 _inspect_part(part, facts)
 
 
-def _inspect_tool(tool: Node, facts: RequestFacts) -> None:
+def _leave_out_added(node: Node, facts: RequestFacts) -> None:
+    """Leave out hosted tools that the input adds."""
+    items: list[object] = []
+    changed = False
+    for item in node.each("input") if isinstance(node.raw("input"), list) else ():
+        added = list(item.each("tools")) if item.text("type") == "additional_tools" else []
+        hosted = [kind for tool in added if (kind := _hosted(tool))]
+        for kind in hosted:
+            facts.leaves_out(f"tools.{kind}")
+        kept = [tool.value for tool in added if not _hosted(tool)]
+        items.append({**item.members(), "tools": kept} if hosted else item.value)
+        changed = changed or bool(hosted)
+    if changed:
+        facts.changes["input"] = items
+
+
+def _hosted(tool: Node) -> str:
     kind = tool.needed("type")
     local = kind == "shell" and tool.at("environment").text("type") == "local"
-    if kind not in _CLIENT_TOOLS and not kind.startswith("computer_use") and not local:
-        facts.hosts(kind)
+    return "" if kind in _CLIENT_TOOLS or kind.startswith("computer_use") or local else kind
+
+
+def _is_forced(node: Node, tool: Mapping[str, Any]) -> bool:
+    choice = node.raw("tool_choice")
+    return isinstance(choice, dict) and cast("dict[str, object]", choice).get("type") == tool.get("type")
 
 
 def _inspect_part(part: Node, facts: RequestFacts) -> None:

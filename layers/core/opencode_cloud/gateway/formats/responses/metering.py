@@ -26,6 +26,11 @@ class _ResponsesResponse(msgspec.Struct):
 
 _responses = decoder(_ResponsesEvent)
 _response = msgspec.json.Decoder(_ResponsesResponse)
+_PROGRESS = (
+    *("response.output_", "response.content_", "response.refusal", "response.reasoning", "response.function_call"),
+    *("response.custom_tool_call", "response.mcp_call", "response.completed", "response.incomplete"),
+)
+"""Beginnings of the types of events in which something was generated, or the answer ended."""
 _RESPONSES_ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 
 
@@ -41,6 +46,7 @@ class ResponsesMeter(StreamMeter):
             return False
         event = _responses(data)
         self.sequence += 1
+        self.progress += isinstance(event.type, str) and event.type.startswith(_PROGRESS)
         if isinstance(event.delta, str):
             self.generated += size(event.delta)
         elif event.type in _RESPONSES_ENDS:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.custom import custom_arguments
 from opencode_cloud.gateway.formats.media import document_at, image_at, image_url, to_data_url
 from opencode_cloud.gateway.formats.models import (
     Block,
@@ -14,6 +16,7 @@ from opencode_cloud.gateway.formats.models import (
     FileBlock,
     ImageBlock,
     ModelRequest,
+    ParsedRequest,
     ReasoningBlock,
     Shape,
     TextBlock,
@@ -25,24 +28,23 @@ from opencode_cloud.gateway.formats.models import (
     Turn,
 )
 from opencode_cloud.gateway.formats.reading import Node, without_empty
+from opencode_cloud.gateway.formats.responses.tools import flat_name, read_tools, unread_tools
 from opencode_cloud.gateway.formats.sealing import unseal
-from opencode_cloud.gateway.formats.writing import cannot_carry, effort_of, refuse_penalties
+from opencode_cloud.gateway.formats.writing import cannot_carry, effort_of
 
-_UNCARRIED = ("previous_response_id", "conversation", "prompt", "max_tool_calls", "top_logprobs", "context_management")
+_REASONING = re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|\d\d))")  # models that accept the member of the next line
 _ENCRYPTED = "reasoning.encrypted_content"
 
 
 def read(node: Node) -> ModelRequest:
-    """Read a request. Raises :class:`Malformed`, also for members that no other format can express."""
-    for key in _UNCARRIED:
-        if node.raw(key):
-            raise cannot_carry(node.at(key))
+    """Read a request. Raises :class:`Malformed`, also for contents that no other format can express."""
     system, messages = _read_input(node)
     text = node.at("text")
     return ModelRequest(
         system=system,
         messages=messages,
-        tools=tuple(_read_tool(tool) for tool in node.each("tools")),
+        tools=tuple(read_tools(node)),
+        dropped=tuple(unread_tools(node)),
         tool_choice=_read_choice(node.at("tool_choice")),
         parallel=node.flag("parallel_tool_calls"),
         max_output=output_limit(node),
@@ -60,6 +62,20 @@ def read(node: Node) -> ModelRequest:
 def output_limit(node: Node) -> int | None:
     """Return the limit of an answer in tokens."""
     return node.positive("max_output_tokens")
+
+
+def overrides(parsed: ParsedRequest, upstream_model: str) -> dict[str, Any]:
+    """Return the members to replace on the way to an upstream of this format.
+
+    Nothing is stored at a provider, whose key all workspaces share. A client that relies on storage gets the reasoning
+    in encrypted form, so that its next request can contain it.
+    """
+    members: dict[str, Any] = {"model": upstream_model, "store": False}
+    included: object = parsed.document.get("include") or []
+    if parsed.document.get("store") is not False and _REASONING.search(upstream_model) and isinstance(included, list):
+        others = [name for name in cast("list[object]", included) if name != _ENCRYPTED]
+        members["include"] = [*others, _ENCRYPTED]
+    return members
 
 
 def _read_input(node: Node) -> tuple[tuple[TextBlock, ...], tuple[Turn, ...]]:
@@ -99,12 +115,23 @@ def _read_item(item: Node) -> tuple[str, tuple[Block, ...]]:
                 raise item.at("role").wrong("must be user, assistant, system or developer")
             return role, tuple(_read_parts(item, "content"))
         case "function_call":
-            call = ToolCall(id=item.needed("call_id"), name=item.needed("name"), arguments=item.text("arguments"))
+            call = ToolCall(id=item.needed("call_id"), name=flat_name(item), arguments=item.text("arguments"))
             return "assistant", (call,)
-        case "function_call_output":
+        case "custom_tool_call":
+            arguments = custom_arguments(item.text("input"))
+            return "assistant", (ToolCall(id=item.needed("call_id"), name=flat_name(item), arguments=arguments),)
+        case "function_call_output" | "custom_tool_call_output":
             return "user", (ToolResult(id=item.needed("call_id"), content=tuple(_read_parts(item, "output"))),)
         case "reasoning":
             return "assistant", (_read_reasoning(item),)
+        case (
+            "additional_tools"
+            | "web_search_call"
+            | "file_search_call"
+            | "code_interpreter_call"
+            | ("image_generation_call" | "mcp_call" | "mcp_list_tools" | "tool_search_call" | "tool_search_output")
+        ):
+            return "assistant", ()  # tools, which are read apart, and work of the provider, which others cannot read
         case _:
             raise cannot_carry(item, kind)
 
@@ -137,17 +164,6 @@ def _read_reasoning(item: Node) -> ReasoningBlock:
     )
 
 
-def _read_tool(tool: Node) -> ToolDefinition:
-    if tool.needed("type") != "function":
-        raise cannot_carry(tool, tool.needed("type"))
-    return ToolDefinition(
-        name=tool.needed("name"),
-        description=tool.text("description"),
-        schema=tool.mapping("parameters"),
-        strict=tool.flag("strict"),
-    )
-
-
 def _read_choice(choice: Node) -> ToolChoice | None:
     if not choice.present():
         return None
@@ -156,10 +172,12 @@ def _read_choice(choice: Node) -> ToolChoice | None:
             raise choice.wrong("must be auto, none, required or a function")
         return ToolChoice(Choice(choice.value))
     kind = choice.needed("type")
-    if kind == "function":
-        return ToolChoice(Choice.NAMED, (choice.needed("name"),))
-    if kind == "allowed_tools" and choice.text("mode") == "required":
-        return ToolChoice(Choice.NAMED, tuple(tool.needed("name") for tool in choice.each("tools")))
+    if kind in ("function", "custom"):
+        return ToolChoice(Choice.NAMED, (flat_name(choice),))
+    if kind == "allowed_tools":
+        rule = Choice.NAMED if choice.text("mode") == "required" else Choice.AUTO
+        named = (tool for tool in choice.each("tools") if tool.text("name"))
+        return ToolChoice(rule, tuple(flat_name(tool) for tool in named))
     raise cannot_carry(choice, kind)
 
 
@@ -182,9 +200,6 @@ def _read_thinking(reasoning: Node) -> Thinking | None:
 
 def write(request: ModelRequest, model: str) -> dict[str, Any]:
     """Write a request. The upstream does not store it, and returns requested reasoning in encrypted form."""
-    if request.stop:
-        raise cannot_carry(Node(None, "stop sequences"))
-    refuse_penalties(request)
     text = without_empty({"format": _write_shape(request.shape), "verbosity": request.verbosity or None})
     items = [item for message in request.messages for item in _write_message(message)]
     reasons = request.thinking is not None or any(item.get("type") == "reasoning" for item in items)

@@ -29,8 +29,9 @@ from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.responses import usage
 from opencode_cloud.gateway.formats.responses.answers import finished, frame, read_item, stop_of, write_item
 from opencode_cloud.gateway.formats.responses.errors import failure_of
+from opencode_cloud.gateway.formats.responses.tools import OfferedTools
+from opencode_cloud.gateway.formats.surrogates import decode_event
 from opencode_cloud.gateway.formats.usage import merge
-from opencode_cloud.kit import json_codec
 
 _DELTAS = {
     "response.output_text.delta": "text",
@@ -68,7 +69,7 @@ class ResponsesReader:
         """Yield the neutral events of one event of the stream."""
         if data.strip() == b"[DONE]":
             return
-        event = Node(json_codec.decode(data, object))
+        event = Node(decode_event(data))
         kind = event.text("type")
         output = event.integer("output_index") or 0
         if output in self._done and kind in (*_DELTAS, *_BEGINNINGS):
@@ -216,7 +217,8 @@ class ResponsesWriter:
 
     def __init__(self, parsed: ParsedRequest) -> None:
         self.sequence = 0
-        self._frame = frame(parsed)
+        self._frame = frame(parsed.document, parsed.model)
+        self._tools = OfferedTools(parsed.document)
         self._open: dict[int, _Open] = {}
         self._output: dict[int, dict[str, Any]] = {}
         self._count = 0
@@ -251,11 +253,11 @@ class ResponsesWriter:
     def _start(self, item: _Open) -> bytes:
         item.output = self._count
         self._count += 1
-        begun = write_item(item.block, item.id)
+        begun = write_item(item.block, self._tools, item.id)
         if isinstance(item.block, TextBlock):
             begun = {**begun, "status": "in_progress", "content": list[str]()}
         elif isinstance(item.block, ToolCall):
-            begun = {**begun, "status": "in_progress", "arguments": ""}
+            begun = {**begun, "status": "in_progress", "input" if "input" in begun else "arguments": ""}
         else:
             begun = {"type": "reasoning", "id": item.id, "summary": list[str]()}
         return self._event("response.output_item.added", output_index=item.output, item=begun)
@@ -276,14 +278,15 @@ class ResponsesWriter:
                     part = {"type": "summary_text", "text": ""}
                     yield self._event("response.reasoning_summary_part.added", **location, part=part)
                 yield self._event("response.reasoning_summary_text.delta", **location, delta=text)
-            case ToolCall():
-                yield self._event("response.function_call_arguments.delta", **item.location, delta=text)
+            case ToolCall(name=name):
+                if not self._tools.is_custom(name):  # free text is within the arguments, so it follows at their end
+                    yield self._event("response.function_call_arguments.delta", **item.location, delta=text)
         item.begun = True
         item.texts.append(text)
 
     def _close(self, item: _Open) -> Iterator[bytes]:
         block = item.whole()
-        done = write_item(block, item.id)
+        done = write_item(block, self._tools, item.id)
         match block:
             case TextBlock(text) if item.begun:
                 location = {**item.location, "content_index": 0}
@@ -296,8 +299,12 @@ class ResponsesWriter:
                 yield self._event("response.reasoning_summary_text.done", **location, text=text)
                 yield self._event("response.reasoning_summary_part.done", **location, part=part)
                 done = {**done, "summary": [part]}
+            case ToolCall() if "input" in done:
+                text = done["input"]
+                yield self._event("response.custom_tool_call_input.delta", **item.location, delta=text)
+                yield self._event("response.custom_tool_call_input.done", **item.location, input=text)
             case ToolCall():
-                call = {"name": block.name, "arguments": done["arguments"]}
+                call = {"name": done["name"], "arguments": done["arguments"]}
                 yield self._event("response.function_call_arguments.done", **item.location, **call)
             case _:
                 pass

@@ -1,0 +1,26 @@
+"""Limits of Chat Completions, as OpenAI states them."""
+
+from __future__ import annotations
+
+import re
+
+from opencode_cloud.gateway.formats.limits import TargetLimits
+
+LIMITS = TargetLimits(
+    longest_user=64,
+    address_as_user=True,
+    least_output=1,
+    tool_name=re.compile(r"[a-zA-Z0-9_-]+"),
+    longest_name=64,
+    strict_schemas=True,
+    most_stops=4,
+    blank_stops=True,
+    trailing_space=True,
+    first_turn=True,
+    repeated_turns=False,
+    one_call=True,
+    plain_models=re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|\d\d))(?!.*chat)"),
+    most_marks=0,
+    ignored=frozenset({"top_k"}),
+    free_json=True,
+)

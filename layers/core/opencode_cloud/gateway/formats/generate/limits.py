@@ -1,0 +1,26 @@
+"""Limits of generateContent, as Google states them."""
+
+from __future__ import annotations
+
+import re
+
+from opencode_cloud.gateway.formats.limits import TargetLimits
+
+LIMITS = TargetLimits(
+    longest_user=256,
+    address_as_user=True,
+    least_output=1,
+    tool_name=re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]*"),
+    longest_name=64,
+    strict_schemas=False,
+    most_stops=5,
+    blank_stops=True,
+    trailing_space=True,
+    first_turn=False,
+    repeated_turns=False,
+    one_call=False,
+    plain_models=None,
+    most_marks=0,
+    ignored=frozenset({"user", "verbosity", "cache_key"}),
+    free_json=True,
+)

@@ -1,0 +1,250 @@
+"""Limits of the formats: values that an upstream refuses, and the request that it takes instead.
+
+Each format has one table. A conversion applies the table of its target to the neutral request, so no writer can forget
+a limit. The changes that the answer must reverse are in :class:`Emulation`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from opencode_cloud.gateway.formats.marks import with_marks
+from opencode_cloud.gateway.formats.models import (
+    Block,
+    Choice,
+    Emulation,
+    Malformed,
+    ModelRequest,
+    TextBlock,
+    ToolCall,
+    ToolChoice,
+    ToolDefinition,
+    ToolResult,
+    Turn,
+)
+from opencode_cloud.gateway.formats.schemas import object_schema
+from opencode_cloud.gateway.formats.writing import merged
+
+_UNSET = {field.name: field.default for field in msgspec.structs.fields(ModelRequest)}
+_SAMPLING = frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty"})
+_DIGEST = 8
+"""Characters of a hash at the end of a replaced name."""
+_UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
+FREE_JSON = "Answer with one JSON object only: no other text, and no code fence."
+"""The instruction that replaces the member for JSON of any form."""
+OPENING = "(The conversation begins.)"
+"""The user's turn in front of a conversation that begins with the assistant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetLimits:
+    """The limits of one format. No member has a default, so a new format must state each of them."""
+
+    longest_user: int
+    """The longest id of a user, in characters."""
+    address_as_user: bool
+    """True if an e-mail address may be the id of a user."""
+    least_output: int
+    """The smallest limit of an answer, in tokens. A smaller one is raised to it."""
+    tool_name: re.Pattern[str]
+    """Matches the names of tools that upstreams take."""
+    longest_name: int
+    """The longest name of a tool, in characters."""
+    strict_schemas: bool
+    """True if a tool's schema must be an object with ``properties``, without a choice of schemas at the top."""
+    most_stops: int
+    """The number of stop sequences that upstreams take; 0: the format has none. The gateway applies the rest."""
+    blank_stops: bool
+    """True if a stop sequence may be white space alone."""
+    trailing_space: bool
+    """True if the assistant's last turn may end in white space."""
+    first_turn: bool
+    """True if the assistant may have the first turn."""
+    repeated_turns: bool
+    """True if turns of the assistant may follow each other."""
+    one_call: bool
+    """True if a request can ask for one tool call at a time. Otherwise the gateway passes on the first one."""
+    plain_models: re.Pattern[str] | None
+    """Matches models that take neither stop sequences nor settings of sampling; None: all models take them."""
+    most_marks: int
+    """The number of cache marks that upstreams take. The last ones stay: they cover the longest prompts."""
+    ignored: frozenset[str]
+    """Members of the neutral request that the format has no place for, and that are hints."""
+    free_json: bool
+    """True if a request can ask for JSON of any form. Otherwise an instruction does."""
+
+
+def within(request: ModelRequest, limits: TargetLimits, model: str) -> tuple[ModelRequest, Emulation]:
+    """Return a request that keeps ``limits``, and how the answer must be changed to make up for it.
+
+    ``model`` is the upstream's name of the model. Raises :class:`Malformed` for a forced tool call in a request without
+    tools.
+    """
+    plain = limits.plain_models is not None and limits.plain_models.search(model) is not None
+    ignored = limits.ignored | _SAMPLING if plain else limits.ignored
+    request = _without_hints(_without_orphans(request), ignored)
+    request, names = _named(request, limits)
+    carried, cut = _stops(request.stop, limits, most=0 if plain else limits.most_stops)
+    single = request.parallel is False and not limits.one_call
+    request = msgspec.structs.replace(
+        request,
+        messages=tuple(_turns(request.messages, limits)),
+        system=_system(request, limits),
+        shape=request.shape if limits.free_json or not _free(request) else None,
+        tools=tuple(_tool(tool, limits) for tool in request.tools),
+        parallel=None if single else request.parallel,
+        max_output=None if request.max_output is None else max(request.max_output, limits.least_output),
+        stop=carried,
+        user=user_within(request.user, limits),
+    )
+    if limits.most_marks:
+        request = with_marks(request, limits.most_marks)
+    return request, Emulation(names=names, stops=cut, one_call=single)
+
+
+def user_within(user: str, limits: TargetLimits) -> str:
+    """Return the id of a user that upstreams take. The same id always gives the same result."""
+    if len(user) <= limits.longest_user and (limits.address_as_user or "@" not in user):
+        return user
+    return "user_" + _digest(user, 32)
+
+
+def name_within(name: str, limits: TargetLimits) -> str:
+    """Return the name of a tool that upstreams take: the name itself, or its beginning with a hash."""
+    if limits.tool_name.fullmatch(name) and len(name) <= limits.longest_name:
+        return name
+    start = _UNSAFE.sub("_", name)[: limits.longest_name - _DIGEST - 1]
+    start = start if start[:1].isalpha() else f"_{start[: limits.longest_name - _DIGEST - 2]}"
+    return f"{start}_{_digest(name, _DIGEST)}"
+
+
+def _without_orphans(request: ModelRequest) -> ModelRequest:
+    """Remove the members that mean nothing without tools."""
+    choice = request.tool_choice
+    offered = {tool.name for tool in request.tools}
+    if choice is not None and (missing := next((name for name in choice.names if name not in offered), None)):
+        raise Malformed(
+            "tool_choice", f"forces the tool `{missing[:100]}`, which this model's upstream cannot be offered"
+        )
+    if choice is not None and choice.names and choice.choice is Choice.AUTO:
+        allowed = tuple(tool for tool in request.tools if tool.name in choice.names)
+        return msgspec.structs.replace(request, tools=allowed, tool_choice=ToolChoice(Choice.AUTO))
+    if offered:
+        return request
+    if choice is not None and choice.choice is Choice.REQUIRED:
+        raise Malformed(
+            "tool_choice", "forces a tool call, but this model's upstream can be offered no tool of the request"
+        )
+    return msgspec.structs.replace(request, tool_choice=None, parallel=None)
+
+
+def _without_hints(request: ModelRequest, ignored: frozenset[str]) -> ModelRequest:
+    """Remove the hints that the upstream has no place for, and note those that were given."""
+    given = [name for name in sorted(ignored) if getattr(request, name) not in (None, "")]
+    changes: dict[str, Any] = {name: _UNSET[name] for name in given}
+    # Clients send penalties of 0, which is the default.
+    noted = [name for name in given if getattr(request, name) != 0 or not name.endswith("_penalty")]
+    return msgspec.structs.replace(request, **changes, dropped=(*request.dropped, *noted))
+
+
+def _named(request: ModelRequest, limits: TargetLimits) -> tuple[ModelRequest, dict[str, str]]:
+    """Return a request with acceptable names of tools, and the client's names by the new ones."""
+    names: dict[str, str] = {}
+
+    def name(given: str) -> str:
+        new = name_within(given, limits) if given else given
+        if new != given:
+            names[new] = given
+        return new
+
+    choice = request.tool_choice
+    request = msgspec.structs.replace(
+        request,
+        tools=tuple(msgspec.structs.replace(tool, name=name(tool.name)) for tool in request.tools),
+        tool_choice=choice and ToolChoice(choice.choice, tuple(map(name, choice.names))),
+        messages=tuple(
+            Turn(turn.role, tuple(_renamed(block, name) for block in turn.blocks)) for turn in request.messages
+        ),
+    )
+    return request, names
+
+
+def _renamed(block: Block, name: Callable[[str], str]) -> Block:
+    if isinstance(block, (ToolCall, ToolResult)):
+        return msgspec.structs.replace(block, name=name(block.name))
+    return block
+
+
+def _stops(stops: tuple[str, ...], limits: TargetLimits, *, most: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the stop sequences that the upstream applies, and those that the gateway applies."""
+    stops = tuple(dict.fromkeys(filter(None, stops)))
+    carried = [stop for stop in stops if limits.blank_stops or stop.strip()][:most]
+    return tuple(carried), tuple(stop for stop in stops if stop not in carried)
+
+
+def _tool(tool: ToolDefinition, limits: TargetLimits) -> ToolDefinition:
+    if not limits.strict_schemas or tool.schema is None:
+        return tool
+    return msgspec.structs.replace(tool, schema=object_schema(tool.schema))
+
+
+def _free(request: ModelRequest) -> bool:
+    return request.shape is not None and request.shape.schema is None
+
+
+def _system(request: ModelRequest, limits: TargetLimits) -> tuple[TextBlock, ...]:
+    return request.system if limits.free_json or not _free(request) else (*request.system, TextBlock(FREE_JSON))
+
+
+def _turns(turns: tuple[Turn, ...], limits: TargetLimits) -> Iterable[Turn]:
+    turns = _behind_results(turns)
+    written = list(turns) if limits.repeated_turns else _joined(turns)
+    spoken = [turn for turn in written if turn.role != "system"]
+    if not limits.trailing_space and spoken and spoken[-1].role == "assistant":
+        written[written.index(spoken[-1])] = _stripped(spoken[-1])
+    if not limits.first_turn and spoken and spoken[0].role == "assistant":
+        written.insert(0, Turn("user", (TextBlock(OPENING),)))
+    return written
+
+
+def _behind_results(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """Return turns in which no text of the system separates calls from their results."""
+    written: list[Turn] = []
+    held: list[Turn] = []
+    for turn in turns:
+        if turn.role == "system" and (held or (written and any(isinstance(b, ToolCall) for b in written[-1].blocks))):
+            held.append(turn)
+            continue
+        written.append(turn)
+        written += held
+        held = []
+    return (*written, *held)
+
+
+def _joined(turns: tuple[Turn, ...]) -> list[Turn]:
+    """Return turns in which neighbours of the assistant are one. Others stay as they are."""
+    written: list[Turn] = []
+    for turn in turns:
+        if turn.role == "assistant" and written and written[-1].role == "assistant":
+            written[-1:] = merged([written[-1], turn])
+        else:
+            written.append(turn)
+    return written
+
+
+def _stripped(turn: Turn) -> Turn:
+    """Return a turn whose last text has no white space at its end."""
+    *blocks, last = turn.blocks or (TextBlock(""),)
+    if isinstance(last, TextBlock):
+        last = msgspec.structs.replace(last, text=last.text.rstrip())
+    return Turn(turn.role, (*blocks, last))
+
+
+def _digest(text: str, length: int) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:length]

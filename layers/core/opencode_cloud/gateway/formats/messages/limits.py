@@ -1,0 +1,26 @@
+"""Limits of Messages, as Anthropic states them."""
+
+from __future__ import annotations
+
+import re
+
+from opencode_cloud.gateway.formats.limits import TargetLimits
+
+LIMITS = TargetLimits(
+    longest_user=256,
+    address_as_user=False,
+    least_output=1,
+    tool_name=re.compile(r"[a-zA-Z0-9_-]+"),
+    longest_name=128,
+    strict_schemas=True,
+    most_stops=8191,
+    blank_stops=False,
+    trailing_space=False,
+    first_turn=False,
+    repeated_turns=False,
+    one_call=True,
+    plain_models=None,
+    most_marks=4,
+    ignored=frozenset({"seed", "frequency_penalty", "presence_penalty", "verbosity", "cache_key"}),
+    free_json=False,
+)

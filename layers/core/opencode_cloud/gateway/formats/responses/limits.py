@@ -1,0 +1,26 @@
+"""Limits of Responses, as OpenAI states them."""
+
+from __future__ import annotations
+
+import re
+
+from opencode_cloud.gateway.formats.limits import TargetLimits
+
+LIMITS = TargetLimits(
+    longest_user=64,
+    address_as_user=True,
+    least_output=16,
+    tool_name=re.compile(r"[a-zA-Z0-9_-]+"),
+    longest_name=64,
+    strict_schemas=True,
+    most_stops=0,
+    blank_stops=True,
+    trailing_space=True,
+    first_turn=True,
+    repeated_turns=True,
+    one_call=True,
+    plain_models=re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|\d\d))(?!.*chat)"),
+    most_marks=0,
+    ignored=frozenset({"top_k", "seed", "frequency_penalty", "presence_penalty"}),
+    free_json=True,
+)

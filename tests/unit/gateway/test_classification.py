@@ -1,0 +1,88 @@
+"""An upstream's error is judged by its code and text, not by its status alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from opencode_cloud.gateway.formats import upstream_fault
+from opencode_cloud.gateway.models import Failure
+from opencode_cloud.gateway.service.classification import failure_of
+
+
+def openai(message: str, code: str | None = None, kind: str = "invalid_request_error") -> Any:
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+def anthropic(kind: str, message: str) -> Any:
+    return {"type": "error", "error": {"type": kind, "message": message}}
+
+
+def google(status: str, message: str, reason: str = "") -> Any:
+    details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason}] if reason else []
+    return {"error": {"code": 400, "message": message, "status": status, "details": details}}
+
+
+QUOTA = "You exceeded your current quota, please check your plan and billing details."
+ERRORS: list[tuple[int, Any, Failure]] = [
+    # The account.
+    (400, anthropic("invalid_request_error", "Your credit balance is too low to access the API."), Failure.ACCOUNT),
+    (429, openai(QUOTA, "insufficient_quota", "insufficient_quota"), Failure.ACCOUNT),
+    (403, openai(QUOTA, "insufficient_quota"), Failure.ACCOUNT),
+    (402, {}, Failure.ACCOUNT),
+    (402, openai("This request requires more credits, or fewer max_tokens."), Failure.ACCOUNT),
+    (400, openai("Billing hard limit has been reached", "billing_hard_limit_reached"), Failure.ACCOUNT),
+    (400, openai("Insufficient Balance"), Failure.ACCOUNT),
+    (400, anthropic("invalid_request_error", "This organization has been disabled."), Failure.ACCOUNT),
+    (400, google("FAILED_PRECONDITION", "User location is not supported for the API use."), Failure.ACCOUNT),
+    (403, openai("Country, region, or territory not supported", "unsupported_country"), Failure.ACCOUNT),
+    # The key.
+    (400, google("INVALID_ARGUMENT", "API key not valid.", "API_KEY_INVALID"), Failure.CREDENTIAL),
+    (401, openai("Incorrect API key provided: sk-x", "invalid_api_key"), Failure.CREDENTIAL),
+    (403, google("PERMISSION_DENIED", "Permission denied on resource project."), Failure.CREDENTIAL),
+    (403, {"message": "The security token included in the request is invalid."}, Failure.CREDENTIAL),
+    # The upstream.
+    (429, openai("Rate limit reached", "rate_limit_exceeded", "requests"), Failure.BUSY),
+    (429, google("RESOURCE_EXHAUSTED", QUOTA), Failure.BUSY),
+    (429, {"message": "Too many tokens, please wait before trying again."}, Failure.BUSY),
+    (529, anthropic("overloaded_error", "Overloaded"), Failure.BUSY),
+    (500, openai("The server is overloaded", "server_is_overloaded"), Failure.BUSY),
+    (500, anthropic("api_error", "Internal server error"), Failure.BROKEN),
+    (424, {}, Failure.BROKEN),
+    (404, {}, Failure.UNKNOWN_MODEL),
+    (400, openai("The model `x` does not exist", "model_not_found"), Failure.UNKNOWN_MODEL),
+    (400, {"message": "The provided model identifier is invalid."}, Failure.UNKNOWN_MODEL),
+    (400, {"message": "invalid beta flag"}, Failure.UNKNOWN_FLAG),
+    (
+        400,
+        anthropic("invalid_request_error", "Unexpected value for the `anthropic-beta` header."),
+        Failure.UNKNOWN_FLAG,
+    ),
+    # The length of the prompt.
+    (400, openai("m", "context_length_exceeded"), Failure.CONTEXT),
+    (400, openai("This model's maximum context length is 128000 tokens."), Failure.CONTEXT),
+    (400, openai("Your input exceeds the context window of this model."), Failure.CONTEXT),
+    (400, anthropic("invalid_request_error", "prompt is too long: 250000 tokens > 200000 maximum"), Failure.CONTEXT),
+    (
+        400,
+        anthropic("invalid_request_error", "input length and `max_tokens` exceed context limit: 190000 + 20000"),
+        Failure.CONTEXT,
+    ),
+    (400, google("INVALID_ARGUMENT", "The input token count (11) exceeds the maximum."), Failure.CONTEXT),
+    (400, {"message": "Input is too long for requested model."}, Failure.CONTEXT),
+    # The request itself. Names of the client in a message mean nothing.
+    (400, openai("Invalid schema for function 'get_billing': object schema missing properties."), Failure.REFUSED),
+    (400, openai("Unknown parameter: 'insufficient_quota'."), Failure.REFUSED),
+    (400, openai("Invalid 'user': string too long. Expected a string with maximum length 64."), Failure.REFUSED),
+    (400, anthropic("invalid_request_error", "max_tokens: 100000 > 64000, the maximum"), Failure.REFUSED),
+    (400, openai("Unsupported parameter: 'max_tokens' is not supported with this model."), Failure.REFUSED),
+    (413, anthropic("request_too_large", "Request exceeds the maximum size"), Failure.REFUSED),
+    (422, {"detail": "no"}, Failure.REFUSED),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "failure"), ERRORS)
+def test_each_vendors_errors_are_told_apart(status: int, body: Any, failure: Failure) -> None:
+    assert failure_of(upstream_fault(status, json.dumps(body).encode())) is failure
