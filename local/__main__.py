@@ -42,7 +42,7 @@ def main() -> None:
     dev.add_argument(
         "--durability",
         choices=("disk", "process"),
-        default=os.environ.get("DURABILITY", "disk"),
+        default=os.environ.get("DURABILITY") or "disk",
         help="what an acknowledged write survives: a power cut, or only a killed process (DURABILITY)",
     )
     dev.add_argument("--trust-proxy", action="store_true", help="trust a TLS proxy's x-forwarded-* (TRUST_PROXY=1)")
