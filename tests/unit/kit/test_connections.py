@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -145,6 +146,17 @@ def test_a_host_that_does_not_listen_is_a_failure() -> None:
         client = connections(server)
     with pytest.raises(AwsUnreachable, match="connecting"):
         client.exchange("GET", HEAD)
+
+
+def test_a_connection_that_fails_to_begin_tls_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with http_server(always(b"no TLS")) as server:
+        client = Connections(server.url.replace("http", "https"), connect_seconds=1, read_seconds=1)
+        closed: list[object] = []
+        close = socket.socket.close
+        monkeypatch.setattr(socket.socket, "close", lambda sock: (closed.append(sock), close(sock)))
+        with pytest.raises(AwsUnreachable, match="connecting"):
+            client.exchange("GET", HEAD)
+        assert closed
 
 
 def test_a_proxy_gets_the_whole_address_and_the_credentials(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.kit.aws_api.credentials import credential_source
+from opencode_cloud.kit.aws_api.credentials import CredentialSource, SigningCredentials, credential_source
 from opencode_cloud.kit.dynamodb import (
     AsyncDynamoDB,
     ConditionFailed,
@@ -94,6 +94,7 @@ async def test_a_call_is_signed_and_names_its_operation(engine: Engine, call: Ca
         refused("ThrottlingException"),
         refused("ProvisionedThroughputExceededException"),
         (500, {"__type": "InternalServerError"}),
+        (500, {"__type": "com.amazon.coral.service#InternalFailure"}),
         (503, {}),
         cancelled("None", "TransactionConflict"),
     ],
@@ -147,6 +148,31 @@ async def test_credentials_that_have_expired_are_read_again(
     assert await call("GetItem", {}) == FINE[1]
     keys = [asked.headers["authorization"].partition("Credential=")[2].partition("/")[0] for asked in engine.asked]
     assert keys == ["test", "test", "rotated"]
+
+
+async def test_credentials_that_come_slowly_hold_up_no_other_task(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get = CredentialSource.get
+
+    def slowly(source: CredentialSource) -> SigningCredentials:
+        if not source.is_current:
+            time.sleep(0.2)
+        return get(source)
+
+    monkeypatch.setattr(CredentialSource, "get", slowly)
+    engine.answers = [FINE]
+    with http_server(engine.answer) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        client = AsyncDynamoDB()
+        credential_source().renew()
+        waiting = asyncio.create_task(client.call("GetItem", {}))
+        longest, before = 0.0, time.monotonic()
+        while not waiting.done():
+            await asyncio.sleep(0.005)
+            longest, before = max(longest, time.monotonic() - before), time.monotonic()
+        await client.close()
+    assert longest < 0.15
 
 
 async def test_a_clock_that_is_wrong_follows_the_services(engine: Engine, call: Call) -> None:

@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opencode_cloud.kit import sockets as module
+from opencode_cloud.kit.aws_api.connections import Connections
 from opencode_cloud.kit.aws_api.credentials import credential_source
+from opencode_cloud.kit.aws_api.errors import AwsUnreachable
 from opencode_cloud.kit.sockets import Sockets
 from tests.unit.kit.http_server import HttpServer, Received, http_server
 
@@ -142,6 +144,26 @@ def test_an_api_that_is_away_fails_for_all(api: Api, server: HttpServer) -> None
     with http_server(api.answer) as gone:
         sockets = Sockets(gone.url)
     assert sockets.post([("a", [b"x"]), ("b", [b"x"])]) == ["failed", "failed"]
+
+
+def test_many_viewers_of_an_api_that_is_away_wait_for_few_attempts(
+    api: Api, server: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[object] = []
+
+    def refuse(connections: Connections) -> None:
+        attempts.append(connections)
+        raise AwsUnreachable("away")
+
+    monkeypatch.setattr(Connections, "_connect", refuse)
+    assert set(Sockets(server.url).post([(str(number), [b"x"]) for number in range(1_000)])) == {"failed"}
+    assert len(attempts) <= 32 + 2
+
+
+def test_posts_go_through_a_proxy(api: Api, server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", server.url)
+    assert Sockets("http://gateway.example/v1").post([("a", [b"x"])]) == ["sent"]
+    assert server.received[0].line == "POST http://gateway.example/v1/@connections/a HTTP/1.1"
 
 
 def test_without_frames_nothing_is_sent(server: HttpServer) -> None:

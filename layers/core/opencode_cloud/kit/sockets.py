@@ -31,6 +31,7 @@ FRAME_BYTES = 32 * 1024  # API Gateway's limit of a WebSocket frame, and the uni
 MESSAGE_BYTES = 128 * 1024  # API Gateway's limit of a WebSocket message
 _LANES = 32
 _BACKOFF = Backoff(first=0.1, longest=0.2, attempts=3)
+_CONNECT_SECONDS = 2
 _TIMEOUT_SECONDS = 8
 _MAY_PASS = (429, 500, 502, 503, 504)
 _UNREACHABLE = 503
@@ -70,7 +71,7 @@ class Sockets:
 
     def __init__(self, endpoint: str) -> None:
         self._path = f"{urlsplit(endpoint).path.rstrip('/')}/@connections/"
-        self._connections = Connections(endpoint, connect_seconds=_TIMEOUT_SECONDS, read_seconds=_TIMEOUT_SECONDS)
+        self._connections = Connections(endpoint, connect_seconds=_CONNECT_SECONDS, read_seconds=_TIMEOUT_SECONDS)
         self._signers = Signers(credential_source(), region(), "execute-api", self._connections.host)
 
     def post(self, messages: Iterable[tuple[str, Sequence[bytes]]]) -> list[Outcome]:
@@ -107,11 +108,16 @@ class _Round:
         self._later: list[tuple[float, int, _Turn]] = []
         self._busy: dict[int, _Lane] = {}
         self._poll = select.poll()
+        self._reconnects = _BACKOFF.pauses()
 
     def run(self) -> list[Outcome]:
         """Make all calls and return their outcomes, in order."""
-        for lane in parallel_map(lambda _: self._lease(), range(min(_LANES, len(self._waiting)))):
-            self._next(*lane)
+        lanes = parallel_map(lambda _: self._lease(), range(min(_LANES, len(self._waiting))))
+        for connection, kept in lanes:
+            if connection is not None:
+                self._next(connection, kept)
+        if not self._busy:
+            self._postpone()
         while self._busy or self._later or self._waiting:
             for descriptor, _ in self._poll.poll(self._patience() * 1000):
                 self._receive(self._release(descriptor))
@@ -127,15 +133,30 @@ class _Round:
             return None, False
 
     def _next(self, connection: Connection | None, kept: bool) -> None:
-        """Begin the next waiting call, if any, on a connection. Without one, that call has failed for now."""
-        if self._waiting:
+        """Begin the next waiting call, if any, on a connection. Without one, put off all waiting calls."""
+        if connection is None:
+            self._postpone()
+        elif self._waiting:
             self._send(connection, kept, self._waiting.popleft())
-        elif connection is not None:
+        else:
             self._connections.give_back(connection, reusable=True)
+
+    def _postpone(self) -> None:
+        """Put off all waiting calls until the next attempt to connect. After the last attempt, they have failed."""
+        turns = [*self._waiting, *(turn for _, _, turn in self._later)]
+        self._waiting.clear()
+        self._later.clear()
+        pause = next(self._reconnects, None)
+        for turn in turns:
+            if pause is None:
+                self._outcomes[turn.index] = "failed"
+            else:
+                heapq.heappush(self._later, (time.monotonic() + pause, turn.index, turn))
 
     def _send(self, connection: Connection | None, kept: bool, turn: _Turn) -> None:
         if connection is None:
-            self._settle(turn, _UNREACHABLE)
+            self._waiting.append(turn)
+            self._postpone()
             return
         call = turn.call
         body = call.bodies[turn.sent]

@@ -13,7 +13,7 @@ import socket
 import time
 from base64 import b64encode
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BufferedReader
 from typing import TYPE_CHECKING, Any
@@ -53,8 +53,10 @@ class BrokenConnection(Exception):
 class Connection:
     """One connection, for one request at a time."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, addressed: Callable[[bytes], bytes]) -> None:
+        """``addressed`` completes the head of a request for a proxy."""
         self._socket = sock
+        self._addressed = addressed
         self._reader: BufferedReader = sock.makefile("rb")
         self._used_at = time.monotonic()
 
@@ -63,7 +65,8 @@ class Connection:
         return self._socket.fileno()
 
     def send(self, head: bytes, body: bytes) -> None:
-        """Send a request. Raises :class:`BrokenConnection`."""
+        """Send a request, whose ``head`` ends with an empty line. Raises :class:`BrokenConnection`."""
+        head = self._addressed(head)
         try:
             if len(body) <= _JOINED_BYTES:
                 self._socket.sendall(head + body)
@@ -161,7 +164,6 @@ class Connections:
 
         A kept connection that its peer has closed is replaced by another. Raises ``AwsUnreachable``.
         """
-        head = self._addressed(head)
         while True:
             connection, kept = self.lease()
             try:
@@ -209,8 +211,9 @@ class Connections:
     def _connect(self) -> Connection:
         proxy = self._proxy
         address = (proxy.hostname or "", proxy.port or 80) if proxy else (self._name, self._port)
+        sock: socket.socket | None = None
         try:
-            sock: socket.socket = socket.create_connection(address, self._connect_seconds)
+            sock = socket.create_connection(address, self._connect_seconds)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if self._secure:
@@ -218,9 +221,11 @@ class Connections:
                     self._tunnel(sock, proxy)
                 sock = self._context().wrap_socket(sock, server_hostname=self._name)
             sock.settimeout(self._read_seconds)
-        except OSError as error:
+        except (OSError, ValueError, EOFError) as error:
+            if sock is not None:
+                sock.close()
             raise AwsUnreachable(f"{type(error).__name__} while connecting to {address[0]}") from error
-        return Connection(sock)
+        return Connection(sock, self._addressed)
 
     def _tunnel(self, sock: socket.socket, proxy: Any) -> None:
         target = f"{self._name}:{self._port}"

@@ -99,6 +99,11 @@ class CredentialSource:
                 self._credentials, self._checked_until = credentials, checked_until
             return credentials
 
+    @property
+    def is_current(self) -> bool:
+        """Tell whether :meth:`get` returns without waiting for anything."""
+        return self._credentials is not None and self._clock() < self._checked_until
+
     def renew(self) -> None:
         """Read the credentials again at the next call, since a service says that they have expired."""
         self._checked_until = 0.0
@@ -176,7 +181,7 @@ def _fetch(address: str) -> _Given:
 
 
 def _token() -> str:
-    """Return what identifies this container to the endpoint."""
+    """Return the token of this container for the endpoint; empty without one."""
     if file := os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"):
         with open(file, encoding="utf-8") as stream:  # read each time, since it rotates
             token = stream.read().strip()

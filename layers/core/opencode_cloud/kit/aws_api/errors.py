@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_THROTTLED = frozenset(
+THROTTLED = frozenset(
     {
         "BandwidthLimitExceeded",
         "EC2ThrottledException",
@@ -61,5 +61,5 @@ class AwsRefusal(AwsError):
 def is_temporary(error: AwsError) -> bool:
     """Tell whether the same call may succeed soon: AWS was not reached, throttles, or failed internally."""
     if isinstance(error, AwsRefusal):
-        return error.status in _TEMPORARY_STATUS or error.code in _THROTTLED | OUTDATED
+        return error.status in _TEMPORARY_STATUS or error.code in THROTTLED | OUTDATED
     return isinstance(error, AwsUnreachable)

@@ -21,7 +21,7 @@ SIGNER_SECONDS = 60
 """How long a signer is used. AWS accepts a signature for 15 minutes, or for 5 when the clocks differ by 10."""
 TOLERATED_SECONDS = 4 * 60
 """Difference of clocks that is not corrected; botocore's own."""
-UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+_UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
@@ -52,13 +52,10 @@ class Signer:
         self._claim = f"{_ALGORITHM} Credential={credentials.access_key}/{self._scope}, SignedHeaders={self._names}"
         self._lines = "".join(f"{name}: {value}\r\n" for name, value in signed.items())
 
-    def head(self, method: str, path: str, body: bytes, extra: str = "") -> bytes:
-        """Return the head of a signed HTTP/1.1 request.
-
-        ``path`` must be percent-encoded and without query; ``extra`` are complete lines of unsigned headers.
-        """
+    def head(self, method: str, path: str, body: bytes) -> bytes:
+        """Return the head of a signed HTTP/1.1 request. ``path`` must be percent-encoded and without query."""
         return (
-            f"{method} {path} HTTP/1.1\r\n{self._lines}{extra}"
+            f"{method} {path} HTTP/1.1\r\n{self._lines}"
             f"authorization: {self._authorization(method, path, body)}\r\n"
             f"content-length: {len(body)}\r\n\r\n"
         ).encode()
@@ -193,8 +190,8 @@ def presigned_query(
 
 
 def _payload_hash(service: str) -> str:
-    """Return what stands for the body of a presigned request: S3 lets it be unsigned, others sign the empty body."""
-    return UNSIGNED_PAYLOAD if service == "s3" else hashlib.sha256(b"").hexdigest()
+    """Return the value that is signed in place of a hash of the body. Only S3 leaves the body unsigned."""
+    return _UNSIGNED_PAYLOAD if service == "s3" else hashlib.sha256(b"").hexdigest()
 
 
 def canonical_query(query: Mapping[str, str]) -> str:

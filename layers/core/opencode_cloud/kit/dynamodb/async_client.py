@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from opencode_cloud.kit.aws_api.credentials import credential_source
 from opencode_cloud.kit.dynamodb import protocol
 from opencode_cloud.kit.dynamodb.protocol import CONNECT_SECONDS, READ_SECONDS, DynamoDBProtocol, Passing, exhausted
 from opencode_cloud.kit.retry import retry_async
@@ -27,6 +28,7 @@ class AsyncDynamoDB:
         """Take region, credentials and endpoint from the environment."""
         self._url = protocol.url()
         self._protocol = DynamoDBProtocol(urlsplit(self._url).netloc)
+        self._credentials = credential_source()
         self._connections = connections
         self._http: aiohttp.ClientSession | None = None
 
@@ -55,6 +57,10 @@ class AsyncDynamoDB:
         """Return status, text and date of the answer. Raises ConnectionError, which names the network failure."""
         import aiohttp
 
+        if not self._credentials.is_current:
+            from asyncio import to_thread  # stores import this module in functions without an event loop
+
+            await to_thread(self._credentials.get)  # an endpoint that is slow must not hold up the event loop
         headers = self._protocol.signer(operation).headers("POST", "/", body)
         try:
             async with self._client().post(self._url, data=body, headers=headers) as response:

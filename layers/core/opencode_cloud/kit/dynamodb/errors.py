@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from opencode_cloud.kit.aws_api.errors import THROTTLED
 from opencode_cloud.kit.dynamodb.codec import Item
 from opencode_cloud.kit.errors import Unavailable
 
@@ -12,17 +13,6 @@ CONDITION_FAILED = "ConditionalCheckFailedException"
 TRANSACTION_CANCELLED = "TransactionCanceledException"
 REASON_CONDITION_FAILED = "ConditionalCheckFailed"
 """Code of a transaction's action whose condition does not hold."""
-_PASSING = frozenset(
-    {
-        "InternalServerError",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ServiceUnavailable",
-        "ThrottlingException",
-        "TransactionInProgressException",
-    }
-)
 _PASSING_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
@@ -65,9 +55,9 @@ def store_unavailable() -> Unavailable:
     return Unavailable("store_unavailable", "The store cannot be reached now. Try again.", retry_after=1)
 
 
-def refusal(status: int, answer: Mapping[str, Any]) -> DynamoDBError:
+def refusal(answer: Mapping[str, Any]) -> DynamoDBError:
     """Return the error for DynamoDB's refusal."""
-    code = str(answer.get("__type", "")).rpartition("#")[2] or ("InternalServerError" if status >= 500 else "Unknown")
+    code = str(answer.get("__type", "")).rpartition("#")[2] or "Unknown"
     if code == CONDITION_FAILED:
         return ConditionFailed(answer.get("Item"))
     if code == TRANSACTION_CANCELLED:
@@ -76,9 +66,9 @@ def refusal(status: int, answer: Mapping[str, Any]) -> DynamoDBError:
     return DynamoDBError(code, str(answer.get("message") or answer.get("Message") or ""))
 
 
-def passing(error: DynamoDBError) -> bool:
-    """Tell whether the same call may succeed soon: the cause is load or contention, not a failed condition."""
+def passing(status: int, error: DynamoDBError) -> bool:
+    """Tell whether the same call may succeed soon: DynamoDB failed, throttles, or met other transactions."""
     if isinstance(error, TransactionRefused):
         codes = {code for code, _ in error.reasons} - {"None"}
         return bool(codes) and codes <= _PASSING_REASONS
-    return error.code in _PASSING
+    return status >= 500 or error.code in THROTTLED

@@ -61,13 +61,13 @@ class DynamoDBProtocol:
         try:
             answer: dict[str, Any] = msgspec.json.decode(text) if text else {}
         except msgspec.DecodeError:
-            status, answer = 503, {"__type": "ServiceUnavailable"}
+            status, answer = 503, {}
         if status == 200:
             return answer
-        error = refusal(status, answer)
+        error = refusal(answer)
         if error.code in OUTDATED:
             self._signers.renew(date)
-        elif not passing(error):
+        elif not passing(status, error):
             raise error
         raise Passing(str(error), contended=isinstance(error, TransactionRefused)) from error
 

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
 PART_BYTES = 3 * 1024 * 1024  # of items' bodies in one document, so that it mostly fits into one answer
 ANSWER_BYTES = 4 * 1024 * 1024  # Lambda allows 6 MB an answer; a larger document is read from the bucket
-DIRECT_BYTES = (
-    512 * 1024
-)  # of a compressed snapshot; reading a larger one through the function takes longer than a redirect
+DIRECT_BYTES = 512 * 1024
+"""Size of a compressed snapshot. Reading a larger one through the function takes longer than a redirect."""
 
 
 class SharedState(msgspec.Struct, frozen=True):
