@@ -5,9 +5,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from aiohttp.web import BaseRequest
 
 from infra.routes import ORIGIN_HEADER, VIEWER_HEADER
+from local.emulator.arrivals import ARRIVAL_HEADER
 from local.front_door.settings import Settings
 
-FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", ORIGIN_HEADER, VIEWER_HEADER)
+FORWARDED = (
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    ARRIVAL_HEADER,
+    ORIGIN_HEADER,
+    VIEWER_HEADER,
+)
 """Headers that only the front door may set."""
 
 HOP_BY_HOP = frozenset(

@@ -1,6 +1,7 @@
 """Plain requests: read completely, checked against quotas, and forwarded to the HTTP API."""
 
 import json
+import time
 from collections.abc import Mapping
 
 import aiohttp
@@ -8,6 +9,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from local.emulator.arrivals import ARRIVAL_HEADER
 from local.front_door import refusals
 from local.front_door.forwarding import HOP_BY_HOP, forwarded, passed_on, target_of
 from local.front_door.refusals import Refusal
@@ -52,8 +54,9 @@ class HttpDoor:
         Raises:
             Refusal: A limit is exceeded, or the API does not answer.
         """
+        arrived = time.time_ns() // 1_000_000  # before the body is read
         body = await read_event(request, self._quotas)
-        status, headers, content = await self._ask(request, body)
+        status, headers, content = await self._ask(request, body, arrived)
         if status == 502:
             # A handler raised: the emulator shows the error's text, API Gateway does not.
             raise Refusal(500, "internal_error", "Something went wrong on our side. Try again.")
@@ -61,12 +64,12 @@ class HttpDoor:
         end_to_end = [(name, value) for name, value in headers.items() if name.lower() not in HOP_BY_HOP]
         return web.Response(status=status, headers=named(end_to_end), body=content)
 
-    async def _ask(self, request: web.BaseRequest, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+    async def _ask(self, request: web.BaseRequest, body: bytes, arrived: int) -> tuple[int, Mapping[str, str], bytes]:
         if self._client is None:
             raise RuntimeError("the door is used before it is open")
         client_headers = request.headers
         ours = forwarded(request.host, request.remote or "", client_headers, self._settings)
-        headers = [*passed_on(client_headers.items()), *ours.items()]
+        headers = [*passed_on(client_headers.items()), *ours.items(), (ARRIVAL_HEADER, str(arrived))]
         url = URL(self._settings.http_url + target_of(request), encoded=True)
         try:
             async with self._client.request(

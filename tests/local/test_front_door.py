@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import time
 import zlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from yarl import URL
 
 from infra.routes import ORIGIN_HEADER, VIEWER_HEADER
+from local.emulator.arrivals import ARRIVAL_HEADER, with_arrival
 from local.front_door.http import embedded_size
 from local.front_door.settings import LARGEST_BACKLOG, UNLIMITED, Quotas, Settings
 from local.front_door.websocket import FrameMeter, TooBig, close_frame
@@ -119,6 +121,27 @@ async def test_a_request_arrives_as_it_was_sent(door: Door, client: aiohttp.Clie
     assert sent.getall("X-Forwarded-For") == ["127.0.0.1"]
     assert sent["X-Forwarded-Host"] == door.url.removeprefix("http://")
     assert sent["X-Forwarded-Proto"] == "http"
+
+
+async def test_a_request_is_dated_before_its_body_is_read(door: Door) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(door.url).port)
+    began = time.time() * 1000
+    head = f"POST /api/share HTTP/1.1\r\nhost: 127.0.0.1\r\n{ARRIVAL_HEADER}: 1\r\ncontent-length: 2\r\n"
+    writer.write(f"{head}connection: close\r\n\r\n".encode())
+    await asyncio.sleep(0.5)
+    writer.write(b"{}")
+    await asyncio.wait_for(reader.read(), PATIENCE)
+    writer.close()
+    [arrived] = door.origin.requests[0]["headers"].getall(ARRIVAL_HEADER)
+    assert began - 1 <= int(arrived) < began + 400
+
+
+def test_an_event_has_the_time_of_the_front_door() -> None:
+    event = {"headers": {"a": "b", ARRIVAL_HEADER: "1795000000123"}, "requestContext": {"timeEpoch": 1, "stage": "s"}}
+    dated = with_arrival(event)
+    assert dated == {"headers": {"a": "b"}, "requestContext": {"timeEpoch": 1795000000123, "stage": "s"}}
+    for other in ({"headers": {"a": "b"}}, {"Records": []}, [1], None):
+        assert with_arrival(other) is other
 
 
 async def exchange(door: Door, request: bytes) -> bytes:
