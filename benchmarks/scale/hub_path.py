@@ -1,4 +1,4 @@
-"""The planned runtime: hubs on Fargate hold the sockets, behind the CDN and a balancer.
+"""The runtime `container`: hubs on Fargate hold the sockets, behind the CDN and a balancer.
 
 A hub is one subscriber. The hub that takes a sync commits it, posts the record once to each other hub, and every hub
 writes it to its own sockets. The number of hubs follows the sockets and the frames.

@@ -17,7 +17,7 @@ HEADER = (
     "functions: p50 / p99 ms",
     "US$ an hour",
     "first limit",
-    "hubs (planned)",
+    "hubs",
     "p50 / p99 ms",
     "US$ an hour",
     "first limit",
@@ -26,7 +26,7 @@ LIMITS_HEADER = (
     "viewers",
     "functions: updates/s at most",
     "all have joined after",
-    "hubs (planned): updates/s at most",
+    "hubs: updates/s at most",
     "all have joined after",
 )
 
