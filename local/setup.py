@@ -1,7 +1,8 @@
 """Build everything a checkout needs to run: `.venv`, `.tools/ministack` and `node_modules`.
 
 Run as a script by whatever `python3` the machine has, before any package is installed: the standard library only.
-Each step is skipped while the lock files it was built from are unchanged, so a second run takes milliseconds.
+Each step is skipped while the lock files it was built from are unchanged, so a second run takes milliseconds. An
+environment that is a link belongs to another checkout, and is left as it is.
 """
 
 import hashlib
@@ -131,7 +132,10 @@ def run(command: Sequence[str], advice: str, folder: Path = ROOT) -> None:
 
 
 def is_current(folder: Path, locks: List[Path]) -> bool:
-    """Tell whether this Python built `folder` from these lock files."""
+    """Tell whether this Python built `folder` from these lock files, or another checkout did and keeps it."""
+    if folder.is_symlink():
+        # Its owner builds it. npm and uv would change the owner's files through the link.
+        return True
     stamp = folder / ".built-from"
     return stamp.exists() and stamp.read_text() == fingerprint(locks)
 
