@@ -292,6 +292,12 @@ class TestAdmission:
         assert len({event.session for event in found.ledger.events}) == 12
         assert "session-1" not in repr(found.ledger.events)
 
+    @pytest.mark.parametrize("session", ["s" * 100_000, "\ud800", "one\ntwo", "\u00fc\u2028"])
+    async def test_a_session_of_any_form_is_served_and_has_a_pseudonym(self, session: str) -> None:
+        found = rig(lambda _: Scripted())
+        await serve(found, prompt_cache_key=session, user=session)
+        assert len(only(found).session) == len("ses_") + 26
+
     @pytest.mark.parametrize("name", ["m1-20251001", "m1@20251001", "m1-2025-10-01", "m1-latest"])
     async def test_a_dated_name_means_the_model(self, name: str) -> None:
         found = rig(lambda _: Scripted())

@@ -15,7 +15,7 @@ from opencode_cloud.contracts.access import EnforcedPolicy, EnforcedRules
 from opencode_cloud.contracts.ids import KeyId, WorkspaceId
 from opencode_cloud.gateway.formats import PathTarget, read_request, tool_names
 from opencode_cloud.kit.errors import ServiceError
-from tests.unit.gateway.calling import WHOLE, Rig, Scripted
+from tests.unit.gateway.calling import WHOLE, Connection, Rig, Scripted
 from tests.unit.gateway.catalogues import catalogue, model, upstream
 
 
@@ -102,7 +102,8 @@ async def test_a_denied_tool_must_not_be_offered_to_the_model() -> None:
     ],
 )
 def test_tools_are_found_in_every_format(format_: Format, body: bytes) -> None:
-    assert list(tool_names(read_request(format_, body, PathTarget("m", stream=False)))) == ["bash", "edit"]
+    found = tool_names(read_request(format_, body, PathTarget("m", stream=False)))
+    assert [tool.whole for tool in found] == ["bash", "edit"]
 
 
 def test_tools_in_groups_and_in_the_middle_of_an_input_are_found_too() -> None:
@@ -114,7 +115,45 @@ def test_tools_in_groups_and_in_the_middle_of_an_input_are_found_too() -> None:
         ],
         "tools": [{"type": "namespace", "name": "group", "tools": [{"type": "function", "name": "inner"}]}],
     }
-    assert list(tool_names(read_request(Format.RESPONSES, json.dumps(body).encode()))) == ["group", "inner", "late"]
+    found = tool_names(read_request(Format.RESPONSES, json.dumps(body).encode()))
+    assert [tool.whole for tool in found] == ["group", "group__inner", "late"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "permitted"),
+    [
+        (EnforcedRules(deny=("mcp__git__delete",)), False),
+        (EnforcedRules(deny=("mcp__git__*",)), False),
+        (EnforcedRules(deny=("delete",)), False),
+        (EnforcedRules(deny=("mcp__git",)), False),
+        (EnforcedRules(deny=("mcp__git__read",)), True),
+        (EnforcedRules(allow=("mcp__git__delete",)), True),
+        (EnforcedRules(allow=("mcp__git", "delete")), True),
+        (EnforcedRules(allow=("delete",)), False),
+        (EnforcedRules(allow=("mcp__git",)), False),
+    ],
+)
+@pytest.mark.parametrize("namespace", ["mcp__git", "MCP__git__"])
+def test_a_namespace_hides_no_tool_from_the_policy(rules: EnforcedRules, namespace: str, *, permitted: bool) -> None:
+    assert rules.permit_tool("delete", namespace) is permitted
+
+
+async def test_the_gateway_enforces_the_whole_name_of_a_tool_in_a_namespace() -> None:
+    group = {"type": "namespace", "name": "git", "tools": [{"type": "function", "name": "delete"}]}
+    found = rig(EnforcedPolicy(tools=EnforcedRules(deny=("git__delete",))))
+    body = {"model": "m1", "input": "x", "tools": [group]}
+    incoming = replace(found.incoming(), format=Format.RESPONSES, body=json.dumps(body).encode())
+    with pytest.raises(ServiceError, match="git__delete"):
+        await found.calls.serve(incoming, Connection())
+
+
+@pytest.mark.parametrize(("kind", "denied"), [("local_shell", "bash"), ("apply_patch", "edit"), ("computer", "comp*")])
+async def test_a_tool_without_a_name_is_denied_by_its_kind(kind: str, denied: str) -> None:
+    found = rig(EnforcedPolicy(tools=EnforcedRules(deny=(denied,))))
+    body = {"model": "m1", "input": "x", "tools": [{"type": kind}]}
+    incoming = replace(found.incoming(), format=Format.RESPONSES, body=json.dumps(body).encode())
+    with pytest.raises(ServiceError, match=kind):
+        await found.calls.serve(incoming, Connection())
 
 
 @pytest.mark.parametrize(

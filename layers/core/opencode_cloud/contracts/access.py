@@ -19,7 +19,7 @@ from opencode_cloud.contracts.ids import (
     SessionId,
     WorkspaceId,
 )
-from opencode_cloud.contracts.tools import spellings
+from opencode_cloud.contracts.tools import SEPARATOR, ToolName, spellings
 from opencode_cloud.kit.errors import Forbidden, NotFound, Unauthorized
 
 if TYPE_CHECKING:
@@ -105,14 +105,23 @@ class EnforcedRules(msgspec.Struct, frozen=True, kw_only=True):
             return False
         return self.allow is None or any(matches(pattern, name) for pattern in self.allow)
 
-    def permit_tool(self, name: str) -> bool:
-        """Tell whether the tool ``name`` is allowed, whichever agent spells it. Letter case does not count."""
-        names = spellings(name)
+    def permit_tool(self, name: str, namespace: str = "") -> bool:
+        """Tell whether the tool ``name`` is allowed, whichever agent spells it. Letter case does not count.
 
-        def matched(patterns: tuple[str, ...]) -> bool:
-            return any(matches(pattern.lower(), each) for pattern in patterns for each in names)
+        A tool in a ``namespace`` is denied by its own name, by its whole name and by its namespace. It is allowed by
+        its whole name, or by its own name and its namespace together.
+        """
+        parts = (name, namespace.removesuffix(SEPARATOR)) if namespace else (name,)
+        whole = ToolName(name, namespace).whole
+        if any(_means(self.deny, each) for each in (whole, *parts)):
+            return False
+        return self.allow is None or _means(self.allow, whole) or all(_means(self.allow, part) for part in parts)
 
-        return not matched(self.deny) and (self.allow is None or matched(self.allow))
+
+def _means(patterns: tuple[str, ...], name: str) -> bool:
+    """Tell whether a pattern means the tool ``name`` in one of its spellings."""
+    names = spellings(name)
+    return any(matches(pattern.lower(), each) for pattern in patterns for each in names)
 
 
 class EnforcedPolicy(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
+
+SEPARATOR = "__"
+"""Joins a namespace and a name, as clients do for tools of MCP servers."""
 
 FAMILIES = (
     ("bash", "shell", "local_shell", "shell_command", "exec_command", "run_shell_command"),
@@ -21,6 +25,20 @@ FAMILIES = (
 """Each line names one tool of opencode, and other spellings of it: by OpenCode 2, Claude Code, Codex, Gemini CLI."""
 IMPLIED: Mapping[str, str] = {"write": "edit", "patch": "edit"}
 """Tools that a rule about another tool includes: opencode's permission `edit` is about all changes of files."""
+
+
+class ToolName(NamedTuple):
+    """The name of a tool, and the namespace in which it is offered; empty: none."""
+
+    name: str
+    namespace: str = ""
+
+    @property
+    def whole(self) -> str:
+        """Return the name with its namespace. It is what a model of another format sees."""
+        if not self.namespace:
+            return self.name
+        return f"{self.namespace.removesuffix(SEPARATOR)}{SEPARATOR}{self.name}"
 
 
 def _key(name: str) -> str:

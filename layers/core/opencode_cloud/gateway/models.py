@@ -30,7 +30,7 @@ class Incoming:
     path_target: PathTarget | None = None
     """Model and streaming, in formats that name them in the path; None: they are in the body."""
     session: str = ""
-    """The client's session id. It is never stored: usage keeps a pseudonym."""
+    """The client's session id. Admission bounds it. It is never stored: usage keeps a pseudonym."""
     client_request: str = ""
     tracing: Mapping[str, str]
     """Trace headers of the client, sent on to every upstream."""

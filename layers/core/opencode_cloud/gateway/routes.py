@@ -170,7 +170,7 @@ class Gateway:
             request=sender,
             workspace_id=WorkspaceId(headers.get(WORKSPACE_HEADER, "")),
             path_target=path_target,
-            session=next((headers[name] for name in SESSION_HEADERS if headers.get(name)), "")[:LONGEST_METADATA],
+            session=next((headers[name] for name in SESSION_HEADERS if headers.get(name)), ""),
             client_request=headers.get("x-opencode-request", ""),
             tracing={name: headers[name] for name in TRACING if name in headers},
             passed_on={name: headers[name] for name in PASSED_ON if name in headers},

@@ -121,7 +121,7 @@ def test_an_empty_prompt_is_refused_by_name(wire: WireFormat) -> None:
 @each_format
 def test_the_policy_sees_the_tools(wire: WireFormat) -> None:
     request = msgspec.structs.replace(HELLO, tools=(ToolDefinition(name="bash"), ToolDefinition(name="edit")))
-    assert list(tool_names(sent(wire, request))) == ["bash", "edit"]
+    assert [tool.whole for tool in tool_names(sent(wire, request))] == ["bash", "edit"]
 
 
 @each_format

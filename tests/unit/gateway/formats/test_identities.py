@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.identities import IDENTITIES, pseudonymous, session_of
+from opencode_cloud.gateway.formats.identities import IDENTITIES, bounded_session, pseudonymous, session_of
 from tests.unit.gateway.formats.speaking import FORMATS, ask, forwarded
 
 SESSION = "ses_dfa12facaffe9CT4lEoCRhKTNh"
@@ -88,3 +88,18 @@ def test_only_texts_that_name_somebody_change(document: dict[str, Any]) -> None:
 )
 def test_the_session_that_a_body_names_is_found(document: dict[str, Any], session: str) -> None:
     assert session_of(document) == session
+
+
+@given(st.text())
+def test_the_id_of_a_session_is_bounded_in_length_and_characters(session: str) -> None:
+    bounded = bounded_session(session)
+    assert len(bounded) <= 200
+    assert bounded.isascii()
+    assert bounded.isprintable()
+    assert bool(bounded) is bool(session)
+
+
+@pytest.mark.parametrize(("one", "other"), [("s" * 200 + "1", "s" * 200 + "2"), ("\ud800", "\ud801"), ("a b", "a\nb")])
+def test_ids_of_sessions_that_are_bounded_stay_different(one: str, other: str) -> None:
+    assert bounded_session(one) != bounded_session(other)
+    assert bounded_session(one) == bounded_session(one)

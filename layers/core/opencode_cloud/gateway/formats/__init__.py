@@ -7,7 +7,7 @@ from opencode_cloud.gateway.formats.error_forms import TOO_LONG
 from opencode_cloud.gateway.formats.errors import answer_error, error_event, heartbeat
 from opencode_cloud.gateway.formats.faults import upstream_fault
 from opencode_cloud.gateway.formats.forwarding import forward_request, least_output
-from opencode_cloud.gateway.formats.identities import session_of
+from opencode_cloud.gateway.formats.identities import bounded_session, session_of
 from opencode_cloud.gateway.formats.marks import lifetimes
 from opencode_cloud.gateway.formats.models import (
     ForwardedRequest,
@@ -37,6 +37,7 @@ __all__ = [
     "WholeAnswer",
     "WireFormat",
     "answer_error",
+    "bounded_session",
     "error_event",
     "forward_request",
     "heartbeat",

@@ -6,6 +6,8 @@ the id.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -28,6 +30,8 @@ IDENTITIES = frozenset(
 `promptCacheKey` is how opencode's option arrives at servers that its SDK does not know.
 """
 
+_SESSION = re.compile(r"[!-~]{1,200}")
+
 
 def pseudonymous(document: Mapping[str, Any], pseudonym: Callable[[str], str]) -> dict[str, Any]:
     """Return the members of a request that change when every identity in it is replaced by its ``pseudonym``."""
@@ -43,6 +47,16 @@ def pseudonymous(document: Mapping[str, Any], pseudonym: Callable[[str], str]) -
 def _replaced(members: Mapping[str, Any], pseudonym: Callable[[str], str]) -> dict[str, Any]:
     found = {name: members[name] for name in IDENTITIES & members.keys()}
     return {name: pseudonym(value) for name, value in found.items() if isinstance(value, str) and value}
+
+
+def bounded_session(session: str) -> str:
+    """Return the id of a session, from a header or a body, as the gateway uses it.
+
+    An id that is too long, or has other characters than visible ASCII, becomes its hash: different ids stay different.
+    """
+    if not session or _SESSION.fullmatch(session):
+        return session
+    return hashlib.sha256(session.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def session_of(document: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.tools import ToolName
 from opencode_cloud.gateway.formats.facts import RequestFacts, check_steering
 from opencode_cloud.gateway.formats.models import InvalidRequest, Malformed, ParsedRequest, PathTarget
 from opencode_cloud.gateway.formats.reading import Node
@@ -77,7 +78,7 @@ def _parsed(wire: WireFormat, body: bytes, decoded: dict[str, Any], target: Path
     )
 
 
-def tool_names(parsed: ParsedRequest) -> Iterator[str]:
+def tool_names(parsed: ParsedRequest) -> Iterator[ToolName]:
     """Yield the names of the tools that a request offers to the model."""
     return wire_format(parsed.format).tool_names(parsed.document)
 

@@ -8,11 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from opencode_cloud.contracts.tools import ToolName
 
-def tool_names(document: Mapping[str, Any]) -> Iterator[str]:
+_WRAPPERS = ("function", "custom", "namespace")
+"""Kinds of tools that say nothing about what a tool does: its name does."""
+
+
+def tool_names(document: Mapping[str, Any]) -> Iterator[ToolName]:
     """Yield the names of a body's tools.
 
-    Responses may offer some in groups (``namespace``), or in the middle of its input (``additional_tools``).
+    Responses may offer some in groups (``namespace``), or in the middle of its input (``additional_tools``). A tool
+    without a name is known by its kind, such as ``local_shell``.
     """
     yield from _of(document.get("tools"))
     yield from _named(_objects(document.get("functions")))
@@ -20,12 +26,16 @@ def tool_names(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _of(item.get("tools"))
 
 
-def _of(tools: object) -> Iterator[str]:
+def _of(tools: object, namespace: str = "") -> Iterator[ToolName]:
     for tool in _objects(tools):
-        yield from _named(_objects([tool, tool.get("function"), tool.get("custom")]))
+        names = list(_named(_objects([tool, tool.get("function"), tool.get("custom")]), namespace))
         # Google's entries contain several functions; OpenAI's contain one, and its kind.
-        yield from _named(_objects(tool.get("functionDeclarations") or tool.get("function_declarations")))
-        yield from _of(tool.get("tools"))
+        names += _named(_objects(tool.get("functionDeclarations") or tool.get("function_declarations")), namespace)
+        kind = tool.get("type")
+        if not names and isinstance(kind, str) and kind not in _WRAPPERS:
+            names.append(ToolName(kind, namespace))
+        yield from names
+        yield from _of(tool.get("tools"), names[0].whole if names else namespace)
 
 
 def _objects(value: object) -> Iterator[dict[str, Any]]:
@@ -33,5 +43,5 @@ def _objects(value: object) -> Iterator[dict[str, Any]]:
     return (cast("dict[str, Any]", entry) for entry in entries if isinstance(entry, dict))
 
 
-def _named(entries: Iterator[dict[str, Any]]) -> Iterator[str]:
-    return (entry["name"] for entry in entries if isinstance(entry.get("name"), str))
+def _named(entries: Iterator[dict[str, Any]], namespace: str = "") -> Iterator[ToolName]:
+    return (ToolName(entry["name"], namespace) for entry in entries if isinstance(entry.get("name"), str))

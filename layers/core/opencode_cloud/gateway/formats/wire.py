@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.tools import ToolName
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats.facts import RequestFacts
 from opencode_cloud.gateway.formats.limits import TargetLimits
@@ -67,7 +68,7 @@ class WireFormat:
     """Returns the number of requested answers; at least 1."""
     wants_usage: Callable[[Node], bool]
     """Tells whether the client expects usage at the end of a stream."""
-    tool_names: Callable[[Mapping[str, Any]], Iterator[str]]
+    tool_names: Callable[[Mapping[str, Any]], Iterator[ToolName]]
     """Yields the names of the tools that a body offers to the model. Policies are enforced on these names."""
     settings: frozenset[str]
     """Members of a body that are not part of the prompt. All others count towards its size."""

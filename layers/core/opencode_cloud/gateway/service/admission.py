@@ -14,7 +14,14 @@ from opencode_cloud.contracts.access import EnforcedRules, KeyRefused, KnownCred
 from opencode_cloud.contracts.budgets import BudgetUnit, Claim, Reservation
 from opencode_cloud.contracts.ids import CallId
 from opencode_cloud.gateway import models
-from opencode_cloud.gateway.formats import least_output, read_count_request, read_request, session_of, tool_names
+from opencode_cloud.gateway.formats import (
+    bounded_session,
+    least_output,
+    read_count_request,
+    read_request,
+    session_of,
+    tool_names,
+)
 from opencode_cloud.gateway.models import Incoming, UpstreamTarget
 from opencode_cloud.gateway.service import routing, token_bounds
 from opencode_cloud.gateway.service.anonymous import Anonymous
@@ -33,8 +40,6 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 120
 """Seconds of the lease after the longest possible call: time for its process to settle, with retries."""
-LONGEST_SESSION = 200
-"""Characters of a session's id that count."""
 _DATE = re.compile(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d|latest)$")
 """The end of a vendor's dated name. Clients send them, and the catalogue has the name without a date."""
 NO_KEY = frozenset({"", "public"})
@@ -93,8 +98,7 @@ class CallAdmission:
             await self._refusals.note_key(refused)
             raise
         parsed = read_request(incoming.format, incoming.body, incoming.path_target)
-        if not incoming.session and (session := session_of(parsed.document)):
-            incoming = replace(incoming, session=session[:LONGEST_SESSION])
+        incoming = replace(incoming, session=bounded_session(incoming.session or session_of(parsed.document)))
         try:
             return await self._admitted(incoming, caller, parsed)
         except ServiceError as error:
@@ -106,8 +110,8 @@ class CallAdmission:
         catalogue = await self._catalogue.current()
         model = _permitted(caller, catalogue, parsed.model)
         permits = caller.workspace.policy.tools.permit_tool
-        if denied := next((name for name in tool_names(parsed) if not permits(name)), None):
-            raise models.tool_not_permitted(denied)
+        if denied := next((tool for tool in tool_names(parsed) if not permits(*tool)), None):
+            raise models.tool_not_permitted(denied.whole)
         if parsed.hosted_tools:
             raise models.hosted_tool(parsed.hosted_tools[0])
         if parsed.stored:

@@ -175,7 +175,8 @@ def provider_pseudonym(workspace_id: WorkspaceId, identity: str) -> str:
     It has 35 characters; the strictest provider allows 64. The workspace's id is the key: 80 random bits that no
     provider is told, so that a short id cannot be found by trial either.
     """
-    return "id_" + derive(workspace_id, "provider-pseudonym", identity).hex()[:32]
+    encodable = identity.encode("utf-8", "backslashreplace").decode()  # JSON can have halves of characters
+    return "id_" + derive(workspace_id, "provider-pseudonym", encodable).hex()[:32]
 
 
 def pseudonym(workspace_id: WorkspaceId, session: str) -> str:

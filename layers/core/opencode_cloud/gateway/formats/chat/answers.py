@@ -52,7 +52,9 @@ def _read_blocks(message: Node) -> Iterator[TextBlock | ToolCall | ReasoningBloc
     yield from read_content(message)
     if refusal := message.text("refusal"):
         yield TextBlock(refusal)
-    for call in message.each("tool_calls"):
+    if transcript := message.at("audio").text("transcript"):
+        yield TextBlock(transcript)
+    for call in calls_in(message):
         if (signature := read_call_signature(call)) is not None:
             yield signature
         function = call.at("function")
@@ -77,6 +79,13 @@ def read_content(message: Node) -> Iterator[TextBlock | ReasoningBlock]:
             yield ReasoningBlock(text=thought, origin=Format.CHAT)
         elif text := part.text("text") or part.text("refusal"):
             yield TextBlock(text)
+
+
+def calls_in(message: Node) -> Iterator[Node]:
+    """Yield the calls of a message, or of a part of one in a stream. ``function_call`` is deprecated."""
+    yield from message.each("tool_calls")
+    if (deprecated := message.mapping("function_call")) is not None:
+        yield Node({"index": 0, "function": deprecated}, f"{message.path}.function_call")
 
 
 def read_arguments(function: Node) -> str:

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from opencode_cloud.gateway.formats.chat import usage
 from opencode_cloud.gateway.formats.chat.errors import error_in_choice
 from opencode_cloud.gateway.formats.faults import fault_of
+from opencode_cloud.gateway.formats.generated import generated_bytes
 from opencode_cloud.gateway.formats.metering import StreamMeter, decoder
-from opencode_cloud.gateway.formats.reading import Node, size
+from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.kit import json_codec
 
 
-class _ChatFunction(msgspec.Struct):
-    arguments: Any = None
-
-
-class _ChatCall(msgspec.Struct):
-    function: _ChatFunction | None = None
-
-
-class _ChatDelta(msgspec.Struct):
-    content: Any = None
-    reasoning_content: Any = None
-    reasoning: Any = None
-    refusal: Any = None
-    reasoning_details: Any = None
-    tool_calls: list[_ChatCall] | None = None
-    audio: Any = None
-    images: Any = None
-
-
 class _ChatChoice(msgspec.Struct):
-    delta: _ChatDelta | None = None
+    delta: Any = None
+    message: Any = None
+    text: Any = None
     finish_reason: Any = None
     error: Any = None
 
@@ -47,6 +31,8 @@ class _ChatChunk(msgspec.Struct):
 
 
 _chat = decoder(_ChatChunk)
+_WORDLESS = ("tool_calls", "function_call", "audio", "images", "reasoning_details")
+"""Members by which an answer has begun, even if they have no text."""
 
 
 class ChatMeter(StreamMeter):
@@ -69,19 +55,16 @@ class ChatMeter(StreamMeter):
             if choice.error or choice.finish_reason == "error":
                 self.fault = error_in_choice(Node(json_codec.decode(data, object)))
                 return False
-            grew = choice.delta is not None and self._generated(choice.delta)
+            grew = self._grew(choice)
             # A reason is no end while text follows: some servers send one in the middle.
             self.ending = bool(choice.finish_reason) or (self.ending and not grew)
             self.progress += grew or bool(choice.finish_reason)
         return counted and not chunk.choices
 
-    def _generated(self, delta: _ChatDelta) -> bool:
-        """Count what a delta generated; return whether it generated anything."""
-        parts = (delta.content, delta.reasoning_content, delta.reasoning, delta.reasoning_details, delta.refusal)
-        for text in (delta.content, delta.reasoning_content or delta.reasoning, delta.refusal):
-            if text and isinstance(text, str):
-                self.generated += size(text)
-        for call in delta.tool_calls or ():
-            if call.function is not None and isinstance(call.function.arguments, str):
-                self.generated += size(call.function.arguments)
-        return any((*parts, delta.tool_calls, delta.audio, delta.images))
+    def _grew(self, choice: _ChatChoice) -> bool:
+        """Count what a choice generated; return whether it generated anything."""
+        # Servers that send a whole message beside each delta repeat in it all text so far.
+        part = choice.delta or choice.message
+        generated = generated_bytes(part) + generated_bytes(choice.text)
+        self.generated += generated
+        return generated > 0 or (isinstance(part, dict) and any(map(cast("dict[str, Any]", part).get, _WORDLESS)))

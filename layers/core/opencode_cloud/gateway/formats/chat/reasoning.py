@@ -25,7 +25,7 @@ def thought_in(message: Node) -> str:
     for key in ("reasoning_content", "reasoning"):
         if isinstance(value := message.raw(key), str) and value:
             return value
-    return ""
+    return "".join(detail.text("text") or detail.text("summary") for detail in message.each("reasoning_details"))
 
 
 def _sealed(message: Node) -> Iterator[ReasoningBlock]:

@@ -12,7 +12,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.chat import usage
-from opencode_cloud.gateway.formats.chat.answers import FINISH, read_arguments, read_content, stop_of
+from opencode_cloud.gateway.formats.chat.answers import FINISH, calls_in, read_arguments, read_content, stop_of
 from opencode_cloud.gateway.formats.chat.errors import error_in
 from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature, thought_in
 from opencode_cloud.gateway.formats.custom import custom_input, custom_names
@@ -35,7 +35,7 @@ from opencode_cloud.gateway.formats.surrogates import decode_event
 from opencode_cloud.gateway.formats.usage import merge
 
 _DONE = b"[DONE]"
-_CONTENT = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls")
+_CONTENT = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call", "audio")
 
 
 class _Call:
@@ -93,7 +93,9 @@ class ChatReader:
         if refusal := delta.text("refusal"):
             self._refused = True
             yield from self._blocks.grow(TextBlock(""), refusal)
-        for call in delta.each("tool_calls"):
+        if transcript := delta.at("audio").text("transcript"):
+            yield from self._blocks.grow(TextBlock(""), transcript)
+        for call in calls_in(delta):
             yield from self._call(call)
         if reason := choice.text("finish_reason"):
             self._finish = reason

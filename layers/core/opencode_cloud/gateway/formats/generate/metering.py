@@ -9,18 +9,13 @@ import msgspec
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.generate import usage
 from opencode_cloud.gateway.formats.generate.answers import NO_REASON
+from opencode_cloud.gateway.formats.generated import generated_bytes
 from opencode_cloud.gateway.formats.metering import StreamMeter, decoder
-from opencode_cloud.gateway.formats.reading import size
 from opencode_cloud.kit import json_codec
 
 
-class _Part(msgspec.Struct):
-    text: Any = None
-    functionCall: msgspec.Raw = msgspec.Raw()  # noqa: N815 - Google's name
-
-
 class _Content(msgspec.Struct):
-    parts: list[_Part] | None = None
+    parts: list[Any] | None = None
 
 
 class _Candidate(msgspec.Struct):
@@ -56,12 +51,11 @@ class GenerateMeter(StreamMeter):
         self._count(chunk.usageMetadata)
         for candidate in chunk.candidates or ():
             ended = candidate.finishReason not in NO_REASON
-            parts = (candidate.content.parts if candidate.content else None) or ()
+            parts = (candidate.content.parts if candidate.content else None) or []
             # A reason is no end while text follows: some servers send one in the middle.
             self.complete = ended or (self.complete and not parts)
             self.progress += ended or bool(parts)
-            for part in parts:
-                self.generated += size(part.text) if isinstance(part.text, str) else len(part.functionCall)
+            self.generated += generated_bytes(parts)
         if chunk.promptFeedback is not None and chunk.promptFeedback.blockReason:
             self.complete = True
             self.progress += 1

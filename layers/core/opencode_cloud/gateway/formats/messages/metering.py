@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.gateway.formats.faults import fault_of
+from opencode_cloud.gateway.formats.generated import generated_bytes
 from opencode_cloud.gateway.formats.messages import usage
 from opencode_cloud.gateway.formats.metering import StreamMeter, decoder
-from opencode_cloud.gateway.formats.reading import size
 from opencode_cloud.kit import json_codec
 
 
@@ -27,6 +27,7 @@ class _MessagesMessage(msgspec.Struct):
 class _MessagesEvent(msgspec.Struct):
     type: Any = None
     delta: _MessagesDelta | None = None
+    content_block: Any = None
     message: _MessagesMessage | None = None
     usage: msgspec.Raw = msgspec.Raw()
 
@@ -47,10 +48,11 @@ class MessagesMeter(StreamMeter):
         self.progress += event.type in _PROGRESS
         if event.delta is not None:
             delta = event.delta
-            text = delta.text or delta.thinking or delta.partial_json
-            if isinstance(text, str):
-                self.generated += size(text)
-            self.ending = bool(delta.stop_reason) or (self.ending and not text)
+            generated = sum(map(generated_bytes, (delta.text, delta.thinking, delta.partial_json)))
+            self.generated += generated
+            self.ending = bool(delta.stop_reason) or (self.ending and not generated)
+        if event.content_block is not None:  # compatible servers begin a block with its whole text
+            self.generated += generated_bytes(event.content_block)
         if event.message is not None:
             self._count(event.message.usage)
         self._count(event.usage)

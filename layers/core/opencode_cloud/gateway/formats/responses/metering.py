@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.gateway.formats.faults import fault_of
+from opencode_cloud.gateway.formats.generated import generated_bytes
 from opencode_cloud.gateway.formats.metering import StreamMeter, decoder
 from opencode_cloud.gateway.formats.reading import size
 from opencode_cloud.gateway.formats.responses import usage
@@ -17,10 +18,12 @@ from opencode_cloud.kit import json_codec
 class _ResponsesEvent(msgspec.Struct):
     type: Any = None
     delta: Any = None
+    item: Any = None
     response: msgspec.Raw = msgspec.Raw()
 
 
 class _ResponsesResponse(msgspec.Struct):
+    output: Any = None
     usage: msgspec.Raw = msgspec.Raw()
 
 
@@ -39,6 +42,8 @@ class ResponsesMeter(StreamMeter):
 
     def __init__(self) -> None:
         super().__init__(usage.read)
+        self._deltas = 0
+        self._items = 0
 
     def read(self, data: bytes) -> bool:
         """Count the data of one event."""
@@ -48,10 +53,16 @@ class ResponsesMeter(StreamMeter):
         self.sequence += 1
         self.progress += isinstance(event.type, str) and event.type.startswith(_PROGRESS)
         if isinstance(event.delta, str):
-            self.generated += size(event.delta)
+            self._deltas += size(event.delta)
+            self.generated = max(self.generated, self._deltas)
+        elif event.type == "response.output_item.done":  # some servers send whole items, without deltas
+            self._items += generated_bytes(event.item)
+            self.generated = max(self.generated, self._items)
         elif event.type in _RESPONSES_ENDS:
             if event.response:
-                self._count(_response.decode(event.response).usage)
+                response = _response.decode(event.response)
+                self._count(response.usage)
+                self.generated = max(self.generated, generated_bytes(response.output))
             self.complete = self.complete or event.type in _RESPONSES_ENDS[:2]
         if event.type in ("error", "response.failed"):
             self.fault = fault_of(failure_of(json_codec.decode(data, dict[str, Any])))

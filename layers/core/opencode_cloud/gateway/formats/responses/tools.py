@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from opencode_cloud.contracts.tools import ToolName
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.custom import custom_input, custom_tool
 from opencode_cloud.gateway.formats.models import ToolCall, ToolDefinition
 from opencode_cloud.gateway.formats.reading import Node
 
-SEPARATOR = "__"
-"""Joins a namespace and a name, as clients do for tools of MCP servers."""
 _ADDED = "additional_tools"
 
 
 def flat_name(tool: Node) -> str:
     """Return the name of a tool, or of the tool of a call, with its namespace."""
-    return _joined(tool.text("namespace"), tool.needed("name"))
+    return ToolName(tool.needed("name"), tool.text("namespace")).whole
 
 
 def read_tools(node: Node) -> Iterator[ToolDefinition]:
     """Yield the tools of a request, also those that its input adds later."""
     for tool, namespace in _each(node):
-        name = _joined(namespace, tool.needed("name"))
+        name = ToolName(tool.needed("name"), namespace).whole
         if tool.text("type") == "custom":
             yield custom_tool(tool, name)
         else:
@@ -50,7 +49,7 @@ class OfferedTools:
         self._namespaces: dict[str, tuple[str, str]] = {}
         self._custom: set[str] = set()
         for tool, namespace in _each(Node(document)):
-            name = _joined(namespace, tool.needed("name"))
+            name = ToolName(tool.needed("name"), namespace).whole
             if namespace:
                 self._namespaces[name] = (namespace, tool.needed("name"))
             if tool.text("type") == "custom":
@@ -70,10 +69,6 @@ class OfferedTools:
             return {"type": "custom_tool_call", "id": item_id or ids.new("ctc_"), **members, "input": text}
         arguments = call.arguments or "{}"
         return {"type": "function_call", "id": item_id or ids.new("fc_"), **members, "arguments": arguments}
-
-
-def _joined(namespace: str, name: str) -> str:
-    return f"{namespace}{SEPARATOR}{name}" if namespace else name
 
 
 def _lists(node: Node) -> Iterator[Iterator[Node]]:
