@@ -221,13 +221,21 @@ async def test_anything_else_is_a_404_in_json(client: httpx.AsyncClient) -> None
         ("DELETE", "/zen/v1/responses/resp_1"),
         ("POST", "/zen/v1/responses/compact"),
         ("POST", "/zen/v1/messages/batches"),
+        *(("POST", f"/zen/v1beta/models/m1:{method}") for method in ("predict", "generateAnswer", "", "x" * 5000)),
+        *(("GET", f"/zen/v1beta/models/m1:{method}") for method in ("generateContent", "countTokens", "predict")),
+        ("GET", "/zen/v1/models/m1:generateContent"),
     ],
 )
-async def test_what_is_not_offered_says_so_in_a_sentence(client: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_what_is_not_offered_says_so_in_a_sentence_before_a_key_or_a_model_is_looked_up(
+    client: httpx.AsyncClient, seen: Seen, method: str, path: str
+) -> None:
     answer = await client.request(method, path)
     told = answer.json()["error"]
-    assert (answer.status_code, told["code"]) == (404, "not_offered")
+    code = told["details"][0]["reason"] if "details" in told else told["code"]
+    assert (answer.status_code, code) == (404, "not_offered")
     assert told["message"].endswith(".")
+    assert len(told["message"]) < 300
+    assert not seen.incoming
 
 
 @pytest.mark.parametrize(

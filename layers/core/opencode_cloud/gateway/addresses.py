@@ -25,27 +25,28 @@ _FORMATS = {
     "/inference/anthropic": Format.MESSAGES,
     "/zen/v1/responses": Format.RESPONSES,
 }
-_STORED = "Responses are not stored here. Send the whole conversation in each request, with `store: false`."
+_WHOLE = "Send the whole conversation in each request."
+_UNSTORED = "Send a file within the request."
 _NOT_OFFERED = {
-    "responses": _STORED,
-    "conversations": _STORED,
-    "completions": "Text completions are not offered here. Call `chat/completions`.",
-    "embeddings": "Embeddings are not offered here.",
-    "images": "Pictures are not generated here. Models read them in `chat/completions`.",
-    "audio": "Speech and transcription are not offered here. Models hear sound in `chat/completions`.",
-    "moderations": "Moderation is not offered here.",
-    "files": "Files are not stored here. Send a file within the request.",
-    "uploads": "Files are not stored here. Send a file within the request.",
-    "batches": "Batches are not offered here. Send the requests one by one.",
-    "realtime": "Realtime sessions are not offered here. Stream `chat/completions`.",
-    "rerank": "Ranking is not offered here.",
-    "assistants": "Assistants are not offered here. Call `responses`.",
-    "threads": "Threads are not stored here. Send the whole conversation in each request.",
-    "vector_stores": "Files are not stored here. Send a file within the request.",
-    "fine_tuning": "Training is not offered here.",
-    "cachedContents": "Contents are not cached by name here. Send the whole conversation in each request.",
+    "responses": ("stored responses", _WHOLE),
+    "conversations": ("stored conversations", _WHOLE),
+    "completions": ("text completions", "Call `chat/completions`."),
+    "embeddings": ("embeddings", "Ask a model provider."),
+    "images": ("generated pictures", "Models read pictures in `chat/completions`."),
+    "audio": ("speech and transcription", "Models hear sound in `chat/completions`."),
+    "moderations": ("moderation", "Call a model in `chat/completions`."),
+    "files": ("stored files", _UNSTORED),
+    "uploads": ("stored files", _UNSTORED),
+    "batches": ("batches", "Send the requests one by one."),
+    "realtime": ("realtime sessions", "Stream `chat/completions`."),
+    "rerank": ("ranking", "Call a model in `chat/completions`."),
+    "assistants": ("assistants", "Call `responses`."),
+    "threads": ("stored threads", _WHOLE),
+    "vector_stores": ("stored files", _UNSTORED),
+    "fine_tuning": ("training", "Call a model of the catalogue."),
+    "cachedContents": ("cached contents by name", _WHOLE),
 }
-"""A sentence for each kind of address of a vendor, by the first part of the path below the base URL."""
+"""For each kind of address of a vendor, by the first part of the path below the base URL: what it is, and advice."""
 _PREFIXES = (
     *("/zen/v1/messages/", "/zen/v1beta/", "/zen/v1/", "/inference/openai/v1/", "/inference/anthropic/v1/messages/"),
     *("/inference/anthropic/v1/", "/inference/google/v1beta/", "/inference/v1/"),
@@ -61,5 +62,14 @@ def not_found_at(path: str) -> NotFound:
     """Return the error of an address without a route; it says what the gateway offers in its place."""
     prefix = next((prefix for prefix in _PREFIXES if path.startswith(prefix)), "")
     kind = path.removeprefix(prefix).partition("/")[0] if prefix else ""
-    sentence = _NOT_OFFERED.get(kind)
-    return NotFound("not_offered", sentence) if sentence else route_not_found()
+    if kind not in _NOT_OFFERED:
+        return route_not_found()
+    offer, advice = _NOT_OFFERED[kind]
+    return NotFound("not_offered", f"The gateway does not offer {offer} at this address. {advice}")
+
+
+def check_model(name: str) -> None:
+    """Raise ``not_offered`` (404) for a name in the path that belongs to a method of Google: no model has a colon."""
+    if ":" in name:
+        method = name.rpartition(":")[2][:40]
+        raise NotFound("not_offered", f"The gateway does not offer `GET` for the method `{method}`. Send a `POST`.")

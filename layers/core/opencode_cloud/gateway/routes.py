@@ -203,6 +203,7 @@ class Gateway:
             return _preflight()
         correlation, path = _correlation(request), request.url.path
         try:
+            addresses.check_model(str(request.path_params.get("model", "")))
             catalogue, permitted = await self._admission.models(self._reading(request, correlation))
             document = _document(path, request, catalogue, permitted)
         except ServiceError as error:

@@ -43,6 +43,7 @@ from opencode_cloud.gateway.formats.sse import Splitter, data_of
 from opencode_cloud.gateway.formats.streaming import StreamWriter
 from opencode_cloud.gateway.formats.writing import merged
 
+USER = [{"role": "user", "content": "Weather?"}]
 GOLDEN = Path(__file__).parent / "golden"
 FORMATS = list(Format)
 PAIRS = [(client, upstream) for client in Format for upstream in Format if client is not upstream]
@@ -267,3 +268,8 @@ def _events(reply: ModelReply, cuts: list[int]) -> list[Event]:
             events.append(Signed(index, block))
         events.append(Closed(index))
     return [*events, Ended(reply.stop)]
+
+
+def as_asked(format_: Format, request: ModelRequest) -> Any:
+    """Return a request as a client of a format would have sent it."""
+    return ask(format_, **conversions.write_request(format_, request, "public-model"))

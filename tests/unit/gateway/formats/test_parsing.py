@@ -22,8 +22,7 @@ from opencode_cloud.gateway.formats import (
 )
 from opencode_cloud.gateway.formats.models import ModelRequest, PathTarget
 from opencode_cloud.gateway.formats.prompt_size import DOCUMENT_TOKENS, TOOL_TOKENS
-from tests.unit.gateway.formats.speaking import FORMATS, MODEL, ask, encode, requests
-from tests.unit.gateway.formats.test_request_conversions import as_asked
+from tests.unit.gateway.formats.speaking import FORMATS, MODEL, as_asked, ask, encode, requests
 
 DATA_URL = "data:image/png;base64,AAAABBBB"
 

@@ -28,8 +28,7 @@ from opencode_cloud.gateway.formats.models import (
     ToolResult,
     Turn,
 )
-from tests.unit.gateway.formats.speaking import FORMATS, ask, data_events, forwarded, golden
-from tests.unit.gateway.formats.test_request_conversions import as_asked
+from tests.unit.gateway.formats.speaking import FORMATS, as_asked, ask, data_events, forwarded, golden
 
 KEY = "not-a-key"
 QUESTION = "Weather?"

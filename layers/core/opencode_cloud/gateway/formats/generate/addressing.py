@@ -14,12 +14,14 @@ _METHODS = {"generateContent": False, "streamGenerateContent": True}
 
 
 def read_path(call: str) -> PathTarget:
-    """Return model and streaming of ``<model>:<method>``; raises ``route_not_found`` (404)."""
+    """Return model and streaming of ``<model>:<method>``; raises ``not_offered`` (404)."""
     model, _, method = call.rpartition(":")
     if method not in _METHODS or not model:
+        method = method[:40]
         raise NotFound(
-            "route_not_found",
-            "Call `:generateContent`, `:streamGenerateContent` or `:countTokens` of `models/<model>`.",
+            "not_offered",
+            f"The gateway does not offer the method `{method}`. Call `:generateContent`, `:streamGenerateContent` or "
+            "`:countTokens` of `models/<model>`.",
         )
     return PathTarget(model, _METHODS[method])
 

@@ -1,0 +1,129 @@
+"""Effort and thoughts reach each generation of models in its way, and signed thoughts only their own upstream."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats.models import ReasoningBlock
+from opencode_cloud.gateway.formats.sealing import MARK, seal
+from tests.unit.gateway.formats.speaking import FORMATS, PAIRS, USER, ask, forwarded
+
+
+@pytest.mark.parametrize(
+    ("model", "thinking", "effort"),
+    [
+        ("claude-sonnet-4-5", {"type": "enabled", "budget_tokens": 24_000}, None),
+        ("claude-sonnet-4-20250514", {"type": "enabled", "budget_tokens": 24_000}, None),
+        ("anthropic.claude-3-7-sonnet-20250219-v1:0", {"type": "enabled", "budget_tokens": 24_000}, None),
+        ("global.anthropic.claude-opus-4-6-v1", {"type": "adaptive", "display": "omitted"}, "high"),
+        ("claude-opus-5", {"type": "adaptive", "display": "omitted"}, "high"),
+        ("qwen3.5-plus", {"type": "enabled", "budget_tokens": 24_000}, None),
+    ],
+)
+def test_effort_reaches_each_generation_of_claude_in_its_way(
+    model: str, thinking: dict[str, Any], effort: str | None
+) -> None:
+    asked = ask(Format.CHAT, reasoning_effort="high", max_tokens=32_000, temperature=0.5)
+    document = forwarded(asked, Format.MESSAGES, model)
+    assert document["thinking"] == thinking
+    assert document.get("output_config", {}).get("effort") == effort
+    assert "temperature" not in document  # the upstream refuses this while the model thinks
+
+
+@pytest.mark.parametrize(("model", "both"), [("claude-sonnet-4-5", False), ("claude-3-7-sonnet", True), ("kimi", True)])
+def test_later_models_of_claude_get_no_top_p_beside_a_temperature(model: str, both: bool) -> None:
+    document = forwarded(ask(Format.CHAT, temperature=0.5, top_p=0.9), Format.MESSAGES, model)
+    assert document["temperature"] == 0.5
+    assert ("top_p" in document) is both
+    assert forwarded(ask(Format.CHAT, top_p=0.9), Format.MESSAGES, model)["top_p"] == 0.9
+
+
+def test_a_budget_stays_below_the_limit_of_the_answer() -> None:
+    asked = ask(Format.CHAT, reasoning_effort="high", max_tokens=2000)
+    assert forwarded(asked, Format.MESSAGES)["thinking"]["budget_tokens"] == 1999
+    assert "thinking" not in forwarded(ask(Format.CHAT, reasoning_effort="high", max_tokens=500), Format.MESSAGES)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [("gemini-2.5-pro", {"thinkingBudget": 4096}), ("gemini-3-flash", {"thinkingLevel": "LOW"})],
+)
+def test_effort_reaches_each_generation_of_gemini_in_its_way(model: str, expected: dict[str, Any]) -> None:
+    document = forwarded(ask(Format.CHAT, reasoning_effort="low"), Format.GENERATE, model)
+    assert document["generationConfig"]["thinkingConfig"] == expected
+
+
+def test_who_wants_thoughts_from_messages_gets_summaries_from_responses() -> None:
+    asked = ask(Format.MESSAGES, thinking={"type": "enabled", "budget_tokens": 2048})
+    document = forwarded(asked, Format.RESPONSES)
+    assert document["reasoning"] == {"effort": "low", "summary": "auto"}
+    assert document["include"] == ["reasoning.encrypted_content"]
+    assert document["store"] is False
+
+
+@pytest.mark.parametrize(("client", "upstream"), PAIRS)
+def test_signed_reasoning_goes_back_to_its_upstream_through_any_client(client: Format, upstream: Format) -> None:
+    thought = ReasoningBlock(text="hm", origin=upstream.value, signature="" if upstream is Format.CHAT else "c2lnbmVk")
+    history = history_of(client, seal(thought))
+    text = json.dumps(forwarded(ask(client, **history), upstream, "gemini-3-pro"))
+    assert MARK not in text
+    assert ("hm" if upstream is Format.CHAT else "c2lnbmVk") in text
+    others = [other for other in FORMATS if other not in (client, upstream)]
+    for other in others:
+        assert "c2lnbmVk" not in json.dumps(forwarded(ask(client, **history), other, "gemini-3-pro"))
+
+
+@pytest.mark.parametrize("client", FORMATS)
+def test_what_was_sealed_for_another_upstream_is_taken_out_when_the_format_is_the_same(client: Format) -> None:
+    asked = ask(client, **history_of(client, seal(ReasoningBlock(text="hm", origin="elsewhere", signature="c2ln"))))
+    assert MARK.encode() in asked.body
+    document = forwarded(asked, client)
+    assert MARK not in json.dumps(document)
+    assert "call_1" in json.dumps(document)
+    assert "done" in json.dumps(document)
+
+
+def history_of(client: Format, sealed: str) -> dict[str, Any]:
+    """Return a conversation as a client sends it back: the model thought, and then called a tool."""
+    if client is Format.CHAT:
+        call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        details = [{"type": "reasoning.encrypted", "data": sealed}]
+        answer = {"role": "assistant", "content": None, "reasoning_details": details, "tool_calls": [call]}
+        return {"messages": [*USER, answer, {"role": "tool", "tool_call_id": "call_1", "content": "done"}]}
+    if client is Format.MESSAGES:
+        use = {"type": "tool_use", "id": "call_1", "name": "f", "input": {}}
+        answer = {"role": "assistant", "content": [{"type": "thinking", "thinking": "", "signature": sealed}, use]}
+        result = {"type": "tool_result", "tool_use_id": "call_1", "content": "done"}
+        return {"messages": [*USER, answer, {"role": "user", "content": [result]}]}
+    if client is Format.RESPONSES:
+        reasoning = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed}
+        call = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
+        output = {"type": "function_call_output", "call_id": "call_1", "output": "done"}
+        return {"input": [*USER, reasoning, call, output]}
+    part = {"functionCall": {"id": "call_1", "name": "f", "args": {}}, "thoughtSignature": sealed}
+    response = {"functionResponse": {"id": "call_1", "name": "f", "response": {"output": "done"}}}
+    contents = [{"role": "user", "parts": [{"text": "go"}]}, {"role": "model", "parts": [part]}]
+    return {"contents": [*contents, {"role": "user", "parts": [response]}]}
+
+
+def test_thinking_is_left_out_where_anthropic_would_miss_the_thoughts_of_the_last_call() -> None:
+    asked = ask(Format.CHAT, reasoning_effort="high", max_tokens=32_000, **without_thoughts())
+    assert "thinking" not in forwarded(asked, Format.MESSAGES)
+
+
+def without_thoughts() -> dict[str, Any]:
+    """Return the history of a client that does not send thoughts back."""
+    history = history_of(Format.CHAT, "")
+    del history["messages"][1]["reasoning_details"]
+    return history
+
+
+def test_reasoning_of_compatible_servers_goes_back_to_them() -> None:
+    thought = {"type": "thinking", "thinking": "hm", "signature": seal(ReasoningBlock(text="hm", origin="chat"))}
+    messages = [*USER, {"role": "assistant", "content": [thought, {"type": "text", "text": "x"}]}, *USER]
+    document = forwarded(ask(Format.MESSAGES, messages=messages), Format.CHAT)
+    assert document["messages"][1] == {"role": "assistant", "content": "x", "reasoning_content": "hm"}
