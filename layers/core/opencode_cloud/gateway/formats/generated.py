@@ -49,6 +49,6 @@ def _of_members(members: dict[str, Any]) -> int:
     for name, value in members.items():
         if name in FRAME or name in _THOUGHTS or value is None:
             continue
-        is_object = name in _JSON and isinstance(value, (dict, list))
-        total += size(compact(value)) if is_object else generated_bytes(value)
+        is_text = name not in _JSON or isinstance(value, str)
+        total += generated_bytes(value) if is_text else size(compact(value))
     return total
