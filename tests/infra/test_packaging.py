@@ -62,14 +62,30 @@ def test_what_starts_the_gateway_may_be_executed(syntheses: dict[str, Synthesis]
     assert os.access(script, os.X_OK)
 
 
-def test_docker_gets_what_the_container_copies_and_nothing_else(contained: Synthesis) -> None:
-    (context,) = (path.parents[2] for path in contained.folder.glob("asset.*/functions/gateway/Dockerfile"))
-    files = {path.relative_to(context) for path in context.rglob("*") if path.is_file()}
-    assert {path.parts[0] for path in files} == {"functions", "layers", "web"}
+@pytest.mark.parametrize(("name", "stage"), [("gateway", "contained"), ("hub", "hubbed")])
+def test_docker_gets_what_the_container_copies_and_nothing_else(
+    name: str, stage: str, request: pytest.FixtureRequest
+) -> None:
+    synthesis: Synthesis = request.getfixturevalue(stage)
+    (context,) = (path.parents[1] for path in synthesis.folder.glob("asset.*/functions/Dockerfile"))
+    copied = _copied((context / "functions/Dockerfile").read_text(), name)
+    assert all((context / source).exists() for source in copied), copied
+    files = [path.relative_to(context) for path in context.rglob("*") if path.is_file()]
+    sent = [*copied, "functions/Dockerfile", f"functions/{name}", "layers/dependencies"]
+    assert not [path for path in files if not any(path.is_relative_to(source) for source in sent)]
     assert not [path for path in files if "__pycache__" in path.parts]
-    for line in (context / "functions/gateway/Dockerfile").read_text().splitlines():
-        if line.startswith("COPY") and "--from" not in line:
-            assert all((context / source).exists() for source in line.split()[1:-1]), line
+
+
+def _copied(dockerfile: str, target: str) -> list[str]:
+    """Return the sources that a build of `target` copies from its context."""
+    copied: list[str] = []
+    stage = ""
+    for line in dockerfile.splitlines():
+        if line.startswith("FROM"):
+            stage = line.split()[-1]
+        elif line.startswith("COPY") and "--from" not in line and stage in ("libraries", "server", target):
+            copied += line.replace("${FUNCTION}", target).split()[1:-1]
+    return copied
 
 
 def test_the_console_s_layer_repeats_nothing_of_the_one_beneath() -> None:
