@@ -166,8 +166,9 @@ class SharingStack(Stack):
         return function
 
     def allow_hub(self, hub: Workload) -> None:
-        """Let a hub do the work of `share`, `live` and `deliver`."""
+        """Let a hub do the work of `share`, `live` and `deliver`, and delete all its rows when it stops."""
         self._allow_http(hub)
+        self._allow_rows(hub, "BatchWriteItem")
         self._allow_posts(hub)
         elsewhere = Stack.of(hub) is not self
         api_id = self.export_value(self.websocket.api.api_id) if elsewhere else self.websocket.api.api_id

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId
+from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.dynamodb import batch_get
+from opencode_cloud.kit.dynamodb import WRITES_AT_ONCE, batch_delete, batch_get
+from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.kit.rate_counters import Totals
 from opencode_cloud.sharing.hub.followers import Followers, is_local
 from opencode_cloud.sharing.hub.spending import Spending
@@ -133,10 +135,23 @@ class HubShareStore(ShareStore):
         return gone
 
     def resign(self) -> None:
-        """Delete all rows of this hub, because its process stops."""
-        for share_id in list(self._written):
-            with self._lock(share_id), suppress(Exception):
-                self._delete(share_id)
+        """Delete all rows of this hub, because its process stops and its sockets are closed.
+
+        A row that is left costs the next writer of its share one attempt to reach this hub.
+        """
+        written = list(self._written)
+        parallel_map(
+            self._withdraw,
+            [written[start : start + WRITES_AT_ONCE] for start in range(0, len(written), WRITES_AT_ONCE)],
+        )
+
+    def _withdraw(self, share_ids: Sequence[ShareId]) -> None:
+        row_key = share_rows.viewer_key(self._address)
+        try:
+            batch_delete(self._dynamodb, self._table, [share_rows.key(share_id, row_key) for share_id in share_ids])
+        except Exception:  # noqa: BLE001 - the process ends anyway: logged, and counted
+            logger.exception("rows of this hub are left")
+            log.count("LeftHubRowCount", len(share_ids))
 
     def _renew(self, share_ids: Sequence[ShareId]) -> list[ShareId]:
         row_key = share_rows.viewer_key(self._address)
