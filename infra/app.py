@@ -42,11 +42,11 @@ def build(stage: Stage | None = None, *, outdir: str | None = None, bundling: bo
     planes = {"stage": chosen, "data": data, "sharing": sharing}
     gateway = GatewayStack(app, f"{prefix}-gateway", stage=chosen, data=data, **_options(chosen))
     console = ConsoleStack(app, f"{prefix}-console", **planes, database=database, **_options(chosen))
-    if chosen.watched:
-        watched = {**planes, "console": console, "gateway": gateway, "cluster": database.cluster}
-        ObservabilityStack(app, f"{prefix}-observability", **watched, **_options(chosen))
     contained = chosen.sync.runtime == "container"
     hub = HubStack(app, f"{prefix}-hub", **planes, **_options(chosen)) if contained else None
+    if chosen.watched:
+        watched = {**planes, "console": console, "gateway": gateway, "hub": hub, "cluster": database.cluster}
+        ObservabilityStack(app, f"{prefix}-observability", **watched, **_options(chosen))
     if not chosen.local:
         EdgeStack(app, f"{prefix}-edge", **planes, gateway=gateway, hub=hub, **_options(chosen))
     return app

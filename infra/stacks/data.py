@@ -92,6 +92,7 @@ class DataStack(Stack):
             "SigningKeyArns": self.signing_key_arns,
             "CredentialsKeyArn": self.credentials_key.key_arn,
             **({"GitHubAppSecretArn": self.github_secret_arn} if stage.github else {}),
+            **({"HubSecretArn": self.hub_secret_arn} if stage.has_hubs else {}),
         }
         outputs |= {f"{name.capitalize()}QueueUrl": queue.queue_url for name, queue in self.queues.by_name.items()}
         outputs |= {f"{name.capitalize()}FailedQueueUrl": made.queue_url for name, made in self.failed.items()}

@@ -4,27 +4,16 @@
 # pyright: reportArgumentType=false
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_elasticloadbalancingv2 as balancing
 
 from infra.constructs.function import Function
-from infra.constructs.metrics import PERIOD, graph, share, written
+from infra.constructs.metrics import PERIOD, Signal, graph, share, written
 from infra.stacks.gateway import GatewayStack
 
 FEWEST_CALLS = 20
 """Minimum number of calls in five minutes for a meaningful percentage."""
-
-
-@dataclass(frozen=True)
-class Signal:
-    """An alarm: more than `threshold` of `metric` in five minutes, with its meaning."""
-
-    name: str
-    metric: cloudwatch.IMetric
-    threshold: float
-    meaning: str
 
 
 def signals(gateway: GatewayStack, ledger: Function) -> Iterator[Signal]:

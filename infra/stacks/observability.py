@@ -16,10 +16,11 @@ from constructs import Construct
 from infra.constructs.metrics import PERIOD, graph, total, written
 from infra.constructs.nag import acknowledge
 from infra.constructs.queue import PLAIN_HTTP
-from infra.stacks import model_calls
+from infra.stacks import hub_signals, model_calls
 from infra.stacks.console import ConsoleStack
 from infra.stacks.data import DataStack
 from infra.stacks.gateway import GatewayStack
+from infra.stacks.hub import HubStack
 from infra.stacks.sharing import SharingStack
 from infra.stage import Stage
 
@@ -40,12 +41,13 @@ class ObservabilityStack(Stack):
         sharing: SharingStack,
         console: ConsoleStack,
         gateway: GatewayStack,
+        hub: HubStack | None,
         cluster: rds.DatabaseCluster | None,
         **options: Any,
     ) -> None:
         super().__init__(scope, name, **options)
         self._sharing = sharing
-        hubs = ("hub",) if stage.sync.runtime == "container" else ()
+        hubs = ("hub",) if hub else ()
         self._publishers, self._pushers = (*PUBLISHERS, *hubs), (*PUSHERS, *hubs)
         self._functions = [*sharing.functions, *console.functions, *gateway.functions]
         self._failed = {**sharing.failed, **data.failed, **gateway.failed, **console.failed}
@@ -56,7 +58,7 @@ class ObservabilityStack(Stack):
         self._function_alarms()
         self._queue_alarms()
         self._console_alarms()
-        for signal in model_calls.signals(gateway, console.ledger):
+        for signal in (*model_calls.signals(gateway, console.ledger), *(hub_signals.signals(hub) if hub else ())):
             if stage.local and isinstance(signal.metric, cloudwatch.MathExpression):
                 continue  # the emulator has no alarms on expressions
             self._alarm(signal.name, signal.metric, signal.threshold, signal.meaning)
@@ -66,6 +68,8 @@ class ObservabilityStack(Stack):
         board.add_widgets(*self._function_widgets())
         board.add_widgets(*self._console_widgets())
         board.add_widgets(*model_calls.widgets(gateway, console.ledger))
+        if hub:
+            board.add_widgets(*hub_signals.widgets(hub))
         CfnOutput(self, "AlarmTopicArn", value=self._topic.topic_arn)
         CfnOutput(self, "DashboardName", value=board.dashboard_name)
 

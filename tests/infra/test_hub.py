@@ -76,6 +76,16 @@ def test_functions_post_to_hubs_at_the_public_address(hubbed: Synthesis) -> None
         assert "Hub" in json.dumps(variables["HUB_SECRET"])
 
 
+def test_only_hubs_and_the_functions_that_post_to_them_read_the_secret_of_hubs(hubbed: Synthesis) -> None:
+    readers: set[str] = set()
+    for stack in ("sharing", "hub", "console", "gateway", "data"):
+        for name, policy in hubbed.resources(stack, "AWS::IAM::Policy").items():
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+                if "secretsmanager:GetSecretValue" in statement["Action"] and "GetAttHub" in json.dumps(statement):
+                    readers.add(name.partition("Role")[0])
+    assert readers == {"Share", "Live", "Deliver", "Purge", "Hub"}
+
+
 def test_a_stage_without_hubs_has_nothing_of_them(syntheses: dict[str, Synthesis]) -> None:
     dev = syntheses["dev"]
     assert "hub" not in dev.templates

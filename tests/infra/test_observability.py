@@ -1,11 +1,15 @@
 import json
 from pathlib import Path
+from typing import Any
 
+from infra.stacks.sharing import POSTERS
 from tests.infra.synthesis import Synthesis
 
 HANDLERS = (Path(__file__).parents[2] / "functions").glob("*/handler.py")
 FUNCTIONS = [handler for handler in HANDLERS if handler.parent.name != "hub"]
 """The hub is a container. Only the local stage has a function of its name, which is never called."""
+HUB_ALARMS = {"HubUnhealthy": 0, "HubServerErrors": 5, "HubsDead": 0, "HubRowsForged": 0, "HubPostsRefused": 100}
+"""Alarms of a stage with hubs, with their thresholds."""
 
 
 def test_every_alarm_tells_the_topic(watched: Synthesis) -> None:
@@ -56,6 +60,38 @@ def test_whoever_stands_before_the_gateway_counts_its_answers(
 def test_containers_that_do_not_answer_wake_an_operator(contained: Synthesis) -> None:
     alarm = contained.one("observability", "AWS::CloudWatch::Alarm", "GatewayUnhealthy")
     assert (alarm["MetricName"], alarm["Threshold"]) == ("UnHealthyHostCount", 0)
+
+
+def test_dead_ill_and_forged_hubs_wake_an_operator(hubbed: Synthesis) -> None:
+    alarms = {name: _alarm(hubbed, name) for name in HUB_ALARMS}
+    assert {name: alarm["Threshold"] for name, alarm in alarms.items()} == HUB_ALARMS
+    assert alarms["HubUnhealthy"]["MetricName"] == "UnHealthyHostCount"
+    assert alarms["HubPostsRefused"]["MetricName"] == "RefusedPostCount"
+    answered = {metric["MetricStat"]["Metric"]["MetricName"] for metric in _parts(alarms["HubServerErrors"])}
+    assert answered == {"HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count"}
+    for name, counted in (("HubsDead", "DeadHubCount"), ("HubRowsForged", "ForgedHubCount")):
+        metrics = [part["MetricStat"]["Metric"] for part in _parts(alarms[name])]
+        assert {metric["MetricName"] for metric in metrics} == {counted}
+        assert {metric["Dimensions"][0]["Value"] for metric in metrics} == {*POSTERS, "hub"}
+
+
+def test_a_stage_without_hubs_has_no_alarm_of_them(syntheses: dict[str, Synthesis]) -> None:
+    alarms = syntheses["dev"].resources("observability", "AWS::CloudWatch::Alarm")
+    assert not [name for name in alarms if name.startswith("Hub")]
+
+
+def test_an_operator_finds_each_alarm_of_hubs_in_the_runbook() -> None:
+    runbook = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
+    assert not [name for name in HUB_ALARMS if name not in runbook]
+
+
+def _alarm(synthesis: Synthesis, name: str) -> dict[str, Any]:
+    return synthesis.one("observability", "AWS::CloudWatch::Alarm", name)
+
+
+def _parts(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the metrics in an alarm's expression."""
+    return [metric for metric in alarm["Metrics"] if "MetricStat" in metric]
 
 
 def test_the_operator_s_address_subscribes_where_one_is_set(watched: Synthesis) -> None:

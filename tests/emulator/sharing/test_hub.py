@@ -8,14 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from opencode_cloud.contracts.ids import ShareId
+from opencode_cloud.kit.sealed_posts import POST_PATH, PostSeal
 from opencode_cloud.kit.websocket_server import BACKLOG_BYTES
-from opencode_cloud.sharing.models import Mode
+from opencode_cloud.sharing.models import Item, Mode, Record
 from opencode_cloud.sharing.service import Visitor
+from opencode_cloud.sharing.service.hubs import HubPost, post_key
 from tests.emulator.sharing.hubs import (
+    HUB_SECRET,
     WAIT,
     HubProcess,
     close_code,
@@ -104,6 +108,29 @@ async def test_only_the_cdn_is_answered(hub: HubProcess, share: SharedSession) -
 async def test_a_post_that_this_deployment_did_not_seal_is_refused(hub: HubProcess) -> None:
     answer = await hub.asked("POST", "/internal/posts", b"x" * 200)
     assert (answer.status, answer.body["error"]) == (403, "post_refused")
+
+
+async def test_a_post_changes_what_open_pages_show_and_nothing_that_is_stored(
+    plane: Plane, hub: HubProcess, share: SharedSession
+) -> None:
+    await hub.publish(share.id, share.secret, part("1", "true"))
+    false = Item(key="part/msg_1/prt_2", type="part", data=b'{"text":"false"}', seq=2, at=1)
+    record = Record(first=2, last=2, at=1, total=9, items=(false,))
+    posts = [
+        HubPost(kind="record", share_id=ShareId(share.id), first=2, record=record),
+        HubPost(kind="deleted", share_id=ShareId(share.id)),
+    ]
+    before = plane.rows(share.id, "L#"), plane.rows(share.id, "META")
+    async with hub.following(share.id, after=1) as viewer:
+        seal = PostSeal(lambda: post_key(HUB_SECRET))
+        for post in posts:
+            answer = await hub.asked("POST", POST_PATH, seal.seal(msgspec.msgpack.encode(post)))
+            assert answer.status == 200
+        assert texts(await frames_until(viewer, 2)) == ["false"]
+        assert (await next_frame(viewer))["type"] == "gone"
+    assert (plane.rows(share.id, "L#"), plane.rows(share.id, "META")) == before
+    assert (await hub.asked("GET", f"/share/{share.id}.json")).status == 200
+    assert await asyncio.to_thread(share.environment.texts, share.id) == ["true"]
 
 
 async def test_a_hub_is_one_viewer_while_it_has_sockets(plane: Plane, hub: HubProcess, share: SharedSession) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
+
+import pytest
 
 from opencode_cloud.kit import event_loop
 
@@ -40,3 +43,9 @@ async def test_many_short_steps_are_not_reported() -> None:
 
 async def test_a_process_that_was_frozen_is_not_reported() -> None:
     assert await reports_during(lambda: time.sleep(LONG)) == []
+
+
+def test_a_step_that_holds_up_the_loop_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    event_loop.log_step(0.2)
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert [record["LoopStoodStill"] for record in records] == [[200.0]]

@@ -27,7 +27,7 @@ from opencode_cloud.composition.settings import (
     UsageTable,
 )
 from opencode_cloud.contracts.ids import KeyId
-from opencode_cloud.gateway.observing import observe, stood_still
+from opencode_cloud.gateway.observing import observe
 from opencode_cloud.gateway.routes import Gateway
 from opencode_cloud.gateway.service import Calls, Health, token_bounds
 from opencode_cloud.gateway.service.admission import CallAdmission
@@ -149,7 +149,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
         # Freeze all present objects. Otherwise the garbage collector scans them repeatedly while streams wait.
         gc.collect()
         gc.freeze()
-        watching = asyncio.create_task(event_loop.watch(stood_still))
+        watching = asyncio.create_task(event_loop.watch(event_loop.log_step))
         try:
             yield
         finally:

@@ -16,13 +16,6 @@ def refusal(code: str, status: int, correlation: str) -> None:
     logger.info("refused", extra={"error": code, "status": status, "correlation_id": correlation})
 
 
-def stood_still(seconds: float) -> None:
-    """Count and log a step that held up every call of this process."""
-    log.duration("LoopStoodStill", round(seconds * 1000))
-    metrics.flush()
-    logger.warning("the event loop stood still", extra={"milliseconds": round(seconds * 1000)})
-
-
 def observe(event: UsageEvent, *, settled: bool) -> None:
     """Write the metrics of a call, as one EMF record, and its log line."""
     log.count("Requests")

@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from opencode_cloud.kit import log
+
 LONGEST_STEP_SECONDS = 0.05
 """A longer step is reported. Every stream of the process waits for it."""
 TICK_SECONDS = 0.02
@@ -24,3 +26,10 @@ async def watch(report: Callable[[float], None]) -> None:
         stood = min(late, time.thread_time() - used)
         if stood > LONGEST_STEP_SECONDS:
             report(stood)
+
+
+def log_step(seconds: float) -> None:
+    """Count and log a step that held up every request, stream and socket of this process."""
+    log.duration("LoopStoodStill", round(seconds * 1000))
+    log.metrics.flush()
+    log.logger.warning("the event loop stood still", extra={"milliseconds": round(seconds * 1000)})

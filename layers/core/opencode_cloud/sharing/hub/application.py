@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.kit import http_events, lambda_handlers, log
+from opencode_cloud.kit import event_loop, http_events, lambda_handlers, log
 from opencode_cloud.kit.asgi_events import EventAdapter, event_of, read_body, send_response
 from opencode_cloud.kit.asgi_middleware import Receive, Scope, Send
 from opencode_cloud.kit.edge import EDGE, Forwarded
@@ -129,7 +129,12 @@ class HubApplication:
         """Take a record, or the end of a share, from a function or another hub."""
         if method != "POST":
             raise MethodNotAllowed("method_not_allowed", "Hubs take posts only.")
-        content = self._parts.seal.open(await read_body(receive, event["headers"], POST_BYTES))
+        body = await read_body(receive, event["headers"], POST_BYTES)
+        try:
+            content = self._parts.seal.open(body)
+        except Forbidden:
+            log.count("RefusedPostCount")
+            raise
         try:
             post = decode_post(content)
         except msgspec.DecodeError as error:
@@ -151,7 +156,8 @@ class HubApplication:
         self._parts.delivery.start(loop)
         self._parts.sockets.start(loop)
         await loop.run_in_executor(self._parts.threads, self._origin_secret)
-        work = [loop.create_task(each) for each in (self._renew(), self._flush(), self._parts.endpoint.watch())]
+        chores = self._renew(), self._flush(), self._parts.endpoint.watch(), event_loop.watch(event_loop.log_step)
+        work = [loop.create_task(each) for each in chores]
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in work:
