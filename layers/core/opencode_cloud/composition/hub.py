@@ -98,6 +98,7 @@ def _parts(settings: HubSettings) -> HubParts:
         threads,
         origin_secret=lambda: aws.secret(settings.origin_secret).encode(),
         most_sockets=settings.hub_sockets,
+        stop=store.keep_rows,
     )
     return HubParts(
         threads=threads,

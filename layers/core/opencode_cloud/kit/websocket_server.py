@@ -77,6 +77,10 @@ class WebSocketEndpoint(Protocol):
         """Forget a socket that had been accepted."""
         ...
 
+    def stop(self) -> None:
+        """Prepare for the end of all sockets, because the process stops. It is called once for each socket."""
+        ...
+
 
 class ServerSocket(asyncio.Protocol):
     """One socket. uvicorn makes it when a request asks for an upgrade; see ``uvicorn.Config(ws=...)``."""
@@ -220,6 +224,7 @@ class ServerSocket(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """Ask the peer to go elsewhere, because this process stops."""
+        self._endpoint.stop()
         if self._accepted:
             self.close(SERVICE_RESTART)
         self._cut()

@@ -50,8 +50,12 @@ class HubEndpoint:
         *,
         origin_secret: Callable[[], bytes],
         most_sockets: int,
+        stop: Callable[[], None],
     ) -> None:
-        """``origin_secret`` must not block. ``most_sockets`` is the number of sockets that the process holds."""
+        """``origin_secret`` must not block. ``most_sockets`` is the number of sockets that the process holds.
+
+        ``stop`` is called before the process closes its sockets.
+        """
         self._followers = followers
         self._delivery = delivery
         self._viewing = viewing
@@ -61,6 +65,7 @@ class HubEndpoint:
         self._threads = threads
         self._origin_secret = origin_secret
         self._most_sockets = most_sockets
+        self._stop = stop
         self._tasks: set[asyncio.Task[None]] = set()
 
     # ------------------------------------------------------------------------------------------- sockets
@@ -99,6 +104,10 @@ class HubEndpoint:
     def closed(self, socket: ServerSocket) -> None:
         """Forget a socket."""
         self._start(self._blocking(self._viewing.leave, ConnectionId(socket.connection_id)))
+
+    def stop(self) -> None:
+        """Prepare for the end of all sockets."""
+        self._stop()
 
     async def watch(self) -> None:
         """Find peers that have gone without a word, until cancelled."""

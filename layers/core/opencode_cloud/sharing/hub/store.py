@@ -56,6 +56,7 @@ class HubShareStore(ShareStore):
         self._hubs: Hubs | None = None
         self._forget: Callable[[ShareId], None] = lambda _share_id: None
         self._written: dict[ShareId, int] = {}
+        self._resigning = False
         # The row of a share is written and deleted by one thread at a time, so that it matches the register.
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
@@ -134,6 +135,10 @@ class HubShareStore(ShareStore):
             gone += self._renew(share_ids[start : start + _CHECKED_AT_ONCE])
         return gone
 
+    def keep_rows(self) -> None:
+        """Leave the rows of sockets that end from now on to :meth:`resign`, which deletes them in batches."""
+        self._resigning = True
+
     def resign(self) -> None:
         """Delete all rows of this hub, because its process stops and its sockets are closed.
 
@@ -172,7 +177,8 @@ class HubShareStore(ShareStore):
         return [share_id for share_id in share_ids if share_id not in active]
 
     def _leave(self, share_id: ShareId, connection_id: ConnectionId) -> None:
-        if self._followers.leave(share_id, connection_id) and share_id in self._written:
+        was_last = self._followers.leave(share_id, connection_id)
+        if was_last and share_id in self._written and not self._resigning:
             self._delete(share_id)
 
     def _write(self, share_id: ShareId) -> None:
