@@ -43,7 +43,7 @@ LEDGER = Actor(
     kind=ActorKind.MEMBER, credential=CredentialKind.SESSION, id="mem_1", workspace_id=WORKSPACE, role=Role.OWNER
 )
 
-TOLD_APART = "model, upstream, member_id, service_account_id, key_id, byok, outcome"
+TOLD_APART = "model, upstream, member_id, service_account_id, key_id, project, agent, byok, outcome"
 _EVENTS = """
 INSERT INTO usage_events (id, at, workspace_id, member_id, key_id, model, upstream, upstream_model, format, streamed,
   byok, input_tokens, output_tokens, cache_read_tokens, estimated, cost, charged, reserved, price, catalogue,

@@ -171,6 +171,8 @@ def test_people_and_webhook_are_told_once(shop: Shop, hook: Hook) -> None:
 
 def test_what_is_kept_of_calls_is_a_setting_that_the_gateway_learns(shop: Shop) -> None:
     path = f"{shop.base}/usage/settings"
-    assert must(shop.owner.http.get(path)) == {"metadata_days": 0}
-    assert must(shop.owner.http.put(path, json={"metadata_days": 30})) == {"metadata_days": 30}
+    assert must(shop.owner.http.get(path)) == {"metadata_days": 0, "project_headers": []}
+    settings = {"metadata_days": 30, "project_headers": ["x-cost-center"]}
+    assert must(shop.owner.http.put(path, json=settings)) == settings
     until(lambda: shop.known().metadata_days == 30)
+    assert shop.known().project_headers == ("x-cost-center",)

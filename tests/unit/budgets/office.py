@@ -68,7 +68,10 @@ class Office:
     # --------------------------------------------------------------------------------- what the gateway will know
 
     def known_to_workspace(self, workspace: str) -> tuple[KnownBudget, ...]:
-        return self._known(ProjectionKey(ProjectionKind.WORKSPACE, workspace), KnownWorkspace).budgets
+        return self.known_workspace(workspace).budgets
+
+    def known_workspace(self, workspace: str) -> KnownWorkspace:
+        return self._known(ProjectionKey(ProjectionKind.WORKSPACE, workspace), KnownWorkspace)
 
     def known_to_member(self, actor: Actor) -> tuple[KnownBudget, ...]:
         return self._known(

@@ -261,6 +261,18 @@ def test_nobody_sets_or_deletes_a_balance(office: Office, owner: Actor) -> None:
 def test_metadata_of_calls_is_kept_only_where_it_is_wanted(office: Office, owner: Actor) -> None:
     assert office.settings.get(owner.workspace_id).metadata_days == 0
     for days in (30, 7):
-        assert office.settings.keep_metadata(owner, owner.workspace_id, days).metadata_days == days
+        assert office.settings.change(owner, owner.workspace_id, days).metadata_days == days
     assert office.settings.get(owner.workspace_id).metadata_days == 7
     assert office.place.actions().count("usage_settings.updated") == 2
+
+
+def test_a_workspace_chooses_the_headers_of_projects(office: Office, owner: Actor) -> None:
+    chosen = office.settings.change(owner, owner.workspace_id, 7, ["X-Cost-Center", "x-team", "x-team"])
+    assert chosen.project_headers == ["x-cost-center", "x-team"]
+    assert office.settings.change(owner, owner.workspace_id, 30).project_headers == chosen.project_headers
+    for refused in ("x-api-key", "authorization"):
+        with pytest.raises(ServiceError) as error:
+            office.settings.change(owner, owner.workspace_id, 30, [refused])
+        assert code_of(error) == "invalid_header"
+    assert office.known_workspace(owner.workspace_id).project_headers == ("x-cost-center", "x-team")
+    assert office.settings.change(owner, owner.workspace_id, 30, []).project_headers == []

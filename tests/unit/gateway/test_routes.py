@@ -112,6 +112,10 @@ async def test_what_a_client_says_of_itself_is_taken_along(client: httpx.AsyncCl
         "x-opencode-session": "ses_1",
         "x-opencode-request": "msg_1",
         "x-opencode-client": "cli",
+        "x-opencode-project": "4b0ea68d",
+        "x-cost-center": "web",
+        "x-secret": "secret",
+        "user-agent": "codex_exec/0.171.0",
         "x-forwarded-for": "203.0.113.9",
         "traceparent": trace,
         "cookie": "secret",
@@ -122,6 +126,8 @@ async def test_what_a_client_says_of_itself_is_taken_along(client: httpx.AsyncCl
     assert incoming.request == AccessRequest(address="203.0.113.9", correlation_id=trace.split("-")[1])
     assert incoming.tracing == {"traceparent": trace}
     assert incoming.metadata["client"] == "cli"
+    assert incoming.agent == "codex"
+    assert incoming.project_headers == {"x-opencode-project": "4b0ea68d", "x-cost-center": "web"}
     assert "secret" not in repr(incoming)
     assert answer.headers["x-request-id"] == trace.split("-")[1]
 

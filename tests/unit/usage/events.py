@@ -52,6 +52,8 @@ def event(number: int = 0, **changes: Any) -> UsageEvent:
         "total_ms": 2000,
         "attempts": 1,
         "status": 200,
+        "project": "web",
+        "agent": "claude-code",
         "session": "ses_pseudonym",
         "request": "msg_1",
         "correlation_id": "trace-1",
@@ -67,19 +69,27 @@ amounts = st.integers(0, 2**40)
 tokens = st.builds(Tokens, input=amounts, output=amounts, reasoning=amounts, cache_read=amounts, cache_write=amounts)
 entries = st.builds(
     # A budget belongs to one workspace.
-    lambda number, windows, changes: entry(
-        number, tuple(f"budget#{changes['workspace_id']}#{window}" for window in sorted(windows)), **changes
+    lambda number, windows, caller, changes: entry(
+        number, tuple(f"budget#{changes['workspace_id']}#{window}" for window in sorted(windows)), **caller, **changes
     ),
     st.integers(0, 30),
     st.sets(st.sampled_from([1, 2, 3])),
+    st.sampled_from(
+        [
+            {"member_id": "", "service_account_id": ""},
+            {"member_id": ANN, "service_account_id": ""},
+            {"member_id": BEN, "service_account_id": ""},
+            {"member_id": "", "service_account_id": ROBOT},
+        ]
+    ),
     st.fixed_dictionaries(
         {
             "workspace_id": st.sampled_from([WORKSPACE, OTHER]),
             "at": st.integers(NOON - 3 * DAY, NOON + 3 * DAY),
-            "member_id": st.sampled_from(["", ANN, BEN]),
-            "service_account_id": st.sampled_from(["", ROBOT]),
             "model": st.sampled_from(["claude-sonnet", "gpt", "Gpt", "gemini"]),
             "upstream": st.sampled_from(["", "anthropic", "openrouter"]),
+            "project": st.sampled_from(["", "web", "Web", "team/api"]),
+            "agent": st.sampled_from(["", "codex", "opencode"]),
             "session": st.sampled_from(["", "ses_a", "ses_b", "ses_B"]),
             "byok": st.booleans(),
             "outcome": st.sampled_from([str(outcome) for outcome in Outcome]),

@@ -38,6 +38,8 @@ owner = Actor(kind=ActorKind.MEMBER, credential=CredentialKind.SESSION, id=ANN, 
 
 def value_of(event: UsageEvent, dimension: str) -> Any:
     """Return an event's value of a dimension, whose name has no suffix `_id`."""
+    if dimension == Dimension.CALLER:
+        return event.member_id or event.service_account_id
     named = f"{dimension}_id"
     return getattr(event, named if named in UsageEvent.__struct_fields__ else dimension)
 
@@ -89,7 +91,17 @@ def pages(read: Callable[[Any], Sequence[UsageLine]], key: Callable[[UsageLine],
     period=st.tuples(moments, moments).filter(lambda period: period[0] < period[1]),
     by=st.sampled_from(Dimension),
     interval=st.sampled_from(Interval),
-    filters=st.sampled_from([{}, {Dimension.MODEL: "gpt"}, {Dimension.MEMBER: BEN}, {Dimension.SESSION: "ses_b"}]),
+    filters=st.sampled_from(
+        [
+            {},
+            {Dimension.MODEL: "gpt"},
+            {Dimension.MEMBER: BEN},
+            {Dimension.SESSION: "ses_b"},
+            {Dimension.PROJECT: "web", Dimension.AGENT: "codex"},
+            {Dimension.PROJECT: ""},
+            {Dimension.CALLER: ROBOT},
+        ]
+    ),
     byok=st.none() | st.booleans(),
 )
 def test_figures_are_what_the_events_of_the_period_add_up_to(

@@ -86,6 +86,8 @@ class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True):
     policy: EnforcedPolicy = msgspec.field(default_factory=lambda: EnforcedPolicy())
     budgets: tuple[KnownBudget, ...] = ()
     """Budgets of the workspace as a whole (its balance among them), and those that apply to each member."""
+    project_headers: tuple[str, ...] = ()
+    """Headers in which clients of this workspace name their project, in order of precedence."""
     metadata_days: int = 0
     """The number of days for which metadata of model calls (client, user agent, address) is kept; 0: it is not stored.
     """

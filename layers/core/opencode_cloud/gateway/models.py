@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,12 +32,16 @@ class Incoming:
     session: str = ""
     """The client's session id. Admission bounds it. It is never stored: usage keeps a pseudonym."""
     client_request: str = ""
+    agent: str = ""
+    """The name of the client's program (:func:`attribution.agent_of`)."""
+    project_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The headers that may name a project. The workspace chooses among them."""
     tracing: Mapping[str, str]
     """Trace headers of the client, sent on to every upstream."""
     passed_on: Mapping[str, str]
     """Vendor headers of the client, sent on to upstreams of the same format only."""
     metadata: Mapping[str, str]
-    """Client, user agent, project. Stored only if the workspace keeps metadata."""
+    """Client, user agent, address. Stored only if the workspace keeps metadata."""
     at: int
     """Time of arrival, in milliseconds since the epoch."""
 

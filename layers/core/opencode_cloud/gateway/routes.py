@@ -20,6 +20,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.access import WORKSPACE_HEADER
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.gateway import addresses, listing
+from opencode_cloud.gateway.attribution import agent_of, naming_projects
 from opencode_cloud.gateway.formats import WIRE_FORMATS, PathTarget, WireFormat, answer_error
 from opencode_cloud.gateway.models import BrokenOff, Incoming, UpstreamRefused, model_not_found
 from opencode_cloud.gateway.observing import refusal
@@ -66,7 +67,7 @@ SESSION_HEADERS = (
 """Headers in which agents name their session, in order of precedence; the last two are Codex's."""
 KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
 """Headers in which SDKs send a key in place of a bearer."""
-METADATA = {"client": "x-opencode-client", "project": "x-opencode-project", "user_agent": "user-agent"}
+METADATA = {"client": "x-opencode-client", "user_agent": "user-agent"}
 LONGEST_METADATA = 200
 """The longest value of a header in characters."""
 _INTERNAL = "The gateway failed. Try again. The header `x-request-id` names this request in the logs."
@@ -172,6 +173,8 @@ class Gateway:
             path_target=path_target,
             session=next((headers[name] for name in SESSION_HEADERS if headers.get(name)), ""),
             client_request=headers.get("x-opencode-request", ""),
+            agent=agent_of(headers),
+            project_headers=naming_projects(headers),
             tracing={name: headers[name] for name in TRACING if name in headers},
             passed_on={name: headers[name] for name in PASSED_ON if name in headers},
             metadata=_metadata(request, sender.address),

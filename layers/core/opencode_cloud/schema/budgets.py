@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Enum, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, Enum, ForeignKey, Index, Integer, String, UniqueConstraint
 
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
 from opencode_cloud.kit.sql import Moment, id_column, table
@@ -89,6 +89,7 @@ usage_settings = table(
         primary_key=True,
     ),
     Column("metadata_days", Integer, nullable=False, comment="days for which metadata of calls is kept; 0: not at all"),
+    Column("project_headers", JSON, comment="headers in which clients name their project; null: none"),
     Column("updated_by", String(254), nullable=False),
     Column("updated_at", Moment, nullable=False),
 )

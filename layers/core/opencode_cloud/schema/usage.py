@@ -29,6 +29,8 @@ CALL = 64
 NAME = 128
 """Longest name of a model."""
 SHORT = 64
+AGENT = 32
+"""Longest name of a client's program."""
 COUNTER = 160
 """Longest key of a budget's counter."""
 
@@ -83,6 +85,8 @@ usage_events = table(
     _text("outcome", 16),
     Column("status", Integer, nullable=False),
     _text("error", SHORT),
+    _text("project", SHORT),
+    _text("agent", AGENT),
     _text("session", SHORT),
     _text("request", SHORT),
     _text("correlation", SHORT),
@@ -91,6 +95,7 @@ usage_events = table(
     Index(None, "workspace_id", "member_id", "at"),
     Index(None, "workspace_id", "key_id", "at"),
     Index(None, "workspace_id", "session", "at"),
+    Index(None, "workspace_id", "project", "at"),
 )
 """One row for each call. Append-only: no code updates a row, and only retention deletes one."""
 
@@ -120,6 +125,8 @@ def _rollup(name: str, *more: SchemaItem) -> Table:
         _id("member_id"),
         _id("service_account_id"),
         _id("key_id"),
+        _text("project", SHORT),
+        _text("agent", AGENT),
         Column("byok", Boolean, nullable=False),
         _text("outcome", 16),
         *[_number(column) for column in SUMS],

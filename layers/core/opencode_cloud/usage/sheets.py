@@ -21,7 +21,7 @@ EVENT_COLUMNS = (
     *("input_tokens", "output_tokens", "reasoning_tokens", "cache_read_tokens", "cache_write_tokens"),
     *("cache_write_1h_tokens", "estimated", "cost_microcents", "cost_usd", "charged_microcents", "charged_usd"),
     *("reserved_microcents", "price", "catalogue", "first_byte_ms", "total_ms", "attempts", "outcome", "status"),
-    *("error", "session", "request", "correlation_id", "metadata"),
+    *("error", "project", "agent", "session", "request", "correlation_id", "metadata"),
 )
 """Columns of events, in CSV and in Parquet."""
 LINE_COLUMNS = (
@@ -52,8 +52,9 @@ def event_row(stored: StoredEvent) -> tuple[Any, ...]:
         *(event.streamed, event.byok, tokens.input, tokens.output, tokens.reasoning, tokens.cache_read),
         *(tokens.cache_write, tokens.cache_write_1h, event.estimated, event.cost, _dollars(event.cost)),
         *(event.charged, _dollars(event.charged), event.reserved, event.price, event.catalogue, event.first_byte_ms),
-        *(event.total_ms, event.attempts, str(event.outcome), event.status, event.error, event.session),
-        *(event.request, event.correlation_id, msgspec.json.encode(event.metadata).decode() if event.metadata else ""),
+        *(event.total_ms, event.attempts, str(event.outcome), event.status, event.error, event.project),
+        *(event.agent, event.session, event.request, event.correlation_id),
+        msgspec.json.encode(event.metadata).decode() if event.metadata else "",
     )
 
 

@@ -121,13 +121,16 @@ class ProjectionSource:
         if row is None:
             return None
         policy = self._compiler.enforced_policy(connection, workspace_id)
-        days = select(usage_settings.c.metadata_days).where(usage_settings.c.workspace_id == workspace_id)
+        columns = usage_settings.c
+        query = select(columns.metadata_days, columns.project_headers).where(columns.workspace_id == workspace_id)
+        settings = connection.execute(query).first()
         return KnownWorkspace(
             id=row.id,
             name=row.name,
             policy=policy,
             budgets=_budgets(connection, workspace_id, [""], row.name),
-            metadata_days=connection.execute(days).scalar() or 0,
+            project_headers=tuple(settings.project_headers or ()) if settings else (),
+            metadata_days=settings.metadata_days if settings else 0,
         )
 
     def _credentials(self, connection: Connection, workspace_id: WorkspaceId) -> KnownCredentials:

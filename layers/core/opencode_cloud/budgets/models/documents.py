@@ -100,6 +100,9 @@ class UsageSettings(ApiModel):
     """A workspace's settings of usage."""
 
     metadata_days: int = Field(description="Days that client, user agent and address of a call are kept; 0: never.")
+    project_headers: list[str] = Field(
+        default=[], description="Headers in which clients name their project, before `x-opencode-project`."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +170,15 @@ def grant_differs() -> Conflict:
 def invalid_grant(reason: str) -> Unprocessable:
     """Return the error for an amount that cannot be granted."""
     return Unprocessable("invalid_grant", f"This cannot be granted: {reason}.")
+
+
+def invalid_header(name: str) -> Unprocessable:
+    """Return the error for a header that cannot name projects."""
+    return Unprocessable(
+        "invalid_header",
+        f"`project_headers`: `{name[:64]}` cannot name projects. Choose a name such as `x-cost-center`: it begins with "
+        "`x-`, and holds no word that stands for a secret or an address.",
+    )
 
 
 def webhook_not_found() -> NotFound:

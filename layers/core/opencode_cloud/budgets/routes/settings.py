@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from opencode_cloud.budgets.models.documents import UsageSettings
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.contracts.projects import MOST_HEADERS
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document
 
@@ -21,9 +22,16 @@ LONGEST_DAYS = 365
 
 
 class UsageSettingsChange(BaseModel):
-    """The retention of calls' metadata."""
+    """The retention of calls' metadata, and the headers of projects."""
 
     metadata_days: Annotated[int, Field(ge=0, le=LONGEST_DAYS, description="0: metadata is not kept at all.")]
+    project_headers: Annotated[
+        list[Annotated[str, Field(max_length=64)]] | None,
+        Field(
+            max_length=MOST_HEADERS,
+            description="Headers in which clients name their project, such as `x-cost-center`; null: no change.",
+        ),
+    ] = None
 
 
 class SettingsRoutes:
@@ -40,9 +48,13 @@ class SettingsRoutes:
         add(f"PUT {root}", self.put, Permission.WORKSPACE_UPDATE, "Change the settings of usage", TAG)
 
     def get(self, workspace_id: WorkspaceId) -> Response[UsageSettings]:
-        """Read how long client, user agent and address of calls are kept. Prompts and answers are never kept."""
+        """Read how long client, user agent and address of calls are kept, and which headers name projects.
+
+        Prompts and answers are never kept.
+        """
         return document(self._settings.get(workspace_id))
 
     def put(self, workspace_id: WorkspaceId, body: UsageSettingsChange) -> Response[UsageSettings]:
-        """Set how long client, user agent and address of calls are kept."""
-        return document(self._settings.keep_metadata(self._gate.actor, workspace_id, body.metadata_days))
+        """Set how long client, user agent and address of calls are kept, and which headers name projects."""
+        days, headers = body.metadata_days, body.project_headers
+        return document(self._settings.change(self._gate.actor, workspace_id, days, headers))

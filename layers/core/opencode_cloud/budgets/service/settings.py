@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opencode_cloud.budgets.models.documents import UsageSettings
+from opencode_cloud.budgets.models.documents import UsageSettings, invalid_header
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.contracts.projects import is_project_header
 from opencode_cloud.kit.clock import utc_now
 
 if TYPE_CHECKING:
@@ -32,12 +34,23 @@ class UsageSettingsService:
         with self._database.transaction() as connection:
             return self._store.settings(connection, workspace_id)
 
-    def keep_metadata(self, actor: Actor, workspace_id: WorkspaceId, days: int) -> UsageSettings:
-        """Keep client, user agent and address of calls for ``days``; 0: never. Takes effect within seconds."""
+    def change(
+        self, actor: Actor, workspace_id: WorkspaceId, days: int, headers: Sequence[str] | None = None
+    ) -> UsageSettings:
+        """Keep client, user agent and address of calls for ``days``; 0: never. Takes effect within seconds.
+
+        ``headers`` are those in which clients name their project; None leaves them as they are. Raises
+        ``invalid_header``.
+        """
+        chosen = None if headers is None else list(dict.fromkeys(header.lower() for header in headers))
+        if wrong := next((name for name in chosen or () if not is_project_header(name)), None):
+            raise invalid_header(wrong)
         with self._outbox.unit() as unit:
             self._store.lock(unit.connection, workspace_id)
             before = self._store.settings(unit.connection, workspace_id)
-            self._store.set_settings(unit.connection, workspace_id, days, actor.name, utc_now())
+            kept = before.project_headers if chosen is None else chosen
+            after = UsageSettings(metadata_days=days, project_headers=kept)
+            self._store.set_settings(unit.connection, workspace_id, after, actor.name, utc_now())
             unit.emit(Topic.BUDGETS, workspace_id)
             self._audit.record(
                 unit.connection,
@@ -46,6 +59,6 @@ class UsageSettingsService:
                 Target("workspace", workspace_id),
                 workspace_id=workspace_id,
                 before=before.model_dump(),
-                after={"metadata_days": days},
+                after=after.model_dump(),
             )
-        return UsageSettings(metadata_days=days)
+        return after

@@ -236,11 +236,15 @@ class BudgetStore:
     def settings(self, connection: Connection, workspace_id: WorkspaceId) -> UsageSettings:
         """Return a workspace's settings of usage; the default is 0 days."""
         row = connection.execute(select(usage_settings).where(usage_settings.c.workspace_id == workspace_id)).first()
-        return UsageSettings(metadata_days=row.metadata_days if row else 0)
+        if row is None:
+            return UsageSettings(metadata_days=0)
+        return UsageSettings(metadata_days=row.metadata_days, project_headers=row.project_headers or [])
 
-    def set_settings(self, connection: Connection, workspace_id: WorkspaceId, days: int, by: str, at: datetime) -> None:
-        """Set for how many days a workspace keeps metadata of its calls."""
-        values = {"metadata_days": days, "updated_by": by, "updated_at": at}
+    def set_settings(
+        self, connection: Connection, workspace_id: WorkspaceId, settings: UsageSettings, by: str, at: datetime
+    ) -> None:
+        """Set a workspace's settings of usage."""
+        values = {**settings.model_dump(), "updated_by": by, "updated_at": at}
         changed = connection.execute(
             update(usage_settings).where(usage_settings.c.workspace_id == workspace_id).values(values)
         )

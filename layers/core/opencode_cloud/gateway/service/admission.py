@@ -14,6 +14,7 @@ from opencode_cloud.contracts.access import EnforcedRules, KeyRefused, KnownCred
 from opencode_cloud.contracts.budgets import BudgetUnit, Claim, Reservation
 from opencode_cloud.contracts.ids import CallId
 from opencode_cloud.gateway import models
+from opencode_cloud.gateway.attribution import project_of
 from opencode_cloud.gateway.formats import (
     bounded_session,
     least_output,
@@ -132,6 +133,7 @@ class CallAdmission:
         most, tokens = await token_bounds.worst(parsed, model, price, exact=exact, least_output=least)
         longest = max(target.upstream.timers.total for target in targets)
         return CallState(
+            project=project_of(incoming.project_headers, caller.workspace.project_headers),
             incoming=incoming,
             caller=caller,
             parsed=parsed,

@@ -41,6 +41,7 @@ class CallState:
     catalogue: int
     targets: list[UpstreamTarget]
     reservation: Reservation
+    project: str = ""
     least_output: int = 1
     """The smallest limit of an answer (tokens) that its upstreams take."""
     started: float = field(default_factory=time.monotonic)
@@ -158,6 +159,8 @@ class CallState:
             outcome=self.outcome,
             status=self.status,
             error=self.error,
+            project=self.project,
+            agent=incoming.agent,
             session=pseudonym(caller.workspace.id, incoming.session),
             request=incoming.client_request[:64],
             correlation_id=incoming.request.correlation_id,

@@ -29,7 +29,16 @@ class UsageQuery(BaseModel):
     service_account: str | None = Field(
         default=None, max_length=30, description="Only calls of this service account, by id."
     )
+    caller: str | None = Field(
+        default=None, max_length=30, description="Only calls of this member or service account, by id."
+    )
     key: str | None = Field(default=None, max_length=30, description="Only calls with this key, by id.")
+    project: str | None = Field(
+        default=None, max_length=64, description="Only calls of this project. Empty: only calls without a project."
+    )
+    agent: str | None = Field(
+        default=None, max_length=32, description="Only calls of this program, such as `opencode` or `claude-code`."
+    )
     session: str | None = Field(
         default=None, max_length=64, description="Only calls of this session, by its name in events."
     )

@@ -99,6 +99,8 @@ class Call(BaseModel):
     outcome: str
     status: int
     error: str
+    project: str = Field(description="The project that the client named; empty if it named none.")
+    agent: str = Field(description="The client's program, by its user agent; empty if it is unknown.")
     session: str = Field(description="The client's session, as a pseudonym within this workspace.")
     request: str = Field(description="The client's own id of the request.")
     correlation_id: str
@@ -178,6 +180,8 @@ def show_call(stored: StoredEvent) -> Call:
         outcome=str(event.outcome),
         status=event.status,
         error=event.error,
+        project=event.project,
+        agent=event.agent,
         session=event.session,
         request=event.request,
         correlation_id=event.correlation_id,

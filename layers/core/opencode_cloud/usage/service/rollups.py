@@ -24,13 +24,15 @@ class Group(NamedTuple):
     member_id: MemberId
     service_account_id: ServiceAccountId
     key_id: KeyId
+    project: str
+    agent: str
     byok: bool
     outcome: str
 
     @property
     def grouping(self) -> bytes:
         """Hash that represents all columns except workspace and start in the row's key."""
-        told_apart = (*self[2:8], str(int(self.byok)), self.outcome)
+        told_apart = (*self[2:10], str(int(self.byok)), self.outcome)
         return hashlib.sha256("\0".join(told_apart).encode()).digest()
 
 
@@ -74,6 +76,8 @@ def fold(
             event.member_id,
             event.service_account_id,
             event.key_id,
+            event.project,
+            event.agent,
             event.byok,
             str(event.outcome),
         )

@@ -15,7 +15,7 @@ from opencode_cloud.schema.keys import keys
 from opencode_cloud.schema.usage import usage_events, usage_metadata
 from opencode_cloud.schema.workspaces import members, service_accounts
 from opencode_cloud.usage.models import Dimension, Selection, StoredEvent
-from opencode_cloud.usage.store.figures import COLUMNS
+from opencode_cloud.usage.store.figures import value_of
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Database
@@ -72,7 +72,7 @@ class EventArchive:
         query = _EVENTS.where(
             column.workspace_id == workspace_id, column.at >= selection.since, column.at < selection.until
         )
-        query = query.where(*(column[COLUMNS[dimension]] == value for dimension, value in only.items()))
+        query = query.where(*(value_of(usage_events, dimension) == value for dimension, value in only.items()))
         return query if selection.byok is None else query.where(column.byok == selection.byok)
 
     def _read(self, query: Select[Any]) -> Sequence[StoredEvent]:
@@ -115,6 +115,8 @@ def _stored(row: RowMapping) -> StoredEvent:
         outcome=row["outcome"],
         status=row["status"],
         error=row["error"],
+        project=row["project"],
+        agent=row["agent"],
         session=row["session"],
         request=row["request"],
         correlation_id=row["correlation"],

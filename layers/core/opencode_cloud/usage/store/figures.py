@@ -22,18 +22,27 @@ if TYPE_CHECKING:
 
     from opencode_cloud.kit.sql import Database
 
-COLUMNS: Mapping[Dimension, str] = {
+_COLUMNS: Mapping[Dimension, str] = {
     Dimension.MODEL: "model",
     Dimension.MEMBER: "member_id",
     Dimension.SERVICE_ACCOUNT: "service_account_id",
     Dimension.KEY: "key_id",
+    Dimension.PROJECT: "project",
+    Dimension.AGENT: "agent",
     Dimension.SESSION: "session",
     Dimension.UPSTREAM: "upstream",
     Dimension.OUTCOME: "outcome",
 }
-"""The column of each dimension in rollups."""
 _FORMS = {Interval.HOUR: "%Y-%m-%d %H:00:00", Interval.DAY: "%Y-%m-%d 00:00:00", Interval.MONTH: "%Y-%m-01 00:00:00"}
 _DAY = timedelta(days=1)
+
+
+def value_of(table: Table, dimension: Dimension) -> ColumnElement[str]:
+    """Return the column of a dimension in a table of events or a rollup."""
+    if dimension is Dimension.CALLER:
+        # At most one of the two is set.
+        return func.concat(table.c.member_id, table.c.service_account_id)
+    return table.c[_COLUMNS[dimension]]
 
 
 class Figures:
@@ -88,20 +97,24 @@ class Figures:
         if not ids or by not in _NAMES:
             return {}
         with self._database.transaction() as connection:
-            rows = connection.execute(_NAMES[by].where(_NAMES[by].selected_columns.id.in_(ids)))
-            return {row.id: row.name for row in rows}
+            return {
+                row.id: row.name
+                for query in _NAMES[by]
+                for row in connection.execute(query.where(query.selected_columns.id.in_(ids)))
+            }
 
     def _lines(self, query: Select[Any]) -> Sequence[UsageLine]:
         with self._database.transaction() as connection:
             return [_line(row) for row in connection.execute(query).mappings()]
 
 
-_NAMES: Mapping[Dimension, Select[Any, Any]] = {
-    Dimension.MEMBER: select(members.c.id, accounts.c.email.label("name")).join(
-        accounts, accounts.c.id == members.c.account_id
-    ),
-    Dimension.SERVICE_ACCOUNT: select(service_accounts.c.id, service_accounts.c.name),
-    Dimension.KEY: select(keys.c.id, keys.c.name),
+_MEMBERS = select(members.c.id, accounts.c.email.label("name")).join(accounts, accounts.c.id == members.c.account_id)
+_SERVICE_ACCOUNTS = select(service_accounts.c.id, service_accounts.c.name)
+_NAMES: Mapping[Dimension, tuple[Select[Any, Any], ...]] = {
+    Dimension.MEMBER: (_MEMBERS,),
+    Dimension.SERVICE_ACCOUNT: (_SERVICE_ACCOUNTS,),
+    Dimension.CALLER: (_MEMBERS, _SERVICE_ACCOUNTS),
+    Dimension.KEY: (select(keys.c.id, keys.c.name),),
 }
 
 
@@ -148,10 +161,10 @@ def _part(
         # Unchanged, so that rows come in the primary key's order; the outer query forms longer intervals.
         keys_.append(column.start)
     if by is not None:
-        keys_.append(column[COLUMNS[by]].label("group"))
+        keys_.append(value_of(table, by).label("group"))
     query = select(*keys_, *(func.sum(column[name]).label(name) for name in SUMS))
     query = query.where(column.workspace_id == workspace_id, column.start >= since, column.start < until)
-    query = query.where(*(column[COLUMNS[dimension]] == value for dimension, value in selection.only.items()))
+    query = query.where(*(value_of(table, dimension) == value for dimension, value in selection.only.items()))
     if selection.byok is not None:
         query = query.where(column.byok == selection.byok)
     # Without groups the query returns one row even if no row matches.

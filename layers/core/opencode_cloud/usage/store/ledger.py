@@ -147,6 +147,8 @@ def _event(event: UsageEvent, batch: str) -> dict[str, Any]:
         "outcome": str(event.outcome),
         "status": event.status,
         "error": event.error,
+        "project": event.project,
+        "agent": event.agent,
         "session": event.session,
         "request": event.request,
         "correlation": event.correlation_id,
