@@ -29,3 +29,37 @@ def upgrade() -> None:
         "usage_settings",
         sa.Column("project_headers", sa.JSON(), comment="headers in which clients name their project; null: none"),
     )
+    _widen_subjects()
+
+
+def _widen_subjects() -> None:
+    """Let the subject of a budget be the name of a project."""
+    short, long = sa.String(length=30, collation="utf8mb4_bin"), PROJECT
+    op.alter_column(
+        "budgets",
+        "subject_id",
+        existing_type=short,
+        type_=long,
+        existing_nullable=False,
+        existing_server_default="",
+        existing_comment="member, service account or key, else empty",
+        comment="member, service account, key or project, else empty",
+    )
+    comment = "subject of a share; empty: the whole budget"
+    op.alter_column(
+        "budget_alerts",
+        "subject_id",
+        existing_type=short,
+        type_=long,
+        existing_nullable=False,
+        existing_server_default="",
+        existing_comment=comment,
+    )
+    scopes = ("workspace", "member", "each_member", "service_account", "key", "balance")
+    op.alter_column(
+        "budgets",
+        "scope",
+        existing_type=sa.Enum(*scopes, name="scope"),
+        type_=sa.Enum(*scopes[:-1], "project", scopes[-1], name="scope"),
+        existing_nullable=False,
+    )

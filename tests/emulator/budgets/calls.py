@@ -55,9 +55,12 @@ class Caller:
             id=KeyId(new_id("key")), workspace_id=self.workspace.id, member_id=self.member.id, budgets=key
         )
         self.at = at
+        self.project = ""
+        self.session = ""
 
     def counters(self) -> list[Counter]:
-        return counters_of(self.workspace, self.member, None, self.key, self.at)
+        of_call = {"project": self.project, "session": self.session}
+        return counters_of(self.workspace, self.member, None, self.key, self.at, **of_call)
 
     def reservation(self, cost: int, *, tokens: int = 0, charged: int | None = None, lease: int = 900) -> Reservation:
         claim = Claim(cost=cost, charged=cost if charged is None else charged, tokens=tokens)

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 )
 
 from opencode_cloud.budgets.service import LeaseReaper, Reservations
+from opencode_cloud.contracts.access import EnforcedPolicy
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, Counter, Reservation
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_seconds
@@ -83,11 +84,14 @@ def _exact(counter: Counter) -> bool:
 
 
 class Calls(RuleBasedStateMachine):
-    """Two callers of one workspace. They have a budget of each kind, small enough to be used up."""
+    """Two callers of one workspace. They have a budget of each kind, small enough to be used up.
+
+    Both make calls of a project and of a session with a budget, and others.
+    """
 
     emulator: Emulator
 
-    @initialize(limits=st.lists(st.integers(0, 60), min_size=6, max_size=6), own=st.booleans())
+    @initialize(limits=st.lists(st.integers(0, 60), min_size=8, max_size=8), own=st.booleans())
     def begin(self, limits: list[int], own: bool) -> None:
         self.tables: Tables = create_tables(self.emulator)
         self.loop, self.dynamodb = asyncio.Runner(), AsyncDynamoDB()
@@ -98,9 +102,13 @@ class Calls(RuleBasedStateMachine):
             budget(BudgetScope.WORKSPACE, 3 + limits[1] % 10, BudgetUnit.REQUESTS, BudgetPeriod.MINUTE),
             budget(BudgetScope.BALANCE, 60 + limits[2], period=BudgetPeriod.TOTAL),
             budget(BudgetScope.EACH_MEMBER, limits[3], period=BudgetPeriod.DAY),
+            budget(BudgetScope.PROJECT, limits[6], period=BudgetPeriod.DAY, subject="web"),
+            budget(BudgetScope.PROJECT, 5, BudgetUnit.REQUESTS, BudgetPeriod.HOUR, subject="web"),
         )
         first = Caller(shared, key=(budget(BudgetScope.KEY, limits[4], BudgetUnit.TOKENS, BudgetPeriod.MINUTE),))
         second = Caller(member=(budget(BudgetScope.MEMBER, limits[5], period=BudgetPeriod.DAY),) if own else ())
+        policy = EnforcedPolicy(session_budget=limits[7] + 1)
+        first.workspace = msgspec.structs.replace(first.workspace, policy=policy)
         second.workspace = first.workspace
         self.callers, self.now, self.ledger = (first, second), NOON, Ledger()
         self.open: list[Call] = []
@@ -119,10 +127,12 @@ class Calls(RuleBasedStateMachine):
         tokens=st.integers(0, 30),
         byok=st.booleans(),
         lost=st.booleans(),
+        project=st.sampled_from(["", "web", "api"]),
+        session=st.sampled_from(["", "ses_a", "ses_b"]),
     )
-    def reserve(self, who: int, cost: int, tokens: int, byok: bool, lost: bool) -> None:
+    def reserve(self, who: int, cost: int, tokens: int, byok: bool, lost: bool, project: str, session: str) -> None:
         caller = self.callers[who]
-        caller.at = self.now
+        caller.at, caller.project, caller.session = self.now, project, session
         lease, charged = -10 if lost else 900, 0 if byok else cost
         made = caller.reservation(cost, tokens=tokens, charged=charged, lease=lease)
         fits = self.ledger.fits(made)
@@ -174,7 +184,7 @@ class Calls(RuleBasedStateMachine):
 
     # --------------------------------------------------------------------------------- the world around them
 
-    @rule(limit=st.integers(0, 120), which=st.integers(0, 3))
+    @rule(limit=st.integers(0, 120), which=st.integers(0, 5))
     def change_a_limit(self, limit: int, which: int) -> None:
         shared = list(self.callers[0].workspace.budgets)
         shared[which] = msgspec.structs.replace(shared[which], limit=limit)

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import msgspec
+
 from opencode_cloud.budgets.service import counters_of
-from opencode_cloud.contracts.access import KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
+from opencode_cloud.contracts.access import EnforcedPolicy, KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, Claim, KnownBudget
 from opencode_cloud.contracts.ids import AccountId, BudgetId, KeyId, MemberId, ServiceAccountId, WorkspaceId
+from opencode_cloud.kit.clock import DAY_SECONDS
 
 NOON = 1_790_251_200
 
@@ -71,6 +74,53 @@ def test_a_machines_call_counts_on_no_members_budget() -> None:
         budgets=(budget("ci", BudgetScope.SERVICE_ACCOUNT),),
     )
     assert ids(place, None, machine, key(budget("key", BudgetScope.KEY))) == ["all", "ci", "key"]
+
+
+def test_a_budget_of_a_project_counts_its_calls_only() -> None:
+    place = workspace(
+        budget("all", BudgetScope.WORKSPACE),
+        budget("web", BudgetScope.PROJECT, subject="web"),
+        budget("api", BudgetScope.PROJECT, subject="api"),
+    )
+
+    def of(project: str) -> list[str]:
+        return [each.budget.id for each in counters_of(place, member(), None, None, NOON, project=project)]
+
+    assert (of("web"), of("api"), of("Web"), of("")) == (["all", "web"], ["all", "api"], ["all"], ["all"])
+
+
+def test_a_session_has_a_budget_where_the_policy_sets_one() -> None:
+    place = workspace()
+    assert counters_of(place, member(), None, None, NOON, session="ses_1") == []
+    place = msgspec.structs.replace(place, policy=EnforcedPolicy(session_budget=500))
+    [found] = counters_of(place, member(), None, None, NOON, session="ses_1")
+    [later] = counters_of(place, None, None, key(), NOON + 90 * DAY_SECONDS, session="ses_1")
+    assert (found.budget.scope, found.budget.limit, found.resets_at) == (BudgetScope.SESSION, 500, None)
+    assert found.key == later.key == "session#wrk_1#ses_1"
+    assert found.unused_until == NOON + 30 * DAY_SECONDS
+    assert not found.budget.watched
+    assert counters_of(place, member(), None, None, NOON) == []
+
+
+def test_a_call_counts_on_no_more_budgets_than_a_transaction_has_room_for() -> None:
+    kinds = [
+        {"unit": unit, "period": period}
+        for unit in BudgetUnit
+        for period in BudgetPeriod
+        if (unit, period) != (BudgetUnit.COST, BudgetPeriod.MINUTE)
+    ]
+
+    def each(scope: BudgetScope, subject: str = "") -> list[KnownBudget]:
+        return [budget(f"{scope} {number}", scope, subject=subject, **kind) for number, kind in enumerate(kinds)]
+
+    shared = [*each(BudgetScope.WORKSPACE), *each(BudgetScope.EACH_MEMBER), *each(BudgetScope.PROJECT, "web")]
+    place = workspace(*shared, budget("balance", BudgetScope.BALANCE))
+    place = msgspec.structs.replace(place, policy=EnforcedPolicy(session_budget=500))
+    caller, own = member(*each(BudgetScope.MEMBER, "mem_1")), key(*each(BudgetScope.KEY, "key_1"))
+    counters = counters_of(place, caller, None, own, NOON, project="web", session="ses_1")
+    assert len({counter.key for counter in counters}) == len(counters) == 58
+    # A settlement also ends the reservation and writes the event. DynamoDB takes 100 actions.
+    assert len(counters) + 2 <= 100
 
 
 def test_the_share_of_a_member_is_named_after_them() -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from opencode_cloud.budgets.models.documents import LARGEST, Budget, CreateBudget
+from opencode_cloud.budgets.service import budgets
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, BudgetUsage
 from opencode_cloud.contracts.ids import KeyId, MemberId
@@ -65,6 +66,35 @@ def test_a_budget_of_a_member_is_told_with_the_member(office: Office, owner: Act
     assert office.place.told(Topic.MEMBER) == [member.id]
 
 
+def test_a_budget_of_a_project_is_told_with_the_workspace(office: Office, owner: Actor) -> None:
+    made = office.budgets.create(owner, owner.workspace_id, wish(BudgetScope.PROJECT, "team/web"))
+    assert (made.subject_id, made.subject) == ("team/web", "team/web")
+    [known] = office.known_to_workspace(owner.workspace_id)
+    assert (known.scope, known.subject, known.name) == (BudgetScope.PROJECT, "team/web", "project team/web")
+    assert office.place.told(Topic.BUDGETS) == [owner.workspace_id]
+    assert refused(office, owner, wish(BudgetScope.PROJECT, "team/web")) == "budget_exists"
+    office.budgets.create(owner, owner.workspace_id, wish(BudgetScope.PROJECT, "Team/Web"))
+    [line] = office.budgets.usage_by_subject(owner.workspace_id, made.id)
+    assert (line.subject_id, line.subject, line.standing.remaining) == ("team/web", "team/web", 20 * DOLLAR)
+    office.budgets.delete(owner, owner.workspace_id, made.id)
+    assert [each.subject for each in office.known_to_workspace(owner.workspace_id)] == ["Team/Web"]
+
+
+def test_a_budget_of_a_project_is_no_members(office: Office, owner: Actor) -> None:
+    member = office.place.joined(owner, "intern@example.com", "member")
+    office.budgets.create(owner, owner.workspace_id, wish(BudgetScope.PROJECT, "intern@example.com"))
+    assert office.known_to_member(member) == ()
+    assert office.budgets.of_workspace(member, owner.workspace_id) == []
+
+
+def test_budgets_of_projects_are_few(office: Office, owner: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets, "MOST_PROJECT_BUDGETS", 2)
+    for project in ("a", "b"):
+        office.budgets.create(owner, owner.workspace_id, wish(BudgetScope.PROJECT, project))
+    assert refused(office, owner, wish(BudgetScope.PROJECT, "c")) == "too_many_budgets"
+    office.budgets.create(owner, owner.workspace_id, wish())
+
+
 def test_a_limit_of_zero_can_be_set(office: Office, owner: Actor) -> None:
     office.budgets.create(owner, owner.workspace_id, wish(limit=0))
     assert [known.limit for known in office.known_to_workspace(owner.workspace_id)] == [0]
@@ -77,6 +107,10 @@ def test_a_limit_of_zero_can_be_set(office: Office, owner: Actor) -> None:
         (wish(limit=LARGEST + 1), "invalid_budget"),
         (wish(period=BudgetPeriod.MINUTE), "invalid_budget"),
         (wish(BudgetScope.MEMBER), "invalid_budget"),
+        (wish(BudgetScope.PROJECT), "invalid_budget"),
+        (wish(BudgetScope.PROJECT, "mem_01K0000000000000000000000A"), "invalid_budget"),
+        (wish(BudgetScope.PROJECT, "a" * 65), "invalid_budget"),
+        (wish(BudgetScope.SESSION, "ses_1"), "invalid_budget"),
         (wish(BudgetScope.WORKSPACE, "mem_1"), "invalid_budget"),
         (wish(BudgetScope.MEMBER, "mem_of_nobody"), "invalid_budget"),
         (wish(BudgetScope.KEY, "key_of_nobody"), "invalid_budget"),

@@ -41,6 +41,16 @@ def shortage(asked: int, spent: int, reserved: int = 0, limit: int = 20 * DOLLAR
             "It resets on 1 December 2026, 00:00 UTC.",
         ),
         (
+            shortage(1, 20 * DOLLAR, scope=BudgetScope.PROJECT, name="project team/web"),
+            "The monthly budget of project team/web is used up: $20.00 of $20.00 used. "
+            "It resets on 1 December 2026, 00:00 UTC.",
+        ),
+        (
+            shortage(1, 5 * DOLLAR, 0, 5 * DOLLAR, scope=BudgetScope.SESSION, period=BudgetPeriod.TOTAL, name=""),
+            "The budget of this session is used up: $5.00 of $5.00 used. "
+            "Begin a new session, or ask an admin to raise the policy's `session_budget`.",
+        ),
+        (
             shortage(DOLLAR, 19 * DOLLAR + 1, DOLLAR // 4),
             "The monthly budget of intern@example.com is too low for this call, which may take up to $1.00: "
             "$19.0000 of $20.00 used, $0.25 reserved by calls in progress. "

@@ -26,6 +26,7 @@ from opencode_cloud.contracts.budgets import (
 )
 from opencode_cloud.contracts.ids import BudgetId, CallId, WorkspaceId
 from opencode_cloud.contracts.usage import Outcome, UsageEvent
+from opencode_cloud.schema.usage_events import counters_of
 from tests.unit.aws import Cloud, InProcessDynamoDB
 
 NOON = 1_790_251_200
@@ -188,6 +189,52 @@ async def test_a_counter_outlives_its_window_and_then_expires(cloud: Cloud, stor
     await store.hold(reservation("call_1", 30, MONTH), event("call_1"))
     [ttl] = [int(row["ttl"]["N"]) for row in cloud.rows("budgets") if "ttl" in row]
     assert ttl == NOON + 600 + rows.KEPT_DAYS * 86_400
+
+
+class TestSessions:
+    """The counter of a session: exact like the others, but neither in the books nor kept for ever."""
+
+    SESSION = Counter(
+        key="session#wrk_1#ses_1",
+        budget=KnownBudget(
+            id=BudgetId("session_budget"),
+            scope=BudgetScope.SESSION,
+            unit=BudgetUnit.COST,
+            period=BudgetPeriod.TOTAL,
+            limit=100,
+            subject="ses_1",
+            alerts=False,
+        ),
+        resets_at=None,
+        unused_until=NOON + 86_400,
+    )
+
+    async def test_it_is_held_and_settled_like_the_others(self, store: CounterStore) -> None:
+        held = reservation("call_1", 60, self.SESSION, MONTH)
+        await store.hold(held, event("call_1"))
+        with pytest.raises(ReservationRefused):
+            await store.hold(reservation("call_2", 60, self.SESSION), event("call_2"))
+        await store.settle(held, event("call_1"), {self.SESSION.key: 40, MONTH.key: 40})
+        assert (await standing(store, self.SESSION), await standing(store, MONTH)) == ((40, 0), (40, 0))
+
+    async def test_it_lives_on_while_it_is_used(self, cloud: Cloud, store: CounterStore) -> None:
+        for number, until in enumerate((NOON + 60, NOON + 600)):
+            counter = msgspec.structs.replace(self.SESSION, unused_until=until)
+            await store.hold(reservation(f"call_{number}", 1, counter), event(f"call_{number}"))
+            assert [int(row["ttl"]["N"]) for row in cloud.rows("budgets") if "ttl" in row] == [until]
+
+    async def test_no_event_names_it(self, cloud: Cloud, store: CounterStore) -> None:
+        for call in ("call_1", "call_2", "call_3"):
+            await store.hold(reservation(call, 10, self.SESSION, MONTH), event(call))
+        await store.settle(reservation("call_1", 10, self.SESSION, MONTH), event("call_1"), {self.SESSION.key: 1})
+        kept = await store.reservation(CallId("call_2"))
+        assert kept is not None
+        await store.sweep(kept, event("call_2", outcome=Outcome.LOST))
+        late = {self.SESSION.key: 2, MONTH.key: 2}
+        await store.add(reservation("call_4", 10, self.SESSION, MONTH), event("call_4"), late)
+        found = cloud.rows("usage")
+        assert len(found) == 3
+        assert all(counters_of(row) == (MONTH.key,) for row in found)
 
 
 def test_a_reached_threshold_arrives_whole(cloud: Cloud) -> None:

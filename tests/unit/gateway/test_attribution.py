@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opencode_cloud.contracts.access import EnforcedPolicy
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, KnownBudget
+from opencode_cloud.contracts.ids import BudgetId
 from opencode_cloud.contracts.projects import is_project, is_project_header
 from opencode_cloud.gateway.attribution import agent_of, project_of
-from tests.unit.gateway.calling import Connection, Scripted
+from opencode_cloud.gateway.models import Incoming
+from tests.unit.gateway.calling import Connection, Rig, Scripted
 from tests.unit.gateway.rigs import only, rig
 
 CLAUDE_CODE = "claude-cli/2.1.332 (external, sdk-cli)"
@@ -79,10 +84,38 @@ def test_no_header_that_can_hold_a_secret_names_projects(name: str) -> None:
     assert not is_project_header(name)
 
 
-async def test_a_call_is_recorded_with_project_and_program() -> None:
-    found = rig(lambda _: Scripted())
-    workspace = msgspec.structs.replace(found.caller.workspace, project_headers=("x-cost-center",))
+def counting(found: Rig, **changes: Any) -> Rig:
+    """Let the caller's workspace have other budgets, headers or policy."""
+    workspace = msgspec.structs.replace(found.caller.workspace, **changes)
     found.caller = replace(found.caller, workspace=workspace)
+    return found
+
+
+async def held_on(found: Rig, incoming: Incoming) -> list[str]:
+    await found.calls.serve(incoming, Connection())
+    return [counter.key.rpartition("#")[0] for counter in found.ledger.reserved[-1].counters]
+
+
+async def test_a_call_counts_on_the_budget_of_its_project() -> None:
+    kind = {"scope": BudgetScope.PROJECT, "unit": BudgetUnit.COST, "period": BudgetPeriod.DAY, "limit": 10**12}
+    budgets = tuple(KnownBudget(id=BudgetId(f"bud_{name}"), subject=name, **kind) for name in ("web", "api"))
+    found = counting(rig(lambda _: Scripted()), budgets=budgets)
+    headers = {"x-opencode-project": "web"}
+    assert await held_on(found, replace(found.incoming(), project_headers=headers)) == ["budget#bud_web"]
+    assert await held_on(found, found.incoming()) == []
+
+
+async def test_a_call_counts_on_the_budget_of_its_session_by_a_pseudonym() -> None:
+    found = counting(rig(lambda _: Scripted()), policy=EnforcedPolicy(session_budget=10**12))
+    await found.calls.serve(found.incoming(session="ses_secret"), Connection())
+    [counter] = found.ledger.reserved[-1].counters
+    assert counter.key == f"session#wrk_1#{only(found).session}"
+    assert "secret" not in counter.key
+    assert await held_on(found, found.incoming(session="")) == []
+
+
+async def test_a_call_is_recorded_with_project_and_program() -> None:
+    found = counting(rig(lambda _: Scripted()), project_headers=("x-cost-center",))
     incoming = replace(found.incoming(), agent="codex", project_headers={"x-cost-center": "web"})
     await found.calls.serve(incoming, Connection())
     event = only(found)

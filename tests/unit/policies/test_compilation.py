@@ -36,6 +36,11 @@ def compiled(**policy: Any) -> dict[str, Any]:
     return client_config(Policy.model_validate(policy), DOCUMENT, WorkspaceId("wrk_1"))
 
 
+def test_the_planes_get_the_budget_of_a_session() -> None:
+    assert enforced(Policy(session_budget=500), 1).session_budget == 500
+    assert enforced(Policy(), 1).session_budget is None
+
+
 def test_an_empty_policy_over_no_document_is_no_config() -> None:
     assert configuration(Policy(), {}, WorkspaceId("wrk_1")) is None
 

@@ -25,6 +25,8 @@ def title(budget: KnownBudget) -> str:
     """Name a budget: ``the monthly budget of ada@example.com``."""
     if budget.scope is BudgetScope.BALANCE:
         return f"the prepaid balance of {budget.name or 'this workspace'}"
+    if budget.scope is BudgetScope.SESSION:
+        return "the budget of this session"
     whose = budget.name or _UNNAMED[budget.scope]
     if budget.period is BudgetPeriod.MINUTE:
         return f"the limit of {budget.unit.value} per minute of {whose}"
@@ -52,6 +54,8 @@ _UNNAMED = {
     BudgetScope.EACH_MEMBER: "this member",
     BudgetScope.SERVICE_ACCOUNT: "this service account",
     BudgetScope.KEY: "this key",
+    BudgetScope.PROJECT: "this project",
+    BudgetScope.SESSION: "this session",
     BudgetScope.BALANCE: "this workspace",
 }
 
@@ -100,9 +104,14 @@ def rfc3339(seconds: int) -> str:
 def _ends(shortage: Shortage) -> str:
     resets_at = shortage.counter.resets_at
     if resets_at is None:
-        balance = shortage.counter.budget.scope is BudgetScope.BALANCE
-        return "It must be topped up first." if balance else "It does not reset; an admin can raise it."
+        return _REFILLS.get(shortage.counter.budget.scope, "It does not reset; an admin can raise it.")
     return f"It resets on {datetime.fromtimestamp(resets_at, UTC):%-d %B %Y, %H:%M} UTC."
+
+
+_REFILLS = {
+    BudgetScope.BALANCE: "It must be topped up first.",
+    BudgetScope.SESSION: "Begin a new session, or ask an admin to raise the policy's `session_budget`.",
+}
 
 
 def _capital(text: str) -> str:

@@ -39,6 +39,8 @@ MODES = {
     ShareMode.WORKSPACE: "members only",
     ShareMode.OFF: "no one: sharing is disabled",
 }
+UNSHOWN = ("session_budget",)
+"""Members of a policy without a field in the form."""
 LISTED = "listed"
 LARGEST_TEXT = 1_000_000
 _MANAGE = {Versioned.POLICY: Permission.POLICY_MANAGE, Versioned.CONFIGURATION: Permission.CONFIGURATION_MANAGE}
@@ -83,6 +85,7 @@ class VersionPages(ABC):
     def publish(self, request: PageRequest) -> Response[str]:
         """``POST .../{kind}``: publish the next version."""
         read, (document, comment) = request.form.version(), self.typed(request.form)
+        document |= self.unshown(request)
         here = self._app.base_url()
         self.publisher.publish(request.actor, request.workspace.id, self._kind, document, read, comment, here=here)
         return see(f"{request.base}/{self._kind}?done=published")
@@ -111,6 +114,10 @@ class VersionPages(ABC):
         self.publisher.restore(request.actor, request.workspace.id, self._kind, number, read, comment, here=here)
         return see(f"{request.base}/{self._kind}?done=restored")
 
+    def unshown(self, _request: PageRequest) -> dict[str, Any]:
+        """Return the members of the current document that the form does not show. Publishing keeps them."""
+        return {}
+
     @abstractmethod
     def values(self, request: PageRequest, current: DocumentRevision) -> dict[str, Any]:
         """Return the values that the form shows: the current version, or the submitted values after a refusal."""
@@ -134,6 +141,11 @@ class PolicyPages(VersionPages):
         if request.failed:
             filled = {name: request.form.one(name) for name in filled}
         return {"filled": filled, "present": current, "rules": RULES, "modes": MODES, "units": UNITS}
+
+    def unshown(self, request: PageRequest) -> dict[str, Any]:
+        """See the base class."""
+        current = self.publisher.current(self._kind, request.workspace.id).document
+        return {name: current[name] for name in UNSHOWN if name in current}
 
     def typed(self, form: Form) -> tuple[dict[str, Any], str]:
         """See the base class."""

@@ -141,6 +141,8 @@ class EnforcedPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """The widest permitted audience of shares: ``off``, ``workspace`` (members only) or ``link``."""
     share_lifetime_seconds: int | None = None
     """The longest permitted lifetime of a share, in seconds; None: unlimited."""
+    session_budget: int | None = None
+    """The most that the calls of one session may cost together, in micro-cents; None: unlimited."""
 
     def permits_model(self, provider: str, model: str) -> bool:
         """Tell whether ``model`` of ``provider`` may be used."""

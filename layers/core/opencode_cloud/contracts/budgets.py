@@ -45,6 +45,10 @@ class BudgetScope(StrEnum):
     """The calls of each member who has no own budget of the same unit and period."""
     SERVICE_ACCOUNT = "service_account"
     KEY = "key"
+    PROJECT = "project"
+    """The calls whose client names the project."""
+    SESSION = "session"
+    """The calls of one session of a client. Its limit is in the workspace's policy, so no such budget can be set."""
     BALANCE = "balance"
     """The workspace's prepaid balance, which only charged amounts reduce."""
 
@@ -58,7 +62,7 @@ class KnownBudget(msgspec.Struct, frozen=True, kw_only=True):
     period: BudgetPeriod
     limit: int
     subject: str = ""
-    """Id of the member, service account or key; empty for the workspace's own."""
+    """Id of the member, service account or key, name of the project; empty for the workspace's own."""
     name: str = ""
     """The name of the subject in messages: an address, or a name."""
     alerts: bool = True
@@ -80,6 +84,8 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since the epoch at which the window ends; None: it never ends."""
     starts_at: int = 0
     """Seconds since the epoch at which the window began."""
+    unused_until: int | None = None
+    """Seconds since the epoch after which a counter without a reset is deleted if no call used it; None: never."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):

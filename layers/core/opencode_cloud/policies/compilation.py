@@ -45,6 +45,7 @@ def enforced(policy: Policy, version: int) -> EnforcedPolicy:
         tools=policy.tools.enforced(),
         share_mode=policy.share.mode,
         share_lifetime_seconds=policy.share.max_lifetime_seconds,
+        session_budget=policy.session_budget,
     )
 
 

@@ -17,6 +17,8 @@ Pattern = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s\"'{
 Name = Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[^\s\"'{}/*?]+/[^\s\"'{}*?]+$")]
 MAX_PATTERNS = 200
 DAY_SECONDS = 86_400
+MOST_SESSION_BUDGET = 9_000_000_000_000_000
+"""The largest limit of a budget, in micro-cents."""
 
 
 class ShareMode(StrEnum):
@@ -75,6 +77,14 @@ class Policy(_Form):
     share: SharePolicy = SharePolicy()
     tools: PolicyRules = Field(
         default=PolicyRules(), description="Rules of tool names, such as `bash`, `edit`, `mymcp_*`."
+    )
+
+    session_budget: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_SESSION_BUDGET,
+        description="The most that the calls of one client session may cost together, in micro-cents (a dollar is "
+        "100,000,000); null: unlimited. It ends loops of agents.",
     )
 
     @model_validator(mode="after")

@@ -7,8 +7,10 @@ from sqlalchemy import JSON, BigInteger, Column, Enum, ForeignKey, Index, Intege
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
 from opencode_cloud.kit.sql import Moment, id_column, table
 
-_SCOPES = tuple(scope.value for scope in BudgetScope)
+_SCOPES = tuple(scope.value for scope in BudgetScope if scope is not BudgetScope.SESSION)
 _UNITS = tuple(unit.value for unit in BudgetUnit)
+Subject = String(64, collation="utf8mb4_bin")
+"""An id, or the name of a project."""
 _PERIODS = tuple(period.value for period in BudgetPeriod)
 
 budgets = table(
@@ -16,7 +18,13 @@ budgets = table(
     id_column(),
     id_column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
     Column("scope", Enum(*_SCOPES, name="scope"), nullable=False),
-    id_column("subject_id", nullable=False, server_default="", comment="member, service account or key, else empty"),
+    Column(
+        "subject_id",
+        Subject,
+        nullable=False,
+        server_default="",
+        comment="member, service account, key or project, else empty",
+    ),
     Column("unit", Enum(*_UNITS, name="unit"), nullable=False),
     Column("period", Enum(*_PERIODS, name="period"), nullable=False),
     Column("amount", BigInteger, nullable=False, comment="the limit: micro-cents, requests or tokens"),
@@ -48,8 +56,9 @@ budget_alerts = table(
     Column("id", String(64, collation="utf8mb4_bin"), primary_key=True, comment="id of the reached threshold"),
     id_column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
     id_column("budget_id", nullable=False, comment="no foreign key: the alert outlives the budget"),
-    id_column(
+    Column(
         "subject_id",
+        Subject,
         nullable=False,
         server_default="",
         comment="subject of a share; empty: the whole budget",

@@ -128,7 +128,10 @@ class ProjectionSource:
             id=row.id,
             name=row.name,
             policy=policy,
-            budgets=_budgets(connection, workspace_id, [""], row.name),
+            budgets=(
+                *_budgets(connection, workspace_id, [""], row.name),
+                *_project_budgets(connection, workspace_id),
+            ),
             project_headers=tuple(settings.project_headers or ()) if settings else (),
             metadata_days=settings.metadata_days if settings else 0,
         )
@@ -215,19 +218,27 @@ def _budgets(
     """Return the budgets of a subject (empty: of the workspace), with the subject's name in messages."""
     conditions = (budgets.c.workspace_id == workspace_id, budgets.c.subject_id.in_(subjects))
     rows = connection.execute(select(budgets).where(*conditions).order_by(budgets.c.id))
-    return tuple(
-        KnownBudget(
-            id=row.id,
-            scope=BudgetScope(row.scope),
-            unit=BudgetUnit(row.unit),
-            period=BudgetPeriod(row.period),
-            limit=row.amount,
-            subject=row.subject_id,
-            # Each member's counter gets the member's own name at the call.
-            name="" if row.scope == BudgetScope.EACH_MEMBER else name,
-            alerts=bool(row.alerts),
-        )
-        for row in rows
+    # Each member's counter gets the member's own name at the call.
+    return tuple(_known(row, "" if row.scope == BudgetScope.EACH_MEMBER else name) for row in rows)
+
+
+def _project_budgets(connection: Connection, workspace_id: WorkspaceId) -> tuple[KnownBudget, ...]:
+    """Return the budgets of projects. No row is projected for a project, so the workspace's row has them."""
+    conditions = (budgets.c.workspace_id == workspace_id, budgets.c.scope == BudgetScope.PROJECT)
+    rows = connection.execute(select(budgets).where(*conditions).order_by(budgets.c.id))
+    return tuple(_known(row, f"project {row.subject_id}") for row in rows)
+
+
+def _known(row: Row[Any], name: str) -> KnownBudget:
+    return KnownBudget(
+        id=row.id,
+        scope=BudgetScope(row.scope),
+        unit=BudgetUnit(row.unit),
+        period=BudgetPeriod(row.period),
+        limit=row.amount,
+        subject=row.subject_id,
+        name=name,
+        alerts=bool(row.alerts),
     )
 
 

@@ -32,7 +32,7 @@ class Budget(ApiModel):
 
     id: BudgetId
     scope: BudgetScope
-    subject_id: str | None = Field(description="The member, service account or key that the budget applies to.")
+    subject_id: str | None = Field(description="The member, service account, key or project of the budget.")
     subject: str | None = Field(description="The subject's display name: an email address, or a name.")
     unit: BudgetUnit
     period: BudgetPeriod
@@ -150,6 +150,18 @@ def budget_exists() -> Conflict:
 def too_many_budgets(limit: int) -> Conflict:
     """Return the error for a workspace that has reached its maximum number of budgets."""
     return Conflict("too_many_budgets", f"The workspace has {limit} budgets, the most that it may. Delete some.")
+
+
+def too_many_project_budgets(limit: int) -> Conflict:
+    """Return the error for a workspace that has reached its maximum number of budgets of projects."""
+    return Conflict(
+        "too_many_budgets", f"The workspace has {limit} budgets of projects, the most that it may. Delete some."
+    )
+
+
+def session_budget_is_policy() -> Unprocessable:
+    """Return the error for setting a budget of sessions, whose limit is in the policy."""
+    return Unprocessable("invalid_budget", "`scope`: the policy's `session_budget` limits each session.")
 
 
 def invalid_budget(field: str, reason: str) -> Unprocessable:

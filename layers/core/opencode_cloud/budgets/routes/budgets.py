@@ -33,7 +33,8 @@ Amount = Annotated[
 ]
 OfScope = Annotated[BudgetScope | None, Query(description="Only budgets of this scope.")]
 OfSubject = Annotated[
-    str | None, Query(alias="subject", max_length=30, description="Only those of this member, account or key.")
+    str | None,
+    Query(alias="subject", max_length=64, description="Only those of this member, account, key or project."),
 ]
 
 
@@ -44,7 +45,7 @@ class NewBudget(BaseModel):
         description="The subject of the budget. `each_member` is for members without their own budget."
     )
     subject_id: str | None = Field(
-        default=None, max_length=30, description="The member, service account or key, if the scope is one."
+        default=None, max_length=64, description="The member, service account, key or project, if the scope is one."
     )
     unit: BudgetUnit
     period: BudgetPeriod = Field(description="How often it resets, in UTC. `minute` is for requests and tokens.")

@@ -20,13 +20,16 @@ from opencode_cloud.budgets.models.documents import (
     budget_exists,
     budget_not_found,
     invalid_budget,
+    session_budget_is_policy,
     too_many_budgets,
+    too_many_project_budgets,
 )
 from opencode_cloud.budgets.windows import counter
 from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, BudgetUsage, Counter, KnownBudget
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.contracts.projects import is_project
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.etags import check_version
 from opencode_cloud.kit.ids import new_id
@@ -39,7 +42,9 @@ if TYPE_CHECKING:
 
 MOST_BUDGETS = 2000
 """The maximum number of budgets of one workspace."""
-_WITH_SUBJECT = frozenset({BudgetScope.MEMBER, BudgetScope.SERVICE_ACCOUNT, BudgetScope.KEY})
+MOST_PROJECT_BUDGETS = 100
+"""The maximum number of budgets of projects. They are in the workspace's row, which each call reads."""
+_WITH_SUBJECT = frozenset({BudgetScope.MEMBER, BudgetScope.SERVICE_ACCOUNT, BudgetScope.KEY, BudgetScope.PROJECT})
 
 
 class CounterUsageReader(Protocol):
@@ -148,6 +153,9 @@ class BudgetService:
                 raise budget_exists()
             if self._store.count(unit.connection, workspace_id) >= MOST_BUDGETS:
                 raise too_many_budgets(MOST_BUDGETS)
+            of_projects = self._store.count(unit.connection, workspace_id, BudgetScope.PROJECT)
+            if request.scope is BudgetScope.PROJECT and of_projects >= MOST_PROJECT_BUDGETS:
+                raise too_many_project_budgets(MOST_PROJECT_BUDGETS)
             self._store.add(unit.connection, row)
             budget = self._of(unit.connection, workspace_id, BudgetId(budget_id))
             _emit_changes(unit, subject)
@@ -241,10 +249,14 @@ def _now(counter: Counter, usage: BudgetUsage) -> CurrentUsage:
 def _check(request: CreateBudget) -> None:
     if request.scope is BudgetScope.BALANCE:
         raise balance_is_granted()
+    if request.scope is BudgetScope.SESSION:
+        raise session_budget_is_policy()
     if (request.scope in _WITH_SUBJECT) is not bool(request.subject):
         raise invalid_budget(
-            "subject_id", "a budget of a member, service account or key names it, and no other budget does"
+            "subject_id", "a budget of a member, service account, key or project names it, and no other budget does"
         )
+    if request.scope is BudgetScope.PROJECT and not is_project(request.subject):
+        raise invalid_budget("subject_id", "a project has at most 64 letters, digits, blanks and signs `._:/@+-`")
     if request.period is BudgetPeriod.MINUTE and request.unit is BudgetUnit.COST:
         raise invalid_budget("period", "by the minute there are limits of requests and tokens, not of money")
     if not 0 <= request.limit <= LARGEST:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import case, delete, func, or_, select, update
 
 from opencode_cloud.budgets.models.documents import BalanceGrant, Budget, BudgetFilter, Subject, UsageSettings
 from opencode_cloud.contracts.budgets import BudgetScope
@@ -20,12 +20,13 @@ from opencode_cloud.schema.workspaces import members, service_accounts, workspac
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
 
+_PROJECT = case((budgets.c.scope == BudgetScope.PROJECT, budgets.c.subject_id))
 _BUDGET = (
     select(
         budgets.c.id,
         budgets.c.scope,
         func.nullif(budgets.c.subject_id, "").label("subject_id"),
-        func.coalesce(accounts.c.email, service_accounts.c.name, keys.c.name).label("subject"),
+        func.coalesce(accounts.c.email, service_accounts.c.name, keys.c.name, _PROJECT).label("subject"),
         budgets.c.unit,
         budgets.c.period,
         budgets.c.amount.label("limit"),
@@ -85,9 +86,11 @@ class BudgetStore:
         )
         return connection.execute(query).first() is not None
 
-    def count(self, connection: Connection, workspace_id: WorkspaceId) -> int:
-        """Count the budgets of a workspace."""
+    def count(self, connection: Connection, workspace_id: WorkspaceId, scope: BudgetScope | None = None) -> int:
+        """Count the budgets of a workspace: all, or those of one scope."""
         query = select(func.count()).select_from(budgets).where(budgets.c.workspace_id == workspace_id)
+        if scope is not None:
+            query = query.where(budgets.c.scope == scope)
         return connection.execute(query).scalar_one()
 
     def of_workspace(
@@ -128,6 +131,10 @@ class BudgetStore:
                 return self._service_account(connection, workspace_id, AccountId(subject))
             case BudgetScope.KEY:
                 return self._key(connection, workspace_id, subject)
+            case BudgetScope.PROJECT:
+                return Subject(subject, Topic.BUDGETS, ((workspace_id, None),))
+            case BudgetScope.SESSION:
+                return None
             case BudgetScope.WORKSPACE | BudgetScope.EACH_MEMBER | BudgetScope.BALANCE:
                 name = connection.execute(select(workspaces.c.name).where(workspaces.c.id == workspace_id)).scalar_one()
                 return Subject(name, Topic.BUDGETS, ((workspace_id, None),))

@@ -96,12 +96,12 @@ class CounterStore:
         changes = self._charges(reservation.counters, held, used, event.workspace_id)
         # The event names its counters, so that alerting checks only these.
         touched = [counter.key for counter in reservation.counters if counter.key in held or used.get(counter.key)]
-        return await self._finish(reservation.id, changes, to_row(event, touched))
+        return await self._finish(reservation.id, changes, _event_row(event, touched))
 
     async def add(self, reservation: Reservation, event: UsageEvent, used: Mapping[str, int]) -> bool:
         """Add what was ``used`` by a call without a reservation, and write its event; False when the event exists."""
         changes = self._charges(reservation.counters, {}, used, event.workspace_id)
-        return await self._finish(None, changes, to_row(event, [key for key, amount in used.items() if amount]))
+        return await self._finish(None, changes, _event_row(event, [key for key, amount in used.items() if amount]))
 
     async def release(self, reservation: Reservation) -> bool:
         """Undo a reservation completely, including counted requests; False when there is none."""
@@ -113,7 +113,7 @@ class CounterStore:
         # Counted requests stay counted: the call was admitted (docs/budgets.md).
         changes = [self._return(held_amount) for held_amount in reservation.held if not held_amount.spent]
         return await self._finish(
-            CallId(reservation.id), changes, to_row(event, [held_amount.key for held_amount in reservation.held])
+            CallId(reservation.id), changes, _event_row(event, [held_amount.key for held_amount in reservation.held])
         )
 
     async def note_refusal(self, counter: Counter, at: int) -> None:
@@ -310,6 +310,10 @@ class CounterStore:
 
     async def _get(self, table: str, keys: Sequence[Item]) -> list[Item]:
         return (await batch_get_async(self._dynamodb, {table: keys}))[table]
+
+
+def _event_row(event: UsageEvent, counters: Sequence[str]) -> Item:
+    return to_row(event, [key for key in counters if rows.in_books(key)])
 
 
 @cache

@@ -3,6 +3,7 @@
 =======================================  ================  ==========================================================
 ``budget#<budget>[:<subject>]#<window>``  ``COUNTER``       a budget in one window: ``committed`` (= spent + reserved),
                                                            ``reserved``, ``spent``, and the budget's description
+``session#<workspace>#<session>``         ``COUNTER``       the budget of one session, in the same form
 ``call#<call>``                          ``RESERVATION``   what a call has reserved, until it is settled or swept
 =======================================  ================  ==========================================================
 
@@ -85,6 +86,14 @@ def reservation_key(call_id: CallId) -> Item:
     return primary_key(f"call#{call_id}", RESERVATION)
 
 
+def in_books(key: str) -> bool:
+    """Return whether events name the counter, so that alerts and the nightly reconciliation check it.
+
+    Sessions are too many for both, and their counters expire.
+    """
+    return key.startswith("budget#")
+
+
 def held_of(reservation: Reservation) -> tuple[HeldAmount, ...]:
     """Return the amounts that a reservation holds, by counter.
 
@@ -123,7 +132,7 @@ def stored_reservation(row: Mapping[str, Any]) -> StoredReservation:
 
 
 def description(counter: Counter, workspace_id: WorkspaceId) -> dict[str, Any]:
-    """Return the attributes that describe a counter. All but ``limit`` stay the same for the counter's lifetime."""
+    """Return the attributes that describe a counter. All but ``limit`` and ``ttl`` stay the same for its lifetime."""
     budget = counter.budget
     attributes: dict[str, Any] = {
         "workspace": {"S": workspace_id},
@@ -141,6 +150,8 @@ def description(counter: Counter, workspace_id: WorkspaceId) -> dict[str, Any]:
     if counter.resets_at is not None:
         attributes["resets_at"] = {"N": str(counter.resets_at)}
         attributes["ttl"] = {"N": str(counter.resets_at + KEPT_DAYS * DAY_SECONDS)}
+    elif counter.unused_until is not None:
+        attributes["ttl"] = {"N": str(counter.unused_until)}
     return attributes
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from opencode_cloud.budgets.service import counters_of
 from opencode_cloud.catalogue.models import Catalogue, Model
 from opencode_cloud.contracts.access import EnforcedRules, KeyRefused, KnownCredential, login_required
-from opencode_cloud.contracts.budgets import BudgetUnit, Claim, Reservation
+from opencode_cloud.contracts.budgets import BudgetUnit, Claim, Counter, Reservation
 from opencode_cloud.contracts.ids import CallId
 from opencode_cloud.gateway import models
 from opencode_cloud.gateway.attribution import project_of
@@ -26,7 +26,7 @@ from opencode_cloud.gateway.formats import (
 from opencode_cloud.gateway.models import Incoming, UpstreamTarget
 from opencode_cloud.gateway.service import routing, token_bounds
 from opencode_cloud.gateway.service.anonymous import Anonymous
-from opencode_cloud.gateway.service.call_state import CallState
+from opencode_cloud.gateway.service.call_state import CallState, pseudonym
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
@@ -122,18 +122,15 @@ class CallAdmission:
         seconds = incoming.at // 1000
         price = model.price(seconds)
         targets = await self._targets(caller, catalogue, model, incoming)
-        counters = (
-            self._anonymous.counters(incoming, seconds)
-            if not caller.actor.id
-            else counters_of(caller.workspace, caller.member, caller.service_account, caller.key, seconds)
-        )
+        project = project_of(incoming.project_headers, caller.workspace.project_headers)
+        counters = self._counters(caller, incoming, project)
         # Counting tokens takes a millisecond, and is needed only if a budget reserves tokens or money.
         exact = any(counter.budget.unit is not BudgetUnit.REQUESTS for counter in counters)
         least = max(least_output(parsed.format, target.format) for target in targets)
         most, tokens = await token_bounds.worst(parsed, model, price, exact=exact, least_output=least)
         longest = max(target.upstream.timers.total for target in targets)
         return CallState(
-            project=project_of(incoming.project_headers, caller.workspace.project_headers),
+            project=project,
             incoming=incoming,
             caller=caller,
             parsed=parsed,
@@ -148,6 +145,20 @@ class CallAdmission:
                 claim=Claim(cost=most, charged=0 if targets[0].byok else most, tokens=tokens),
                 lease_until=seconds + int(longest) + LEASE_SECONDS,
             ),
+        )
+
+    def _counters(self, caller: Caller, incoming: Incoming, project: str) -> list[Counter]:
+        seconds = incoming.at // 1000
+        if not caller.actor.id:
+            return self._anonymous.counters(incoming, seconds)
+        return counters_of(
+            caller.workspace,
+            caller.member,
+            caller.service_account,
+            caller.key,
+            seconds,
+            project=project,
+            session=pseudonym(caller.workspace.id, incoming.session),
         )
 
     async def _caller(self, incoming: Incoming) -> Caller:
