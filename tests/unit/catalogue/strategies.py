@@ -37,7 +37,10 @@ LISTINGS = st.fixed_dictionaries(
 @st.composite
 def prices(draw: st.DrawFn) -> list[dict[str, Any]]:
     moments = sorted(draw(st.sets(st.integers(NOW - 10**8, NOW + 10**8), max_size=2)) | {NOW - 10**8 - 1})
-    return [{"from": date(at), **draw(RATES), "tiers": list(draw(TIERS))} for at in moments]
+    served = st.dictionaries(st.sampled_from(["flex", "priority", "fast"]), RATES, max_size=2)
+    return [
+        {"from": date(at), **draw(RATES), "tiers": list(draw(TIERS)), "service_tiers": draw(served)} for at in moments
+    ]
 
 
 @st.composite

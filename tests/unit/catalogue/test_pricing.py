@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_cloud.catalogue.models import MILLION, Price, Rates, Tier
-from opencode_cloud.catalogue.pricing import cost, rates_for, worst_cost
+from opencode_cloud.catalogue.models import MILLION, Price, Rates, ServiceTier, Tier
+from opencode_cloud.catalogue.pricing import cost, rates_for, table_of, unpriced_cost, worst_cost
 from opencode_cloud.contracts.usage import Tokens
 
 CENT = 1_000_000
@@ -76,3 +77,23 @@ def test_a_cost_is_the_exact_amount_rounded_up(price: Price, tokens: Tokens) -> 
 def test_no_call_costs_more_than_was_reserved_for_it(price: Price, tokens: Tokens, more: int, longer: int) -> None:
     assert cost(price, tokens) <= worst_cost(price, tokens.prompt + more, tokens.output + longer)
     assert worst_cost(price, 0, 0) == 0
+
+
+@given(prices(), prices(), TOKENS)
+def test_the_dearest_tier_that_can_serve_is_reserved(price: Price, other: Price, tokens: Tokens) -> None:
+    served = {"fast": ServiceTier(version="f", rates=other.rates, tiers=other.tiers)}
+    tiered = msgspec.structs.replace(price, service_tiers=served)
+    reserved = worst_cost(tiered, tokens.prompt, tokens.output, ("fast",))
+    for tier in ("standard", "fast"):
+        table = table_of(tiered, tier)
+        assert table is not None
+        assert cost(table, tokens) <= reserved
+    assert worst_cost(tiered, tokens.prompt, tokens.output) == worst_cost(price, tokens.prompt, tokens.output)
+    assert table_of(tiered, "flex") is None
+
+
+def test_a_tier_without_a_price_follows_the_rule() -> None:
+    price = Price(version="v", since=0, rates=Rates(input=3, output=0))
+    tokens = Tokens(input=MILLION)
+    assert [unpriced_cost(price, tokens, "priority", percent) for percent in (100, 150, 200)] == [3, 5, 6]
+    assert unpriced_cost(price, tokens, "flex", 200) == 3

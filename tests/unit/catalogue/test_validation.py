@@ -99,6 +99,13 @@ FAULTS: dict[str, tuple[Plant, str, str]] = {
         "/models/own/prices/0/from",
         "a date is written like 2026-01-31T00:00:00Z",
     ),
+    "the standard tier beside itself": (
+        lambda written: model(written, "big")["prices"][0].update(
+            service_tiers={"standard": {"input": "1", "output": "1"}}
+        ),
+        "/models/big/prices/0/service_tiers/standard",
+        "the rates of the price itself are those of the standard tier",
+    ),
     "tiers out of order": (
         lambda written: model(written, "big")["prices"][0]["tiers"].append(
             {"above": 100_000, "input": "1", "output": "1"}

@@ -64,6 +64,7 @@ class Scripted:
     status: int = 200
     content_type: str = "text/event-stream"
     retry_after: float | None = None
+    service_tier: str = ""
     closed: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:

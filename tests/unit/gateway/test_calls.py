@@ -357,6 +357,7 @@ class TestAdmission:
         [
             ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, "hosted_tool"),
             ({"service_tier": "priority"}, "tier_not_priced"),
+            ({"service_tier": "flex"}, "tier_not_priced"),
             ({"messages": "no list"}, "invalid_request"),
             ({"modalities": ["audio"]}, "hosted_tool"),
         ],

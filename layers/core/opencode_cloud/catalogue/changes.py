@@ -48,8 +48,13 @@ def _model(model: Written) -> dict[str, Any]:
 
 def _price(price: Written) -> dict[str, Any]:
     tiers: Sequence[Written] = price.get("tiers", [])
-    rates = {name: value for name, value in price.items() if name not in ("from", "tiers")}
-    return {**_rates(rates), **{f"above {tier['above']}": _rates(tier) for tier in tiers}}
+    served: Mapping[str, Written] = price.get("service_tiers", {})
+    rates = {name: value for name, value in price.items() if name not in ("from", "tiers", "service_tiers")}
+    return {
+        **_rates(rates),
+        **{f"above {tier['above']}": _rates(tier) for tier in tiers},
+        **{f"service tier {name}": _price(tier) for name, tier in served.items()},
+    }
 
 
 def _rates(written: Written) -> dict[str, Any]:

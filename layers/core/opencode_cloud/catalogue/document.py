@@ -15,6 +15,7 @@ import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from opencode_cloud.catalogue.models import (
+    UNPRICED_TIER_PERCENT,
     Catalogue,
     CatalogueFault,
     Format,
@@ -23,6 +24,7 @@ from opencode_cloud.catalogue.models import (
     Price,
     Rates,
     Route,
+    ServiceTier,
     Tier,
     Timers,
     TokenLimits,
@@ -54,6 +56,8 @@ Id = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+ServiceTierName = Annotated[str, Field(max_length=20, pattern=r"^[a-z][a-z0-9_-]*$")]
+"""The name of a service tier, as upstreams report it."""
 Modality = Literal["text", "audio", "image", "video", "pdf"]
 
 
@@ -114,20 +118,40 @@ class WrittenTier(WrittenRates):
     above: Count
 
 
-class WrittenPrice(WrittenRates):
+class WrittenTieredRates(WrittenRates):
+    """Rates with other ones for long prompts."""
+
+    tiers: list[WrittenTier] = Field(default=[], max_length=10)
+
+    def long(self) -> tuple[Tier, ...]:
+        """Return the rates for long prompts in micro-cents per million tokens."""
+        return tuple(Tier(above=tier.above, rates=tier.rates()) for tier in self.tiers)
+
+
+class WrittenPrice(WrittenTieredRates):
     """A price that applies from a time on."""
 
     since: Annotated[str, Field(alias="from", max_length=40)]
-    tiers: list[WrittenTier] = Field(default=[], max_length=10)
+    service_tiers: dict[ServiceTierName, WrittenTieredRates] = Field(default={}, max_length=10)
 
     def price(self, model: str) -> Price:
         """Return the gateway's form. Its version contains a hash, so different prices have different versions."""
         at = moment(self.since)
-        tiers = tuple(Tier(above=tier.above, rates=tier.rates()) for tier in self.tiers)
-        encoded = msgspec.json.encode((model, at, self.rates(), tiers))
-        day = datetime.fromtimestamp(at, UTC).date().isoformat()
-        version = f"{model[:MODEL_CHARACTERS]}@{day}.{hashlib.sha256(encoded).hexdigest()[:10]}"
-        return Price(version=version, since=at, rates=self.rates(), tiers=tiers)
+        served = {name: self._served(name, model, at) for name in self.service_tiers}
+        facts = (model, at, self.rates(), self.long())
+        return Price(
+            version=_version(model[:MODEL_CHARACTERS], at, (*facts, served) if served else facts),
+            since=at,
+            rates=self.rates(),
+            tiers=self.long(),
+            service_tiers=served,
+        )
+
+    def _served(self, name: str, model: str, at: int) -> ServiceTier:
+        written = self.service_tiers[name]
+        rates, tiers = written.rates(), written.long()
+        named = f"{model[: MODEL_CHARACTERS - len(name) - 1]}/{name}"
+        return ServiceTier(version=_version(named, at, (model, name, at, rates, tiers)), rates=rates, tiers=tiers)
 
 
 class WrittenRoute(_Form):
@@ -220,6 +244,7 @@ class CatalogueDocument(_Form):
 
     provider: WrittenProvider = WrittenProvider()
     small_model: str = ""
+    unpriced_tier_percent: Annotated[int, Field(ge=100, le=1000)] = UNPRICED_TIER_PERCENT
     upstreams: dict[Id, WrittenUpstream] = {}
     models: dict[Id, WrittenModel] = {}
 
@@ -230,6 +255,7 @@ class CatalogueDocument(_Form):
             provider=self.provider.id,
             provider_name=self.provider.name,
             small_model=self.small_model,
+            unpriced_tier_percent=self.unpriced_tier_percent,
             upstreams={
                 name: Upstream(
                     kind=each.kind,
@@ -294,8 +320,19 @@ def date(seconds: int) -> str:
 
 def written_price(price: Price) -> dict[str, Any]:
     """Format a price as in documents."""
+    served = {name: _written_tiered(tier) for name, tier in price.service_tiers.items()}
+    return {"from": date(price.since), **_written_tiered(price), **({"service_tiers": served} if served else {})}
+
+
+def _written_tiered(price: Price | ServiceTier) -> dict[str, Any]:
     tiers = [{"above": tier.above, **_written_rates(tier.rates)} for tier in price.tiers]
-    return {"from": date(price.since), **_written_rates(price.rates), **({"tiers": tiers} if tiers else {})}
+    return {**_written_rates(price.rates), **({"tiers": tiers} if tiers else {})}
+
+
+def _version(name: str, at: int, facts: tuple[Any, ...]) -> str:
+    """Return the version of a price: its name, its first day, and a hash of all that it says."""
+    day = datetime.fromtimestamp(at, UTC).date().isoformat()
+    return f"{name}@{day}.{hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:10]}"
 
 
 def _written_rates(rates: Rates) -> dict[str, Any]:

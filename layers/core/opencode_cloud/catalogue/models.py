@@ -48,6 +48,12 @@ class Format(StrEnum):
                 assert_never(self)
 
 
+STANDARD_TIER = "standard"
+"""The service tier whose rates are those of a price itself."""
+UNPRICED_TIER_PERCENT = 200
+"""The price of a served tier without a price, in percent of the standard price, if the catalogue does not state it."""
+
+
 class UpstreamKind(StrEnum):
     """The kind of an upstream, which determines its address and authentication."""
 
@@ -119,6 +125,15 @@ class Tier(msgspec.Struct, frozen=True, kw_only=True):
     rates: Rates
 
 
+class ServiceTier(msgspec.Struct, frozen=True, kw_only=True):
+    """The rates of one service tier: the vendor serves the call faster or later, at another price."""
+
+    version: str
+    """Identifies the rates in usage events, as the version of a price does."""
+    rates: Rates
+    tiers: tuple[Tier, ...] = ()
+
+
 class Price(msgspec.Struct, frozen=True, kw_only=True):
     """The price of a model from a given time until the model's next price begins."""
 
@@ -129,6 +144,8 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     rates: Rates
     tiers: tuple[Tier, ...] = ()
     """Ordered by ``above``, ascending."""
+    service_tiers: dict[str, ServiceTier] = {}
+    """Rates of other service tiers than the standard one, by the name that upstreams report."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,6 +206,8 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     provider_name: str = "Opencode Cloud"
     small_model: str = ""
     """Id of the model for small tasks such as titles; empty: clients choose one themselves."""
+    unpriced_tier_percent: int = UNPRICED_TIER_PERCENT
+    """The price of a call that was served by a tier without a price, in percent of the standard price."""
     upstreams: dict[str, Upstream] = {}
     models: dict[str, Model] = {}
 

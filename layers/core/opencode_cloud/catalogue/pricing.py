@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from opencode_cloud.catalogue.models import MILLION, Price, Rates
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from opencode_cloud.catalogue.models import MILLION, STANDARD_TIER, Price, Rates, ServiceTier
 from opencode_cloud.contracts.usage import Tokens
 
+RateTable: TypeAlias = Price | ServiceTier
+"""Rates of one service tier, with other ones for long prompts."""
+CHEAPER_TIERS = frozenset({"flex", "batch"})
+"""Service tiers that no vendor sells above the standard price."""
+_HUNDRED = 100
 
-def cost(price: Price, tokens: Tokens) -> int:
-    """Return the cost of a call, in micro-cents."""
+
+def cost(price: RateTable, tokens: Tokens) -> int:
+    """Return the cost of a call by the rates of one service tier, in micro-cents."""
     rates = rates_for(price, tokens.prompt)
     write = _or(rates.cache_write, rates.input)
     total = (
@@ -20,16 +29,32 @@ def cost(price: Price, tokens: Tokens) -> int:
     return _whole(total)
 
 
-def worst_cost(price: Price, prompt: int, output: int) -> int:
+def table_of(price: Price, tier: str) -> RateTable | None:
+    """Return the rates of a service tier; None if it has no price."""
+    return price if tier == STANDARD_TIER else price.service_tiers.get(tier)
+
+
+def unpriced_cost(price: Price, tokens: Tokens, tier: str, percent: int) -> int:
+    """Return the cost of a call that was served by a ``tier`` without a price, in micro-cents.
+
+    It is ``percent`` of the standard cost, and the standard cost itself for tiers that are cheaper at every vendor.
+    """
+    standard = cost(price, tokens)
+    return standard if tier in CHEAPER_TIERS else -(-standard * percent // _HUNDRED)
+
+
+def worst_cost(price: Price, prompt: int, output: int, tiers: Iterable[str] = ()) -> int:
     """Return the most that a call with at most ``prompt`` and ``output`` tokens can cost, in micro-cents.
 
-    Each token of the prompt may be of the most expensive kind, in each tier that the prompt can reach.
+    Each token of the prompt may be of the most expensive kind, for each length that the prompt can reach. The call may
+    be served by the standard tier and by each of ``tiers``, which have prices.
     """
-    reachable = [price.rates, *(tier.rates for tier in price.tiers if prompt > tier.above)]
+    tables: list[RateTable] = [price, *(price.service_tiers[tier] for tier in tiers)]
+    reachable = [rates for table in tables for rates in _reachable(table, prompt)]
     return max(_whole(prompt * dearest_input(rates) + output * rates.output) for rates in reachable)
 
 
-def rates_for(price: Price, prompt: int) -> Rates:
+def rates_for(price: RateTable, prompt: int) -> Rates:
     """Return the rates of a call whose prompt has ``prompt`` tokens."""
     return next((tier.rates for tier in reversed(price.tiers) if prompt > tier.above), price.rates)
 
@@ -38,6 +63,10 @@ def dearest_input(rates: Rates) -> int:
     """Return the highest rate of a prompt token, in micro-cents per million."""
     write = _or(rates.cache_write, rates.input)
     return max(rates.input, _or(rates.cache_read, rates.input), write, _or(rates.cache_write_1h, write))
+
+
+def _reachable(table: RateTable, prompt: int) -> list[Rates]:
+    return [table.rates, *(tier.rates for tier in table.tiers if prompt > tier.above)]
 
 
 def _or(rate: int | None, other: int) -> int:

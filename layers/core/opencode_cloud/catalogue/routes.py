@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from opencode_cloud.catalogue import links, listing
 from opencode_cloud.catalogue.document import date
-from opencode_cloud.catalogue.models import Format, Model, Rates
+from opencode_cloud.catalogue.models import Format, Model, Rates, Tier
 from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
@@ -44,12 +44,20 @@ class ModelTier(ModelRates):
     above: int = Field(description="These rates apply to the whole call if its prompt has more tokens than this.")
 
 
+class ServiceTierPrice(ModelRates):
+    """The rates of a service tier."""
+
+    version: str = Field(description="The version of the rates, as in usage events.")
+    tiers: list[ModelTier]
+
+
 class ModelPrice(ModelRates):
     """The current price."""
 
     version: str = Field(description="The price's version, as in usage events.")
     since: str
     tiers: list[ModelTier]
+    service_tiers: dict[str, ServiceTierPrice] = Field(description="Rates of other service tiers, by name.")
 
 
 class ModelLimits(BaseModel):
@@ -127,10 +135,18 @@ def _shown(model: Model, at: int) -> UsableModel:
         price=ModelPrice(
             version=price.version,
             since=date(price.since),
-            tiers=[ModelTier(above=tier.above, **_rates(tier.rates)) for tier in price.tiers],
+            tiers=_tiers(price.tiers),
+            service_tiers={
+                name: ServiceTierPrice(version=served.version, tiers=_tiers(served.tiers), **_rates(served.rates))
+                for name, served in price.service_tiers.items()
+            },
             **_rates(price.rates),
         ),
     )
+
+
+def _tiers(tiers: Sequence[Tier]) -> list[ModelTier]:
+    return [ModelTier(above=tier.above, **_rates(tier.rates)) for tier in tiers]
 
 
 def _rates(rates: Rates) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from opencode_cloud.catalogue.document import (
     CatalogueDocument,
     WrittenModel,
     WrittenPrice,
+    WrittenTieredRates,
     WrittenUpstream,
     date,
     moment,
 )
-from opencode_cloud.catalogue.models import FORMATS_BY_KIND, CatalogueFault, Price, UpstreamKind
+from opencode_cloud.catalogue.models import FORMATS_BY_KIND, STANDARD_TIER, CatalogueFault, Price, UpstreamKind
 from opencode_cloud.kit.json_documents import pointer
 
 TOKENIZERS = frozenset({"cl100k_base", "o200k_base", "p50k_base", "p50k_edit", "r50k_base", "voyage3_base"})
@@ -123,6 +124,7 @@ def _prices(name: str, model: WrittenModel, now: int, begun: Sequence[Price]) ->
         if at is None:
             yield CatalogueFault(pointer([*path, index, "from"]), "a date is written like 2026-01-31T00:00:00Z")
         yield from _tiers((*path, index), price)
+        yield from _service_tiers((*path, index, "service_tiers"), price)
     if any(at is None for _, _, at in dated):
         return
     moments = [at or 0 for _, _, at in dated]
@@ -155,7 +157,14 @@ def _past(name: str, model: WrittenModel, now: int, begun: Sequence[Price]) -> I
         yield CatalogueFault(pointer(path), f"the price from {date(since)} has begun and cannot be taken away")
 
 
-def _tiers(path: Sequence[str | int], price: WrittenPrice) -> Iterator[CatalogueFault]:
+def _service_tiers(path: Sequence[str | int], price: WrittenPrice) -> Iterator[CatalogueFault]:
+    for name, served in price.service_tiers.items():
+        if name == STANDARD_TIER:
+            yield CatalogueFault(pointer([*path, name]), "the rates of the price itself are those of the standard tier")
+        yield from _tiers((*path, name), served)
+
+
+def _tiers(path: Sequence[str | int], price: WrittenTieredRates) -> Iterator[CatalogueFault]:
     for index, (before, after) in enumerate(pairwise(price.tiers), 1):
         if after.above <= before.above:
             yield CatalogueFault(pointer([*path, "tiers", index, "above"]), "it is no more than in the tier before it")

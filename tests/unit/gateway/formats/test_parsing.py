@@ -298,17 +298,21 @@ def test_nothing_is_stored_at_a_provider(model: str, members: dict[str, Any], in
     ("format_", "members", "tier"),
     [
         (Format.CHAT, {"service_tier": "auto"}, ""),
-        (Format.CHAT, {"service_tier": "flex"}, ""),
+        (Format.CHAT, {"service_tier": "default"}, "standard"),
+        (Format.CHAT, {"service_tier": "flex"}, "flex"),
         (Format.CHAT, {"service_tier": "priority"}, "priority"),
         (Format.RESPONSES, {"service_tier": "fast"}, "fast"),
         (Format.RESPONSES, {"reasoning": {"mode": "pro"}}, "reasoning mode pro"),
-        (Format.MESSAGES, {"service_tier": "standard_only"}, ""),
+        (Format.MESSAGES, {"service_tier": "standard_only"}, "standard"),
+        (Format.MESSAGES, {"service_tier": "auto"}, ""),
         (Format.MESSAGES, {"speed": "fast"}, "fast"),
         (Format.MESSAGES, {"inference_geo": "us"}, "inference_geo us"),
         (Format.GENERATE, {"serviceTier": "priority"}, "priority"),
+        (Format.GENERATE, {"service_tier": "SERVICE_TIER_FLEX"}, "flex"),
+        (Format.GENERATE, {}, "standard"),
     ],
 )
-def test_tiers_that_cost_more_are_named(format_: Format, members: dict[str, Any], tier: str) -> None:
+def test_the_tier_that_a_client_asks_for_is_named(format_: Format, members: dict[str, Any], tier: str) -> None:
     assert ask(format_, **members).tier == tier
 
 

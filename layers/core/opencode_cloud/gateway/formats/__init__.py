@@ -22,6 +22,7 @@ from opencode_cloud.gateway.formats.parsing import read_count_request, read_requ
 from opencode_cloud.gateway.formats.prompt_size import overhead_of, prompt_bytes, text_of
 from opencode_cloud.gateway.formats.registry import WIRE_FORMATS, wire_format
 from opencode_cloud.gateway.formats.relaying import StreamRelay, relay_answer, relay_stream, stream_answer
+from opencode_cloud.gateway.formats.service_tiers import tier_name
 from opencode_cloud.gateway.formats.wire import WireFormat
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "session_of",
     "stream_answer",
     "text_of",
+    "tier_name",
     "tool_names",
     "upstream_fault",
     "wire_format",

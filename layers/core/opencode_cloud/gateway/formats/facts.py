@@ -43,6 +43,7 @@ class RequestFacts:
         """Members of the body that change because of them; None removes a member."""
         self.stored = ""
         self.tier = ""
+        """The service tier that the client asks for; empty: it leaves the choice to the upstream."""
 
     def unknown_size(self, what: str) -> None:
         """Record that ``what`` makes the prompt's size unknowable; the first one is reported."""

@@ -31,6 +31,8 @@ class StreamMeter(ABC):
         """True once the event that ends the format's streams was read."""
         self.ending = False
         """True once the upstream named the reason of the end. Some servers send nothing after that."""
+        self.tier = ""
+        """The service tier that serves; empty: the upstream has not said."""
         self.fault: UpstreamFault | None = None
         self.generated: int = 0
         """UTF-8 bytes of generated text, arguments and reasoning."""
@@ -50,9 +52,15 @@ class StreamMeter(ABC):
         """Merge a usage object; return whether the value is one."""
         if len(usage) <= len(b"null"):
             return False
-        tokens = self._read_usage(msgspec.json.decode(usage))
+        found: object = msgspec.json.decode(usage)
+        tokens = self._read_usage(found)
         self.tokens = merge(self.tokens, tokens)
+        self.tier = self._tier_in(found) or self.tier
         return tokens is not None
+
+    def _tier_in(self, report: object) -> str:  # noqa: ARG002 - some formats report it elsewhere
+        """Return the service tier in a usage object, in formats that report it there."""
+        return ""
 
 
 def decoder(form: type[Form]) -> Callable[[bytes], Form]:

@@ -97,7 +97,7 @@ class ParsedRequest(msgspec.Struct, frozen=True, kw_only=True):
     stored: str = ""
     """The part that names contents that a provider stores; empty: none."""
     tier: str = ""
-    """A service tier that costs more than the standard one."""
+    """The service tier that the client asks for; empty: it leaves the choice to the upstream."""
     usage_wanted: bool = True
     """True if the client expects usage at the end of a stream."""
     document: dict[str, Any] = {}
@@ -112,6 +112,8 @@ class WholeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """None: the upstream did not say."""
     generated: int
     """UTF-8 bytes of generated text, arguments and reasoning."""
+    tier: str = ""
+    """The service tier that served; empty: the upstream did not say."""
 
 
 class TextBlock(msgspec.Struct, frozen=True):

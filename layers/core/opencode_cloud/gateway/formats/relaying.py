@@ -55,6 +55,11 @@ class StreamRelay(Protocol):
         ...
 
     @property
+    def tier(self) -> str:
+        """The service tier that serves; empty: the upstream has not said."""
+        ...
+
+    @property
     def complete(self) -> bool:
         """True if the answer has its proper end."""
         ...
@@ -125,6 +130,11 @@ class PassThrough(_Relay):
     def tokens(self) -> Tokens | None:
         """Usage as last reported."""
         return self._meter.tokens
+
+    @property
+    def tier(self) -> str:
+        """The service tier that serves."""
+        return self._meter.tier
 
     @property
     def complete(self) -> bool:
@@ -207,6 +217,11 @@ class Conversion(_Relay):
     def tokens(self) -> Tokens | None:
         """Usage as last reported."""
         return self._reader.tokens
+
+    @property
+    def tier(self) -> str:
+        """The service tier that serves."""
+        return self._reader.tier
 
     @property
     def complete(self) -> bool:
@@ -292,7 +307,8 @@ class WholeStream:
     complete = True
     progress = 1
 
-    def __init__(self, parsed: ParsedRequest, reply: ModelReply) -> None:
+    def __init__(self, parsed: ParsedRequest, reply: ModelReply, tier: str) -> None:
+        self.tier = tier
         writer = wire_format(parsed.format).writer(parsed)
         self.written = b"".join([writer.write(event, reply.tokens) for event in _events(reply)])
         self.tokens, self.generated, self.sequence = reply.tokens, _generated(reply), writer.sequence
@@ -310,7 +326,8 @@ def stream_answer(parsed: ParsedRequest, source: Format, body: bytes, emulation:
     """Return a whole answer as the stream that its client asked for. Raises :class:`UpstreamGarbage`."""
     wire = wire_format(source)
     try:
-        return WholeStream(parsed, _reply(wire, wire.node(json_codec.decode(body, object)), emulation))
+        node = wire.node(json_codec.decode(body, object))
+        return WholeStream(parsed, _reply(wire, node, emulation), wire.served_tier(node))
     except _GARBAGE as error:
         raise UpstreamGarbage(str(error)) from error
 
@@ -322,13 +339,17 @@ def relay_answer(parsed: ParsedRequest, source: Format, body: bytes, emulation: 
         node = wire.node(json_codec.decode(body, object))
         if parsed.format is source:
             _refuse_error(wire, node)
-            tokens = wire.read_usage(node.raw(wire.usage_member))
-            return WholeAnswer(body=body, tokens=tokens, generated=generated_bytes(node.raw(wire.answer_member)))
+            return WholeAnswer(
+                body=body,
+                tokens=wire.read_usage(node.raw(wire.usage_member)),
+                generated=generated_bytes(node.raw(wire.answer_member)),
+                tier=wire.served_tier(node),
+            )
         reply = _reply(wire, node, emulation)
         converted = msgspec.json.encode(wire_format(parsed.format).write_answer(reply, parsed))
     except _GARBAGE as error:
         raise UpstreamGarbage(str(error)) from error
-    return WholeAnswer(body=converted, tokens=reply.tokens, generated=_generated(reply))
+    return WholeAnswer(body=converted, tokens=reply.tokens, generated=_generated(reply), tier=wire.served_tier(node))
 
 
 def _reply(wire: WireFormat, node: Node, emulation: Emulation) -> ModelReply:

@@ -25,6 +25,8 @@ class StreamReader(Protocol):
     """Reads the events of one format's stream."""
 
     tokens: Tokens | None
+    tier: str
+    """The service tier that serves; empty: the upstream has not said."""
     complete: bool
     """True once the event that ends the format's streams was read."""
     fault: UpstreamFault | None

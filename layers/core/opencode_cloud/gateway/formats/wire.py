@@ -103,6 +103,8 @@ class WireFormat:
     read_usage: Callable[[object], Tokens | None]
     """Reads a usage object leniently; None: it has no counts."""
     write_usage: Callable[[Tokens], dict[str, Any]]
+    served_tier: Callable[[Node], str]
+    """Returns the service tier that served an answer, as ``service_tiers.tier_name`` names it; empty: unknown."""
     read_answer: Callable[[Node], ModelReply]
     write_answer: Callable[[ModelReply, ParsedRequest], dict[str, Any]]
     reader: Callable[[], StreamReader]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opencode_cloud.budgets.service import counters_of
-from opencode_cloud.catalogue.models import Catalogue, Model
+from opencode_cloud.catalogue.models import STANDARD_TIER, Catalogue, Model, Price
+from opencode_cloud.catalogue.pricing import table_of
 from opencode_cloud.contracts.access import EnforcedRules, KeyRefused, KnownCredential, login_required
 from opencode_cloud.contracts.budgets import BudgetUnit, Claim, Counter, Reservation
 from opencode_cloud.contracts.ids import CallId
@@ -117,17 +118,18 @@ class CallAdmission:
             raise models.hosted_tool(parsed.hosted_tools[0])
         if parsed.stored:
             raise models.stored_reference(parsed.stored)
-        if parsed.tier:
-            raise models.tier_not_priced(parsed.tier)
         seconds = incoming.at // 1000
         price = model.price(seconds)
+        if parsed.tier and table_of(price, parsed.tier) is None:
+            raise models.tier_not_priced(parsed.tier)
         targets = await self._targets(caller, catalogue, model, incoming)
         project = project_of(incoming.project_headers, caller.workspace.project_headers)
         counters = self._counters(caller, incoming, project)
         # Counting tokens takes a millisecond, and is needed only if a budget reserves tokens or money.
         exact = any(counter.budget.unit is not BudgetUnit.REQUESTS for counter in counters)
         least = max(least_output(parsed.format, target.format) for target in targets)
-        most, tokens = await token_bounds.worst(parsed, model, price, exact=exact, least_output=least)
+        tiers = _tiers(parsed, price, targets)
+        most, tokens = await token_bounds.worst(parsed, model, price, exact=exact, least_output=least, tiers=tiers)
         longest = max(target.upstream.timers.total for target in targets)
         return CallState(
             project=project,
@@ -137,6 +139,7 @@ class CallAdmission:
             model=model,
             price=price,
             catalogue=catalogue.version,
+            unpriced_tier_percent=catalogue.unpriced_tier_percent,
             targets=targets,
             least_output=least,
             reservation=Reservation(
@@ -206,6 +209,16 @@ class CallAdmission:
             upstream: (credential, secret)
             for (upstream, credential), secret in zip(credentials.items(), opened, strict=True)
         }
+
+
+def _tiers(parsed: ParsedRequest, price: Price, targets: Sequence[UpstreamTarget]) -> tuple[str, ...]:
+    """Return the priced service tiers by which a call can be served, besides the standard one.
+
+    A request that names no tier, or loses it in a conversion, leaves the choice to the upstream.
+    """
+    if not parsed.tier or any(target.format is not parsed.format for target in targets):
+        return tuple(price.service_tiers)
+    return () if parsed.tier == STANDARD_TIER else (parsed.tier,)
 
 
 def _permitted(caller: Caller, catalogue: Catalogue, name: str) -> Model:

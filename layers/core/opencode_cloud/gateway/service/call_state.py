@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Model, Price
-from opencode_cloud.catalogue.pricing import cost
+from opencode_cloud.catalogue.models import STANDARD_TIER, Model, Price
+from opencode_cloud.catalogue.pricing import cost, table_of, unpriced_cost
 from opencode_cloud.contracts.ids import CallId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.usage import Outcome, Tokens, UsageEvent
 from opencode_cloud.gateway.formats import lifetimes
@@ -39,6 +39,7 @@ class CallState:
     model: Model
     price: Price
     catalogue: int
+    unpriced_tier_percent: int
     targets: list[UpstreamTarget]
     reservation: Reservation
     project: str = ""
@@ -52,6 +53,8 @@ class CallState:
     """True once an upstream has begun to answer: from then on the call has used tokens."""
     reported: Tokens | None = None
     """Usage as the upstream reported it."""
+    served: str = ""
+    """The service tier that served, as the upstream reported it; empty: it did not."""
     generated: int = 0
     """UTF-8 bytes of text that were generated."""
     relay: StreamRelay | None = None
@@ -127,10 +130,32 @@ class CallState:
             return tokens
         return msgspec.structs.replace(tokens, cache_write=0, cache_write_1h=tokens.cache_write)
 
+    def _priced(self, tokens: Tokens) -> tuple[int, str, bool]:
+        """Return the cost of the tokens, the version of its price, and whether it follows the rule for unknown tiers.
+
+        The tier that served has the price. Where the upstream names none, the requested tier or the standard one was
+        served, so the dearer holds. The rule for a tier without a price never exceeds what was reserved.
+        """
+        standard = cost(self.price, tokens)
+        table = table_of(self.price, self.served or self.sent_tier)
+        if table is None:
+            guess = unpriced_cost(self.price, tokens, self.served, self.unpriced_tier_percent)
+            return max(standard, min(guess, self.reservation.claim.cost)), self.price.version, True
+        by_tier = cost(table, tokens)
+        if not self.served and by_tier < standard:
+            return standard, self.price.version, False
+        return by_tier, table.version, False
+
+    @property
+    def sent_tier(self) -> str:
+        """Return the service tier that the upstream was asked for: ``standard`` if a conversion left it out."""
+        same = self.target is not None and self.target.format is self.incoming.format
+        return (self.parsed.tier if same else "") or STANDARD_TIER
+
     def event(self) -> UsageEvent:
         """Return the usage event, as far as it is known now."""
         tokens, estimated = self.used()
-        price = cost(self.price, tokens)
+        price, version, by_rule = self._priced(tokens)
         incoming, caller, target = self.incoming, self.caller, self.target
         return UsageEvent(
             id=CallId(self.id),
@@ -147,11 +172,11 @@ class CallState:
             streamed=self.parsed.stream,
             byok=self._byok,
             tokens=tokens,
-            estimated=estimated,
+            estimated=estimated or by_rule,
             cost=price,
             charged=0 if self._byok else price,
             reserved=self.reservation.claim.cost,
-            price=self.price.version,
+            price=version,
             catalogue=self.catalogue,
             first_byte_ms=None if self.first_byte is None else round(self.first_byte * 1000),
             total_ms=round(self.elapsed() * 1000),

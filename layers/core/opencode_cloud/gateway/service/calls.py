@@ -56,6 +56,11 @@ class UpstreamResponse(Protocol):
         """Seconds that the upstream asks to wait; None: it does not say."""
         ...
 
+    @property
+    def service_tier(self) -> str:
+        """The service tier that the headers name; empty: none."""
+        ...
+
     async def chunk(self) -> bytes:
         """Return the next part of the body; empty at the end."""
         ...

@@ -24,6 +24,7 @@ from opencode_cloud.gateway.formats import (
     relay_answer,
     relay_stream,
     stream_answer,
+    tier_name,
     upstream_fault,
 )
 from opencode_cloud.gateway.models import LOCKED_OUT, AttemptFailed, Failure, UpstreamTarget
@@ -116,6 +117,7 @@ class UpstreamDispatcher:
         finally:
             answer.close(used_up=whole)
         self._state.reported, self._state.generated = relayed.tokens, relayed.generated
+        self._state.served = relayed.tier or tier_name(answer.service_tier)
         self._note_first_byte()
         return relayed.body, target
 
@@ -152,6 +154,7 @@ class UpstreamDispatcher:
             if not fine:
                 answer.close(used_up=False)
         self._state.accepted, self._state.relay = True, relay
+        self._state.served = tier_name(answer.service_tier)
         self._note_first_byte()
         return answer, relay, first, target
 
@@ -335,6 +338,7 @@ class UpstreamDispatcher:
     def _note(self, relay: StreamRelay) -> None:
         state = self._state
         state.reported, state.generated, state.complete = relay.tokens, relay.generated, relay.complete
+        state.served = relay.tier or state.served
 
     def _note_first_byte(self) -> None:
         if self._state.first_byte is None:

@@ -8,6 +8,7 @@ an unknown size. Then the bound is the model's whole context, because upstreams 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -43,15 +44,22 @@ def most_output_tokens(parsed: ParsedRequest, model: Model, least: int = 1) -> i
 
 
 async def worst(
-    parsed: ParsedRequest, model: Model, price: Price, *, exact: bool = True, least_output: int = 1
+    parsed: ParsedRequest,
+    model: Model,
+    price: Price,
+    *,
+    exact: bool = True,
+    least_output: int = 1,
+    tiers: Sequence[str] = (),
 ) -> tuple[int, int]:
     """Return the most that a call can cost (micro-cents), and the most tokens that it can use.
 
-    ``least_output`` is the smallest limit of an answer that the upstreams take.
+    ``least_output`` is the smallest limit of an answer that the upstreams take. ``tiers`` are the priced service tiers
+    by which the call can be served, besides the standard one.
     """
     prompt = await most_prompt_tokens(parsed, model, exact=exact)
     output = most_output_tokens(parsed, model, least_output)
-    return worst_cost(price, prompt, output), prompt + output
+    return worst_cost(price, prompt, output, tiers), prompt + output
 
 
 async def counted_prompt(parsed: ParsedRequest, model: Model) -> int:

@@ -118,6 +118,11 @@ class HttpResponse:
             wait = _until(seconds)
         return None if wait is None else min(wait, LONGEST_RETRY_AFTER)
 
+    @property
+    def service_tier(self) -> str:
+        """The service tier in the headers, as the Gemini API reports it; empty: none."""
+        return self._response.headers.get("x-gemini-service-tier", "")
+
     async def chunk(self) -> bytes:
         """Return the next part of the body as soon as it arrives; empty at the end.
 

@@ -46,6 +46,7 @@ CHAT = WireFormat(
     error_in=errors.error_in,
     read_usage=usage.read,
     write_usage=usage.write,
+    served_tier=usage.served_tier,
     read_answer=answers.read,
     write_answer=answers.write,
     reader=ChatReader,

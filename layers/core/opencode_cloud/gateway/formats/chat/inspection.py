@@ -8,9 +8,9 @@ from typing import Any, cast
 from opencode_cloud.gateway.formats.facts import RequestFacts
 from opencode_cloud.gateway.formats.hosted import leave_out_tools
 from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.service_tiers import tier_name
 
 _CLIENT_TOOLS = ("function", "custom")
-_STANDARD_TIERS = ("", "auto", "default", "flex")
 
 
 def inspect(node: Node, facts: RequestFacts) -> None:
@@ -25,8 +25,7 @@ def inspect(node: Node, facts: RequestFacts) -> None:
     if node.raw("chat_template"):
         facts.unknown_size("chat_template")  # a program, which can repeat its inputs
     _inspect_hosted(node, facts)
-    if (tier := node.text("service_tier")) not in _STANDARD_TIERS:
-        facts.tier = tier
+    facts.tier = tier_name(node.text("service_tier"))
 
 
 def _inspect_hosted(node: Node, facts: RequestFacts) -> None:

@@ -12,6 +12,7 @@ from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.generated import generated_bytes
 from opencode_cloud.gateway.formats.metering import StreamMeter, decoder
 from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.service_tiers import tier_name
 from opencode_cloud.kit import json_codec
 
 
@@ -25,6 +26,7 @@ class _ChatChoice(msgspec.Struct):
 
 class _ChatChunk(msgspec.Struct):
     object: Any = None
+    service_tier: Any = None
     choices: list[_ChatChoice] | None = None
     usage: msgspec.Raw = msgspec.Raw()
     error: Any = None
@@ -51,6 +53,7 @@ class ChatMeter(StreamMeter):
             self.fault = fault_of(json_codec.decode(data, dict[str, Any]))
             return False
         counted = self._count(chunk.usage)
+        self.tier = tier_name(chunk.service_tier) or self.tier
         for choice in chunk.choices or ():
             if choice.error or choice.finish_reason == "error":
                 self.fault = error_in_choice(Node(json_codec.decode(data, object)))

@@ -53,6 +53,7 @@ class ChatReader:
 
     def __init__(self) -> None:
         self.tokens: Tokens | None = None
+        self.tier = ""
         self.complete = False
         self.fault: UpstreamFault | None = None
         self._blocks = BlockNumbers()
@@ -71,6 +72,7 @@ class ChatReader:
             self.fault = fault
             return
         self.tokens = merge(self.tokens, usage.read(chunk.raw("usage")))
+        self.tier = usage.served_tier(chunk) or self.tier
         for choice in chunk.each("choices"):
             if not choice.integer("index"):
                 yield from self._choice(choice)

@@ -51,6 +51,7 @@ GENERATE = WireFormat(
     error_in=error_in,
     read_usage=usage.read,
     write_usage=usage.write,
+    served_tier=usage.served_tier,
     read_answer=answers.read,
     write_answer=answers.write,
     reader=GenerateReader,

@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from opencode_cloud.catalogue.models import STANDARD_TIER
 from opencode_cloud.gateway.formats.facts import RequestFacts
 from opencode_cloud.gateway.formats.models import Block, TextBlock
 from opencode_cloud.gateway.formats.reading import Node, snake
+from opencode_cloud.gateway.formats.service_tiers import tier_name
 
 AnyBlock = TypeVar("AnyBlock", bound=Block)
 _CLIENT_TOOLS = ("functionDeclarations", "computerUse")
@@ -28,8 +30,7 @@ def inspect(node: Node, facts: RequestFacts) -> None:
     for modality in config.texts("responseModalities"):
         if modality.upper() != "TEXT":
             facts.hosts(f"{modality.lower()} output")
-    if (tier := node.text("serviceTier").lower()) not in ("", "unspecified", "standard", "flex"):
-        facts.tier = tier
+    facts.tier = tier_name(node.text("serviceTier")) or STANDARD_TIER  # Google has no default of a project
 
 
 def _inspect_tools(node: Node, facts: RequestFacts) -> None:

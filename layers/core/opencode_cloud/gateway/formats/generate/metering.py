@@ -60,3 +60,6 @@ class GenerateMeter(StreamMeter):
             self.complete = True
             self.progress += 1
         return False
+
+    def _tier_in(self, report: object) -> str:
+        return usage.tier_in(report)

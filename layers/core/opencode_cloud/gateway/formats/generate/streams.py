@@ -39,6 +39,7 @@ class GenerateReader:
 
     def __init__(self) -> None:
         self.tokens: Tokens | None = None
+        self.tier = ""
         self.complete = False
         self.fault: UpstreamFault | None = None
         self._blocks = BlockNumbers()
@@ -52,6 +53,7 @@ class GenerateReader:
             self.fault = fault_of(chunk.value)
             return
         self.tokens = merge(self.tokens, usage.read(chunk.raw("usageMetadata")))
+        self.tier = usage.served_tier(chunk) or self.tier
         for candidate in chunk.each("candidates"):
             if candidate.integer("index"):
                 continue

@@ -53,6 +53,7 @@ MESSAGES = WireFormat(
     error_in=error_in,
     read_usage=usage.read,
     write_usage=usage.write,
+    served_tier=usage.served_tier,
     read_answer=answers.read,
     write_answer=answers.write,
     reader=MessagesReader,

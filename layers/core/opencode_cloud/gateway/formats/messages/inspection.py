@@ -8,6 +8,7 @@ from typing import Any
 from opencode_cloud.gateway.formats.facts import RequestFacts
 from opencode_cloud.gateway.formats.hosted import leave_out_tools
 from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.service_tiers import tier_name
 
 _CLIENT_TOOLS = ("", "custom")
 _OF_HOSTED_TOOLS = ("mcp_servers", "container")
@@ -44,8 +45,8 @@ def _is_forced(node: Node, tool: Mapping[str, Any]) -> bool:
 def _tier(node: Node) -> str:
     if (region := node.text("inference_geo")) not in ("", "global"):
         return f"inference_geo {region}"
-    tier, speed = node.text("service_tier"), node.text("speed")
-    return speed if speed not in ("", "standard") else tier if tier not in ("", "auto", "standard_only") else ""
+    speed = node.text("speed")
+    return speed if speed not in ("", "standard") else tier_name(node.text("service_tier"))
 
 
 def _inspect_content(node: Node, facts: RequestFacts) -> None:

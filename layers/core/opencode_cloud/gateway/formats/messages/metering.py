@@ -60,3 +60,6 @@ class MessagesMeter(StreamMeter):
         if event.type == "error":
             self.fault = fault_of(json_codec.decode(data, dict[str, Any]))
         return False
+
+    def _tier_in(self, report: object) -> str:
+        return usage.tier_in(report)

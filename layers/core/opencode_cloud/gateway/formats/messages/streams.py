@@ -67,6 +67,7 @@ class MessagesReader:
 
     def __init__(self) -> None:
         self.tokens: Tokens | None = None
+        self.tier = ""
         self.complete = False
         self.fault: UpstreamFault | None = None
         self._open: dict[int, _Block] = {}
@@ -104,6 +105,7 @@ class MessagesReader:
 
     def _count(self, report: object) -> None:
         self.tokens = merge(self.tokens, usage.read(report))
+        self.tier = usage.tier_in(report) or self.tier
 
     def _start(self, event: Node) -> Iterator[Event]:
         index = event.integer("index") or 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from opencode_cloud.contracts.usage import Tokens
+from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.service_tiers import tier_of_usage
 from opencode_cloud.gateway.formats.usage import UsageCounts, counts_of
 
 
@@ -41,3 +43,14 @@ def write(tokens: Tokens) -> dict[str, Any]:
         "output_tokens": tokens.output,
         "output_tokens_details": {"thinking_tokens": tokens.reasoning},
     }
+
+
+def served_tier(answer: Node) -> str:
+    """Return the service tier that served an answer; empty: it does not say."""
+    return tier_in(answer.raw("usage"))
+
+
+def tier_in(usage: object) -> str:
+    """Return the tier in a usage object. A fast ``speed`` has a price as a tier has."""
+    members = cast("dict[str, Any]", usage) if isinstance(usage, dict) else {}
+    return tier_of_usage(members.get("speed"), members.get("service_tier"))

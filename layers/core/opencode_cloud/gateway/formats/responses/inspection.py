@@ -8,9 +8,9 @@ from typing import Any, cast
 from opencode_cloud.gateway.formats.facts import RequestFacts
 from opencode_cloud.gateway.formats.hosted import leave_out_tools
 from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.service_tiers import tier_name
 
 _CLIENT_TOOLS = frozenset({"function", "custom", "namespace", "local_shell", "apply_patch", "computer"})
-_STANDARD_TIERS = ("", "auto", "default", "flex")
 _REFERENCES = ("previous_response_id", "conversation", "prompt")
 
 
@@ -27,8 +27,7 @@ def inspect(node: Node, facts: RequestFacts) -> None:
             _inspect_item(item, facts)
     leave_out_tools(node, facts, _hosted, _is_forced, ("tool_choice", "parallel_tool_calls"))
     _leave_out_added(node, facts)
-    if (tier := node.text("service_tier")) not in _STANDARD_TIERS:
-        facts.tier = tier
+    facts.tier = tier_name(node.text("service_tier"))
     if (mode := node.at("reasoning").text("mode")) not in ("", "standard"):
         facts.tier = f"reasoning mode {mode}"
 

@@ -12,6 +12,7 @@ from opencode_cloud.gateway.formats.metering import StreamMeter, decoder
 from opencode_cloud.gateway.formats.reading import size
 from opencode_cloud.gateway.formats.responses import usage
 from opencode_cloud.gateway.formats.responses.errors import failure_of
+from opencode_cloud.gateway.formats.service_tiers import tier_name
 from opencode_cloud.kit import json_codec
 
 
@@ -24,6 +25,7 @@ class _ResponsesEvent(msgspec.Struct):
 
 class _ResponsesResponse(msgspec.Struct):
     output: Any = None
+    service_tier: Any = None
     usage: msgspec.Raw = msgspec.Raw()
 
 
@@ -62,6 +64,7 @@ class ResponsesMeter(StreamMeter):
             if event.response:
                 response = _response.decode(event.response)
                 self._count(response.usage)
+                self.tier = tier_name(response.service_tier)
                 self.generated = max(self.generated, generated_bytes(response.output))
             self.complete = self.complete or event.type in _RESPONSES_ENDS[:2]
         if event.type in ("error", "response.failed"):

@@ -57,6 +57,7 @@ class ResponsesReader:
 
     def __init__(self) -> None:
         self.tokens: Tokens | None = None
+        self.tier = ""
         self.complete = False
         self.fault: UpstreamFault | None = None
         self._items: dict[int, _Item] = {}
@@ -166,6 +167,7 @@ class ResponsesReader:
     def _end(self, kind: str, event: Node) -> Iterator[Event]:
         response = event.at("response")
         self.tokens = merge(self.tokens, usage.read(response.raw("usage")))
+        self.tier = usage.served_tier(response) or self.tier
         if kind == "response.failed":
             self.fault = fault_of(failure_of(event.members()))
             return
