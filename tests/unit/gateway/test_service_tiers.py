@@ -31,6 +31,10 @@ def answer(tier: str | None, *, header: str = "") -> Scripted:
     return Scripted((sse({**delta("Hello"), **said}, END, last, b"[DONE]"),), service_tier=header)
 
 
+def asking(tier: str | None) -> dict[str, Any]:
+    return {} if tier is None else {"service_tier": tier}
+
+
 def rig(tier: str | None, prices: tuple[Price, ...] = TIERED, **changes: Any) -> Rig:
     found = catalogue(model(Route(upstream="a", model="m"), prices=prices), a=upstream())
     return Rig(msgspec.structs.replace(found, **changes), lambda _: answer(tier))
@@ -52,7 +56,7 @@ def rig(tier: str | None, prices: tuple[Price, ...] = TIERED, **changes: Any) ->
 )
 async def test_the_tier_that_served_has_the_price(asked: str, served: str | None, cost: int, version: str) -> None:
     found = rig(served)
-    await found.call(**({} if asked is None else {"service_tier": asked}))
+    await found.call(**asking(asked))
     event = only(found)
     assert (event.cost, event.price, event.estimated) == (cost, version, False)
     assert event.cost <= found.ledger.reserved[0].claim.cost
@@ -62,7 +66,7 @@ async def test_the_tier_that_served_has_the_price(asked: str, served: str | None
 async def test_the_dearest_tier_that_can_serve_is_held_back(asked: str | None, factor: int) -> None:
     plain, tiered = rig(None, (price(),)), rig(None)
     await plain.call()
-    await tiered.call(**({} if asked is None else {"service_tier": asked}))
+    await tiered.call(**asking(asked))
     assert tiered.ledger.reserved[0].claim.cost == factor * plain.ledger.reserved[0].claim.cost
 
 
