@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PORT ?= 8787
-export PORT EMULATOR_PORT NO_QUOTAS DURABILITY TRUST_PROXY ALLOWED_HOSTS DEMO SYNC_RUNTIME
+export PORT EMULATOR_PORT NO_QUOTAS DURABILITY TRUST_PROXY ALLOWED_HOSTS DEMO SYNC_RUNTIME BILLING STRIPE_PORT
 # A run starts a hundred Python processes: each would compile all its modules if none kept what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 STAGE ?= dev
@@ -23,7 +23,7 @@ setup: ## Build the environments (.venv, .tools, node_modules); quick if they ar
 	@$(PYTHON) local/setup.py
 
 .PHONY: dev
-dev: setup ## Start everything on this machine: http://127.0.0.1:$(PORT) (DEMO=1: with a demo workspace; SYNC_RUNTIME=container: with a hub)
+dev: setup ## Start everything on this machine: http://127.0.0.1:$(PORT) (DEMO=1: with a demo workspace; SYNC_RUNTIME=container: with a hub; BILLING=1: with a stand-in for Stripe)
 	@exec $(BIN)/python -m local dev
 
 .PHONY: test

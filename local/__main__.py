@@ -49,6 +49,7 @@ def main() -> None:
     dev.add_argument("--allowed-hosts", default=os.environ.get("ALLOWED_HOSTS", ""), help="more names (ALLOWED_HOSTS)")
     runtime = os.environ.get("SYNC_RUNTIME") or LAMBDA
     dev.add_argument("--sync-runtime", choices=RUNTIMES, default=runtime, help="where sharing runs (SYNC_RUNTIME)")
+    dev.add_argument("--stripe-port", type=int, default=_port("STRIPE_PORT", 0), help="of the stand-in (STRIPE_PORT)")
     commands.add_parser("clean", help="stop everything and delete all data")
     commands.add_parser("lock", help="resolve the .in files and write the hash-locked lists")
     migration = commands.add_parser("migration", help="write a new version of the database's schema")
@@ -110,6 +111,7 @@ def develop(options: argparse.Namespace) -> None:
             stage_file=Path(os.environ["STAGE_FILE"]).resolve() if os.environ.get("STAGE_FILE") else None,
             durability=options.durability,
             sync_runtime=options.sync_runtime,
+            stripe_port=options.stripe_port if os.environ.get("BILLING") == "1" else None,
             report=lambda step: _report(console, status, step),
         )
         try:
@@ -148,14 +150,16 @@ def watch(stack: LocalStack) -> None:
             stack.mailbox.program.check()
             stack.emulator.check()
             stack.gateway.program.check()
-            if stack.hub.program.pid is not None:
-                stack.hub.program.check()
+            for program in (stack.hub.program, stack.stripe.program):
+                if program.pid is not None:
+                    program.check()
             stack.front_door.check()
 
 
 def welcome(stack: LocalStack) -> Panel:
     """Return the first instructions: URLs, and the configuration of a client."""
     demo = f"Demo          sign in as {OWNER}, who owns the workspace Demo\n" if os.environ.get("DEMO") == "1" else ""
+    stripe = f"Stripe        {stack.stripe.url} (a stand-in: docs/stripe.md)\n" if stack.stripe.program.pid else ""
     return Panel(
         f"[bold]Opencode Cloud[/] is up at [link={stack.url}]{stack.url}[/]\n\n"
         "Point opencode at it, in opencode.json of a project or in ~/.config/opencode/opencode.json:\n\n"
@@ -167,7 +171,7 @@ def welcome(stack: LocalStack) -> Panel:
         f"  opencode console login {stack.url}\n\n"
         f"Models        {stack.url}/zen/v1 (which ones: docs/catalogue.md)\n"
         f"Mailbox       {stack.mailbox.url} (sign-in codes and all other mails end up here)\n"
-        f"{demo}AWS emulator  {stack.emulator_url} (region us-east-1, key and secret: test)\n"
+        f"{demo}{stripe}AWS emulator  {stack.emulator_url} (region us-east-1, key and secret: test)\n"
         f"Logs          {stack.state / 'logs'}\n"
         "Ctrl-C stops; data stays in .local.",
         expand=False,

@@ -19,6 +19,7 @@ from local.gateway import LocalGateway
 from local.hub import CONTAINER, LAMBDA, LocalHub
 from local.mailbox import Mailbox
 from local.processes import READY_SECONDS, Program, accepts, clean_environment, free_port, is_free
+from local.stripe import StripeStandIn
 
 LOCK = "lock"
 """The lock file of a state folder."""
@@ -55,6 +56,7 @@ class LocalStack:
         stage_file: Path | None = None,
         durability: Literal["disk", "process"] = "disk",
         sync_runtime: str = LAMBDA,
+        stripe_port: int | None = None,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Use `state` for all files.
@@ -71,6 +73,7 @@ class LocalStack:
             stage_file: Settings of the stage in place of `infra/stages/local.toml`.
             durability: What an acknowledged write survives: a power cut, or only the end of the emulator's process.
             sync_runtime: Where sharing runs: `lambda`, or `container` for the hub.
+            stripe_port: Port of the stand-in for Stripe; 0 takes a free one, None starts none.
             report: Gets a few words at the start of each step.
         """
         self.root = root or Path(__file__).resolve().parent.parent
@@ -85,6 +88,7 @@ class LocalStack:
         self._stage_file = stage_file
         self._durability = durability
         self._contained = sync_runtime == CONTAINER
+        self._with_stripe = stripe_port is not None
         self._wanted = (port, emulator_port)
         self._clients: dict[str, Any] = {}
         self._lock: IO[str] | None = None
@@ -94,6 +98,7 @@ class LocalStack:
         self.mailbox = Mailbox(self.state, self.root)
         self.gateway = LocalGateway(self.state, self.root)
         self.hub = LocalHub(self.state, self.root)
+        self.stripe = StripeStandIn(self.state, self.root, stripe_port or 0)
         self.emulator = Program("emulator", self.state / "run", self.state / "logs")
         self.front_door = Program("front-door", self.state / "run", self.state / "logs")
 
@@ -168,6 +173,8 @@ class LocalStack:
             self._choose_ports()
             self.start_database()
             self.start_mailbox()
+            if self._with_stripe:
+                self.start_stripe()
             self.start_emulator()
             deployed = self._deploy_changes()
             migrated = self._migrate_new_database()
@@ -187,6 +194,7 @@ class LocalStack:
         self.port, self.emulator_port = ports["port"], ports["emulator"]
         self.gateway.port, self.mailbox.port = ports["gateway"], ports["mailbox"]
         self.hub.port = ports["hub"]
+        self.stripe.port = ports["stripe"]
 
     def stop(self) -> None:
         """Stop everything cleanly, and save the state."""
@@ -194,6 +202,7 @@ class LocalStack:
         self.hub.program.stop()
         self.gateway.program.stop()
         self.emulator.stop()
+        self.stripe.program.stop()
         self.mailbox.program.stop()
         self.database.stop()
         self._leave_folder()
@@ -204,6 +213,7 @@ class LocalStack:
         self.front_door.kill()
         self.gateway.program.kill()
         self.hub.program.kill()
+        self.stripe.program.kill()
         self.mailbox.program.kill()
         self.database.kill()
         self._leave_folder()
@@ -246,6 +256,11 @@ class LocalStack:
         """Start the mailbox."""
         self._report("Opening the mailbox")
         self.mailbox.start()
+
+    def start_stripe(self) -> None:
+        """Start the stand-in for Stripe."""
+        self._report("Starting the stand-in for Stripe")
+        self.stripe.start()
 
     def start_emulator(self) -> None:
         """Start MiniStack behind our launcher, and wait until it answers."""
@@ -342,7 +357,7 @@ class LocalStack:
 
     def _stop_leftovers(self) -> None:
         started = (self.front_door, self.hub.program, self.gateway.program, self.emulator)
-        started += (self.mailbox.program, self.database.program)
+        started += (self.stripe.program, self.mailbox.program, self.database.program)
         for program in started:
             program.stop_leftover()
 
@@ -383,6 +398,7 @@ class LocalStack:
     def _keep_ports(self) -> None:
         ports = {"port": self.port, "emulator": self.emulator_port}
         ports |= {"gateway": self.gateway.port, "hub": self.hub.port, "mailbox": self.mailbox.port}
+        ports["stripe"] = self.stripe.port
         self._ports_file.write_text(json.dumps(ports))
 
     def _read_ports(self) -> dict[str, int]:

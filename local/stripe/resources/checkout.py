@@ -1,0 +1,310 @@
+"""Checkout sessions and sessions of the billing portal. `pages` shows them to a browser."""
+
+import secrets
+from typing import Any
+
+from local.stripe.account import Account
+from local.stripe.errors import lacking, refused
+from local.stripe.listing import include, page
+from local.stripe.objects import Json, listing, make
+from local.stripe.resources.cards import ADDRESS, from_token
+from local.stripe.resources.customers import attach_to, merged
+from local.stripe.resources.customers import create as create_customer
+from local.stripe.resources.customers import update as update_customer
+from local.stripe.resources.intents import complete_setup, new_intent, new_setup, take_method
+from local.stripe.resources.payments import listen, pay
+from local.stripe.resources.products import price_of
+from local.stripe.resources.subscriptions import create as create_subscription
+from local.stripe.routing import Methods
+
+methods = Methods()
+LIFETIME = 86400
+SHORTEST = 1800
+"""Bounds of a session's life, in seconds."""
+_CREATE = (
+    "mode success_url cancel_url customer customer_email customer_creation client_reference_id metadata currency"
+    " expires_at allowed_payment_method_types billing_address_collection tax_id_collection customer_update"
+    " locale line_items.price line_items.price_data line_items.quantity submit_type ui_mode automatic_tax"
+    " payment_intent_data.metadata payment_intent_data.setup_future_usage payment_intent_data.description"
+    " payment_intent_data.receipt_email subscription_data.metadata subscription_data.trial_period_days"
+    " setup_intent_data.metadata"
+)
+
+
+@methods.add("POST", "/v1/checkout/sessions", "checkout.SessionCreateParams", _CREATE)
+def create(account: Account, values: dict[str, Any]) -> Json:
+    """Create a session."""
+    mode = values.get("mode")
+    _check(account, values, mode)
+    now = account.now(values.get("customer"))
+    lines = [_line(account, line, index) for index, line in enumerate(values.get("line_items", []))]
+    total = sum(line["amount_total"] for line in lines)
+    made = make(
+        "checkout.session",
+        automatic_tax={"enabled": False, "liability": None, "provider": None, "status": None},
+        created=now,
+        currency=lines[0]["currency"] if lines else values.get("currency"),
+        custom_fields=[],
+        custom_text=dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")),
+        customer_creation=values.get("customer_creation", "if_required") if mode == "payment" else None,
+        expires_at=values.get("expires_at", now + LIFETIME),
+        metadata=values.get("metadata") or {},
+        mode=mode,
+        payment_method_types=values.get("allowed_payment_method_types", ["card"]),
+        payment_status="no_payment_required" if mode == "setup" else "unpaid",
+        shipping_options=[],
+        status="open",
+        success_url=values["success_url"],
+        total_details={"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0} if lines else None,
+        ui_mode="hosted_page",
+        amount_subtotal=total if lines else None,
+        amount_total=total if lines else None,
+        **{name: values[name] for name in _PLAIN if name in values},
+    )
+    made["url"] = f"{account.url}/pages/checkout/{made['id']}"
+    account.plans[made["id"]] = {"lines": lines} | {name: values.get(name, {}) for name in _DATA}
+    if mode == "setup":
+        wanted = {"metadata": values.get("setup_intent_data", {}).get("metadata")}
+        wanted |= {"customer": values["customer"]} if "customer" in values else {}
+        made["setup_intent"] = new_setup(account, wanted)["id"]
+    return account.add(made)
+
+
+_PLAIN = (
+    "cancel_url",
+    "customer",
+    "customer_email",
+    "client_reference_id",
+    "billing_address_collection",
+    "locale",
+    "tax_id_collection",
+    "submit_type",
+)
+_DATA = ("payment_intent_data", "subscription_data")
+
+
+def _check(account: Account, values: dict[str, Any], mode: str | None) -> None:
+    if mode is None:
+        raise refused("Missing required param: mode.", "parameter_missing", "mode")
+    if "success_url" not in values:
+        raise refused("Missing required param: success_url.", "parameter_missing", "success_url")
+    if mode != "setup" and not values.get("line_items"):
+        raise refused("Missing required param: line_items.", "parameter_missing", "line_items")
+    if values.get("automatic_tax", {}).get("enabled") or values.get("ui_mode", "hosted_page") != "hosted_page":
+        raise lacking("taxes, and checkout pages inside of other pages")
+    _check_customer(account, values)
+    _check_expiry(account, values)
+    for name, fitting in (("payment_intent_data", "payment"), ("subscription_data", "subscription")):
+        if name in values and mode != fitting:
+            raise refused(f"You can not pass `{name}` in `{mode}` mode.", None, name)
+
+
+def _check_customer(account: Account, values: dict[str, Any]) -> None:
+    if "customer" in values:
+        if "customer_email" in values or "customer_creation" in values:
+            message = "You may only specify one of these parameters: customer, customer_email, customer_creation."
+            raise refused(message, None, "customer")
+        account.get("customer", values["customer"], "customer")
+    elif "customer_update" in values:
+        raise refused("`customer_update` can only be used with `customer`.", None, "customer_update")
+
+
+def _check_expiry(account: Account, values: dict[str, Any]) -> None:
+    if "expires_at" in values:
+        ahead = values["expires_at"] - account.now(values.get("customer"))
+        if not SHORTEST <= ahead <= LIFETIME:
+            message = (
+                "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session creation."
+            )
+            raise refused(message, None, "expires_at")
+
+
+def _line(account: Account, line: dict[str, Any], index: int) -> Json:
+    price = price_of(account, line, f"line_items[{index}]")
+    quantity = line.get("quantity")
+    if quantity is None:
+        raise refused("Quantity is required.", "parameter_missing", f"line_items[{index}][quantity]")
+    amount = price["unit_amount"] * quantity
+    sums = {"amount_discount": 0, "amount_subtotal": amount, "amount_tax": 0, "amount_total": amount}
+    product = account.at("product", price["product"])
+    made = make("item", currency=price["currency"], description=product["name"], price=price, quantity=quantity, **sums)
+    made["metadata"] = {}
+    return made
+
+
+@methods.add("GET", "/v1/checkout/sessions/{}", "checkout.SessionRetrieveParams")
+def retrieve(account: Account, _values: dict[str, Any], session_id: str) -> Json:
+    """Return a session."""
+    return account.at("checkout.session", session_id)
+
+
+@methods.add(
+    "GET",
+    "/v1/checkout/sessions",
+    "checkout.SessionListParams",
+    "customer payment_intent status subscription created limit starting_after ending_before",
+)
+def list_all(account: Account, values: dict[str, Any]) -> Json:
+    """List sessions."""
+    names = ("customer", "payment_intent", "status", "subscription")
+    having = {name: values[name] for name in names if name in values}
+    return page(account.all("checkout.session", **having), values, "/v1/checkout/sessions")
+
+
+@methods.add("POST", "/v1/checkout/sessions/{}", "checkout.SessionUpdateParams", "metadata")
+def update(account: Account, values: dict[str, Any], session_id: str) -> Json:
+    """Change the metadata of a session."""
+    made = account.at("checkout.session", session_id)
+    if "metadata" in values:
+        made["metadata"] = merged(made["metadata"], values["metadata"])
+    return made
+
+
+@methods.add("POST", "/v1/checkout/sessions/{}/expire", "checkout.SessionExpireParams")
+def expire(account: Account, _values: dict[str, Any], session_id: str) -> Json:
+    """End an open session."""
+    made = account.at("checkout.session", session_id)
+    if made["status"] != "open":
+        raise refused(f'Only Checkout Sessions with a status in ["open"] can be expired. This one is {made["status"]}.')
+    made.update(status="expired", url=None)
+    account.emit("checkout.session.expired", made)
+    return made
+
+
+@methods.add(
+    "GET",
+    "/v1/checkout/sessions/{}/line_items",
+    "checkout.SessionListLineItemsParams",
+    "limit starting_after ending_before",
+)
+def list_lines(account: Account, values: dict[str, Any], session_id: str) -> Json:
+    """List the lines of a session."""
+    account.at("checkout.session", session_id)
+    return page(account.plans[session_id]["lines"], values, f"/v1/checkout/sessions/{session_id}/line_items")
+
+
+@include("checkout.session", "line_items")
+def _line_items(account: Account, session: Json) -> Json:
+    return listing(account.plans[session["id"]]["lines"], f"/v1/checkout/sessions/{session['id']}/line_items")
+
+
+def submit(account: Account, session: Json, token: str, details: dict[str, str]) -> Json:
+    """Do what the page's button does; return the intent that may ask the payer, or the session.
+
+    Args:
+        account: The session's.
+        session: An open one.
+        token: Test payment method that was typed.
+        details: `email`, `name`, and members of the address.
+
+    Raises:
+        StripeError: The session is not open, or the bank declines.
+    """
+    if session["status"] != "open":
+        raise refused("This Checkout Session is no longer open.", None, "session")
+    address = {name: details.get(name) or None for name in ADDRESS}
+    billing = {"email": details.get("email") or None, "name": details.get("name") or None, "address": address}
+    method = from_token(account, token, billing)
+    session["customer_details"] = billing | {"phone": None, "tax_exempt": "none", "tax_ids": []}
+    _own_customer(account, session, billing)
+    if session["mode"] == "setup":
+        return _set_up(account, session, method["id"])
+    if session["mode"] == "subscription":
+        return _subscribe(account, session, method["id"])
+    return _pay(account, session, method["id"])
+
+
+def _own_customer(account: Account, session: Json, billing: Json) -> None:
+    wanted = session["mode"] == "subscription" or session["customer_creation"] == "always"
+    saves = account.plans[session["id"]]["payment_intent_data"].get("setup_future_usage")
+    if session["customer"] is None and (wanted or saves):
+        values = {name: billing[name] for name in ("email", "name") if billing[name]}
+        session["customer"] = create_customer(account, values)["id"]
+
+
+def _pay(account: Account, session: Json, method_id: str) -> Json:
+    data = account.plans[session["id"]]["payment_intent_data"]
+    intent = account.find("payment_intent", session["payment_intent"])
+    if intent is None:
+        wanted = data | {"amount": session["amount_total"], "currency": session["currency"]}
+        intent = new_intent(account, wanted | {"customer": session["customer"]})
+        session["payment_intent"] = intent["id"]
+    take_method(account, intent, method_id)
+    pay(account, intent, off_session=False)
+    return intent
+
+
+def _set_up(account: Account, session: Json, method_id: str) -> Json:
+    intent = account.at("setup_intent", session["setup_intent"])
+    intent.update(payment_method=method_id, status="requires_confirmation", customer=session["customer"])
+    complete_setup(account, intent)
+    _complete(account, session)
+    return intent
+
+
+def _subscribe(account: Account, session: Json, method_id: str) -> Json:
+    method = account.at("payment_method", method_id)
+    plan = account.plans[session["id"]]
+    lines = [{"price": line["price"]["id"], "quantity": line["quantity"]} for line in plan["lines"]]
+    values = {"customer": session["customer"], "items": lines, "default_payment_method": method_id}
+    values |= {name: plan["subscription_data"][name] for name in plan["subscription_data"]}
+    made = create_subscription(account, values | {"payment_behavior": "error_if_incomplete"})
+    if method["customer"] is None:
+        method["customer"] = session["customer"]
+        account.emit("payment_method.attached", method)
+    session.update(subscription=made["id"], invoice=made["latest_invoice"], payment_status="paid")
+    _complete(account, session)
+    return made
+
+
+def _complete(account: Account, session: Json) -> None:
+    session.update(status="complete", url=None)
+    account.emit("checkout.session.completed", session)
+
+
+@listen
+def _follow(account: Account, intent: Json) -> None:
+    session = next(account.all("checkout.session", payment_intent=intent["id"]), None)
+    if session is None:
+        return
+    if intent["status"] == "processing":
+        _complete(account, session)
+    elif intent["status"] == "succeeded":
+        was_pending = session["status"] == "complete"
+        session["payment_status"] = "paid"
+        if was_pending:
+            account.emit("checkout.session.async_payment_succeeded", session)
+        else:
+            _complete(account, session)
+    elif intent["status"] == "requires_payment_method" and session["status"] == "complete":
+        account.emit("checkout.session.async_payment_failed", session)
+
+
+@methods.add("POST", "/v1/billing_portal/sessions", "billing_portal.SessionCreateParams", "customer return_url locale")
+def create_portal(account: Account, values: dict[str, Any]) -> Json:
+    """Create a session of the portal."""
+    if "customer" not in values:
+        raise refused("Missing required param: customer.", "parameter_missing", "customer")
+    account.get("customer", values["customer"], "customer")
+    made = make(
+        "billing_portal.session",
+        configuration=f"bpc_{secrets.token_hex(8)}",
+        created=account.now(),
+        customer=values["customer"],
+        return_url=values.get("return_url"),
+        url="",
+    )
+    made["url"] = f"{account.url}/pages/portal/{made['id']}"
+    return account.add(made)
+
+
+def add_card(account: Account, portal: Json, token: str) -> None:
+    """Do what the portal's form does: attach a card and make it the default.
+
+    Raises:
+        StripeError: The bank declines it.
+    """
+    method = from_token(account, token)
+    attach_to(account, method, portal["customer"])
+    account.set_up.add(method["id"])
+    update_customer(account, {"invoice_settings": {"default_payment_method": method["id"]}}, portal["customer"])

@@ -1,0 +1,159 @@
+"""Products and prices."""
+
+from typing import Any
+
+from local.stripe.account import Account
+from local.stripe.errors import refused
+from local.stripe.listing import page
+from local.stripe.objects import Json, make
+from local.stripe.resources.customers import merged
+from local.stripe.routing import Methods
+
+methods = Methods()
+_PAGE = "created limit starting_after ending_before"
+
+
+@methods.add("POST", "/v1/products", "ProductCreateParams", "id name description metadata active unit_label tax_code")
+def create_product(account: Account, values: dict[str, Any]) -> Json:
+    """Create a product."""
+    if "id" in values and account.any(values["id"]):
+        raise refused("Product already exists.", "resource_already_exists", "id")
+    now = account.now()
+    chosen = {name: values[name] for name in ("id", "description", "unit_label", "tax_code") if name in values}
+    made = make(
+        "product",
+        active=values.get("active", True),
+        created=now,
+        images=[],
+        marketing_features=[],
+        metadata=values.get("metadata") or {},
+        name=values["name"],
+        type="service",
+        updated=now,
+        **chosen,
+    )
+    account.emit("product.created", account.add(made))
+    return made
+
+
+@methods.add("POST", "/v1/products/{}", "ProductUpdateParams", "name description metadata active unit_label")
+def update_product(account: Account, values: dict[str, Any], product_id: str) -> Json:
+    """Change a product."""
+    made = account.at("product", product_id)
+    fields = {name: values[name] for name in ("name", "description", "active", "unit_label") if name in values}
+    if "metadata" in values:
+        fields["metadata"] = merged(made["metadata"], values["metadata"])
+    return account.change(made, "product.updated", **fields)
+
+
+@methods.add("GET", "/v1/products/{}", "ProductRetrieveParams")
+def retrieve_product(account: Account, _values: dict[str, Any], product_id: str) -> Json:
+    """Return a product."""
+    return account.at("product", product_id)
+
+
+@methods.add("GET", "/v1/products", "ProductListParams", f"active {_PAGE}")
+def list_products(account: Account, values: dict[str, Any]) -> Json:
+    """List products."""
+    having = {"active": values["active"]} if "active" in values else {}
+    return page(account.all("product", **having), values, "/v1/products")
+
+
+_PRICE = "active currency product unit_amount recurring.interval recurring.interval_count recurring.usage_type"
+
+
+@methods.add(
+    "POST", "/v1/prices", "PriceCreateParams", f"{_PRICE} lookup_key nickname metadata tax_behavior product_data"
+)
+def create_price(account: Account, values: dict[str, Any]) -> Json:
+    """Create a price."""
+    if ("product" in values) == ("product_data" in values):
+        raise refused("You must specify exactly one of product and product_data.", "parameter_missing", "product")
+    if "unit_amount" not in values:
+        raise refused("Missing required param: unit_amount.", "parameter_missing", "unit_amount")
+    if "product_data" in values:
+        values["product"] = create_product(account, values["product_data"])["id"]
+    product = account.get("product", values["product"], "product")
+    made = new_price(account, values, product["id"])
+    account.emit("price.created", made)
+    return made
+
+
+def new_price(account: Account, values: dict[str, Any], product_id: str) -> Json:
+    """Store and return a price of a product."""
+    recurring = values.get("recurring")
+    made = make(
+        "price",
+        active=values.get("active", True),
+        billing_scheme="per_unit",
+        created=account.now(),
+        currency=values["currency"].lower(),
+        lookup_key=values.get("lookup_key"),
+        metadata=values.get("metadata") or {},
+        nickname=values.get("nickname"),
+        product=product_id,
+        recurring=_recurring(recurring) if recurring else None,
+        tax_behavior=values.get("tax_behavior", "unspecified"),
+        type="recurring" if recurring else "one_time",
+        unit_amount=values["unit_amount"],
+        unit_amount_decimal=str(values["unit_amount"]),
+    )
+    return account.add(made)
+
+
+def price_of(account: Account, line: dict[str, Any], param: str) -> Json:
+    """Return the price of a line: an existing one, or one made from `price_data`.
+
+    Raises:
+        StripeError: It has neither or both, or an unknown one.
+    """
+    if ("price" in line) == ("price_data" in line):
+        raise refused(f"You must specify exactly one of price and price_data for {param}.", "parameter_missing", param)
+    if "price" in line:
+        price = account.get("price", line["price"], f"{param}[price]")
+        if not price["active"]:
+            raise refused(f"The price specified is inactive: {price['id']}.", None, f"{param}[price]")
+        return price
+    data = line["price_data"]
+    if "unit_amount" not in data:
+        raise refused(f"Missing required param: {param}[price_data][unit_amount].", "parameter_missing", param)
+    if "product" in data:
+        product_id = account.get("product", data["product"], f"{param}[price_data][product]")["id"]
+    elif "product_data" in data:
+        product_id = create_product(account, data["product_data"])["id"]
+    else:
+        raise refused(f"Missing required param: {param}[price_data][product].", "parameter_missing", param)
+    return new_price(account, data | {"active": False}, product_id)
+
+
+@methods.add("POST", "/v1/prices/{}", "PriceUpdateParams", "active nickname metadata lookup_key")
+def update_price(account: Account, values: dict[str, Any], price_id: str) -> Json:
+    """Change a price; its amount never changes."""
+    made = account.at("price", price_id)
+    fields = {name: values[name] for name in ("active", "nickname", "lookup_key") if name in values}
+    if "metadata" in values:
+        fields["metadata"] = merged(made["metadata"], values["metadata"])
+    return account.change(made, "price.updated", **fields)
+
+
+@methods.add("GET", "/v1/prices/{}", "PriceRetrieveParams")
+def retrieve_price(account: Account, _values: dict[str, Any], price_id: str) -> Json:
+    """Return a price."""
+    return account.at("price", price_id)
+
+
+@methods.add("GET", "/v1/prices", "PriceListParams", f"active product lookup_keys {_PAGE}")
+def list_prices(account: Account, values: dict[str, Any]) -> Json:
+    """List prices."""
+    having = {name: values[name] for name in ("active", "product") if name in values}
+    found = account.all("price", **having)
+    keys = values.get("lookup_keys")
+    return page((each for each in found if keys is None or each["lookup_key"] in keys), values, "/v1/prices")
+
+
+def _recurring(given: dict[str, Any]) -> Json:
+    usage_type = given.get("usage_type", "licensed")
+    if usage_type != "licensed":
+        raise refused("The stand-in has licensed prices only.", None, "recurring[usage_type]", status=501)
+    counted = {"interval_count": given.get("interval_count", 1), "trial_period_days": None, "meter": None}
+    return {"interval": given["interval"], "usage_type": usage_type, **counted}
