@@ -1,0 +1,1 @@
+"""Connect coding agents to an Opencode Cloud server, and disconnect them. Standard library only."""
