@@ -1,23 +1,17 @@
 """Process batches of queues and streams: a failed record is delivered again, without other records.
 
-Lambda deletes the records that its answer does not name ("Reporting batch item failures"). Powertools' BatchProcessor
-isolates records and writes that answer. This module adds rules: decoding is part of the attempt, a message is given up
-after a number of receives, and a record may be delivered again without being an error.
-"""
+Lambda deletes the records that its answer does not name ("Reporting batch item failures"). Decoding is part of the
+attempt, a message is given up after a number of receives, and a record may be delivered again without being an error.
 
-# Powertools' processor takes records as untyped dictionaries.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+Powertools' BatchProcessor would import its classes for every kind of event (docs/decisions/020).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
-from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from opencode_cloud.kit.errors import Redeliver
 from opencode_cloud.kit.log import logger
@@ -25,6 +19,24 @@ from opencode_cloud.kit.parallel import parallel_map
 
 Payload = TypeVar("Payload")
 Answer = dict[str, Any]
+Record = Mapping[str, Any]
+"""A record of a batch, in Lambda's form."""
+
+
+class QueueMessage(msgspec.Struct, frozen=True):
+    """One delivery of a message of a queue."""
+
+    message_id: str
+    body: str
+    receipt_handle: str
+    receives: int
+    """Number of deliveries, including this one."""
+
+    @classmethod
+    def of(cls, record: Record) -> QueueMessage:
+        """Read a record of SQS."""
+        receives = record.get("attributes", {}).get("ApproximateReceiveCount", "1")
+        return cls(record["messageId"], record["body"], record["receiptHandle"], int(receives))
 
 
 class PartialBatch(Generic[Payload]):
@@ -38,7 +50,7 @@ class PartialBatch(Generic[Payload]):
         max_receives: int | None = None,
         on_exhausted: Callable[[Payload], object] | None = None,
         exhausted_by: type[Exception] = Exception,
-        on_redelivery: Callable[[SQSRecord], object] | None = None,
+        on_redelivery: Callable[[QueueMessage], object] | None = None,
         parallel: bool = False,
     ) -> None:
         """Decode each body as JSON of ``model`` and ``process`` it.
@@ -57,41 +69,34 @@ class PartialBatch(Generic[Payload]):
 
     def handle(self, event: Mapping[str, Any]) -> Answer:
         """Process a batch; return the messages that SQS must deliver again."""
-        return _partially(EventType.SQS, event["Records"], self._take, parallel=self._parallel)
+        return _partially(event["Records"], _message_id, self._take, parallel=self._parallel)
 
-    def _take(self, record: SQSRecord) -> None:
+    def _take(self, record: Record) -> None:
+        message = QueueMessage.of(record)
         try:
-            payload = self._decoder.decode(record.body)
+            payload = self._decoder.decode(message.body)
         except msgspec.DecodeError:
-            logger.exception("a message cannot be read", extra={"message_id": record.message_id})
+            logger.exception("a message cannot be read", extra={"message_id": message.message_id})
             raise
         try:
             self._process(payload)
         except Exception as error:
-            self._note(record, error)
-            if self._is_exhausted(record, error):
+            _note(message, error)
+            if self._is_exhausted(message, error):
                 if self._on_exhausted is not None:
                     self._on_exhausted(payload)
                 return
             if isinstance(error, Redeliver) and self._on_redelivery is not None:
-                self._on_redelivery(record)
+                self._on_redelivery(message)
             raise
 
-    def _is_exhausted(self, record: SQSRecord, error: Exception) -> bool:
+    def _is_exhausted(self, message: QueueMessage, error: Exception) -> bool:
         if self._max_receives is None or not isinstance(error, self._exhausted_by):
             return False
-        return _receives(record) >= self._max_receives
-
-    def _note(self, record: SQSRecord, error: Exception) -> None:
-        fields = {"message_id": record.message_id, "receives": _receives(record)}
-        if isinstance(error, Redeliver):
-            logger.info("a message is to come again", extra={**fields, "reason": str(error)})
-        else:
-            logger.exception("a message failed", extra=fields)
+        return message.receives >= self._max_receives
 
 
-@dataclass(frozen=True, slots=True)
-class StreamRecord(Generic[Payload]):
+class StreamRecord(msgspec.Struct, Generic[Payload], frozen=True):
     """A decoded record of a table's stream."""
 
     payload: Payload
@@ -107,7 +112,7 @@ class StreamBatch(Generic[Payload]):
 
     def __init__(
         self,
-        decode: Callable[[Mapping[str, Any]], Payload | None],
+        decode: Callable[[Record], Payload | None],
         process: Callable[[Sequence[StreamRecord[Payload]]], Iterable[StreamRecord[Payload]]],
     ) -> None:
         """``decode`` gets a record in Lambda's form, and returns None for an irrelevant one.
@@ -124,46 +129,53 @@ class StreamBatch(Generic[Payload]):
         """
         changes: list[StreamRecord[Payload]] = []
 
-        def take(record: DynamoDBRecord) -> None:
-            number: str = record.raw_event["dynamodb"]["SequenceNumber"]
+        def take(record: Record) -> None:
+            number = _sequence_number(record)
             try:
-                payload = self._decode(record.raw_event)
+                payload = self._decode(record)
             except Exception:
                 logger.exception("a record of a stream cannot be read", extra={"sequence_number": number})
                 raise
             if payload is not None:
                 changes.append(StreamRecord(payload, number))
 
-        answer = _partially(EventType.DynamoDBStreams, event["Records"], take)
+        answer = _partially(event["Records"], _sequence_number, take)
         failed = [{"itemIdentifier": change.sequence_number} for change in self._process(changes)]
         return {"batchItemFailures": [*answer["batchItemFailures"], *failed]}
 
 
-class _Processor(BatchProcessor):
-    """Powertools' processor, optionally parallel. It returns an answer even when every record failed."""
-
-    def __init__(self, event_type: EventType, *, parallel: bool) -> None:
-        super().__init__(event_type, raise_on_entire_batch_failure=False)
-        self._parallel = parallel
-
-    def process(self) -> list[tuple[Any, ...]]:
-        return list(parallel_map(self._process_record, self.records)) if self._parallel else super().process()
-
-
 def _partially(
-    event_type: EventType, records: list[dict[str, Any]], handler: Callable[..., None], *, parallel: bool = False
+    records: Sequence[Record],
+    name_of: Callable[[Record], str],
+    handler: Callable[[Record], None],
+    *,
+    parallel: bool = False,
 ) -> Answer:
-    """Call ``handler`` with each record; return the records for which it raised."""
-    processor = _Processor(event_type, parallel=parallel)
+    """Call ``handler`` with each record; return the names of those for which it raised. Handlers log their errors."""
 
-    def process(record: Any) -> None:  # Powertools passes the argument by this name
-        handler(record)
+    def attempt(record: Record) -> bool:
+        try:
+            handler(record)
+        except Exception:  # noqa: BLE001 - any error means that the record must come again
+            return False
+        return True
 
-    with processor(records, process):
-        processor.process()
-    return {"batchItemFailures": list(processor.response()["batchItemFailures"])}
+    done = parallel_map(attempt, records) if parallel else [attempt(record) for record in records]
+    failed = [name_of(record) for record, success in zip(records, done, strict=True) if not success]
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
 
 
-def _receives(record: SQSRecord) -> int:
-    """Return the number of deliveries of a message, including this one."""
-    return int(record.raw_event.get("attributes", {}).get("ApproximateReceiveCount", "1"))
+def _message_id(record: Record) -> str:
+    return record["messageId"]
+
+
+def _sequence_number(record: Record) -> str:
+    return record["dynamodb"]["SequenceNumber"]
+
+
+def _note(message: QueueMessage, error: Exception) -> None:
+    fields = {"message_id": message.message_id, "receives": message.receives}
+    if isinstance(error, Redeliver):
+        logger.info("a message is to come again", extra={**fields, "reason": str(error)})
+    else:
+        logger.exception("a message failed", extra=fields)

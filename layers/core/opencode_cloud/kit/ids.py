@@ -3,9 +3,37 @@
 from __future__ import annotations
 
 import base64
+import os
 import secrets
+import threading
+import time
 
-from ulid import ULID
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base 32."""
+_RANDOM_BITS = 80
+_SHIFTS = range(125, -1, -5)
+
+
+class _Ulids:
+    """Makes ULIDs (https://github.com/ulid/spec), which sort by the order in which this process made them.
+
+    The library ``python-ulid`` takes longer to import than bare Python takes to start.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = -1
+
+    def next(self) -> str:
+        """Return a ULID of 26 characters. Within a millisecond, each is one more than the one before."""
+        drawn = time.time_ns() // 1_000_000 << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8))
+        with self._lock:
+            same_moment = drawn >> _RANDOM_BITS <= self._last >> _RANDOM_BITS
+            number = self._last = self._last + 1 if same_moment else drawn
+        return "".join(_ALPHABET[number >> shift & 31] for shift in _SHIFTS)
+
+
+_ulids = _Ulids()
 
 
 def base64url(data: bytes) -> str:
@@ -20,4 +48,4 @@ def new_object_id() -> str:
 
 def new_id(prefix: str) -> str:
     """Return the id of a new row: ``prefix``, an underscore and a ULID, such as ``abc_01K...`` (30 characters)."""
-    return f"{prefix}_{ULID()}"
+    return f"{prefix}_{_ulids.next()}"

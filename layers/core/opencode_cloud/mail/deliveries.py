@@ -11,8 +11,7 @@ from opencode_cloud.mail.models import MAIL_TAG, MailState, SentEvent
 from opencode_cloud.mail.service.sending import pause_seconds
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-
+    from opencode_cloud.kit.batches import QueueMessage
     from opencode_cloud.mail.service import Sending
     from opencode_cloud.mail.store import MailQueue
 
@@ -29,9 +28,9 @@ class MailDeliveries:
         """Process a batch; return the messages that SQS must deliver again."""
         return self._batch.handle(event)
 
-    def _put_off(self, message: SQSRecord) -> None:
+    def _put_off(self, message: QueueMessage) -> None:
         """Delay the next delivery of a mail that cannot be sent yet. The pause grows with each attempt."""
-        self._queue.put_off(message.receipt_handle, pause_seconds(int(message.attributes.approximate_receive_count)))
+        self._queue.put_off(message.receipt_handle, pause_seconds(message.receives))
 
     def _take(self, message: Mapping[str, Any]) -> None:
         if "eventType" not in message:
