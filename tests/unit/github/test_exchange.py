@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 
 import jwt
 import pytest
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
@@ -21,7 +20,7 @@ from opencode_cloud.github.api import GitHubApi
 from opencode_cloud.github.routes import GitHubRoutes
 from opencode_cloud.github.service import Exchange
 from opencode_cloud.github.workflows import WorkflowTokens
-from opencode_cloud.kit.http_app import http_app
+from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter, RateLimitUsage
 from tests.github_stand_in import GitHubStandIn, new_key, pem
@@ -47,7 +46,7 @@ class Deployment:
         self.secret = github.secret
         self.kept: str | None = None
         exchange = Exchange(GitHubApi(github.api_url), WorkflowTokens(github.issuer), self._read, self._forget)
-        self.app: APIGatewayHttpResolver = http_app()
+        self.app = HttpRoutes()
         GitHubRoutes(exchange, Unlimited("none")).mount(self.app)
 
     def _read(self) -> str:
@@ -75,7 +74,7 @@ class Deployment:
             "body": None if body is None else json.dumps(body),
             "isBase64Encoded": False,
         }
-        answer = self.app.resolve(event, None)  # type: ignore[arg-type]
+        answer = self.app.answer(event, None)
         return answer["statusCode"], json.loads(answer["body"])
 
 

@@ -7,16 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 from opencode_cloud.http.api import api_app
 from opencode_cloud.http.pages import pages_app
-from opencode_cloud.kit.http_app import http_app
+from opencode_cloud.kit.http_routes import HttpRoutes
 
-APPS: dict[str, Callable[[], APIGatewayHttpResolver]] = {"http": http_app, "api": api_app, "pages": pages_app}
+APPS: dict[str, Callable[[], Any]] = {"http": HttpRoutes, "api": api_app, "pages": pages_app}
 
 
-def answer(app: APIGatewayHttpResolver, path: str, method: str = "GET") -> dict[str, Any]:
+def answer(app: Any, path: str, method: str = "GET") -> dict[str, Any]:
     event = {
         "version": "2.0",
         "rawPath": path,
@@ -30,7 +29,7 @@ def answer(app: APIGatewayHttpResolver, path: str, method: str = "GET") -> dict[
         },
         "isBase64Encoded": False,
     }
-    return app.resolve(event, None)  # pyright: ignore[reportArgumentType]
+    return app.answer(event, None) if isinstance(app, HttpRoutes) else app.resolve(event, None)
 
 
 @pytest.mark.parametrize("name", APPS)

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from opencode_cloud.http.api import api_app
+from opencode_cloud.http.pages import pages_app
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest
-from opencode_cloud.kit.http_app import HttpApp, answer, http_app
+from opencode_cloud.kit.http_app import HttpApp, answer
 
 
 def event(number: int, method: str = "POST") -> dict[str, Any]:
@@ -49,7 +50,7 @@ def mount(app: HttpApp) -> None:
         return {"seen": [thing_id, before, after, app.context["number"], app.lambda_context.aws_request_id]}
 
 
-@pytest.mark.parametrize("make", [http_app, api_app])
+@pytest.mark.parametrize("make", [pages_app, api_app])
 def test_each_thread_sees_its_own_request(make: Any) -> None:
     app: HttpApp = make()
     mount(app)
@@ -60,15 +61,14 @@ def test_each_thread_sees_its_own_request(make: Any) -> None:
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(ask, range(400)))
     for number, answered in enumerate(answers):
-        body = json.loads(answered["body"])
         if number % 5:
-            assert body == {"seen": [str(number), number, number, str(number), str(number)]}
+            assert json.loads(answered["body"]) == {"seen": [str(number), number, number, str(number), str(number)]}
         else:
             assert (answered["statusCode"], f"number {number}" in answered["body"]) == (400, True)
 
 
 def test_outside_a_request_there_is_none() -> None:
-    app = http_app()
+    app = HttpApp()
     mount(app)
     answer(app, event(1), SimpleNamespace(aws_request_id="1"))
     assert app.current_event is None

@@ -7,7 +7,6 @@ import io
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -23,6 +22,7 @@ from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
+from opencode_cloud.kit.http_app import response_of
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
 
 LARGEST_EXPORT = 5000
@@ -156,7 +156,7 @@ class AuditRoutes:
             body, kind = as_csv(shown, first=cursor is None), "text/csv; charset=utf-8"
         else:
             body, kind = msgspec.json.encode([show(row).model_dump(mode="json") for row in shown]), "application/json"
-        return http_events.reply(event, body, kind, status=HTTPStatus.OK, headers=headers)
+        return response_of(http_events.reply(event, body, kind, headers=headers))
 
 
 def _filter(actor: str, action: str, target: str, since: datetime | None, until: datetime | None) -> AuditFilter:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from opencode_cloud.catalogue import links, listing
 from opencode_cloud.catalogue.models import listing_not_found
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.http_events import HttpReply
+from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter
 
 if TYPE_CHECKING:
@@ -43,18 +44,18 @@ class ListingRoutes:
         self._deployment_key = deployment_key
         self._public_url = public_url
 
-    def mount(self, app: APIGatewayHttpResolver) -> None:
+    def mount(self, app: HttpRoutes) -> None:
         """Add every route to ``app``."""
-        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
+        self._event = app.event
         app.get("/api.json")(self.of_stage)
         app.get(f"{links.PATH}<token>/api.json")(self.of_workspace)
 
-    def of_stage(self) -> Response[str]:
+    def of_stage(self) -> HttpReply:
         """Answer ``GET /api.json``: every model of the catalogue."""
         self._limiter.take(LISTINGS, http_events.source_address(self._event()))
         return self._reply(listing.allow_all, "public")
 
-    def of_workspace(self, token: str) -> Response[str]:
+    def of_workspace(self, token: str) -> HttpReply:
         """Answer ``GET /catalogue/{token}/api.json``: the models that the workspace's policy permits."""
         self._limiter.take(LISTINGS, http_events.source_address(self._event()))
         workspace = self._access.workspace(WorkspaceId(links.workspace_of(self._deployment_key(), token)))
@@ -62,7 +63,7 @@ class ListingRoutes:
             raise listing_not_found()
         return self._reply(workspace.policy.permits_model, "private")
 
-    def _reply(self, permits: listing.Permits, whose: str) -> Response[str]:
+    def _reply(self, permits: listing.Permits, whose: str) -> HttpReply:
         event = self._event()
         base_url = http_events.base_url(event, self._public_url) + listing.GATEWAY
         body = msgspec.json.encode(listing.listed(self._catalogue.current(), permits, base_url, now_seconds()))

@@ -12,7 +12,7 @@ from opencode_cloud.github.service import Exchange
 from opencode_cloud.github.workflows import WorkflowTokens
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.edge import behind_edge
-from opencode_cloud.kit.http_app import answer, http_app
+from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.rate_limits import RateLimiter
 
@@ -37,8 +37,6 @@ def build(settings: GithubSettings) -> Handler:
         lambda: secret and aws.secret(secret),
         aws.secret.cache_clear,
     )
-    app = http_app()
+    app = HttpRoutes()
     GitHubRoutes(exchange, RateLimiter(settings.sessions_table)).mount(app)
-    return frame(
-        behind_edge(lambda event, context: answer(app, event, context), lambda: aws.secret(settings.origin_secret))
-    )
+    return frame(behind_edge(app.answer, lambda: aws.secret(settings.origin_secret)))

@@ -21,7 +21,7 @@ from opencode_cloud.composition.settings import (
 )
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.edge import behind_edge
-from opencode_cloud.kit.http_app import answer, http_app
+from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.rate_limits import RateLimiter
 from opencode_cloud.policies.remote import RemoteConfigRoutes
@@ -55,14 +55,14 @@ class IdentityApp:
             public_url=settings.public_url,
         )
         catalogue = CatalogueCache(CatalogueStore(settings.access_table))
-        limiter, self._app = RateLimiter(settings.sessions_table), http_app()
+        limiter, self._app = RateLimiter(settings.sessions_table), HttpRoutes()
         self.routes.mount(self._app)
         RemoteConfigRoutes(allowed, catalogue, settings.public_url).mount(self._app)
         ListingRoutes(catalogue, allowed, limiter, self._deployment_key, settings.public_url).mount(self._app)
 
     def answer(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer one HTTP request."""
-        return answer(self._app, event, context)
+        return self._app.answer(event, context)
 
     def _deployment_key(self) -> str:
         return aws.secret(self._secret_arn)

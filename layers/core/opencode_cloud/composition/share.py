@@ -25,7 +25,7 @@ from opencode_cloud.composition.settings import (
 )
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.edge import behind_edge
-from opencode_cloud.kit.http_app import answer, http_app
+from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.rate_limits import REQUESTS_PER_MINUTE
 from opencode_cloud.kit.sockets import sockets
@@ -101,7 +101,7 @@ def routes(
     store, objects = stores.shares, stores.objects
     reading = ShareReader(store, objects, Snapshots(store, objects), services.gate)
     deletion = ShareDeletion(store, objects, services.fan_out, services.tasks)
-    url, app = settings.public_url, http_app()
+    url, app = settings.public_url, HttpRoutes()
     pages.prepare()
     SharingRoutes(
         services.publishing,
@@ -123,7 +123,7 @@ def routes(
         requests_per_minute=settings.requests_per_minute,
     )
     return behind_edge(
-        lambda event, context: api.answer(event, context) or answer(app, event, context),
+        lambda event, context: api.answer(event, context) or app.answer(event, context),
         lambda: aws.secret(settings.origin_secret),
     )
 

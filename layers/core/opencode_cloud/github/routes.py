@@ -7,12 +7,12 @@ from functools import wraps
 from typing import Any
 
 import msgspec
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from opencode_cloud.github.service import Exchange
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import ServiceError, TooManyRequests
+from opencode_cloud.kit.http_events import HttpReply
+from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter
 
@@ -32,14 +32,12 @@ class GitHubRoutes:
         self._exchange = exchange
         self._limiter = limiter
 
-    def mount(self, app: APIGatewayHttpResolver) -> None:
+    def mount(self, app: HttpRoutes) -> None:
         """Add every route to ``app``."""
-        router = APIGatewayHttpRouter()
-        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
-        router.post("/exchange_github_app_token")(self._guarded(self.exchange))
-        router.post("/exchange_github_app_token_with_pat")(self._guarded(self.exchange_personal))
-        router.get("/get_github_app_installation")(self._guarded(self.installation))
-        app.include_router(router)
+        self._event = app.event
+        app.post("/exchange_github_app_token")(self._guarded(self.exchange))
+        app.post("/exchange_github_app_token_with_pat")(self._guarded(self.exchange_personal))
+        app.get("/get_github_app_installation")(self._guarded(self.installation))
 
     def exchange(self) -> dict[str, Any]:
         """Answer ``POST /exchange_github_app_token``, with a workflow's identity token as bearer: ``{token}``."""
@@ -56,9 +54,9 @@ class GitHubRoutes:
         installation = self._exchange.installation(http_events.query(event, "owner"), http_events.query(event, "repo"))
         return {"installation": installation} if installation else {}
 
-    def _guarded(self, route: Callable[[], dict[str, Any]]) -> Callable[[], Response[str]]:
+    def _guarded(self, route: Callable[[], dict[str, Any]]) -> Callable[[], HttpReply]:
         @wraps(route)
-        def answer() -> Response[str]:
+        def answer() -> HttpReply:
             event = self._event()
             try:
                 self._limiter.take(LIMIT, http_events.source_network(event))

@@ -14,7 +14,7 @@ from opencode_cloud.http.entrance import Entrance
 from opencode_cloud.http.requests import subject_of
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, ServiceError, TooManyRequests
-from opencode_cloud.kit.http_app import HttpApp, answer, answer_errors, answer_unknown_routes
+from opencode_cloud.kit.http_app import HttpApp, answer, answer_errors, answer_unknown_routes, response_of
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.rate_limits import RateLimiter
 
@@ -103,4 +103,5 @@ def problem_reply(
         headers["Retry-After"] = str(error.retry_after)
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return http_events.reply(event, msgspec.json.encode(document), PROBLEM, status=error.status, headers=headers)
+    body = msgspec.json.encode(document)
+    return response_of(http_events.reply(event, body, PROBLEM, status=error.status, headers=headers))

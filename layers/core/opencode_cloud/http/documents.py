@@ -14,6 +14,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from opencode_cloud.http.openapi import METHODS, PERMISSION, PROBLEMS
 from opencode_cloud.kit import http_events, web_assets
+from opencode_cloud.kit.http_app import response_of
 
 KEPT = {"Cache-Control": "public, max-age=300"}
 _POLICY = web_assets.content_security_policy()
@@ -33,7 +34,7 @@ class DocumentRoutes:
 
     def document(self) -> Response[str]:
         """Answer ``GET /api/openapi.json``."""
-        return http_events.reply(self._event(), source(), headers=KEPT)
+        return response_of(http_events.reply(self._event(), source(), headers=KEPT))
 
     def reference(self) -> Response[str]:
         """Answer ``GET /api/docs``."""
@@ -45,7 +46,8 @@ class DocumentRoutes:
 
     def _page(self, html: str) -> Response[str]:
         headers = {**web_assets.headers(_POLICY), **KEPT}
-        return http_events.reply(self._event(), html.encode(), headers.pop("Content-Type"), headers=headers)
+        kind = headers.pop("Content-Type")
+        return response_of(http_events.reply(self._event(), html.encode(), kind, headers=headers))
 
 
 @lru_cache(maxsize=1)

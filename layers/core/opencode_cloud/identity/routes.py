@@ -7,13 +7,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from opencode_cloud.http import requests
 from opencode_cloud.identity.service.server import OAuth, OAuthRequest, OAuthResponse, parameters_of, refusal
 from opencode_cloud.identity.service.sessions import Origin
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import TooManyRequests
+from opencode_cloud.kit.http_events import HttpReply
+from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter
 
 if TYPE_CHECKING:
@@ -45,9 +46,9 @@ class IdentityRoutes:
         self._limiter = limiter
         self._public_url = public_url
 
-    def mount(self, app: APIGatewayHttpResolver) -> None:
+    def mount(self, app: HttpRoutes) -> None:
         """Add every route to ``app``."""
-        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
+        self._event = app.event
         app.post("/auth/device/code")(self.device_code)
         app.post("/auth/device/token")(self.token)
         app.post("/auth/token")(self.token)
@@ -57,38 +58,38 @@ class IdentityRoutes:
         app.get("/api/user")(self.user)
         app.get("/api/orgs")(self.organizations)
 
-    def device_code(self) -> Response[str]:
+    def device_code(self) -> HttpReply:
         """``POST /auth/device/code {client_id}`` -> ``{device_code, user_code, verification_uri_complete, ...}``."""
         return self._oauth_reply(self._oauth.device_code, DEVICE_CODES)
 
-    def token(self) -> Response[str]:
+    def token(self) -> HttpReply:
         """``POST /auth/token {grant_type, ...}`` -> ``{access_token, token_type, expires_in, refresh_token}``."""
         return self._oauth_reply(self._oauth.token, TOKENS)
 
-    def revoke(self) -> Response[str]:
+    def revoke(self) -> HttpReply:
         """``POST /auth/revoke {token, client_id}`` -> ``{}``; ends the token's session everywhere."""
         return self._oauth_reply(self._oauth.revoke, TOKENS)
 
-    def metadata(self) -> Response[str]:
+    def metadata(self) -> HttpReply:
         """``GET /.well-known/oauth-authorization-server`` (RFC 8414)."""
         return self._json(self._oauth.metadata(self._issuer()), _PUBLIC)
 
-    def key_set(self) -> Response[str]:
+    def key_set(self) -> HttpReply:
         """``GET /.well-known/jwks.json``: the keys that sign access tokens."""
         return self._json(self._tokens.key_set(), _PUBLIC)
 
-    def user(self) -> Response[str]:
+    def user(self) -> HttpReply:
         """``GET /api/user`` -> ``{id, email}``."""
         actor = self._access.account(requests.request_of(self._event()))
         return self._json({"id": actor.account_id, "email": actor.name})
 
-    def organizations(self) -> Response[str]:
+    def organizations(self) -> HttpReply:
         """``GET /api/orgs`` -> ``[{id, name}]`` sorted by name; a client that logs in starts with the first."""
         actor = self._access.account(requests.request_of(self._event()))
         memberships = self._access.memberships(actor.account_id)
         return self._json([{"id": workspace.id, "name": workspace.name} for _, workspace in memberships])
 
-    def _oauth_reply(self, answer: Callable[[OAuthRequest], OAuthResponse], limit: RateLimit) -> Response[str]:
+    def _oauth_reply(self, answer: Callable[[OAuthRequest], OAuthResponse], limit: RateLimit) -> HttpReply:
         event = self._event()
         try:
             self._limiter.take(limit, http_events.source_network(event))
@@ -104,7 +105,7 @@ class IdentityRoutes:
     def _issuer(self) -> str:
         return http_events.base_url(self._event(), self._public_url)
 
-    def _json(self, document: Any, headers: Mapping[str, str] = http_events.PRIVATE) -> Response[str]:
+    def _json(self, document: Any, headers: Mapping[str, str] = http_events.PRIVATE) -> HttpReply:
         return http_events.reply(self._event(), msgspec.json.encode(document), headers=headers)
 
 
@@ -127,7 +128,7 @@ def origin_of(event: http_events.Event) -> Origin:
     )
 
 
-def reply(event: http_events.Event, answer: OAuthResponse, headers: Mapping[str, str] | None = None) -> Response[str]:
+def reply(event: http_events.Event, answer: OAuthResponse, headers: Mapping[str, str] | None = None) -> HttpReply:
     """Answer with a document of the authorization server, which must not be cached (RFC 6749, 5.1)."""
     body = msgspec.json.encode(answer.document)
     return http_events.reply(event, body, status=answer.status, headers={**_UNSTORED, **(headers or {})})

@@ -1,4 +1,4 @@
-"""HTTP applications of functions: resolvers that answer every error with JSON, and HEAD like GET."""
+"""HTTP applications with OpenAPI or pages: Powertools' resolver for several threads, and HEAD like GET."""
 
 # Powertools leaves parts of its types unknown, and declares the attributes of a request as variables.
 # pyright: reportUnknownMemberType=false, reportIncompatibleVariableOverride=false
@@ -15,6 +15,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import ServiceError, route_not_found, unexpected
+from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.kit.log import logger
 
 
@@ -103,16 +104,12 @@ class HttpApp(APIGatewayHttpResolver):
         self._request.frames = value
 
 
-def http_app() -> HttpApp:
-    """Return a resolver that answers every error with JSON and a stable code."""
-    app = HttpApp()
-
-    def reply(error: ServiceError) -> Response[str]:
-        return http_events.error_reply(app.current_event.raw_event, error, logger.get_correlation_id())
-
-    answer_errors(app, reply)
-    answer_unknown_routes(app, reply)
-    return app
+def response_of(reply: HttpReply) -> Response[str]:
+    """Return an answer as a response of Powertools."""
+    content_type = reply.headers.get("Content-Type")
+    response: Response[str] = Response(reply.status, content_type, reply.body, reply.headers)
+    response.base64_encoded = reply.base64_encoded
+    return response
 
 
 def answer_errors(app: APIGatewayHttpResolver, reply: Callable[[ServiceError], Response[str]]) -> None:
@@ -134,7 +131,7 @@ def answer_unknown_routes(app: APIGatewayHttpResolver, reply: Callable[[ServiceE
     @app.not_found  # pyright: ignore[reportUnknownMemberType]
     def missing(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
         if app.current_event.http_method == "OPTIONS":
-            return preflight()
+            return response_of(http_events.preflight())
         return reply(route_not_found())
 
 
@@ -147,14 +144,3 @@ def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> 
         return {**answered, "body": ""} if answered["statusCode"] == http_events.HTTPStatus.NO_CONTENT else answered
     get_event = {**event, "requestContext": {**event["requestContext"], "http": {**request, "method": "GET"}}}
     return {**app.resolve(get_event, context), "body": "", "isBase64Encoded": False}
-
-
-def preflight() -> Response[str]:
-    """Answer a browser's CORS preflight: all origins may call, without credentials."""
-    headers = {
-        **http_events.CORS,
-        "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
-        "Access-Control-Allow-Headers": "content-type, authorization, x-org-id, traceparent, b3",
-        "Access-Control-Max-Age": "86400",
-    }
-    return Response(204, "text/plain", "", headers)  # pyright: ignore[reportArgumentType]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,14 +16,30 @@ from opencode_cloud.kit.errors import BadRequest, ServiceError
 from opencode_cloud.kit.http_headers import bearer_of
 from opencode_cloud.kit.networks import network_of
 
-if TYPE_CHECKING:
-    from aws_lambda_powertools.event_handler import Response
-
 Body = TypeVar("Body")
 Event = Mapping[str, Any]
 PACK_FROM_BYTES = 16 * 1024
 PRIVATE = {"Cache-Control": "private, no-store"}
 CORS = {"Access-Control-Allow-Origin": "*"}
+
+
+class HttpReply(msgspec.Struct):
+    """The answer to a request."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+    base64_encoded: bool = False
+
+    def as_event(self) -> dict[str, Any]:
+        """Return the answer in Lambda's form."""
+        return {
+            "statusCode": int(self.status),
+            "body": self.body,
+            "isBase64Encoded": self.base64_encoded,
+            "headers": self.headers,
+            "cookies": [],
+        }
 
 
 def header(event: Event, name: str, default: str = "") -> str:
@@ -112,14 +128,12 @@ def reply(
     *,
     status: int = HTTPStatus.OK,
     headers: Mapping[str, str] = PRIVATE,
-) -> Response[str]:
+) -> HttpReply:
     """Answer with ``body``, compressed when it is large and the client accepts that."""
-    from aws_lambda_powertools.event_handler import Response  # functions of sockets and queues have no HTTP answers
-
     coding = accepted_coding(event) if len(body) >= PACK_FROM_BYTES else Coding.IDENTITY
     if coding is not Coding.IDENTITY:
         return reply_packed(pack(body, coding), coding, content_type, status=status, headers=headers)
-    return Response(status, content_type, body.decode(), {**CORS, **headers})  # pyright: ignore[reportArgumentType]
+    return HttpReply(status, _typed({**CORS, **headers}, content_type), body.decode())
 
 
 def reply_packed(
@@ -129,15 +143,10 @@ def reply_packed(
     *,
     status: int = HTTPStatus.OK,
     headers: Mapping[str, str] = PRIVATE,
-) -> Response[str]:
+) -> HttpReply:
     """Answer with a body that is packed by ``coding``, which the client accepts."""
-    from aws_lambda_powertools.event_handler import Response
-
     sent = {**CORS, **headers, "Content-Encoding": coding.value, "Vary": "Accept-Encoding"}
-    body = base64.b64encode(packed).decode()
-    response: Response[str] = Response(status, content_type, body, sent)  # pyright: ignore[reportArgumentType]
-    response.base64_encoded = True
-    return response
+    return HttpReply(status, _typed(sent, content_type), base64.b64encode(packed).decode(), base64_encoded=True)
 
 
 def accepted_coding(event: Event) -> Coding:
@@ -145,11 +154,9 @@ def accepted_coding(event: Event) -> Coding:
     return best_coding(header(event, "accept-encoding"))
 
 
-def redirect(location: str, status: int = HTTPStatus.FOUND) -> Response[str]:
+def redirect(location: str, status: int = HTTPStatus.FOUND) -> HttpReply:
     """Answer with a redirect that must not be cached."""
-    from aws_lambda_powertools.event_handler import Response
-
-    return Response(status, "text/plain", "", {**CORS, **PRIVATE, "Location": location})  # pyright: ignore[reportArgumentType]
+    return HttpReply(status, _typed({**CORS, **PRIVATE, "Location": location}, "text/plain"), "")
 
 
 def error_body(code: str, message: str, correlation_id: str) -> bytes:
@@ -157,7 +164,7 @@ def error_body(code: str, message: str, correlation_id: str) -> bytes:
     return msgspec.json.encode({"error": code, "message": message, "correlation_id": correlation_id})
 
 
-def error_reply(event: Event, error: ServiceError, correlation_id: str) -> Response[str]:
+def error_reply(event: Event, error: ServiceError, correlation_id: str) -> HttpReply:
     """Answer with ``error`` as JSON."""
     headers = dict(PRIVATE)
     if error.retry_after is not None:
@@ -165,3 +172,18 @@ def error_reply(event: Event, error: ServiceError, correlation_id: str) -> Respo
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return reply(event, error_body(error.code, error.message, correlation_id), status=error.status, headers=headers)
+
+
+def preflight() -> HttpReply:
+    """Answer a browser's CORS preflight: all origins may call, without credentials."""
+    headers = {
+        **CORS,
+        "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
+        "Access-Control-Allow-Headers": "content-type, authorization, x-org-id, traceparent, b3",
+        "Access-Control-Max-Age": "86400",
+    }
+    return HttpReply(HTTPStatus.NO_CONTENT, _typed(headers, "text/plain"), "")
+
+
+def _typed(headers: dict[str, str], content_type: str) -> dict[str, str]:
+    return headers if "Content-Type" in headers else {**headers, "Content-Type": content_type}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from opencode_cloud.catalogue import listing
 from opencode_cloud.contracts.access import WORKSPACE_HEADER, EnforcedPolicy
@@ -18,6 +16,8 @@ from opencode_cloud.http.requests import request_of
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import NotFound
+from opencode_cloud.kit.http_events import HttpReply
+from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.policies import second_generation
 from opencode_cloud.policies.offering import Document, with_gateway
 
@@ -37,18 +37,18 @@ class RemoteConfigRoutes:
         self._catalogue = catalogue
         self._public_url = public_url
 
-    def mount(self, app: APIGatewayHttpResolver) -> None:
+    def mount(self, app: HttpRoutes) -> None:
         """Add every route to ``app``."""
-        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
+        self._event = app.event
         app.get("/api/config")(self.first_generation)
         app.get("/api/v2/config")(self.second_generation)
 
-    def first_generation(self) -> Response[str]:
+    def first_generation(self) -> HttpReply:
         """Answer ``GET /api/config``, with the workspace in ``x-org-id``: ``{config}``; 404 when there is none."""
         config, _ = self._config_and_policy()
         return self._reply({"config": config})
 
-    def second_generation(self) -> Response[str]:
+    def second_generation(self) -> HttpReply:
         """Answer ``GET /api/v2/config``: ``{providers, experimental}``; 404 when there is none."""
         config, policy = self._config_and_policy()
         return self._reply(second_generation.config_of(config, policy))
@@ -72,7 +72,7 @@ class RemoteConfigRoutes:
             )
         return config, policy
 
-    def _reply(self, document: Document) -> Response[str]:
+    def _reply(self, document: Document) -> HttpReply:
         event, body = self._event(), msgspec.json.encode(document)
         etag = hashlib.sha256(body).hexdigest()[:32]
         # Shared caches must not store it. Clients revalidate each time, and get no body if it has not changed.

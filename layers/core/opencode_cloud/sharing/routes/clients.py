@@ -8,8 +8,6 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from opencode_cloud.access.service import Access
 from opencode_cloud.contracts.access import KeyRefused
@@ -19,6 +17,8 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.requests import request_of
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, Forbidden, ServiceError, Unauthorized
+from opencode_cloud.kit.http_events import HttpReply
+from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.kit.parallel import pool
 from opencode_cloud.sharing.models import Share, share_not_found
 from opencode_cloud.sharing.protocol.capability import share_of
@@ -78,27 +78,25 @@ class SharingRoutes:
         self._admin_secret = admin_secret
         self._public_url = public_url
 
-    def mount(self, app: APIGatewayHttpResolver) -> None:
+    def mount(self, app: HttpRoutes) -> None:
         """Add every route to ``app``."""
-        router = APIGatewayHttpRouter()
-        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
+        self._event = app.event
         for mount in (self._current, self._owned, self._legacy, self._admin):
-            mount(router)
-        app.include_router(router)
+            mount(app)
 
     # ------------------------------------------------------------------------------- current protocol
 
-    def _current(self, router: APIGatewayHttpRouter) -> None:
-        router.post("/api/share")(self.create)
-        router.post("/api/share/<share_id>/sync")(self.sync)
-        router.delete("/api/share/<share_id>")(self.delete)
-        router.get("/api/share/<share_id>/data")(self.data)
+    def _current(self, app: HttpRoutes) -> None:
+        app.post("/api/share")(self.create)
+        app.post("/api/share/<share_id>/sync")(self.sync)
+        app.delete("/api/share/<share_id>")(self.delete)
+        app.get("/api/share/<share_id>/data")(self.data)
 
-    def create(self) -> Response[str]:
+    def create(self) -> HttpReply:
         """``POST /api/share {sessionID}`` -> ``{id, url, secret}``."""
         return self._created(None)
 
-    def _noting_refusals(self, work: Callable[[], Response[str]], share_id: ShareId | None = None) -> Response[str]:
+    def _noting_refusals(self, work: Callable[[], HttpReply], share_id: ShareId | None = None) -> HttpReply:
         """Do ``work``; if a policy, a permission or a limit of a key refuses it, record that for the admins."""
         try:
             return work()
@@ -114,27 +112,27 @@ class SharingRoutes:
             self._owning.record_refused(error, share_id, sender, http_events.source_address(event))
             raise
 
-    def _created(self, actor: Actor | None) -> Response[str]:
+    def _created(self, actor: Actor | None) -> HttpReply:
         event = self._event()
         session_id = http_events.decode_body(event, _Create).session_id
         credentials = self._publishing.create(session_id, http_events.source_address(event), actor)
         url = f"{http_events.base_url(event, self._public_url)}/share/{credentials.id}"
         return self._json({"id": credentials.id, "url": url, "secret": credentials.secret})
 
-    def sync(self, share_id: ShareId) -> Response[str]:
+    def sync(self, share_id: ShareId) -> HttpReply:
         """``POST /api/share/{id}/sync {secret, data}`` -> ``{seq}``."""
         event = self._event()
         body = http_events.decode_body(event, SyncBody)
         items = parse(body.data)
 
-        def commit() -> Response[str]:
+        def commit() -> HttpReply:
             address = http_events.source_address(event)
             done = self._publishing.sync(share_id, body.secret, items, http_events.arrival_ms(event), address=address)
             return self._json({"seq": done.seq})
 
         return self._noting_refusals(commit, share_id)
 
-    def delete(self, share_id: ShareId) -> Response[str]:
+    def delete(self, share_id: ShareId) -> HttpReply:
         """``DELETE /api/share/{id} {secret}`` -> ``{}``, also when the share is already gone."""
         event = self._event()
         self._unshare(share_id, _secret(event))
@@ -145,28 +143,28 @@ class SharingRoutes:
         if removed is not None:
             self._owning.record_unshared(removed, actor, http_events.source_address(self._event()))
 
-    def data(self, share_id: ShareId) -> Response[str]:
+    def data(self, share_id: ShareId) -> HttpReply:
         """``GET /api/share/{id}/data`` -> the flat array of items."""
         event = self._event()
         return document_reply(event, self._reading.data(share_id, visitor_of(event, share_id)))
 
     # ------------------------------------------------------------------------------- with an account
 
-    def _owned(self, router: APIGatewayHttpRouter) -> None:
+    def _owned(self, app: HttpRoutes) -> None:
         """Add ``/api/shares``: the same store, for senders with a bearer token (a person's also needs ``x-org-id``)."""
-        router.post("/api/shares")(self.create_owned)
-        router.post("/api/shares/<share_id>/sync")(self.sync_owned)
-        router.delete("/api/shares/<share_id>")(self.delete_owned)
-        router.get("/api/shares/<share_id>/data")(self.data_owned)
+        app.post("/api/shares")(self.create_owned)
+        app.post("/api/shares/<share_id>/sync")(self.sync_owned)
+        app.delete("/api/shares/<share_id>")(self.delete_owned)
+        app.get("/api/shares/<share_id>/data")(self.data_owned)
 
     def _member(self, event: http_events.Event, *permissions: Permission) -> Actor:
         return self._access.member(request_of(event), WorkspaceId(http_events.header(event, "x-org-id")), *permissions)
 
-    def create_owned(self) -> Response[str]:
+    def create_owned(self) -> HttpReply:
         """``POST /api/shares {sessionID}`` -> ``{id, url, secret}`` of a share that belongs to the sender."""
         return self._noting_refusals(lambda: self._created(self._member(self._event(), Permission.SHARE_OWN)))
 
-    def sync_owned(self, share_id: ShareId) -> Response[str]:
+    def sync_owned(self, share_id: ShareId) -> HttpReply:
         """``POST /api/shares/{id}/sync {secret, data}`` -> ``{seq}``; the sender becomes owner of a share without one.
 
         The sender is authenticated in parallel with the read of the share.
@@ -176,13 +174,13 @@ class SharingRoutes:
         body = http_events.decode_body(event, SyncBody)
         items = parse(body.data)
 
-        def commit() -> Response[str]:
+        def commit() -> HttpReply:
             done = self._publishing.sync(share_id, body.secret, items, http_events.arrival_ms(event), actor.result)
             return self._json({"seq": done.seq})
 
         return self._noting_refusals(commit, share_id)
 
-    def delete_owned(self, share_id: ShareId) -> Response[str]:
+    def delete_owned(self, share_id: ShareId) -> HttpReply:
         """``DELETE /api/shares/{id} {secret?}`` -> ``{}``, also when the share is already gone.
 
         The secret suffices. Without it, or with another, the sender must be the owner or an admin of the workspace.
@@ -207,7 +205,7 @@ class SharingRoutes:
         except ServiceError:
             return None
 
-    def data_owned(self, share_id: ShareId) -> Response[str]:
+    def data_owned(self, share_id: ShareId) -> HttpReply:
         """``GET /api/shares/{id}/data`` -> the flat array of items, for signed-in senders who may read the share."""
         event = self._event()
         self._member(event)
@@ -217,15 +215,15 @@ class SharingRoutes:
 
     # These clients name their session; the share is found by the secret (docs/protocol.md, "Legacy protocol").
 
-    def _legacy(self, router: APIGatewayHttpRouter) -> None:
-        router.post("/share_create")(self.create)
-        router.post("/share_sync")(self.legacy_sync)
-        router.post("/share_delete")(self.legacy_delete)
-        router.post("/share_delete_admin")(self.legacy_delete_admin)
-        router.get("/share_data")(self.legacy_data)
-        router.get("/share_poll")(self.upgrade_required)
+    def _legacy(self, app: HttpRoutes) -> None:
+        app.post("/share_create")(self.create)
+        app.post("/share_sync")(self.legacy_sync)
+        app.post("/share_delete")(self.legacy_delete)
+        app.post("/share_delete_admin")(self.legacy_delete_admin)
+        app.get("/share_data")(self.legacy_data)
+        app.get("/share_poll")(self.upgrade_required)
 
-    def legacy_sync(self) -> Response[str]:
+    def legacy_sync(self) -> HttpReply:
         """``POST /share_sync {sessionID, secret, key, content}`` -> ``{}``."""
         event = self._event()
         body = http_events.decode_body(event, LegacySyncBody)
@@ -233,26 +231,26 @@ class SharingRoutes:
         address = http_events.source_address(event)
         share_id = share_of(body.secret)
 
-        def commit() -> Response[str]:
+        def commit() -> HttpReply:
             self._publishing.sync(share_id, body.secret, [item], http_events.arrival_ms(event), address=address)
             return self._json({})
 
         return self._noting_refusals(commit, share_id)
 
-    def legacy_delete(self) -> Response[str]:
+    def legacy_delete(self) -> HttpReply:
         """``POST /share_delete {sessionID, secret}`` -> ``{}``, also when the share is already gone."""
         body = http_events.decode_body(self._event(), _Delete)
         self._unshare(share_of(body.secret), body.secret)
         return self._json({})
 
-    def legacy_delete_admin(self) -> Response[str]:
+    def legacy_delete_admin(self) -> HttpReply:
         """``POST /share_delete_admin {sessionShortName, adminSecret}`` -> ``{}``."""
         body = http_events.decode_body(self._event(), _LegacyAdminDelete)
         self._check_admin(body.secret)
         self._deletion.remove(ShareId(body.share), "removed by the operator")
         return self._json({})
 
-    def legacy_data(self) -> Response[str]:
+    def legacy_data(self) -> HttpReply:
         """``GET /share_data?id=`` -> ``{info, messages}``."""
         event = self._event()
         share_id = http_events.query(event, "id")
@@ -264,7 +262,7 @@ class SharingRoutes:
         )
         return document_reply(event, result)
 
-    def upgrade_required(self) -> Response[str]:
+    def upgrade_required(self) -> HttpReply:
         """``GET /share_poll`` without an upgrade."""
         return self._json(
             {"error": "upgrade_required", "message": "Open a WebSocket at /share_poll?id=<share id>."},
@@ -273,11 +271,11 @@ class SharingRoutes:
 
     # ---------------------------------------------------------------------------------- the operator
 
-    def _admin(self, router: APIGatewayHttpRouter) -> None:
-        router.get("/api/admin/shares/<share_id>")(self.look_up)
-        router.delete("/api/admin/shares/<share_id>")(self.remove)
+    def _admin(self, app: HttpRoutes) -> None:
+        app.get("/api/admin/shares/<share_id>")(self.look_up)
+        app.delete("/api/admin/shares/<share_id>")(self.remove)
 
-    def look_up(self, share_id: ShareId) -> Response[str]:
+    def look_up(self, share_id: ShareId) -> HttpReply:
         """``GET /api/admin/shares/{id}`` -> the metadata of a share, without its content."""
         self._check_admin(http_events.bearer(self._event()))
         share = self._deletion.look_up(share_id)
@@ -296,7 +294,7 @@ class SharingRoutes:
             }
         )
 
-    def remove(self, share_id: ShareId) -> Response[str]:
+    def remove(self, share_id: ShareId) -> HttpReply:
         """``DELETE /api/admin/shares/{id}`` -> ``{}``."""
         self._check_admin(http_events.bearer(self._event()))
         self._deletion.remove(share_id, "removed by the operator")
@@ -312,7 +310,7 @@ class SharingRoutes:
 
     # ------------------------------------------------------------------------------------- internals
 
-    def _json(self, value: Any, status: int = HTTPStatus.OK) -> Response[str]:
+    def _json(self, value: Any, status: int = HTTPStatus.OK) -> HttpReply:
         return http_events.reply(self._event(), msgspec.json.encode(value), status=status)
 
 

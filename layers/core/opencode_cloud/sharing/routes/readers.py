@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.http.requests import check_same_origin, cookie, request_of, set_cookie
@@ -24,6 +21,8 @@ from opencode_cloud.kit.errors import (
     TooManyRequests,
     Unauthorized,
 )
+from opencode_cloud.kit.http_events import HttpReply
+from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.sharing.models import share_not_found
 from opencode_cloud.sharing.protocol.tickets import UNLOCK_SECONDS, VIEW_SECONDS
 from opencode_cloud.sharing.rendering import pages
@@ -52,7 +51,7 @@ def visitor_of(event: http_events.Event, share_id: ShareId) -> Visitor:
 
 def document_reply(
     event: http_events.Event, document: ShareDocument | Redirect, content_type: str = "application/json"
-) -> Response[str]:
+) -> HttpReply:
     """Answer with a document, or with a redirect to it."""
     if isinstance(document, Redirect):
         return http_events.redirect(document.address)
@@ -73,34 +72,32 @@ class ReaderRoutes:
         self._public_url = public_url
         self._upload_mb = upload_mb
 
-    def mount(self, app: APIGatewayHttpResolver) -> None:
+    def mount(self, app: HttpRoutes) -> None:
         """Add every route to ``app``."""
-        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
-        router = APIGatewayHttpRouter()
-        router.get("/share/<share_id>/items")(self.items)
-        router.get("/share/<share_id>/items/<seq>")(self.item)
-        router.post("/share/<share_id>/ticket")(self.ticket)
-        router.post("/share/<share_id>/unlock")(self.unlock)
-        router.get("/share/<share_id>")(self.page)
-        router.get("/s/<share_id>")(self.short_link)
-        router.get("/health")(lambda: self._json({"status": "ok"}))
-        router.get("/assets/<name>")(self.asset)
-        router.get("/assets/<version>/<name>")(self.asset)
-        app.include_router(router)
+        self._event = app.event
+        app.get("/share/<share_id>/items")(self.items)
+        app.get("/share/<share_id>/items/<seq>")(self.item)
+        app.post("/share/<share_id>/ticket")(self.ticket)
+        app.post("/share/<share_id>/unlock")(self.unlock)
+        app.get("/share/<share_id>")(self.page)
+        app.get("/s/<share_id>")(self.short_link)
+        app.get("/health")(lambda: self._json({"status": "ok"}))
+        app.get("/assets/<name>")(self.asset)
+        app.get("/assets/<version>/<name>")(self.asset)
 
-    def items(self, share_id: ShareId) -> Response[str]:
+    def items(self, share_id: ShareId) -> HttpReply:
         """``GET /share/{id}/items?after=`` -> the items after ``after``."""
         event = self._event()
         after = _number("after", http_events.query(event, "after", "0"))
         coding = http_events.accepted_coding(event)
         return document_reply(event, self._reading.items(share_id, visitor_of(event, share_id), after, coding))
 
-    def item(self, share_id: ShareId, seq: str) -> Response[str]:
+    def item(self, share_id: ShareId, seq: str) -> HttpReply:
         """``GET /share/{id}/items/{seq}`` -> one item with its body."""
         event = self._event()
         return document_reply(event, self._reading.item(share_id, visitor_of(event, share_id), _number("seq", seq)))
 
-    def ticket(self, share_id: ShareId) -> Response[str]:
+    def ticket(self, share_id: ShareId) -> HttpReply:
         """``POST /share/{id}/ticket`` -> ``{ticket, expires_in}``, for the socket and as ``x-share-ticket``.
 
         Needs credentials or a valid ticket. The ticket is null when the share needs none.
@@ -110,7 +107,7 @@ class ReaderRoutes:
         ticket = self._reading.admit(share_id, visitor_of(event, share_id)).ticket()
         return self._json({"ticket": ticket or None, "expires_in": VIEW_SECONDS if ticket else None})
 
-    def unlock(self, share_id: ShareId) -> Response[str]:
+    def unlock(self, share_id: ShareId) -> HttpReply:
         """``POST /share/{id}/unlock {password}`` -> ``{ticket, expires_in}``; a form is redirected back to the page."""
         event = self._event()
         if not http_events.header(event, "content-type").startswith(FORM):
@@ -129,7 +126,7 @@ class ReaderRoutes:
             back.headers["Set-Cookie"] = set_cookie(event, ticket_cookie(share_id), ticket, UNLOCK_SECONDS)
         return back
 
-    def page(self, share_id: ShareId) -> Response[str]:
+    def page(self, share_id: ShareId) -> HttpReply:
         """``GET /share/{id}``: a page, or JSON or Markdown by suffix (``.json``, ``.md``) or by Accept."""
         event = self._event()
         name, _, suffix = share_id.partition(".")
@@ -149,7 +146,7 @@ class ReaderRoutes:
             raise share_not_found()
         return self._html(share_id, visitor)
 
-    def _html(self, share_id: ShareId, visitor: Visitor) -> Response[str]:
+    def _html(self, share_id: ShareId, visitor: Visitor) -> HttpReply:
         event = self._event()
         try:
             state = self._reading.state(share_id, visitor)
@@ -163,7 +160,7 @@ class ReaderRoutes:
         )
         return self._page(html, policy)
 
-    def _refusal(self, share_id: ShareId, error: ServiceError) -> Response[str]:
+    def _refusal(self, share_id: ShareId, error: ServiceError) -> HttpReply:
         """Answer a person who may not read with the sign-in page, the password page, or the refusal."""
         if error.code == "password_required":
             return self._notice(pages.render_password(share_id), error)
@@ -171,22 +168,22 @@ class ReaderRoutes:
             return self._notice(pages.render_sign_in(share_id), error)
         return self._notice(pages.render_gone() if isinstance(error, Gone) else pages.render_missing(), error)
 
-    def _notice(self, html: str, error: ServiceError) -> Response[str]:
+    def _notice(self, html: str, error: ServiceError) -> HttpReply:
         return self._page(html, pages.FORM_POLICY, error.status)
 
-    def _page(self, html: str, policy: str, status: int = HTTPStatus.OK) -> Response[str]:
+    def _page(self, html: str, policy: str, status: int = HTTPStatus.OK) -> HttpReply:
         headers = {**pages.HEADERS, "Content-Security-Policy": policy, "Vary": "Accept"}
         return http_events.reply(
             self._event(), html.encode(), headers.pop("Content-Type"), status=status, headers=headers
         )
 
-    def short_link(self, share_id: ShareId) -> Response[str]:
+    def short_link(self, share_id: ShareId) -> HttpReply:
         """``GET /s/{id}``: the legacy address of a share."""
         if not share_id.replace("-", "").replace("_", "").isalnum():
             raise share_not_found()
         return http_events.redirect(f"/share/{share_id}")
 
-    def asset(self, name: str, version: str = "") -> Response[str]:
+    def asset(self, name: str, version: str = "") -> HttpReply:
         """``GET /assets/{name}``, ``/assets/{version}/{name}``: the page's module and style."""
         asset = web_assets.static_asset(f"{version}/{name}" if version else name)
         if asset is None:
@@ -194,7 +191,7 @@ class ReaderRoutes:
         headers = {"Cache-Control": asset.cache_control, "X-Content-Type-Options": "nosniff"}
         return http_events.reply(self._event(), asset.body, asset.media_type, headers=headers)
 
-    def _json(self, value: Any) -> Response[str]:
+    def _json(self, value: Any) -> HttpReply:
         return http_events.reply(self._event(), msgspec.json.encode(value))
 
 

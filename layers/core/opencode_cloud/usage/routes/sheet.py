@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.kit import http_events
+from opencode_cloud.kit.http_app import response_of
 from opencode_cloud.kit.pagination import encode_cursor
 from opencode_cloud.usage.sheets import as_csv
 
@@ -38,4 +39,4 @@ def sheet(
         following = urlencode(parameters | {"cursor": encode_cursor(position(shown[-1]))})
         headers["Link"] = f'<{event["rawPath"]}?{following}>; rel="next"'
     body = as_csv(columns, map(cells, shown), first=cursor is None)
-    return http_events.reply(event, body, "text/csv; charset=utf-8", headers=headers)
+    return response_of(http_events.reply(event, body, "text/csv; charset=utf-8", headers=headers))
