@@ -93,6 +93,19 @@ async def test_the_legacy_protocol_is_replayed_and_followed(hub: HubProcess, sha
         assert (await next_frame(viewer))["content"]["text"] == "after"
 
 
+async def test_a_legacy_replay_is_sent_as_fast_as_its_reader_reads(hub: HubProcess, share: SharedSession) -> None:
+    text = "x" * 40_000
+    count = 8 * BACKLOG_BYTES // len(text)
+    await hub.publish(share.id, share.secret, *(part(str(n), text) for n in range(count)))
+    async with hub.socket(f"/share_poll?id={share.id}", max_queue=1) as slow:
+        slow.transport.pause_reading()
+        async with hub.socket(f"/share_poll?id={share.id}") as fast:
+            keys = {(await next_frame(fast))["key"] for _ in range(count)}
+        slow.transport.resume_reading()
+        assert {(await next_frame(slow))["key"] for _ in range(count)} == keys
+    assert len(keys) == count
+
+
 async def test_a_legacy_socket_of_an_unknown_share_is_refused(hub: HubProcess) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with hub.socket("/share_poll?id=" + "A" * 22):

@@ -1,13 +1,54 @@
-"""Frames that are made once for all sockets."""
+"""Frames that are made once for all sockets, and senders that wait for their readers."""
 
+from __future__ import annotations
+
+import asyncio
 import zlib
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Opcode
 
-from opencode_cloud.kit.websocket_server import DEFLATED_BYTES, PreparedFrame
+from opencode_cloud.kit import websocket_server
+from opencode_cloud.kit.websocket_server import DEFLATED_BYTES, ENDPOINT, PreparedFrame, ServerSocket
+
+HANDSHAKE = (
+    b"GET /live HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+class Transport:
+    """A transport whose peer reads nothing."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        return
+
+    abort = close
+
+
+@pytest.fixture
+def socket() -> ServerSocket:
+    """Return an accepted socket."""
+    endpoint = SimpleNamespace(connect=lambda socket: socket.accept(), closed=lambda _: None)
+    made = ServerSocket(None, SimpleNamespace(connections=set()), {ENDPOINT: endpoint})
+    made.connection_made(cast("Any", Transport()))
+    made.data_received(HANDSHAKE)
+    assert made.is_open
+    return made
 
 
 def payload(frame: bytes) -> tuple[int, bytes]:
@@ -35,3 +76,28 @@ def test_a_long_frame_is_deflated_without_a_context(text: bytes) -> None:
 
 def test_clients_offer_the_extension_under_the_name_that_servers_accept() -> None:
     assert ClientPerMessageDeflateFactory().name == "permessage-deflate"
+
+
+async def test_a_sender_waits_until_the_reader_has_taken_most(socket: ServerSocket) -> None:
+    assert await socket.drained()
+    socket.pause_writing()
+    waiting = asyncio.create_task(socket.drained())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    socket.resume_writing()
+    assert await waiting
+
+
+async def test_a_reader_that_takes_nothing_is_closed(socket: ServerSocket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket_server, "DRAIN_SECONDS", 0.0)
+    socket.pause_writing()
+    assert not await socket.drained()
+    assert not socket.is_open
+
+
+async def test_a_sender_does_not_wait_for_a_reader_that_has_left(socket: ServerSocket) -> None:
+    socket.pause_writing()
+    waiting = asyncio.create_task(socket.drained())
+    await asyncio.sleep(0)
+    socket.connection_lost(None)
+    assert not await waiting

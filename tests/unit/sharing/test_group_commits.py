@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -14,20 +14,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_cloud.contracts.ids import ClientSessionId, ShareId
+from opencode_cloud.contracts.ids import ClientSessionId, ShareId, WorkspaceId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.errors import Forbidden, ServiceError, Unavailable
 from opencode_cloud.kit.rate_counters import Totals
 from opencode_cloud.sharing.hub.group_commits import GROUP_PUBLICATIONS, GroupCommits
-from opencode_cloud.sharing.models import Commit, Item, Payload, Position, Record, Share, State, Tombstone
+from opencode_cloud.sharing.models import (
+    Commit,
+    Item,
+    Mode,
+    Ownership,
+    Payload,
+    Position,
+    Record,
+    Share,
+    State,
+    Tombstone,
+)
 from opencode_cloud.sharing.protocol import capability
 from opencode_cloud.sharing.service.access import ShareAccess
 from opencode_cloud.sharing.service.group_publishing import Announcement, GroupPublishing, Publication
 from opencode_cloud.sharing.store import Head
+from tests.unit.sharing.steps import Steps, pause
 
 KEY = "k" * 43
 SHARE = ShareId("S" * 22)
 SESSION = ClientSessionId("ses_1")
+OWNERSHIP = Ownership(owner="acc_1", workspace_id=WorkspaceId("wrk_1"), mode=Mode.LINK, ticket_key=b"k" * 32)
 SECRET = capability.share_secret(KEY, capability.network_publisher("192.0.2.1"), SHARE, SESSION)
 
 
@@ -82,9 +95,6 @@ class Log:
         after = known_end.seq if known_end else 0
         return Head(self.share_row, tuple(r for r in self.records if r.first > after), (), self.end)
 
-    def head_at(self, share: Share | None, known_end: Position) -> Head:
-        return Head(share, (), (), known_end)
-
     def prepare(self, share_id: ShareId, items: Sequence[Item]) -> Payload:
         self.prepared = items
         return Payload(count=len(items), size=1, packed=b"")
@@ -107,49 +117,30 @@ class Log:
         return Totals(dict(amounts), seconds)
 
 
-class Steps(Executor):
-    """Runs one call when the test says so."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        self.waiting.append((future, lambda: fn(*args, **kwargs)))
-        return future
-
-    def run_one(self) -> None:
-        if self.waiting:
-            future, work = self.waiting.popleft()
-            try:
-                future.set_result(work())
-            except Exception as error:  # noqa: BLE001 - as an executor does
-                future.set_exception(error)
-
-
 class Hub:
     """Group commits of one hub over a log."""
 
-    def __init__(self, kept: Log) -> None:
+    def __init__(self, kept: Log, access: object = None) -> None:
         self.steps = Steps()
         self.announced: list[Announcement] = []
         store = cast("Any", kept)
-        gate = ShareAccess(store, cast("Any", None))
+        gate = ShareAccess(store, cast("Any", access))
         nothing = cast("Any", None)
         self.publishing = GroupPublishing(store, nothing, gate, nothing, lambda: KEY)
         self.commits = GroupCommits(self.publishing.commit_group, self.announced.append, self.steps)
+
+    async def published(self, name: str, at: int) -> Commit:
+        """Publish and let it be committed."""
+        task = self.publish(name, at)
+        await pause()
+        self.steps.run_one()
+        return await task
 
     def publish(self, name: str, at: int, secret: str = SECRET, items: int = 1) -> asyncio.Task[Commit]:
         batch = [Item(key=f"part/m/{name}_{n}", type="part", data=b'{"n":"%d"}' % n) for n in range(items)]
         return asyncio.get_running_loop().create_task(
             self.commits.publish(SHARE, Publication(secret, batch, at, "192.0.2.1"))
         )
-
-
-async def pause() -> None:
-    """Let all tasks do what they can."""
-    for _ in range(6):
-        await asyncio.sleep(0)
 
 
 def fail() -> None:
@@ -261,3 +252,58 @@ async def test_a_removed_share_is_noticed_by_the_look_and_at_once_where_it_is_re
     error = task.exception()
     assert isinstance(error, ServiceError)
     assert error.code == "share_gone"
+
+
+class Workspaces:
+    """Says whether the owner may share now, and counts the questions."""
+
+    def __init__(self) -> None:
+        self.permits = True
+        self.asked = 0
+
+    def workspace_permitting(self, *_: object) -> Any:
+        self.asked += 1
+        return SimpleNamespace(policy=SimpleNamespace(share_mode="link")) if self.permits else None
+
+
+async def test_an_owned_share_is_read_once_and_its_owner_and_policy_for_each_commit() -> None:
+    kept, workspaces = Log(), Workspaces()
+    kept.share_row = msgspec.structs.replace(new_share(), ownership=OWNERSHIP)
+    hub = Hub(kept, workspaces)
+    assert [(await hub.published(name, 1)).seq for name in "abc"] == [1, 2, 3]
+    assert (kept.reads, workspaces.asked) == (1, 3)
+    workspaces.permits = False
+    with pytest.raises(Forbidden):
+        await hub.published("d", 1)
+
+
+async def test_a_share_that_this_process_changes_is_read_again_even_if_a_read_is_under_way() -> None:
+    kept = Log()
+    hub = Hub(kept)
+    assert (await hub.published("a", 1)).seq == 1
+    hub.publishing.forget(SHARE)
+    assert (await hub.published("b", 2)).seq == 2
+    assert kept.reads == 2
+    head = kept.head
+
+    def changed_meanwhile(share_id: ShareId, known_end: Position | None) -> Head:
+        read = head(share_id, known_end)
+        hub.publishing.forget(SHARE)
+        return read
+
+    kept.head = changed_meanwhile
+    hub.publishing.look(SHARE)
+    kept.head = head
+    assert (await hub.published("c", 3)).seq == 3
+    assert kept.reads == 4
+
+
+async def test_a_share_whose_secret_may_be_replaced_is_always_read() -> None:
+    kept = Log()
+    owner = msgspec.structs.replace(OWNERSHIP, owner="acc_1")
+    kept.share_row = msgspec.structs.replace(new_share(), ownership=owner, needs_login=True)
+    hub = Hub(kept, Workspaces())
+    for reads in (1, 2):
+        with pytest.raises(Forbidden):  # the sender is not signed in
+            await hub.published("a", 1)
+        assert kept.reads == reads

@@ -11,7 +11,6 @@ import asyncio
 import time
 import zlib
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Protocol, cast
 
@@ -28,6 +27,8 @@ BACKLOG_BYTES = 1024 * 1024
 """Bytes that may wait for a reader that stalls. Beyond them the socket is closed with ``TRY_AGAIN_LATER``."""
 INBOX_MESSAGES = 32
 """Messages of one socket that may wait for their turn. Beyond them the socket is not read."""
+DRAIN_SECONDS = 60.0
+"""Time in which a reader must take what :meth:`ServerSocket.drained` waits for."""
 CLOSE_SECONDS = 5.0
 """Time that a peer has to answer a close frame before its connection is cut."""
 DEFLATED_BYTES = 1024
@@ -41,17 +42,29 @@ _TAIL = b"\x00\x00\xff\xff"  # the end of a flushed block, which RFC 7692 sectio
 class PreparedFrame:
     """A text message that is serialized once for all its receivers."""
 
+    # Not cached_property: before Python 3.12 all frames share its lock, so the event loop would wait for threads.
+    __slots__ = ("_deflated", "_plain", "text")
+
     def __init__(self, text: bytes) -> None:
         self.text = text
+        self._plain: bytes | None = None
+        self._deflated: bytes | None = None
 
-    @cached_property
+    @property
     def plain(self) -> bytes:
         """The frame without compression."""
-        return Frame(Opcode.TEXT, self.text).serialize(mask=False)
+        if self._plain is None:
+            self._plain = Frame(Opcode.TEXT, self.text).serialize(mask=False)
+        return self._plain
 
-    @cached_property
+    @property
     def deflated(self) -> bytes:
         """The frame for sockets that agreed on compression. No context is kept, so all of them get the same bytes."""
+        if self._deflated is None:
+            self._deflated = self._compressed()
+        return self._deflated
+
+    def _compressed(self) -> bytes:
         if len(self.text) < DEFLATED_BYTES:
             return self.plain
         packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
@@ -95,6 +108,7 @@ class ServerSocket(asyncio.Protocol):
         "_parts",
         "_peers",
         "_request",
+        "_room",
         "_task",
         "_transport",
         "connection_id",
@@ -118,6 +132,7 @@ class ServerSocket(asyncio.Protocol):
         self._inbox: list[bytes] = []
         self._parts: list[bytes] = []
         self._task: asyncio.Task[None] | None = None
+        self._room: asyncio.Future[None] | None = None  # while the reader is slower than the sender
         self._accepted = self._closing = self._deflate = False
         self.connection_id = ""
         """The name that the application gives to the socket."""
@@ -165,6 +180,11 @@ class ServerSocket(asyncio.Protocol):
         self._flush()
         self._cut()
 
+    def serialize(self, frames: Iterable[PreparedFrame]) -> None:
+        """Make the bytes of ``frames`` for this socket now, on the calling thread, so that :meth:`send` need not."""
+        for frame in frames:
+            _ = frame.deflated if self._deflate else frame.plain
+
     def send(self, frames: Iterable[PreparedFrame]) -> bool:
         """Send frames in order; False if the socket is closed, or is closed now because its reader stalls."""
         transport = self._transport
@@ -176,6 +196,17 @@ class ServerSocket(asyncio.Protocol):
             self.close(TRY_AGAIN_LATER)
             return False
         return True
+
+    async def drained(self) -> bool:
+        """Wait until the peer has read most of what was sent; False if the socket is closed, or is closed now.
+
+        For senders of more than ``BACKLOG_BYTES``. A reader that takes too long is closed with ``TRY_AGAIN_LATER``.
+        """
+        if self._room is not None:
+            taken, _ = await asyncio.wait([self._room], timeout=DRAIN_SECONDS)
+            if not taken:
+                self.close(TRY_AGAIN_LATER)
+        return self.is_open
 
     def ping(self) -> None:
         """Ask the peer for a sign of life."""
@@ -214,9 +245,20 @@ class ServerSocket(asyncio.Protocol):
             self._closing = True
             self._cut()
 
+    def pause_writing(self) -> None:
+        """Have :meth:`drained` wait, because the transport's buffer is full."""
+        self._room = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """End the waiting."""
+        if self._room is not None:
+            self._room.set_result(None)
+            self._room = None
+
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's interface
         """Forget the connection."""
         self._peers.discard(self)
+        self.resume_writing()
         self._closing = True
         self._transport = None
         if self._accepted:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 HEALTH = "/internal/health"
 POST_BYTES = 4 * 1024 * 1024
 """Longest post: the items of one record as frames carry them, and their keys."""
+LARGE_POST = 64 * 1024
 LARGE_BYTES = 1024 * 1024
 LARGE_BODIES = 8
 """Bodies of over ``LARGE_BYTES`` that are held at one time. Further ones are read after them."""
@@ -130,21 +131,24 @@ class HubApplication:
         if method != "POST":
             raise MethodNotAllowed("method_not_allowed", "Hubs take posts only.")
         body = await read_body(receive, event["headers"], POST_BYTES)
-        try:
-            content = self._parts.seal.open(body)
-        except Forbidden:
-            log.count("RefusedPostCount")
-            raise
-        try:
-            post = decode_post(content)
-        except msgspec.DecodeError as error:
-            raise BadRequest("invalid_post", "The post comes from another version of this deployment.") from error
+        loop = asyncio.get_running_loop()
+        # A large post is opened on a thread, so that sockets need not wait for it.
+        large = len(body) > LARGE_POST
+        post = await loop.run_in_executor(self._parts.threads, self._opened, body) if large else self._opened(body)
         if not post.hubs or self._parts.delivery.address in post.hubs:
             self._parts.delivery.deliver(msgspec.structs.replace(post, hubs=()))
         if post.hubs:
-            loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._parts.threads, self._parts.hubs.pass_on, post)
         return b"{}"
+
+    def _opened(self, body: bytes) -> HubPost:
+        try:
+            return decode_post(self._parts.seal.open(body))
+        except Forbidden:
+            log.count("RefusedPostCount")
+            raise
+        except msgspec.DecodeError as error:
+            raise BadRequest("invalid_post", "The post comes from another version of this deployment.") from error
 
     # ------------------------------------------------------------------------------------ life of the process
 

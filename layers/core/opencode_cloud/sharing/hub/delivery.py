@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.service.access import ShareAccess
     from opencode_cloud.sharing.store import ShareStore
 
+LARGE_RECORD = 32 * 1024
+"""Bytes of items. The frames of a larger record are made on a thread, so that other sockets need not wait for it."""
 HELD_FRAMES = 1000
 """Frames that are held back for a socket while its resume reads the log. With more, it has to resume again."""
 _Place = tuple[ConnectionId, ShareId]
+_Frames = Mapping[Protocol, Sequence[PreparedFrame]]
 
 
 class HubDelivery:
@@ -42,7 +45,7 @@ class HubDelivery:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._held: dict[_Place, list[PreparedFrame]] = {}
         self._turns: WeakValueDictionary[ShareId, asyncio.Lock] = WeakValueDictionary()
-        self._checks: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Task[None]] = set()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Use the event loop that the sockets belong to."""
@@ -57,14 +60,16 @@ class HubDelivery:
         """Pass a post on, from the event loop. ``share`` is its share's row if the caller has read it just now."""
         if not self._followers.count(post.share_id):
             return
-        if post.kind == "record" and (post.mode is not Mode.LINK or post.record is None):
-            check = asyncio.get_running_loop().create_task(self._check(post, share))
-            self._checks.add(check)
-            check.add_done_callback(self._checks.discard)
-        elif post.kind == "record" and post.record is not None:
-            self._push(post, post.record, self._followers.viewers(post.share_id))
-        else:
+        if post.kind != "record":
             self._end(post.share_id, deleted=post.kind == "deleted")
+        elif post.record is None or post.share_id in self._turns or _is_slow(post, post.record):
+            turn = self._turns.setdefault(post.share_id, asyncio.Lock())
+            task = asyncio.get_running_loop().create_task(self._deliver_in_turn(turn, post, share))
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
+        else:
+            viewers = self._followers.viewers(post.share_id)
+            self._push(post.share_id, _frames_for(viewers, post, post.record), viewers)
 
     def hold(self, connection_id: ConnectionId, share_id: ShareId) -> None:
         """Hold back a share's frames for a socket until :meth:`release`, so that none overtakes its resume."""
@@ -76,19 +81,30 @@ class HubDelivery:
         if frames and (socket := self._followers.socket(connection_id)) is not None:
             socket.send(frames)
 
-    async def _check(self, post: HubPost, share: Share | None) -> None:
-        """Deliver to those who still have access, and close the sockets of the others (invariant I9)."""
-        turn = self._turns.setdefault(post.share_id, asyncio.Lock())
-        loop = asyncio.get_running_loop()
-        async with turn:  # records of a share stay in their order
-            record, allowed, refused = await loop.run_in_executor(self._threads, self._watching, post, share)
-            if record is not None:
-                self._push(post, record, allowed)
+    async def _deliver_in_turn(self, turn: asyncio.Lock, post: HubPost, share: Share | None) -> None:
+        """Deliver a record after the earlier ones of its share, and close the sockets that have lost access (I9)."""
+        async with turn:
+            prepare = self._prepared, post, share
+            frames, allowed, refused = await asyncio.get_running_loop().run_in_executor(self._threads, *prepare)
+            self._push(post.share_id, frames, allowed)
             self._close(refused)
+
+    def _prepared(self, post: HubPost, share: Share | None) -> tuple[_Frames, Sequence[Viewer], Sequence[Viewer]]:
+        """Return the frames of a record, the sockets that may receive them, and the others. Blocks."""
+        record, allowed, refused = self._watching(post, share)
+        if record is None:
+            return {}, allowed, refused
+        frames = _frames_for(allowed, post, record)
+        for viewer in allowed:
+            if (socket := self._followers.socket(viewer.connection_id)) is not None:
+                socket.serialize(frames[viewer.protocol])
+        return frames, allowed, refused
 
     def _watching(self, post: HubPost, share: Share | None) -> tuple[Record | None, Sequence[Viewer], Sequence[Viewer]]:
         """Return the record, the sockets that may receive it, and the others. Blocks."""
         viewers = self._followers.viewers(post.share_id)
+        if post.record is not None and post.mode is Mode.LINK:
+            return post.record, viewers, ()
         share = share or self._store.share(post.share_id)
         if share is None or is_over(share):
             return None, (), viewers
@@ -97,13 +113,9 @@ class HubDelivery:
         allowed_ids = {viewer.connection_id for viewer in allowed}
         return record, allowed, [viewer for viewer in viewers if viewer.connection_id not in allowed_ids]
 
-    def _push(self, post: HubPost, record: Record, viewers: Sequence[Viewer]) -> None:
-        frames: dict[Protocol, Sequence[PreparedFrame]] = {
-            protocol: _prepared(frames_of(protocol, post.share_id, post.pseudonym, record, post.stale))
-            for protocol in {viewer.protocol for viewer in viewers}
-        }
+    def _push(self, share_id: ShareId, frames: _Frames, viewers: Sequence[Viewer]) -> None:
         for viewer in viewers:
-            held = self._held.get((viewer.connection_id, post.share_id)) if self._held else None
+            held = self._held.get((viewer.connection_id, share_id)) if self._held else None
             if held is None:
                 self._send(viewer, frames[viewer.protocol])
             elif len(held) < HELD_FRAMES:
@@ -134,5 +146,15 @@ class HubDelivery:
                 socket.close(code)
 
 
-def _prepared(frames: Iterable[bytes]) -> Sequence[PreparedFrame]:
-    return [PreparedFrame(frame) for frame in frames]
+def _is_slow(post: HubPost, record: Record) -> bool:
+    """Tell whether viewers must be checked, or many bytes made into frames."""
+    return post.mode is not Mode.LINK or sum(len(item.data) for item in record.items) > LARGE_RECORD
+
+
+def _frames_for(viewers: Sequence[Viewer], post: HubPost, record: Record) -> _Frames:
+    return {
+        protocol: [
+            PreparedFrame(frame) for frame in frames_of(protocol, post.share_id, post.pseudonym, record, post.stale)
+        ]
+        for protocol in {viewer.protocol for viewer in viewers}
+    }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Executor
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,7 +17,7 @@ from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.edge import ORIGIN_HEADER, is_secret
 from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unavailable, unexpected
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.websocket_server import GOING_AWAY, PreparedFrame, ServerSocket
+from opencode_cloud.kit.websocket_server import GOING_AWAY, UNEXPECTED, PreparedFrame, ServerSocket
 from opencode_cloud.sharing.protocol.frames import ack_frame
 from opencode_cloud.sharing.protocol.items import parse
 from opencode_cloud.sharing.service.group_publishing import Publication
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 LIVE_PATH, POLL_PATH = "/live", "/share_poll"
 PING_AFTER_SECONDS, IDLE_SECONDS = 240, 600
 """A silent peer is asked for a sign of life, and is dropped without one. CloudFront drops it after 600 s, too."""
+REPLAYED_BYTES = 256 * 1024
+"""Bytes of a replay that are sent before its reader has taken most of them."""
+REPLAYS = 64
+"""Replays at one time. Each holds the state of its share, so further ones wait."""
 Result = TypeVar("Result")
 
 
@@ -67,6 +72,7 @@ class HubEndpoint:
         self._most_sockets = most_sockets
         self._stop = stop
         self._tasks: set[asyncio.Task[None]] = set()
+        self._replays = asyncio.Semaphore(REPLAYS)
 
     # ------------------------------------------------------------------------------------------- sockets
 
@@ -166,10 +172,23 @@ class HubEndpoint:
             self._refuse(socket, unexpected())
             return
         socket.accept()
-        if socket.is_open:
-            await self._blocking(self._replay.run, share_id, connection_id)
-        else:
+        if not socket.is_open:
             self._followers.drop(connection_id)
+            return
+        try:
+            await self._send_state(socket, share_id)
+        except Exception:  # noqa: BLE001 - the last resort: logged, and the viewer connects again
+            logger.exception("the replay ended early")
+            socket.close(UNEXPECTED)
+
+    async def _send_state(self, socket: ServerSocket, share_id: ShareId) -> None:
+        """Replay a share as fast as the peer reads, and no thread waits for it."""
+        groups = self._replay.frames(share_id, ConnectionId(socket.connection_id))
+        frames = chain.from_iterable(groups)
+        async with self._replays:
+            while batch := await self._blocking(_take, frames, socket):
+                if not socket.send(batch) or not await socket.drained():
+                    return
 
     def _admit_legacy(self, connection_id: ConnectionId, share_id: ShareId) -> None:
         if not share_id:
@@ -189,3 +208,16 @@ class HubEndpoint:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _take(frames: Iterator[bytes], socket: ServerSocket) -> Sequence[PreparedFrame]:
+    """Return the next frames, ready to be sent to ``socket``; none at the end. Blocks."""
+    taken: list[PreparedFrame] = []
+    size = 0
+    for frame in frames:
+        taken.append(PreparedFrame(frame))
+        size += len(frame)
+        if size > REPLAYED_BYTES:
+            break
+    socket.serialize(taken)
+    return taken

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterable, Sequence
 
 from opencode_cloud.contracts.ids import ConnectionId
@@ -19,7 +18,6 @@ class HubSockets(Sockets):
         """``endpoint`` is API Gateway's, for viewers whose sockets it holds."""
         super().__init__(endpoint)
         self._followers = followers
-        self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -37,16 +35,16 @@ class HubSockets(Sockets):
             if not is_local(ConnectionId(connection)):
                 remote.append(index)
             elif (socket := self._followers.socket(ConnectionId(connection))) is not None and socket.is_open:
-                # Frames for many sockets are one list, so they are serialized once.
+                # Frames for many sockets are one list, so they are serialized once, and not on the event loop.
                 if id(frames) not in prepared:
                     prepared[id(frames)] = [PreparedFrame(frame) for frame in frames]
+                socket.serialize(prepared[id(frames)])
                 batch.append((socket, prepared[id(frames)]))
                 outcomes[index] = "sent"
         if batch and self._loop is not None:
             self._loop.call_soon_threadsafe(_send_all, batch)
         if remote:
-            with self._lock:
-                answers = super().post([every[index] for index in remote])
+            answers = super().post([every[index] for index in remote])
             for index, outcome in zip(remote, answers, strict=True):
                 outcomes[index] = outcome
         return outcomes
@@ -59,8 +57,7 @@ class HubSockets(Sockets):
             for socket in local:
                 if socket is not None:
                     self._loop.call_soon_threadsafe(socket.close, GOING_AWAY)
-        with self._lock:
-            super().close([connection for connection in every if not is_local(connection)])
+        super().close([connection for connection in every if not is_local(connection)])
         return ["sent"] * len(every)
 
     def is_open(self, connection: str) -> bool:
@@ -68,8 +65,7 @@ class HubSockets(Sockets):
         if is_local(ConnectionId(connection)):
             socket = self._followers.socket(ConnectionId(connection))
             return socket is not None and socket.is_open
-        with self._lock:
-            return super().is_open(connection)
+        return super().is_open(connection)
 
 
 def _send_all(batch: Sequence[tuple[ServerSocket, Sequence[PreparedFrame]]]) -> None:

@@ -16,7 +16,7 @@ from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.kit.rate_counters import Totals
 from opencode_cloud.sharing.hub.followers import Followers, is_local
 from opencode_cloud.sharing.hub.spending import Spending
-from opencode_cloud.sharing.models import Share, State, Tombstone, Viewer, ViewerCount
+from opencode_cloud.sharing.models import Ownership, Share, State, Tombstone, Viewer, ViewerCount
 from opencode_cloud.sharing.store import ConnectionStore, ObjectStore, ShareStore
 from opencode_cloud.sharing.store import rows as share_rows
 
@@ -81,6 +81,15 @@ class HubShareStore(ShareStore):
     def renew_secret(self, share: Share, renewed: Share) -> bool:
         """Replace a secret, as :meth:`ShareStore.renew_secret` does."""
         return self._changed(share, super().renew_secret(share, renewed))
+
+    def change(self, share: Share, ownership: Ownership, expires_at: int | None) -> bool:
+        """Replace the ownership and the expiry, as :meth:`ShareStore.change` does."""
+        return self._changed(share, super().change(share, ownership, expires_at))
+
+    def set_title(self, share_id: ShareId, title: str) -> None:
+        """Store the session's title, as :meth:`ShareStore.set_title` does."""
+        super().set_title(share_id, title)
+        self._forget(share_id)
 
     def _changed(self, share: Share, done: bool) -> bool:
         self._forget(share.id)

@@ -7,10 +7,8 @@ order of arrival.
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,17 +21,11 @@ from opencode_cloud.sharing.protocol.capability import SealedSession
 from opencode_cloud.sharing.protocol.concealment import conceal
 from opencode_cloud.sharing.service.access import existing, is_over
 from opencode_cloud.sharing.service.publishing import Publishing
+from opencode_cloud.sharing.service.tails import HUB_SECONDS, Tails
 
 if TYPE_CHECKING:
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.sharing.store import Head
-
-KNOWN_SECONDS = 0.5
-"""How long the row of a share without an owner is believed, so that a commit takes one round trip.
-
-Another process may remove the share meanwhile. Then this one answers 410 within that time (invariant I5: a second).
-"""
-KNOWN_SHARES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +58,12 @@ class GroupOutcome:
 
 
 @dataclass(slots=True)
-class _View:
-    """A share's row as it was read, its audience, and the sessions of the secrets that were checked with it."""
+class _Group:
+    """The share of one group of publications, its audience, and the sessions of the secrets that were checked."""
 
     share: Share | None
-    read_at: float
+    sessions: dict[str, SealedSession]
     mode: Mode | None = None
-    sessions: dict[str, SealedSession] = field(default_factory=dict[str, SealedSession])
 
 
 class GroupPublishing(Publishing):
@@ -81,7 +72,7 @@ class GroupPublishing(Publishing):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Take the arguments of :class:`Publishing`."""
         super().__init__(*arguments, **options)
-        self._views: OrderedDict[ShareId, _View] = OrderedDict()
+        self._tails = Tails(HUB_SECONDS)
 
     def commit_group(self, share_id: ShareId, publications: Sequence[Publication]) -> GroupOutcome:
         """Commit ``publications`` as one record, without telling its viewers.
@@ -89,20 +80,23 @@ class GroupPublishing(Publishing):
         On return the accepted ones are durable and visible to every later read. Each of the others has the error that
         :meth:`Publishing.sync` would raise.
         """
-        view, head = self._recalled(share_id) or self._read(share_id)
+        # The put is conditional on the end of the log, so an outdated end costs a conflict and a read.
+        head = self._tails.head(share_id) or self.look(share_id)
+        known = self._tails.known(share_id)
+        group = _Group(head.share, known.sessions if known and known.share is head.share else {})
         results: list[Commit | ServiceError] = [Commit(head.tail.seq, 0)] * len(publications)
         accepted: list[tuple[int, list[Item]]] = []
         for position in sorted(range(len(publications)), key=lambda each: publications[each].at):
             try:
-                items = self._admitted(share_id, view, publications[position])
+                items = self._admitted(share_id, group, publications[position])
             except ServiceError as error:
                 results[position] = error
             else:
                 accepted += [(position, items)] if items else []
-        if not accepted or view.share is None:
+        if not accepted or group.share is None:
             return GroupOutcome(results)
         try:
-            record = self._commit(view.share, head, [item for _, items in accepted for item in items])
+            record = self._commit(group.share, head, [item for _, items in accepted for item in items])
         except ServiceError as error:
             self.forget(share_id)
             for position, _ in accepted:
@@ -112,54 +106,29 @@ class GroupPublishing(Publishing):
         for position, items in accepted:
             end += len(items)
             results[position] = Commit(end, len(items))
-        return GroupOutcome(results, self._announcement(view, record))
+        return GroupOutcome(results, self._announcement(group, record))
 
     def look(self, share_id: ShareId) -> Head:
-        """Return a share and its viewers as they are now. The same read renews what is known of the share's log."""
-        view, read_at = self._views.get(share_id), time.monotonic()
+        """Return a share and its viewers as they are now. The share is known from then on (``tails.py``)."""
+        read_at = self._tails.now()
         head = self._store.head(share_id, self._tails.position(share_id))
         self._learn(head)
-        # A view that was forgotten during the read stays forgotten.
-        if view is not None and self._views.get(share_id) is view:
-            if head.share is None or is_over(head.share) or head.share.ownership is not None:
-                self.forget(share_id)
-            else:
-                view.share, view.read_at = head.share, read_at
+        if head.share is None or is_over(head.share):
+            self.forget(share_id)
+        else:
+            self._tails.know(head.share, head.viewers, read_at)
         return head
 
     def forget(self, share_id: ShareId) -> None:
         """Read the share's row again before the next commit, because it was changed."""
-        self._views.pop(share_id, None)
+        self._tails.forget(share_id)
 
-    def _recalled(self, share_id: ShareId) -> tuple[_View, Head] | None:
-        """Return what is known of a share without an owner and of its log; None if that is too little, or too old.
-
-        The owner, the workspace and its policy are looked up at every use (invariant I9). The put is conditional on the
-        end of the log, so an outdated end costs a conflict and a read.
-        """
-        view, end = self._views.get(share_id), self._tails.position(share_id)
-        if view is None or view.share is None or view.share.ownership is not None or end is None:
-            return None
-        if time.monotonic() - view.read_at > KNOWN_SECONDS:
-            return None
-        return view, self._store.head_at(view.share, end)
-
-    def _read(self, share_id: ShareId) -> tuple[_View, Head]:
-        view = self._views[share_id] = _View(None, time.monotonic())
-        self._views.move_to_end(share_id)
-        if len(self._views) > KNOWN_SHARES:
-            self._views.popitem(last=False)
-        head = self._store.head(share_id, self._tails.position(share_id))
-        view.share = head.share
-        self._learn(head)
-        return view, head
-
-    def _admitted(self, share_id: ShareId, view: _View, publication: Publication) -> list[Item]:
+    def _admitted(self, share_id: ShareId, group: _Group, publication: Publication) -> list[Item]:
         """Return the items of a publication as they are stored. Raises the errors of :meth:`Publishing.sync`."""
-        session = self._session(share_id, view, publication)
-        share = existing(self._store, share_id, view.share)
-        if view.mode is None:
-            view.mode = self._share_access.publishing_mode(share)
+        session = self._session(share_id, group, publication)
+        share = existing(self._store, share_id, group.share)
+        if group.mode is None:
+            group.mode = self._share_access.publishing_mode(share)
         if not publication.items:
             return []
         if share.ownership is None:
@@ -169,18 +138,17 @@ class GroupPublishing(Publishing):
         self._note_title(share, items)
         return [msgspec.structs.replace(item, at=publication.at) for item in items]
 
-    def _session(self, share_id: ShareId, view: _View, publication: Publication) -> SealedSession:
+    def _session(self, share_id: ShareId, group: _Group, publication: Publication) -> SealedSession:
         """Check the secret of a publication and return its session. A secret is unsealed once for each read row."""
-        claims = publication.actor is not None and (view.share is None or view.share.ownership is None)
-        known = view.sessions.get(publication.secret)
+        claims = publication.actor is not None and (group.share is None or group.share.ownership is None)
+        known = group.sessions.get(publication.secret)
         if known is not None and not claims:
             return known
-        share, session = self._opened(share_id, view.share, publication.secret, publication.actor)
-        if share is not view.share:  # it was claimed
-            view.share, view.mode = share, None
-            view.sessions.clear()
+        share, session = self._opened(share_id, group.share, publication.secret, publication.actor)
+        if share is not group.share:  # it was claimed
+            group.share, group.mode, group.sessions = share, None, {}
         if not share.needs_login:
-            view.sessions[publication.secret] = session
+            group.sessions[publication.secret] = session
         return session
 
     def _commit(self, share: Share, head: Head, items: list[Item]) -> Record:
@@ -192,11 +160,11 @@ class GroupPublishing(Publishing):
         log.size("ByteCount", sum(len(item.data) for item in items))
         return Record(first=tail.seq + 1, last=end.seq, at=at, total=end.total, items=numbered)
 
-    def _announcement(self, view: _View, record: Record) -> Announcement | None:
-        if view.share is None or view.mode is None:
+    def _announcement(self, group: _Group, record: Record) -> Announcement | None:
+        if group.share is None or group.mode is None:
             return None
         end = Position(record.last, record.total)
         # An earlier item of the group does not make its key stale: all of them are sent, in order.
         latest = {item.key: item for item in record.items}
-        stale = self._tails.advance(view.share.id, end, record.items).stale(latest.values())
-        return Announcement(view.share, record, stale, view.mode)
+        stale = self._tails.advance(group.share.id, end, record.items).stale(latest.values())
+        return Announcement(group.share, record, stale, group.mode)

@@ -146,7 +146,7 @@ class Hubs:
         outcomes = parallel_map(lambda address: poster.post(address, content), addresses)
         for address, outcome in zip(addresses, outcomes, strict=True):
             if outcome == "unreachable":
-                # Its sockets are gone with it, or it restores the row (hub/leases.py).
+                # Its sockets are gone with it, or it restores the row (hub/store.py).
                 log.count("DeadHubCount")
                 if self._store is not None:
                     self._store.remove_viewer(post.share_id, ConnectionId(address))

@@ -203,7 +203,7 @@ class Publishing:
         following = self._fan_out.commit(share, record, head.viewers, stale, mode)
         # A share that was removed meanwhile has taken nothing: the purge deletes the record (docs/decisions/006).
         existing(self._store, share_id, following.share)
-        self._tails.know(share_id, following, committed_at)
+        self._tails.know(following.share, following.viewers, committed_at)
         return Commit(end.seq, len(items))
 
     def _opened(

@@ -1,35 +1,60 @@
-"""The memory of an execution environment about shares: the last seen end of each log, the share, its viewers.
+"""The memory of a process about shares: the last seen end of each log, the share, its viewers.
 
 The end is only a hint for the start of the next read: a commit reads everything after it, and the conditional put
 decides. A stale or lost memory costs a larger read or another attempt, never correctness.
 
-A commit within :data:`KNOWN_SECONDS` after the last read needs no read before its put. That is safe:
+A share is *known* for a short time after its row was read: :data:`KNOWN_SECONDS` in a function, :data:`HUB_SECONDS` in
+a hub. A commit of a known share needs no read before its put. That is safe:
 
 - Another writer's record makes the put fail, and the log is read then (invariant I2).
-- The read after the put finds viewers who have joined meanwhile, as it does after every put (I1). They are judged by
+- A read after the put finds viewers who have joined meanwhile, as it does after every put (I1). They are judged by
   the share as it is then.
-- It also finds that the share was removed. The commit is then refused, and the purge deletes the record (I5).
-- Viewers who lose access lose their sockets before the change is acknowledged, and the policy of the owner's workspace
-  is read for each commit.
+- A function's read after the put also finds that the share was removed. The commit is then refused, and the purge
+  deletes the record (I5). A hub acknowledges before that read, so it knows a share for a shorter time.
+- Viewers who lose access lose their sockets before the change is acknowledged. The owner, the workspace and its policy
+  are read for each commit (I9).
+- A process that changes a share forgets it at once.
 - A share whose secret may be replaced is always read. So is one without rows.
-- A claim within that second is the only change that is seen late: a sender without a login may still write. Revocations
+- A claim within that time is the only change that is seen late: a sender without a login may still write. Revocations
   have five seconds (I9).
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from opencode_cloud.contracts.ids import ShareId
-from opencode_cloud.sharing.models import Item, Position
-from opencode_cloud.sharing.store import Following, Head
+from opencode_cloud.sharing.models import Item, Position, Share, Viewer
+from opencode_cloud.sharing.store import Head
+
+if TYPE_CHECKING:
+    from opencode_cloud.sharing.protocol.capability import SealedSession
 
 KNOWN_SECONDS = 1.0
-"""How long what was read of a share is used without another read, in seconds."""
-_SHARES = 1000
-_KEYS = 2000
+"""How long a function uses what it read of a share, in seconds."""
+HUB_SECONDS = 0.5
+"""How long a hub does. Within this time it answers 410 for a share that another process has removed."""
+_SHARES = 4000
+_KEYS = 500
+_CHANGES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A share and its viewers, from a read that began at ``read_at`` (of the clock).
+
+    ``sessions`` are those of the secrets that were checked with this row, by the secret.
+    """
+
+    share: Share
+    viewers: tuple[Viewer, ...]
+    read_at: float
+    sessions: dict[str, SealedSession] = field(default_factory=dict["str", "SealedSession"])
 
 
 class Tail:
@@ -37,8 +62,7 @@ class Tail:
 
     def __init__(self, position: Position) -> None:
         self.position = position
-        self.following: Following | None = None
-        self.read_at = 0.0
+        self.known: Known | None = None
         self._arrivals: dict[str, int] = {}
 
     def learn(self, items: Iterable[Item]) -> None:
@@ -54,32 +78,58 @@ class Tail:
 
 
 class Tails:
-    """The tails of the shares that this environment wrote last."""
+    """The tails of the shares that this process wrote last; for any number of threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._tails: OrderedDict[str, Tail] = OrderedDict()
+    def __init__(self, known_seconds: float = KNOWN_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._known_seconds = known_seconds
         self._clock = clock
+        self._lock = threading.Lock()
+        self._tails: OrderedDict[ShareId, Tail] = OrderedDict()
+        self._changes: OrderedDict[ShareId, float] = OrderedDict()
 
     def position(self, share_id: ShareId) -> Position | None:
         """Return the known end of a log, if any."""
         tail = self._tails.get(share_id)
         return tail.position if tail else None
 
-    def head(self, share_id: ShareId) -> Head | None:
-        """Return what a commit needs if it was read within :data:`KNOWN_SECONDS`."""
+    def known(self, share_id: ShareId) -> Known | None:
+        """Return what is known of a share, if it was read a short time ago."""
         tail = self._tails.get(share_id)
-        following = tail.following if tail else None
-        if tail is None or following is None or self._clock() - tail.read_at > KNOWN_SECONDS:
+        known = tail.known if tail else None
+        if known is None or self._clock() - known.read_at > self._known_seconds:
             return None
-        if following.share is None or following.share.needs_login:
-            return None
-        return Head(following.share, (), following.viewers, tail.position)
+        return None if known.share.needs_login else known
 
-    def know(self, share_id: ShareId, following: Following, read_at: float) -> None:
-        """Remember a share and its viewers, whose read began at ``read_at`` (of the clock)."""
-        tail = self._tails.get(share_id)
-        if tail is not None:
-            tail.following, tail.read_at = following, read_at
+    def head(self, share_id: ShareId) -> Head | None:
+        """Return what a commit needs, if the share is known."""
+        known, position = self.known(share_id), self.position(share_id)
+        return Head(known.share, (), known.viewers, position) if known and position else None
+
+    def know(self, share: Share | None, viewers: tuple[Viewer, ...], read_at: float) -> None:
+        """Remember a share and its viewers, whose read began at ``read_at`` (of the clock).
+
+        A share that this process has changed since then stays forgotten.
+        """
+        if share is None:
+            return
+        with self._lock:
+            tail = self._tails.get(share.id)
+            if tail is None or self._changes.get(share.id, read_at - 1) >= read_at:
+                return
+            before = tail.known
+            tail.known = Known(share, viewers, read_at)
+            if before is not None and before.share.sealed_session == share.sealed_session:
+                tail.known.sessions.update(before.sessions)
+
+    def forget(self, share_id: ShareId) -> None:
+        """Have a share's row read before the next commit, because it was changed, or its end is uncertain."""
+        with self._lock:
+            self._changes[share_id] = self._clock()
+            self._changes.move_to_end(share_id)
+            if len(self._changes) > _CHANGES:
+                self._changes.popitem(last=False)
+            if (tail := self._tails.get(share_id)) is not None:
+                tail.known = None
 
     def now(self) -> float:
         """Return the clock's time, in seconds."""
@@ -87,11 +137,12 @@ class Tails:
 
     def advance(self, share_id: ShareId, position: Position, items: Iterable[Item]) -> Tail:
         """Record that a log reaches ``position`` and contains ``items``."""
-        tail = self._tails.setdefault(share_id, Tail(position))
-        self._tails.move_to_end(share_id)
-        if position.seq > tail.position.seq:
-            tail.position = position
-        tail.learn(items)
-        if len(self._tails) > _SHARES:
-            self._tails.popitem(last=False)
-        return tail
+        with self._lock:
+            tail = self._tails.setdefault(share_id, Tail(position))
+            self._tails.move_to_end(share_id)
+            if position.seq > tail.position.seq:
+                tail.position = position
+            tail.learn(items)
+            if len(self._tails) > _SHARES:
+                self._tails.popitem(last=False)
+            return tail

@@ -30,7 +30,7 @@ from opencode_cloud.sharing.service.access import Visitor
 from opencode_cloud.sharing.service.viewer_limit import ViewerLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from opencode_cloud.sharing.service.access import ShareAccess
     from opencode_cloud.sharing.service.fan_out import FanOut
@@ -135,15 +135,20 @@ class Replay:
         self._share_access = share_access
 
     def run(self, share_id: ShareId, connection_id: ConnectionId) -> None:
-        """Have a legacy socket follow a share, and send it the whole state: session, messages, parts.
-
-        Items committed during the replay are sent again at the end, since an older value from the replay may have
-        overtaken their push. The socket is closed if the share was removed before the socket was open, or the socket
-        has no access to it.
-        """
+        """Send the groups of :meth:`frames`. The frames of one group are posted in parallel."""
         # A post to a connection whose $connect has not returned answers 410, like a closed one (docs/decisions/004).
         if not self._fan_out.wait_until_open(connection_id):
             return
+        for group in self.frames(share_id, connection_id):
+            self._fan_out.send(share_id, [(connection_id, [frame]) for frame in group])
+
+    def frames(self, share_id: ShareId, connection_id: ConnectionId) -> Iterator[Iterator[bytes]]:
+        """Have a legacy socket follow a share, and yield the whole state: session, messages, parts, a group each.
+
+        Items committed during the replay come again at the end, since an older value from the replay may have
+        overtaken their push. The socket is closed if the share was removed before the socket was open, or the socket
+        has no access to it.
+        """
         viewer = Viewer(connection_id, Protocol.POLL)
         # Register before reading the log: each commit is then read here or pushed by its writer.
         join(self._store, self._connections, share_id, viewer)
@@ -154,16 +159,10 @@ class Replay:
             self._fan_out.disconnect_deleted(share_id, [viewer])
             return
         fold, seq = self._snapshots.fold(share)
-        self._send_legacy(share, connection_id, fold.items())
+        yield from _legacy_groups(share, fold.items())
         missed = Fold()
         missed.add_records(self._store.records(share.id, seq))
-        self._send_legacy(share, connection_id, missed.items())
-
-    def _send_legacy(self, share: Share, connection_id: ConnectionId, items: Sequence[Item]) -> None:
-        for kind in ("session", "message", "part"):
-            chosen = sorted((item for item in items if item.type == kind), key=legacy_order)
-            frames = [legacy_frame(share.id, item, share.pseudonym) for item in chosen]
-            self._fan_out.send(share.id, [(connection_id, [frame]) for frame in frames if frame is not None])
+        yield from _legacy_groups(share, missed.items())
 
 
 def join(store: ShareStore, connections: ConnectionStore, share_id: ShareId, viewer: Viewer) -> bool:
@@ -177,6 +176,13 @@ def join(store: ShareStore, connections: ConnectionStore, share_id: ShareId, vie
         store.remove_viewer(share_id, viewer.connection_id)
         raise too_many_follows(MOST_SHARES)
     return is_new
+
+
+def _legacy_groups(share: Share, items: Sequence[Item]) -> Iterator[Iterator[bytes]]:
+    for kind in ("session", "message", "part"):
+        chosen = sorted((item for item in items if item.type == kind), key=legacy_order)
+        frames = (legacy_frame(share.id, item, share.pseudonym) for item in chosen)
+        yield (frame for frame in frames if frame is not None)
 
 
 def _has_large_snapshot(share: Share) -> bool:

@@ -85,11 +85,6 @@ class LogStore:
         share = next((rows.share_from(row) for row in found_rows if row["sk"]["S"] == META), None)
         return Following(share, tuple(rows.viewer_from(row) for row in found_rows if row["sk"]["S"] != META))
 
-    @staticmethod
-    def head_at(share: Share | None, known_end: Position) -> Head:
-        """Return the head of a log whose share and end are known, without a read and without viewers."""
-        return Head(share, (), (), known_end)
-
     def prepare(self, share_id: ShareId, items: Sequence[Item]) -> Payload:
         """Store those ``items`` that are too large for a row. Return the rest, compressed and ready to be appended."""
         items = parallel_map(lambda item: self._claim_check(share_id, item), items) if _any_large(items) else items
