@@ -59,6 +59,7 @@ def of_stage(stage: Stage) -> dict[str, str]:
         "REQUESTS_PER_MINUTE": str(stage.requests_per_minute),
         "REDIRECT_URIS": " ".join(stage.redirect_uris),
         "LOGIN_METHODS": json.dumps(stage.login_methods, sort_keys=True),
+        "BILLING": _flag(stage.billing.enabled),
         "PRIVATE_PROVIDERS": _flag(stage.private_providers),
         "CHECK_MAIL_DOMAINS": _flag(stage.check_mail_domains),
         "DNS_SERVER": stage.dns_server,

@@ -147,6 +147,12 @@ class Sync(_Settings):
         return self
 
 
+class Billing(_Settings):
+    """The ledger of money (docs/billing.md). If it is off, a balance limits only the workspaces that have one."""
+
+    enabled: bool = Field(default=False, description="whether calls need a prepaid balance, and are booked")
+
+
 class Stage(_Settings):
     """All settings of one deployment."""
 
@@ -194,6 +200,7 @@ class Stage(_Settings):
     private_providers: bool = Field(
         default=False, description="model providers of workspaces may lie in private networks, and speak plain http"
     )
+    billing: Billing = Billing()
     gateway: Gateway = Gateway()
     sync: Sync = Sync()
     anonymous_models: bool = Field(default=False, description="whether free models may be called without a key")

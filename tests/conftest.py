@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import text
 
 from local.database import OWNER, LocalDatabase
 from local.stack import LocalStack
@@ -57,18 +59,34 @@ def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalD
     server.stop()
 
 
+@dataclass(frozen=True)
+class _Emptied:
+    functions: Database
+    owner: Database
+
+
 @pytest.fixture(scope="session")
-def _emptied(database_server: LocalDatabase) -> Database:
-    return Database(database_server.access.url())
+def _emptied(database_server: LocalDatabase) -> _Emptied:
+    return _Emptied(Database(database_server.access.url()), Database(database_server.access.url(OWNER)))
+
+
+APPEND_ONLY = ("transactions", "entries", "postings", "checkpoints", "statements")
+"""Tables of the ledger whose rows a trigger protects. Only the owner of the schema can empty them."""
 
 
 @pytest.fixture
-def database(_emptied: Database) -> Database:
+def database(_emptied: _Emptied) -> Database:
     """Return the console plane's tables, empty, with the rights of its functions."""
-    with _emptied.transaction() as connection:
+    append_only = [metadata.tables[f"ledger_{name}"] for name in APPEND_ONLY]
+    with _emptied.functions.transaction() as connection:
         for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
-    return _emptied
+            if table not in append_only:
+                connection.execute(table.delete())
+        written = [table.name for table in append_only if connection.execute(table.select().limit(1)).first()]
+    with _emptied.owner.transaction() as connection:
+        for name in written:
+            connection.execute(text(f"TRUNCATE TABLE {name}"))
+    return _emptied.functions
 
 
 # ------------------------------------------------------------------------------------- processes of one run

@@ -27,7 +27,7 @@ from opencode_cloud.contracts.budgets import (
     Reservation,
 )
 from opencode_cloud.contracts.ids import BudgetId
-from opencode_cloud.contracts.usage import UsageEvent
+from opencode_cloud.contracts.usage import SettledEvent, UsageEvent
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.kit.errors import Conflict
@@ -44,7 +44,7 @@ from opencode_cloud.schema.usage import (
 )
 from opencode_cloud.schema.usage_events import counters_of, from_row, to_row
 from opencode_cloud.schema.workspaces import workspaces
-from opencode_cloud.usage.models import Drift, SettledEvent
+from opencode_cloud.usage.models import Drift
 from opencode_cloud.usage.service import Ingest, Reconciliation, Retention, retention
 from opencode_cloud.usage.service.rollups import day_start
 from opencode_cloud.usage.store import purges

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from opencode_cloud.catalogue.models import Format, Route, Timers, TokenLimits, UpstreamKind
-from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, KnownBudget
+from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.contracts.usage import Outcome
 from opencode_cloud.gateway.models import AttemptFailed, BrokenOff, Failure
 from opencode_cloud.gateway.service import calls, dispatcher
@@ -351,6 +352,23 @@ class TestAdmission:
         assert (await error(found.call())).code == "budget_exhausted"
         assert not found.asked
         assert not found.ledger.events
+
+    async def test_a_prepaid_deployment_refuses_a_workspace_without_a_balance(self) -> None:
+        found = rig(lambda _: Scripted())
+        found.admission._prepaid = True
+        assert (await error(found.call())).code == "balance_required"
+        assert not found.asked
+        balance = KnownBudget(
+            id=BudgetId("bud_1"),
+            scope=BudgetScope.BALANCE,
+            unit=BudgetUnit.COST,
+            period=BudgetPeriod.TOTAL,
+            limit=10**12,
+        )
+        workspace = msgspec.structs.replace(found.caller.workspace, budgets=(balance,))
+        found.caller = replace(found.caller, workspace=workspace)
+        await found.call()
+        assert len(found.asked) == 1
 
     @pytest.mark.parametrize(
         ("body", "code"),

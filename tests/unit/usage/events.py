@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Table, func, select
 
 from opencode_cloud.contracts.ids import WorkspaceId
-from opencode_cloud.contracts.usage import Outcome, Tokens, UsageEvent
+from opencode_cloud.contracts.usage import Outcome, SettledEvent, Tokens, UsageEvent
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.usage import SUMS
-from opencode_cloud.usage.models import SettledEvent
 
 NOON = 1_764_072_000_000
 """2025-11-25T12:00:00Z, in milliseconds."""

@@ -19,18 +19,11 @@ from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.ids import ExportId
+from opencode_cloud.contracts.usage import SettledEvent
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.usage.deliveries import ExportDeliveries
-from opencode_cloud.usage.models import (
-    Export,
-    ExportFile,
-    ExportPeriod,
-    ExportRequest,
-    ExportState,
-    SettledEvent,
-    UsageExportFormat,
-)
+from opencode_cloud.usage.models import Export, ExportFile, ExportPeriod, ExportRequest, ExportState, UsageExportFormat
 from opencode_cloud.usage.service import ExportService, ExportWriter, Ingest
 from opencode_cloud.usage.service.exporting import MOST_UNFINISHED, last_period
 from opencode_cloud.usage.store import parquet

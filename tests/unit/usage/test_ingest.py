@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from opencode_cloud.contracts.usage import SettledEvent
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.usage import (
     usage_counters,
@@ -21,7 +22,7 @@ from opencode_cloud.schema.usage import (
     usage_sessions,
 )
 from opencode_cloud.schema.usage_events import counters_of, from_row, to_row
-from opencode_cloud.usage.models import SettledEvent, Sums
+from opencode_cloud.usage.models import Sums
 from opencode_cloud.usage.service import Ingest
 from opencode_cloud.usage.store.ledger import Ledger
 from opencode_cloud.usage.stream import UsageStream

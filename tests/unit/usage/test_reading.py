@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.permissions import Role
-from opencode_cloud.contracts.usage import UsageEvent
+from opencode_cloud.contracts.usage import SettledEvent, UsageEvent
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.usage.models import Dimension, Interval, Selection, SettledEvent, Sums, UsageLine
+from opencode_cloud.usage.models import Dimension, Interval, Selection, Sums, UsageLine
 from opencode_cloud.usage.service import Ingest, UsageReader
 from opencode_cloud.usage.service import reader as service_reader
 from opencode_cloud.usage.service.reader import whole

@@ -14,8 +14,8 @@ import pytest
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.usage import SettledEvent
 from opencode_cloud.kit.pagination import encode_cursor
-from opencode_cloud.usage.models import SettledEvent
 from opencode_cloud.usage.routes import UsageRoutes
 from opencode_cloud.usage.service import ExportService, Ingest, UsageReader
 from opencode_cloud.usage.store.events import EventArchive

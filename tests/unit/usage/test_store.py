@@ -10,18 +10,12 @@ import msgspec
 import pytest
 
 from opencode_cloud.contracts.ids import ExportId
+from opencode_cloud.contracts.usage import SettledEvent
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS
 from opencode_cloud.kit.dynamodb.batch import KEYS_AT_ONCE
 from opencode_cloud.schema.usage_events import KEPT_DAYS, partition, to_row
-from opencode_cloud.usage.models import (
-    CounterValues,
-    Export,
-    ExportFile,
-    ExportRequest,
-    SettledEvent,
-    UsageExportFormat,
-)
+from opencode_cloud.usage.models import CounterValues, Export, ExportFile, ExportRequest, UsageExportFormat
 from opencode_cloud.usage.store import exports
 from opencode_cloud.usage.store.exports import ADDRESS_SECONDS, ExportFiles, ExportQueue
 from opencode_cloud.usage.store.table import CounterTable, UsageTable

@@ -21,6 +21,7 @@ from opencode_cloud.composition.services.access import access_tokens
 from opencode_cloud.composition.settings import (
     AccessSettings,
     AuditQueueUrl,
+    BillingEnabled,
     BudgetsTable,
     CredentialsKey,
     PrivateProviders,
@@ -69,6 +70,7 @@ class GatewaySettings(AccessSettings):
         ANONYMOUS_REQUESTS
     )
     private_providers: PrivateProviders = False
+    billing: BillingEnabled = False
     longest_body: Annotated[int, "the size of the longest request body in bytes"] = LONGEST_BODY
     gateway_streams: Annotated[int, "the number of calls that a process serves at one time, 0 for no limit"] = 0
 
@@ -124,6 +126,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
         ),
         refusals,
         shared.refresh,
+        prepaid=settings.billing,
     )
     uses = _Uses(KeyUses(settings.sessions_table))
 

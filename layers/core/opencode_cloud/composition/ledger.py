@@ -7,10 +7,12 @@ from typing import Annotated
 
 from opencode_cloud.budgets.deliveries import AlertDeliveries
 from opencode_cloud.composition.control_plane import ControlPlane, ControlPlaneSettings
+from opencode_cloud.composition.services.billing import BillingServices
 from opencode_cloud.composition.services.budgets import budget_services
 from opencode_cloud.composition.services.usage import UsageResources, UsageServices
 from opencode_cloud.composition.settings import (
     AlertsQueueUrl,
+    BillingEnabled,
     BudgetsTable,
     ExportsBucket,
     ExportsQueueUrl,
@@ -33,6 +35,7 @@ class LedgerSettings(ControlPlaneSettings):
     alerts_queue_url: AlertsQueueUrl
     exports_queue_url: ExportsQueueUrl
     exports_bucket: ExportsBucket
+    billing: BillingEnabled = False
     usage_retention_days: Annotated[int, "the number of days that usage events are kept in the database"] = DEFAULT_DAYS
     private_providers: PrivateProviders = False
 
@@ -47,7 +50,9 @@ def build(settings: LedgerSettings) -> Handler:
         exports_bucket=settings.exports_bucket,
         retention_days=settings.usage_retention_days,
     )
-    usage = UsageServices.over(plane.database, plane.outbox, plane.audit, resources)
+    billing = BillingServices.over(plane.database, plane.outbox, plane.audit) if settings.billing else None
+    settlement = billing.settlement if billing else None
+    usage = UsageServices.over(plane.database, plane.outbox, plane.audit, resources, settlement)
     budgets = budget_services(
         plane.database,
         plane.outbox,

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from opencode_cloud.composition.control_plane import ControlPlane, WorkspaceSettings, workspaces
+from opencode_cloud.composition.services.billing import BillingServices
 from opencode_cloud.composition.services.budgets import budget_services
 from opencode_cloud.composition.services.usage import UsageResources, UsageServices
-from opencode_cloud.composition.settings import BudgetsTable, PublicUrl, SigningKeyArns, SiteBucket, UsageTable
+from opencode_cloud.composition.settings import (
+    BillingEnabled,
+    BudgetsTable,
+    PublicUrl,
+    SigningKeyArns,
+    SiteBucket,
+    UsageTable,
+)
 from opencode_cloud.identity.store.accounts import AccountsStore
 from opencode_cloud.identity.store.keys import SigningKeys
 from opencode_cloud.kit.lambda_handlers import Handler, frame
@@ -25,6 +33,7 @@ class OperateSettings(WorkspaceSettings):
     signing_keys: SigningKeyArns
     usage_table: UsageTable
     budgets_table: BudgetsTable
+    billing: BillingEnabled = False
     site_bucket: SiteBucket
     public_url: PublicUrl = ""
 
@@ -39,6 +48,9 @@ def _operations(settings: OperateSettings) -> Operations:
     plane = ControlPlane(settings)
     resources = UsageResources(usage_table=settings.usage_table, budgets_table=settings.budgets_table)
     budgets = budget_services(plane.database, plane.outbox, plane.deployment_key, settings.budgets_table)
+    billing = BillingServices.over(plane.database, plane.outbox, plane.audit) if settings.billing else None
+    settlement = billing.settlement if billing else None
+    usage = UsageServices.over(plane.database, plane.outbox, plane.audit, resources, settlement)
     return Operations(
         plane.outbox,
         AccountsStore(),
@@ -51,5 +63,6 @@ def _operations(settings: OperateSettings) -> Operations:
         plane.catalogue_publisher,
         lambda: plane.catalogue_publisher.project(plane.current_catalogue, over=True),
         budgets.balance,
-        UsageServices.over(plane.database, plane.outbox, plane.audit, resources).reconciliation,
+        usage.reconciliation,
+        billing.credits if billing else None,
     )

@@ -31,6 +31,7 @@ DeliverFunction = Annotated[str, "the ARN of the function `deliver`"]
 PublicUrl = Annotated[str, "the URL under which clients reach this deployment; empty: the CDN's own name"]
 RedirectUris = Annotated[tuple[str, ...], "the redirect URIs of OAuth clients beside those on the loopback interface"]
 RequestsPerMinute = Annotated[int, "the number of API requests a minute for each credential"]
+BillingEnabled = Annotated[bool, "1 to keep the ledger of money and to require a prepaid balance, else 0"]
 PrivateProviders = Annotated[bool, "1 to allow providers and webhooks in private networks, else 0"]
 
 

@@ -24,10 +24,16 @@ InvitationId = NewType("InvitationId", str)
 """``inv_``: an invitation to a workspace."""
 KeyId = NewType("KeyId", str)
 """``key_``: an API key."""
+LedgerAccountId = NewType("LedgerAccountId", str)
+"""A path: workspace or ``house``, kind and currency, such as ``wrk_01K.../balance/USD``."""
+LedgerTransactionId = NewType("LedgerTransactionId", str)
+"""``ltx_``: a transaction of the ledger of money."""
 MailId = NewType("MailId", str)
 """``mai_``: a mail."""
 MemberId = NewType("MemberId", str)
 """``mem_``: a person in one workspace."""
+PaymentId = NewType("PaymentId", str)
+"""The id of a payment at its provider, such as a payment intent of Stripe."""
 ServiceAccountId = NewType("ServiceAccountId", str)
 """``svc_``: a service account."""
 SessionId = NewType("SessionId", str)

@@ -107,3 +107,11 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The correlation id of the call in the logs."""
     metadata: dict[str, str] = {}
     """Client, user agent, address: present only if the workspace's setting keeps them."""
+
+
+class SettledEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event, with the counters that it was settled on."""
+
+    event: UsageEvent
+    counters: tuple[str, ...] = ()
+    """Keys of budget counters."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from opencode_cloud.catalogue.models import Format, Upstream
 from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
-from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unavailable
+from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, PaymentRequired, ServiceError, Unavailable
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import AccessRequest
@@ -230,6 +230,11 @@ def stored_reference(name: str) -> BadRequest:
 def tier_not_priced(name: str) -> BadRequest:
     """The catalogue has no price for the service tier."""
     return BadRequest("tier_not_priced", f"The service tier `{name}` has no price in the catalogue: leave it out.")
+
+
+def balance_required() -> PaymentRequired:
+    """The deployment is prepaid, and the workspace has no balance."""
+    return PaymentRequired("balance_required", "The workspace has no prepaid balance. Add credit to it first.")
 
 
 def upstream_not_configured(model: str) -> Unavailable:

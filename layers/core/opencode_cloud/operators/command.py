@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     _people(commands)
     _catalogue(commands)
     _usage(commands)
+    _billing(commands)
     for name, (_, purpose) in SHARE_COMMANDS.items():
         command = commands.add_parser(name, help=purpose)
         command.add_argument("share", help="the share's id, the last part of its link")
@@ -131,6 +132,22 @@ def _usage(commands: Any) -> None:
     reconcile.add_argument("--workspace", help="wrk_...", required=True)
 
 
+def _billing(commands: Any) -> None:
+    billing = commands.add_parser("billing", help="change balances in the ledger of money (docs/billing.md)")
+    add = billing.add_subparsers(dest="action", required=True).add_parser
+    adjust = add("adjust", help="add to a balance or take from it; above $100 a second operator must approve")
+    adjust.add_argument("workspace", help="wrk_...")
+    adjust.add_argument("usd", type=_amount, help="dollars, such as 25 or -2.50")
+    adjust.add_argument("--reason", required=True, help="reason, for the audit trail")
+    adjust.add_argument("--corrects", default="", help="ltx_... that it corrects")
+    adjust.add_argument("--key", help="idempotency key: a second adjustment with the same key changes nothing")
+    approve = add("approve", help="carry out an adjustment that another operator proposed")
+    approve.add_argument("proposal", help="lpr_...")
+    reverse = add("reverse", help="book the opposite of a grant, an adjustment or usage")
+    reverse.add_argument("transaction", help="ltx_...")
+    reverse.add_argument("--reason", required=True, help="reason, for the audit trail")
+
+
 def command_of(options: argparse.Namespace) -> dict[str, Any]:
     """Return the command in the form that the function expects."""
     match options.command:
@@ -152,7 +169,7 @@ def command_of(options: argparse.Namespace) -> dict[str, Any]:
             return {"workspace": options.workspace}
         case "well-known":
             return {"config": _json(options.config) if options.config else None, "default": options.default}
-        case "catalogue" | "usage":
+        case "catalogue" | "usage" | "billing":
             return _with_action(options)
         case _:
             return {}
@@ -161,10 +178,24 @@ def command_of(options: argparse.Namespace) -> dict[str, Any]:
 def _with_action(options: argparse.Namespace) -> dict[str, Any]:
     if options.command == "usage":
         return {"action": options.action, "day": options.day, "workspace_id": options.workspace}
+    if options.command == "billing":
+        return _billing_command(options)
     command: dict[str, Any] = {"action": options.action, "version": getattr(options, "version", None)}
     if "file" in options:
         command["document"] = _text(options.file)
     return {**command, "comment": getattr(options, "comment", "")}
+
+
+def _billing_command(options: argparse.Namespace) -> dict[str, Any]:
+    match options.action:
+        case "adjust":
+            key = options.key or secrets.token_hex(16)
+            given = {"workspace_id": options.workspace, "micro_cents": options.usd, "reason": options.reason}
+            return {"action": "adjust", **given, "key": key, "transaction_id": options.corrects}
+        case "approve":
+            return {"action": "approve", "proposal_id": options.proposal}
+        case _:
+            return {"action": options.action, "transaction_id": options.transaction, "reason": options.reason}
 
 
 def _text(file: Path) -> str:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from opencode_cloud.audit.service import Recorder
+from opencode_cloud.billing.commands import BillingCommand, execute_billing_command, show_transaction
+from opencode_cloud.billing.models.errors import billing_off
 from opencode_cloud.catalogue.commands import CatalogueCommand, execute_catalogue_command
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.audit import Target
@@ -30,6 +32,7 @@ from opencode_cloud.usage.commands import UsageCommand, execute_usage_command
 if TYPE_CHECKING:
     from opencode_cloud.access.service.projection import Projection
     from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.billing.service.credits import Credits
     from opencode_cloud.budgets.service.balance import Balance
     from opencode_cloud.catalogue.service.publishing import CataloguePublisher
     from opencode_cloud.mail.service import Mailer
@@ -119,6 +122,7 @@ Command = (
     | PublishWellKnown
     | CatalogueCommand
     | UsageCommand
+    | BillingCommand
 )
 
 
@@ -146,8 +150,12 @@ class Operations:
         project_catalogue: Callable[[], object],
         balance: Balance,
         reconciliation: Reconciliation,
+        ledger_credits: Credits | None = None,
     ) -> None:
-        """``project_catalogue`` activates the latest catalogue, even over a later one that a restore has lost."""
+        """``project_catalogue`` activates the latest catalogue, even over a later one that a restore has lost.
+
+        Without ``ledger_credits``, the deployment keeps no ledger.
+        """
         self._outbox = outbox
         self._accounts = accounts
         self._team = team
@@ -161,6 +169,7 @@ class Operations:
         self._project_catalogue = project_catalogue
         self._balance = balance
         self._reconciliation = reconciliation
+        self._credits = ledger_credits
 
     def handle(self, event: Mapping[str, Any], correlation_id: str) -> dict[str, Any]:
         """Execute one invocation; return ``{"result": ...}`` or ``{"error": code, "message": ...}``."""
@@ -194,15 +203,16 @@ class Operations:
             case Block():
                 return self._block(command, actor)
             case GrantBalance():
-                grant = self._balance.grant(actor, command.workspace, command.micro_cents, command.reason, command.key)
-                return grant.model_dump(mode="json")
+                return self._grant(command, actor)
             case _:
                 return self._keep(command, actor)
 
     def _keep(
-        self, command: Project | RotateSigningKey | PublishWellKnown | CatalogueCommand | UsageCommand, actor: Actor
+        self,
+        command: Project | RotateSigningKey | PublishWellKnown | CatalogueCommand | UsageCommand | BillingCommand,
+        actor: Actor,
     ) -> Any:
-        """Execute a command about the deployment itself."""
+        """Execute a command about the deployment itself, or about its books."""
         match command:
             case Project():
                 return self._project(command, actor)
@@ -214,6 +224,10 @@ class Operations:
                 return execute_catalogue_command(command, self._catalogue, actor)
             case UsageCommand():
                 return execute_usage_command(command, self._reconciliation)
+            case BillingCommand():
+                if self._credits is None:
+                    raise billing_off()
+                return execute_billing_command(command, self._credits, actor)
 
     # ---------------------------------------------------------------------------------------- looking
 
@@ -293,6 +307,14 @@ class Operations:
             unit.emit(Topic.ACCOUNT, account.id)
             self._record(unit, actor, "account.blocked" if command.blocked else "account.unblocked", None, account)
             return msgspec.to_builtins(msgspec.structs.replace(account, blocked=command.blocked))
+
+    def _grant(self, command: GrantBalance, actor: Actor) -> dict[str, Any]:
+        """Grant credit: in the ledger, if the deployment keeps one."""
+        terms = (actor, command.workspace, command.micro_cents, command.reason, command.key)
+        if self._credits is None:
+            return self._balance.grant(*terms).model_dump(mode="json")
+        self._team.workspaces.look_up(command.workspace)
+        return show_transaction(self._credits.grant(*terms))
 
     def _project(self, command: Project, actor: Actor) -> dict[str, Any]:
         rows = self._projection.project_all(command.workspace)

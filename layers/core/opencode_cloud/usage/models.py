@@ -13,14 +13,6 @@ from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.errors import Conflict, NotFound, Unprocessable
 
 
-class SettledEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event, with the counters that it was settled on."""
-
-    event: UsageEvent
-    counters: tuple[str, ...] = ()
-    """Keys of budget counters."""
-
-
 class Sums(msgspec.Struct, kw_only=True):
     """Sums over calls: tokens, micro-cents, milliseconds."""
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from opencode_cloud.contracts.usage import SettledEvent
 from opencode_cloud.kit.batches import StreamBatch, StreamRecord
 from opencode_cloud.kit.log import count
 from opencode_cloud.schema.usage_events import counters_of, from_row
-from opencode_cloud.usage.models import SettledEvent
 
 if TYPE_CHECKING:
     from opencode_cloud.usage.service import Ingest

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opencode_cloud.budgets.models.documents import LARGEST, BalanceGrant, grant_differs, invalid_grant
+from opencode_cloud.budgets.windows import counter
 from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.audit import Target
-from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
-from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, KnownBudget
+from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
@@ -19,8 +21,25 @@ if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.budgets.store.budgets import BudgetStore
     from opencode_cloud.contracts.actor import Actor
-    from opencode_cloud.kit.sql import Database
+    from opencode_cloud.kit.sql import Connection, Database
     from opencode_cloud.outbox.service import Outbox, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceBudget:
+    """The budget that is a workspace's balance."""
+
+    id: BudgetId
+    limit: int
+    """All that was ever credited, in micro-cents."""
+
+    @property
+    def counter(self) -> str:
+        """Return the key of the counter in DynamoDB."""
+        budget = KnownBudget(
+            id=self.id, scope=BudgetScope.BALANCE, unit=BudgetUnit.COST, period=BudgetPeriod.TOTAL, limit=self.limit
+        )
+        return counter(budget, 0).key
 
 
 class Balance:
@@ -80,6 +99,28 @@ class Balance:
         )
         return grant
 
+    def balances(
+        self, connection: Connection, workspace_ids: Sequence[WorkspaceId]
+    ) -> Mapping[WorkspaceId, BalanceBudget]:
+        """Return the balances of workspaces; those without one are missing."""
+        found = self._store.balances(connection, workspace_ids)
+        return {workspace_id: BalanceBudget(budget_id, limit) for workspace_id, (budget_id, limit) in found.items()}
+
+    def set_limit(self, unit: UnitOfWork, workspace_id: WorkspaceId, limit: int, by: str) -> None:
+        """Set the balance of a workspace to ``limit`` micro-cents, as its ledger says.
+
+        The gateway knows within seconds. A deleted workspace is left alone. The caller's transaction must lock the
+        workspace's accounts in the ledger.
+        """
+        balance = self._store.balance(unit.connection, workspace_id)
+        if balance is not None:
+            self._store.change(unit.connection, balance.id, {"amount": limit}, utc_now())
+        elif self._store.workspace_exists(unit.connection, workspace_id):
+            self._create(unit, workspace_id, limit, by)
+        else:
+            return
+        unit.emit(Topic.BUDGETS, workspace_id)
+
     def _raise(self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, amount: int) -> tuple[int, int]:
         """Set the budget to the sum of the grants; return its limit before and after."""
         balance, now = self._store.balance(unit.connection, workspace_id), utc_now()
@@ -90,7 +131,11 @@ class Balance:
         if balance is not None:
             self._store.change(unit.connection, balance.id, {"amount": after}, now)
             return before, after
-        row = {"scope": BudgetScope.BALANCE, "unit": BudgetUnit.COST, "period": BudgetPeriod.TOTAL, "amount": after}
-        dated = {"created_by": actor.name, "created_at": now, "updated_at": now}
-        self._store.add(unit.connection, {"id": new_id("bud"), "workspace_id": workspace_id, **row, **dated})
+        self._create(unit, workspace_id, after, actor.name)
         return before, after
+
+    def _create(self, unit: UnitOfWork, workspace_id: WorkspaceId, limit: int, by: str) -> None:
+        now = utc_now()
+        row = {"scope": BudgetScope.BALANCE, "unit": BudgetUnit.COST, "period": BudgetPeriod.TOTAL, "amount": limit}
+        dated = {"created_by": by, "created_at": now, "updated_at": now}
+        self._store.add(unit.connection, {"id": new_id("bud"), "workspace_id": workspace_id, **row, **dated})

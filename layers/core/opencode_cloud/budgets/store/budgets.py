@@ -211,6 +211,15 @@ class BudgetStore:
         row = connection.execute(query).first()
         return Budget.model_validate(row) if row else None
 
+    def balances(
+        self, connection: Connection, workspace_ids: Sequence[WorkspaceId]
+    ) -> dict[WorkspaceId, tuple[BudgetId, int]]:
+        """Return the budgets that are balances of workspaces, with their limits; those without one are missing."""
+        query = select(budgets.c.workspace_id, budgets.c.id, budgets.c.amount).where(
+            budgets.c.workspace_id.in_(workspace_ids), budgets.c.scope == BudgetScope.BALANCE
+        )
+        return {row.workspace_id: (row.id, row.amount) for row in connection.execute(query)}
+
     def grant(self, connection: Connection, workspace_id: WorkspaceId, key: str) -> BalanceGrant | None:
         """Return the grant with an idempotency key; None when there is none."""
         query = select(balance_grants).where(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.kit.sql import Database
     from opencode_cloud.outbox.service import Outbox
+    from opencode_cloud.usage.service.ingesting import Settlement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +47,18 @@ class UsageServices:
     retention: Retention
 
     @classmethod
-    def over(cls, database: Database, outbox: Outbox, audit: AuditTrail, resources: UsageResources) -> UsageServices:
-        """Build the services over a database."""
+    def over(
+        cls,
+        database: Database,
+        outbox: Outbox,
+        audit: AuditTrail,
+        resources: UsageResources,
+        settlement: Settlement | None = None,
+    ) -> UsageServices:
+        """Build the services over a database; ``settlement`` charges the events that they ingest."""
         archive, exports = EventArchive(database), ExportStore(database)
         queue, files = ExportQueue(resources.exports_queue), ExportFiles(resources.exports_bucket)
-        table, ingest = UsageTable(resources.usage_table), Ingest(Ledger(database))
+        table, ingest = UsageTable(resources.usage_table), Ingest(Ledger(database), settlement)
         counters = CounterTable(resources.budgets_table)
         return cls(
             ingest=ingest,

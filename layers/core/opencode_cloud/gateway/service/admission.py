@@ -12,7 +12,7 @@ from opencode_cloud.budgets.service import counters_of
 from opencode_cloud.catalogue.models import STANDARD_TIER, Catalogue, Model, Price
 from opencode_cloud.catalogue.pricing import table_of
 from opencode_cloud.contracts.access import EnforcedRules, KeyRefused, KnownCredential, login_required
-from opencode_cloud.contracts.budgets import BudgetUnit, Claim, Counter, Reservation
+from opencode_cloud.contracts.budgets import BudgetScope, BudgetUnit, Claim, Counter, Reservation
 from opencode_cloud.contracts.ids import CallId
 from opencode_cloud.gateway import models
 from opencode_cloud.gateway.attribution import project_of
@@ -60,8 +60,13 @@ class CallAdmission:
         anonymous: Anonymous,
         refusals: Refusals,
         refresh_health: Callable[[str], None] = lambda _owner: None,
+        *,
+        prepaid: bool = False,
     ) -> None:
-        """``refresh_health`` starts reading the shared health of an owner's circuits in the background."""
+        """``refresh_health`` starts reading the shared health of an owner's circuits in the background.
+
+        With ``prepaid``, a workspace without a balance has none to spend. Otherwise a missing balance is no limit.
+        """
         self._access = access
         self._catalogue = catalogue
         self._keys = keys
@@ -69,6 +74,7 @@ class CallAdmission:
         self._anonymous = anonymous
         self._refusals = refusals
         self._refresh_health = refresh_health
+        self._prepaid = prepaid
 
     async def models(self, incoming: Incoming) -> tuple[Catalogue, list[Model]]:
         """Return the models that a caller may use, by id."""
@@ -130,6 +136,9 @@ class CallAdmission:
         least = max(least_output(parsed.format, target.format) for target in targets)
         tiers = _tiers(parsed, price, targets)
         most, tokens = await token_bounds.worst(parsed, model, price, exact=exact, least_output=least, tiers=tiers)
+        charged = 0 if targets[0].byok else most
+        if self._prepaid and charged and not any(each.budget.scope is BudgetScope.BALANCE for each in counters):
+            raise models.balance_required()
         longest = max(target.upstream.timers.total for target in targets)
         return CallState(
             project=project,
@@ -145,7 +154,7 @@ class CallAdmission:
             reservation=Reservation(
                 id=CallId(new_id("call")),
                 counters=counters,
-                claim=Claim(cost=most, charged=0 if targets[0].byok else most, tokens=tokens),
+                claim=Claim(cost=most, charged=charged, tokens=tokens),
                 lease_until=seconds + int(longest) + LEASE_SECONDS,
             ),
         )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from opencode_cloud.contracts.usage import UsageEvent
+from opencode_cloud.contracts.usage import SettledEvent, UsageEvent
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.retry import Backoff, retry
-from opencode_cloud.usage.models import SettledEvent
 from opencode_cloud.usage.service.rollups import day_of, fold, hour_of
 
 if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Connection
+    from opencode_cloud.outbox.service import UnitOfWork
     from opencode_cloud.usage.store.ledger import Ledger
 
 AT_ONCE = 500
@@ -30,11 +32,25 @@ _LENGTHS = (
 """Maximum lengths of text columns, in characters. Some of the texts come from clients."""
 
 
+class Settlement(Protocol):
+    """Charges events in the transaction that writes them."""
+
+    def unit(self) -> AbstractContextManager[UnitOfWork]:
+        """Return a context manager that yields a unit of work."""
+        ...
+
+    def settle(self, unit: UnitOfWork, events: Sequence[SettledEvent]) -> None:
+        """Charge events that were written for the first time."""
+        ...
+
+
 class Ingest:
     """Writes events and their sums."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, settlement: Settlement | None = None) -> None:
+        """Without ``settlement``, events are counted and not charged."""
         self._ledger = ledger
+        self._settlement = settlement
 
     def take(self, entries: Sequence[SettledEvent]) -> int:
         """Write events to MySQL; return the number of new ones.
@@ -57,18 +73,27 @@ class Ingest:
         return retry(lambda: self._take_once(entries), CONFLICTS, Unavailable, when=_busy)
 
     def _take_once(self, entries: Sequence[SettledEvent]) -> int:
-        ledger = self._ledger
-        with ledger.transaction() as connection:
-            ours = ledger.add(connection, [entry.event for entry in entries], new_id("txn"))
-            fresh = [entry for entry in entries if entry.event.id in ours]
-            if fresh:
-                events = [entry.event for entry in fresh]
-                ledger.add_metadata(connection, events)
-                ledger.add_hours(connection, fold(events, hour_of))
-                ledger.add_days(connection, fold(events, day_of))
-                ledger.add_sessions(connection, fold(events, day_of, sessions=True))
-                ledger.add_counters(connection, fresh)
+        if self._settlement is None:
+            with self._ledger.transaction() as connection:
+                return len(self._write(connection, entries))
+        with self._settlement.unit() as unit:
+            fresh = self._write(unit.connection, entries)
+            self._settlement.settle(unit, fresh)
         return len(fresh)
+
+    def _write(self, connection: Connection, entries: Sequence[SettledEvent]) -> list[SettledEvent]:
+        """Write events and their sums; return the new ones."""
+        ledger = self._ledger
+        ours = ledger.add(connection, [entry.event for entry in entries], new_id("txn"))
+        fresh = [entry for entry in entries if entry.event.id in ours]
+        if fresh:
+            events = [entry.event for entry in fresh]
+            ledger.add_metadata(connection, events)
+            ledger.add_hours(connection, fold(events, hour_of))
+            ledger.add_days(connection, fold(events, day_of))
+            ledger.add_sessions(connection, fold(events, day_of, sessions=True))
+            ledger.add_counters(connection, fresh)
+        return fresh
 
 
 def _busy(error: Unavailable) -> bool:

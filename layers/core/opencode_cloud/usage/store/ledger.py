@@ -11,7 +11,7 @@ from sqlalchemy import Table, func, null, select
 from sqlalchemy.dialects.mysql import insert
 
 from opencode_cloud.budgets.service.reservations import LATE
-from opencode_cloud.contracts.usage import UsageEvent
+from opencode_cloud.contracts.usage import SettledEvent, UsageEvent
 from opencode_cloud.schema.usage import (
     SUMS,
     usage_counters,
@@ -21,7 +21,7 @@ from opencode_cloud.schema.usage import (
     usage_metadata,
     usage_sessions,
 )
-from opencode_cloud.usage.models import SettledEvent, Sums
+from opencode_cloud.usage.models import Sums
 from opencode_cloud.usage.service.rollups import Group, moment
 
 if TYPE_CHECKING:

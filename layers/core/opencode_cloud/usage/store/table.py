@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.usage import SettledEvent
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.dynamodb import batch_get, conditional_write, primary_key
 from opencode_cloud.kit.log import count, logger
 from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.schema.usage_events import counters_of, from_row, partition
-from opencode_cloud.usage.models import CounterValues, SettledEvent
+from opencode_cloud.usage.models import CounterValues
 
 
 class UsageTable:

@@ -1,0 +1,75 @@
+"""Operators' commands for money, a part of ``functions/operate``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+
+from opencode_cloud.billing.models.proposals import Proposal
+from opencode_cloud.billing.models.transactions import LedgerTransaction
+from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
+from opencode_cloud.kit.errors import BadRequest
+from opencode_cloud.kit.timestamps import rfc3339
+
+if TYPE_CHECKING:
+    from opencode_cloud.billing.service.credits import Credits
+    from opencode_cloud.contracts.actor import Actor
+
+
+class BillingCommand(msgspec.Struct, tag="billing"):
+    """Change balances. The action decides which of the other members are needed."""
+
+    action: Literal["adjust", "approve", "reverse"]
+    workspace_id: WorkspaceId | None = None
+    micro_cents: int = 0
+    reason: Annotated[str, msgspec.Meta(max_length=255)] = ""
+    key: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    """The idempotency key of an adjustment."""
+    transaction_id: LedgerTransactionId = LedgerTransactionId("")
+    """The transaction to reverse, or that an adjustment corrects."""
+    proposal_id: str = ""
+
+
+def execute_billing_command(command: BillingCommand, ledger_credits: Credits, actor: Actor) -> dict[str, Any]:
+    """Execute a command; return its result for the operator. Raises ``invalid_command`` (400) and errors of rules."""
+    match command.action:
+        case "adjust":
+            _require(command, "workspace_id", "micro_cents", "reason", "key")
+            workspace_id = command.workspace_id or WorkspaceId("")
+            booked = ledger_credits.adjust(
+                actor, workspace_id, command.micro_cents, command.reason, command.key, command.transaction_id
+            )
+            return show_proposal(booked) if isinstance(booked, Proposal) else show_transaction(booked)
+        case "approve":
+            _require(command, "proposal_id")
+            return show_transaction(ledger_credits.approve(actor, command.proposal_id))
+        case "reverse":
+            _require(command, "transaction_id", "reason")
+            return show_transaction(ledger_credits.reverse(actor, command.transaction_id, command.reason))
+
+
+def _require(command: BillingCommand, *names: str) -> None:
+    if missing := [name for name in names if not getattr(command, name)]:
+        raise BadRequest("invalid_command", f"Give {', '.join(missing)} for {command.action}.")
+
+
+def show_transaction(transaction: LedgerTransaction) -> dict[str, Any]:
+    """Return a transaction for operators."""
+    return {
+        "id": transaction.id,
+        "seq": transaction.seq,
+        "kind": transaction.kind,
+        "period": transaction.period,
+        "corrects": transaction.corrects or None,
+        "booked_at": rfc3339(transaction.booked_at),
+    }
+
+
+def show_proposal(proposal: Proposal) -> dict[str, Any]:
+    """Return an adjustment that needs a second operator."""
+    return {
+        "proposal": proposal.id,
+        "micro_cents": proposal.amount,
+        "state": "waits for another operator: billing approve",
+    }

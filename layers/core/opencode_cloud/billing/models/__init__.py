@@ -1,0 +1,1 @@
+"""Models of the ledger: accounts, transactions, payments, and documents of the API."""

@@ -1,0 +1,137 @@
+"""Transactions of the ledger: immutable, with entries that sum to zero, an idempotency key and a cause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from opencode_cloud.contracts.ids import LedgerAccountId, LedgerTransactionId, WorkspaceId
+
+
+class TransactionKind(StrEnum):
+    """The kind of a transaction. An idempotency key is unique within a kind."""
+
+    OPENING = "opening"
+    """Grants from the time before the ledger."""
+    OPENING_USAGE = "opening_usage"
+    """Usage from the time before the ledger."""
+    USAGE = "usage"
+    """Calls that the gateway settled on the balance's counter."""
+    USAGE_UNCOUNTED = "usage_uncounted"
+    """Charged calls that were settled without the balance's counter, so the limit shrinks by them."""
+    GRANT = "grant"
+    TOP_UP = "top_up"
+    SETTLEMENT = "settlement"
+    """Stripe's own transaction for a payment: its fee, and the rest to the bank."""
+    SUSPENSE = "suspense"
+    REFUND_PENDING = "refund_pending"
+    REFUND = "refund"
+    REFUND_FAILED = "refund_failed"
+    REFUND_PAID = "refund_paid"
+    DISPUTE = "dispute"
+    DISPUTE_WON = "dispute_won"
+    DISPUTE_LOST = "dispute_lost"
+    ADJUSTMENT = "adjustment"
+    WRITE_OFF = "write_off"
+    REVERSAL = "reversal"
+    """The opposite of another transaction, which it names."""
+
+
+USAGE_KINDS = frozenset({TransactionKind.USAGE, TransactionKind.OPENING_USAGE})
+"""Kinds that the gateway's counter has counted already."""
+
+
+class CauseKind(StrEnum):
+    """The kind of a transaction's cause."""
+
+    CALLS = "calls"
+    PAYMENT = "payment"
+    STRIPE_EVENT = "stripe_event"
+    OPERATOR = "operator"
+    SYSTEM = "system"
+
+
+class Layer(StrEnum):
+    """Posted entries are final. Pending ones are reserved, and a later transaction posts or voids them."""
+
+    POSTED = "posted"
+    PENDING = "pending"
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """The reason of a transaction: a call, a payment, an event of Stripe, or an operator's command."""
+
+    kind: CauseKind
+    id: str
+
+
+class Leg(msgspec.Struct, frozen=True):
+    """One movement of a draft: an amount on an account. Debits are positive."""
+
+    account_id: LedgerAccountId
+    amount: int
+    layer: Layer = Layer.POSTED
+
+
+class TransactionDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction before it is booked."""
+
+    kind: TransactionKind
+    key: str
+    """The idempotency key: the thing that happened, such as a payment's id. Unique within the kind."""
+    cause: Cause
+    workspace_id: WorkspaceId = WorkspaceId("")
+    event_at: datetime
+    """When the cause happened: naive UTC."""
+    legs: tuple[Leg, ...]
+    corrects: LedgerTransactionId = LedgerTransactionId("")
+    terms: Mapping[str, str | int] = {}
+    """What was asked for. A repetition of the key with other terms is refused. No personal data: it is hashed."""
+    id: LedgerTransactionId
+
+
+class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One movement of a booked transaction."""
+
+    n: int
+    account_id: LedgerAccountId
+    amount: int
+    layer: Layer
+    balance_after: int | None = None
+    """Balance of the account's layer after the entry; None for accounts of the house."""
+    account_version: int | None = None
+    """Number of the entry within its account, from 1 without gaps; None for accounts of the house."""
+
+
+class LedgerTransaction(msgspec.Struct, frozen=True, kw_only=True):
+    """A booked transaction."""
+
+    seq: int
+    id: LedgerTransactionId
+    kind: TransactionKind
+    idempotency_key: str
+    cause_kind: str
+    cause_id: str
+    corrects: LedgerTransactionId
+    workspace_id: WorkspaceId
+    event_at: datetime
+    booked_at: datetime
+    period: str
+    """The month that it is booked into, such as ``2026-11``."""
+    terms: bytes
+    """SHA-256 of what was asked for."""
+    body: bytes
+    prev: bytes
+    hash: bytes
+    entries: tuple[LedgerEntry, ...] = ()
+
+
+class LedgerHead(msgspec.Struct, frozen=True):
+    """The end of the chain, and the latest closed month (empty: none)."""
+
+    seq: int
+    hash: bytes
+    closed_through: str = ""

@@ -1,0 +1,1 @@
+"""Rules of the ledger, free of AWS and HTTP."""

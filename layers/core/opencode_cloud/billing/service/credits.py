@@ -1,0 +1,165 @@
+"""Operators grant credit, adjust balances and reverse transactions. Each command is audited and booked once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opencode_cloud.billing.models.errors import (
+    invalid_amount,
+    not_reversible,
+    proposal_done,
+    proposal_not_found,
+    second_person,
+    transaction_not_found,
+)
+from opencode_cloud.billing.models.proposals import Proposal
+from opencode_cloud.billing.models.transactions import LedgerTransaction, TransactionDraft, TransactionKind
+from opencode_cloud.billing.service import drafts
+from opencode_cloud.billing.service.double_entry import LARGEST
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
+from opencode_cloud.kit import money
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.money import DOLLAR
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.billing.service.booking import Booking
+    from opencode_cloud.billing.store.ledger import LedgerStore
+    from opencode_cloud.billing.store.proposals import ProposalStore
+    from opencode_cloud.contracts.actor import Actor
+    from opencode_cloud.outbox.service import UnitOfWork
+
+ALONE = 100 * DOLLAR
+"""The largest adjustment that one operator may make without a second one."""
+_REVERSIBLE = frozenset(
+    {
+        TransactionKind.GRANT,
+        TransactionKind.ADJUSTMENT,
+        TransactionKind.USAGE,
+        TransactionKind.USAGE_UNCOUNTED,
+        TransactionKind.WRITE_OFF,
+    }
+)
+"""Payments have refunds instead of reversals."""
+
+
+class Credits:
+    """Rules of operators' commands. Amounts are micro-cents."""
+
+    def __init__(self, booking: Booking, store: LedgerStore, proposals: ProposalStore, audit: AuditTrail) -> None:
+        self._booking = booking
+        self._store = store
+        self._proposals = proposals
+        self._audit = audit
+
+    def grant(self, actor: Actor, workspace_id: WorkspaceId, amount: int, reason: str, key: str) -> LedgerTransaction:
+        """Add promotional credit, once for each idempotency ``key``. A negative amount takes some back.
+
+        Raises ``invalid_amount`` (422), or ``idempotency_key_reused`` (409) for another amount under the key.
+        """
+        _check(amount)
+        with self._booking.unit() as unit:
+            return self._book(unit, actor, drafts.grant(workspace_id, amount, key, utc_now()), "credit.granted", reason)
+
+    def adjust(
+        self,
+        actor: Actor,
+        workspace_id: WorkspaceId,
+        amount: int,
+        reason: str,
+        key: str,
+        corrects: LedgerTransactionId = LedgerTransactionId(""),
+    ) -> LedgerTransaction | Proposal:
+        """Add to a balance, or take from it. Above ``ALONE`` it becomes a proposal for a second operator.
+
+        Raises ``invalid_amount`` (422), ``transaction_not_found`` (404) for an unknown ``corrects``, or
+        ``idempotency_key_reused`` (409).
+        """
+        _check(amount)
+        with self._booking.unit() as unit:
+            if corrects and self._store.transaction(unit.connection, corrects, workspace_id) is None:
+                raise transaction_not_found()
+            if abs(amount) <= ALONE:
+                draft = drafts.adjustment(workspace_id, amount, key, utc_now(), corrects)
+                return self._book(unit, actor, draft, "balance.adjusted", reason)
+            proposal = Proposal(
+                id=new_id("lpr"),
+                workspace_id=workspace_id,
+                amount=amount,
+                reason=reason,
+                corrects=corrects,
+                proposed_by=actor.name,
+                proposed_at=utc_now(),
+            )
+            self._proposals.add(unit.connection, proposal)
+            self._record(unit, actor, "adjustment.proposed", proposal.id, workspace_id, amount, reason)
+            return proposal
+
+    def approve(self, actor: Actor, proposal_id: str) -> LedgerTransaction:
+        """Carry out the proposal of another operator.
+
+        Raises ``proposal_not_found`` (404), ``second_person`` (409) or ``proposal_done`` (409).
+        """
+        with self._booking.unit() as unit:
+            proposal = self._proposals.lock(unit.connection, proposal_id)
+            if proposal is None:
+                raise proposal_not_found()
+            if proposal.transaction_id:
+                raise proposal_done()
+            if proposal.proposed_by == actor.name:
+                raise second_person()
+            draft = drafts.adjustment(proposal.workspace_id, proposal.amount, proposal.id, utc_now(), proposal.corrects)
+            booked = self._book(unit, actor, draft, "balance.adjusted", proposal.reason)
+            self._proposals.approve(unit.connection, proposal_id, actor.name, booked.id)
+            return booked
+
+    def reverse(self, actor: Actor, transaction_id: LedgerTransactionId, reason: str) -> LedgerTransaction:
+        """Book the opposite of a grant, an adjustment or usage, which it names. A transaction is reversed once.
+
+        Raises ``transaction_not_found`` (404), or ``not_reversible`` (409) for payments and their returns.
+        """
+        with self._booking.unit() as unit:
+            transaction = self._store.transaction(unit.connection, transaction_id)
+            if transaction is None:
+                raise transaction_not_found()
+            if transaction.kind not in _REVERSIBLE:
+                raise not_reversible(transaction.kind)
+            draft = drafts.reversal(transaction, transaction_id, utc_now())
+            return self._book(unit, actor, draft, "transaction.reversed", reason)
+
+    def _book(
+        self, unit: UnitOfWork, actor: Actor, draft: TransactionDraft, action: str, reason: str
+    ) -> LedgerTransaction:
+        locked = self._booking.lock(unit, [draft.workspace_id])
+        (booked,) = self._booking.book(unit, locked, [draft])
+        if booked.id == draft.id:
+            amount = draft.terms.get("amount", 0)
+            self._record(unit, actor, action, booked.id, draft.workspace_id, int(amount), reason)
+        return booked
+
+    def _record(
+        self,
+        unit: UnitOfWork,
+        actor: Actor,
+        action: str,
+        target: str,
+        workspace_id: WorkspaceId,
+        amount: int,
+        reason: str,
+    ) -> None:
+        after: dict[str, Any] = {"amount": amount, "reason": reason}
+        self._audit.record(
+            unit.connection,
+            actor,
+            action,
+            Target("ledger_transaction", target, money.shown(amount)),
+            workspace_id=workspace_id,
+            after=after,
+        )
+
+
+def _check(amount: int) -> None:
+    if not 0 < abs(amount) <= LARGEST:
+        raise invalid_amount(f"it must be between $0.00000001 and {money.shown(LARGEST)}")

@@ -1,0 +1,215 @@
+"""Book what happens to payments: credit, refunds, disputes, and Stripe's own transactions.
+
+Each method takes a unit, so that a webhook commits its event and the effect together. Each may be called any number of
+times with the same ids, in any process: the effect is booked once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from opencode_cloud.billing.models.accounts import USD
+from opencode_cloud.billing.models.errors import (
+    currency_mismatch,
+    hold_ended,
+    hold_not_found,
+    invalid_amount,
+    payment_disputed,
+    payment_exists,
+    payment_not_found,
+    returns_too_much,
+)
+from opencode_cloud.billing.models.payments import Hold, HoldState, Payment, Shares
+from opencode_cloud.billing.models.transactions import LedgerTransaction, TransactionDraft, TransactionKind
+from opencode_cloud.billing.service import drafts
+from opencode_cloud.billing.service.returning import added, shares_of, subtracted
+from opencode_cloud.contracts.ids import PaymentId, WorkspaceId
+
+if TYPE_CHECKING:
+    from opencode_cloud.billing.service.booking import Booking, LockedBooks
+    from opencode_cloud.billing.store.payments import PaymentStore
+    from opencode_cloud.outbox.service import UnitOfWork
+
+
+class Payments:
+    """Rules of payments. Amounts are micro-cents."""
+
+    def __init__(self, booking: Booking, store: PaymentStore) -> None:
+        self._booking = booking
+        self._store = store
+
+    def top_up(
+        self,
+        unit: UnitOfWork,
+        workspace_id: WorkspaceId,
+        payment_id: PaymentId,
+        paid: Shares,
+        at: datetime,
+        currency: str = USD,
+    ) -> LedgerTransaction:
+        """Credit a payment to a workspace, once for each payment, whichever of its events come.
+
+        Raises:
+            currency_mismatch: (422) The payment is in another currency than the ledger.
+            invalid_amount: (422) The credit is not positive, or fee or tax is negative.
+            payment_exists: (409) The payment was credited with other amounts, or to another workspace.
+        """
+        if currency != USD:
+            raise currency_mismatch(USD, currency)
+        if paid.credit <= 0 or min(paid.fee, paid.tax) < 0:
+            raise invalid_amount("a top-up has a positive credit, and no negative fee or tax")
+        locked = self._booking.lock(unit, [workspace_id])
+        known = self._store.get(unit.connection, payment_id)
+        if known is not None and (known.workspace_id, known.paid) != (workspace_id, paid):
+            raise payment_exists(payment_id)
+        (booked,) = self._booking.book(unit, locked, [drafts.top_up(workspace_id, payment_id, paid, at)])
+        if known is None:
+            payment = Payment(
+                id=payment_id, workspace_id=workspace_id, currency=currency, transaction_id=booked.id, paid=paid
+            )
+            self._store.add(unit.connection, payment)
+        return booked
+
+    def suspend(self, unit: UnitOfWork, payment_id: PaymentId, gross: int, at: datetime) -> LedgerTransaction:
+        """Book a payment that belongs to no known workspace to the account ``suspense``."""
+        (booked,) = self._booking.book(unit, self._booking.lock(unit, []), [drafts.suspense(payment_id, gross, at)])
+        return booked
+
+    def settle(
+        self, unit: UnitOfWork, transaction_id: str, payment_id: PaymentId, gross: int, stripe_fee: int, at: datetime
+    ) -> LedgerTransaction:
+        """Book Stripe's balance transaction of a charge: the operator bears its fee."""
+        draft = drafts.settlement(transaction_id, payment_id, gross, stripe_fee, at)
+        (booked,) = self._booking.book(unit, self._booking.lock(unit, []), [draft])
+        return booked
+
+    def refund_paid(
+        self, unit: UnitOfWork, refund_id: str, payment_id: PaymentId, gross: int, at: datetime
+    ) -> LedgerTransaction:
+        """Book Stripe's balance transaction of a refund: the money has left."""
+        payment = self._payment(unit, payment_id)
+        draft = drafts.refund_paid(refund_id, payment, gross, at)
+        (booked,) = self._booking.book(unit, self._booking.lock(unit, []), [draft])
+        return booked
+
+    # ------------------------------------------------------------------------------------- refunds
+
+    def refund(self, unit: UnitOfWork, payment_id: PaymentId, refund_id: str, gross: int, at: datetime) -> Hold:
+        """Freeze the workspace's share of a refund of ``gross``. The gateway's limit shrinks with it.
+
+        If the credit was spent, the balance becomes negative.
+
+        Raises:
+            payment_not_found: (404) The payment was never credited.
+            payment_disputed: (409) A dispute has withdrawn the money already.
+            returns_too_much: (422) Refunds and disputes would exceed the payment.
+        """
+        locked, payment = self._locked(unit, payment_id)
+        if known := self._same(unit, f"refund:{refund_id}", payment, gross):
+            return known
+        holds = self._store.holds(unit.connection, payment_id)
+        if any(each.id.startswith("dispute:") and each.state is HoldState.PENDING for each in holds):
+            raise payment_disputed(payment_id)
+        shares = _checked(payment, gross)
+        return self._freeze(
+            unit, locked, payment, f"refund:{refund_id}", drafts.refund_pending(payment, refund_id, shares, at), shares
+        )
+
+    def refund_succeeded(self, unit: UnitOfWork, refund_id: str, at: datetime) -> LedgerTransaction:
+        """Post a refund that Stripe has accepted; raises ``hold_not_found`` or ``hold_ended``."""
+        return self._end(unit, f"refund:{refund_id}", TransactionKind.REFUND, HoldState.POSTED, at)
+
+    def refund_failed(self, unit: UnitOfWork, refund_id: str, at: datetime) -> LedgerTransaction:
+        """Give back what a failed refund froze; raises ``hold_not_found`` or ``hold_ended``."""
+        return self._end(unit, f"refund:{refund_id}", TransactionKind.REFUND_FAILED, HoldState.VOIDED, at)
+
+    # ------------------------------------------------------------------------------------- disputes
+
+    def dispute(self, unit: UnitOfWork, payment_id: PaymentId, dispute_id: str, gross: int, at: datetime) -> Hold:
+        """Freeze the workspace's share of what a dispute withdraws. An inquiry withdraws nothing: do not call this.
+
+        Raises ``payment_not_found`` or ``returns_too_much``.
+        """
+        locked, payment = self._locked(unit, payment_id)
+        if known := self._same(unit, f"dispute:{dispute_id}", payment, gross):
+            return known
+        shares = _checked(payment, gross)
+        return self._freeze(
+            unit, locked, payment, f"dispute:{dispute_id}", drafts.dispute(payment, dispute_id, shares, at), shares
+        )
+
+    def dispute_won(self, unit: UnitOfWork, dispute_id: str, at: datetime) -> LedgerTransaction:
+        """Give back what a dispute froze, to the micro-cent; raises ``hold_not_found`` or ``hold_ended``."""
+        return self._end(unit, f"dispute:{dispute_id}", TransactionKind.DISPUTE_WON, HoldState.VOIDED, at)
+
+    def dispute_lost(self, unit: UnitOfWork, dispute_id: str, at: datetime) -> LedgerTransaction:
+        """Post what a dispute froze; raises ``hold_not_found`` or ``hold_ended``."""
+        return self._end(unit, f"dispute:{dispute_id}", TransactionKind.DISPUTE_LOST, HoldState.POSTED, at)
+
+    # ------------------------------------------------------------------------------------- internals
+
+    def _payment(self, unit: UnitOfWork, payment_id: PaymentId) -> Payment:
+        payment = self._store.get(unit.connection, payment_id)
+        if payment is None:
+            raise payment_not_found(payment_id)
+        return payment
+
+    def _locked(self, unit: UnitOfWork, payment_id: PaymentId) -> tuple[LockedBooks, Payment]:
+        """Lock the accounts of a payment's workspace, and return the payment as it is under the lock."""
+        locked = self._booking.lock(unit, [self._payment(unit, payment_id).workspace_id])
+        return locked, self._payment(unit, payment_id)
+
+    def _same(self, unit: UnitOfWork, hold_id: str, payment: Payment, gross: int) -> Hold | None:
+        known = self._store.hold(unit.connection, hold_id)
+        if known is not None and (known.payment_id, known.shares.gross) != (payment.id, gross):
+            raise hold_ended(hold_id, "booked with another amount")
+        return known
+
+    def _freeze(
+        self,
+        unit: UnitOfWork,
+        locked: LockedBooks,
+        payment: Payment,
+        hold_id: str,
+        draft: TransactionDraft,
+        shares: Shares,
+    ) -> Hold:
+        (booked,) = self._booking.book(unit, locked, [draft])
+        hold = Hold(
+            id=hold_id,
+            payment_id=payment.id,
+            transaction_id=booked.id,
+            workspace_id=payment.workspace_id,
+            currency=payment.currency,
+            shares=shares,
+        )
+        self._store.add_hold(unit.connection, hold)
+        self._store.set_returned(unit.connection, payment.id, added(payment.returned, shares))
+        return hold
+
+    def _end(
+        self, unit: UnitOfWork, hold_id: str, kind: TransactionKind, state: HoldState, at: datetime
+    ) -> LedgerTransaction:
+        hold = self._store.hold(unit.connection, hold_id)
+        if hold is None:
+            raise hold_not_found(hold_id)
+        locked, payment = self._locked(unit, hold.payment_id)
+        hold = self._store.hold(unit.connection, hold_id) or hold
+        if hold.state not in {HoldState.PENDING, state}:
+            raise hold_ended(hold_id, hold.state)
+        draft = drafts.hold_end(payment, hold, kind, at, post=state is HoldState.POSTED)
+        (booked,) = self._booking.book(unit, locked, [draft])
+        if hold.state is HoldState.PENDING:
+            self._store.end_hold(unit.connection, hold_id, state, booked.id)
+            if state is HoldState.VOIDED:
+                self._store.set_returned(unit.connection, payment.id, subtracted(payment.returned, hold.shares))
+        return booked
+
+
+def _checked(payment: Payment, gross: int) -> Shares:
+    if gross <= 0:
+        raise invalid_amount("a refund or a dispute is positive")
+    if payment.returned.gross + gross > payment.paid.gross:
+        raise returns_too_much(payment.id)
+    return shares_of(payment, gross)
