@@ -1,4 +1,4 @@
-"""billing."""
+"""The ledger of money: accounts, transactions, postings, payments, documents."""
 
 from collections.abc import Sequence
 
