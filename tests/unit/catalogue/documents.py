@@ -57,6 +57,14 @@ DOCUMENT: dict[str, Any] = {
             "prices": [{"from": LONG_AGO, "input": "0", "output": "0"}],
             "routes": [{"upstream": "vllm", "model": "qwen"}],
         },
+        "vectors": {
+            "name": "Vectors",
+            "kind": "embedding",
+            "tokenizer": "cl100k_base",
+            "limits": {"context": 8_192},
+            "prices": [{"from": LONG_AGO, "input": "0.02"}],
+            "routes": [{"upstream": "openai", "model": "text-embedding-3-small"}],
+        },
     },
 }
 

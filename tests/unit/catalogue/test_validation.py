@@ -106,6 +106,27 @@ FAULTS: dict[str, tuple[Plant, str, str]] = {
         "/models/big/prices/0/service_tiers/standard",
         "the rates of the price itself are those of the standard tier",
     ),
+    "a model that generates without a price of its output": (
+        lambda written: model(written, "big")["prices"][0]["tiers"][0].pop("output"),
+        "/models/big/prices/0/tiers/0/output",
+        "this is missing",
+    ),
+    "an embedding with a format": (
+        put("models", "vectors", "format", value="chat"),
+        "/models/vectors/format",
+        "an embedding model has none",
+    ),
+    "an embedding with a price of its output": (
+        put("models", "vectors", "prices", 0, "output", value="1"),
+        "/models/vectors/prices/0/output",
+        "only the input of an embedding model has a price",
+    ),
+    "an embedding at an upstream without any": (
+        put("models", "vectors", "routes", 0, "upstream", value="anthropic"),
+        "/models/vectors/routes/0/upstream",
+        "upstreams of kind anthropic have no embeddings",
+    ),
+    "an embedding for titles": (put("small_model", value="vectors"), "/small_model", "an embedding model writes no"),
     "tiers out of order": (
         lambda written: model(written, "big")["prices"][0]["tiers"].append(
             {"above": 100_000, "input": "1", "output": "1"}

@@ -218,7 +218,7 @@ async def test_anything_else_is_a_404_in_json(client: httpx.AsyncClient) -> None
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        *(("POST", f"/zen/v1/{path}") for path in ("completions", "embeddings", "images/generations", "moderations")),
+        *(("POST", f"/zen/v1/{path}") for path in ("completions", "images/generations", "moderations")),
         *(("POST", f"/inference/openai/v1/{path}") for path in ("audio/speech", "files", "batches", "rerank")),
         *(
             ("GET", f"/zen/v1/{path}")

@@ -59,7 +59,8 @@ def _price(price: Written) -> dict[str, Any]:
 
 def _rates(written: Written) -> dict[str, Any]:
     """Return amounts in a normalized form, so that "6" and "6.00" are equal."""
+    # A price of embeddings may leave its output out.
     return {
         name: money.exact(money.parse_dollars(value)) if isinstance(value, str) else value
-        for name, value in written.items()
+        for name, value in {"output": "0", **written}.items()
     }

@@ -21,6 +21,7 @@ from opencode_cloud.catalogue.models import (
     Format,
     InvalidCatalogue,
     Model,
+    ModelKind,
     Price,
     Rates,
     Route,
@@ -96,7 +97,8 @@ class WrittenRates(_Form):
     """Dollars per million tokens, by kind of token."""
 
     input: Dollars
-    output: Dollars
+    output: Dollars = "0"
+    """Validation requires it of models that generate."""
     cache_read: Dollars | None = None
     cache_write: Dollars | None = None
     cache_write_1h: Dollars | None = None
@@ -168,7 +170,7 @@ class WrittenLimits(_Form):
     """Limits in tokens."""
 
     context: Count
-    output: Count
+    output: Count | None = None
     input: Count | None = None
 
 
@@ -200,7 +202,8 @@ class WrittenModel(_Form):
     """A model under the id that clients use."""
 
     name: Name
-    format: Format
+    kind: ModelKind = ModelKind.GENERATION
+    format: Format | None = None
     limits: WrittenLimits
     prices: list[WrittenPrice] = Field(max_length=200)
     routes: list[WrittenRoute] = Field(max_length=50)
@@ -217,8 +220,9 @@ class WrittenModel(_Form):
         return Model(
             id=name,
             name=self.name,
-            format=self.format,
-            limits=TokenLimits(context=self.limits.context, output=self.limits.output, input=self.limits.input),
+            kind=self.kind,
+            format=self.format or Format.CHAT,
+            limits=TokenLimits(context=self.limits.context, output=self.limits.output or 0, input=self.limits.input),
             prices=tuple(price.price(name) for price in self.prices),
             routes=tuple(
                 Route(

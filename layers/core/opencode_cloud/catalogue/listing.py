@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Catalogue, Format, Model, Price, Rates
+from opencode_cloud.catalogue.models import Catalogue, Format, Model, ModelKind, Price, Rates
 from opencode_cloud.contracts.access import EnforcedRules
 from opencode_cloud.kit.money import DOLLAR
 
@@ -49,6 +49,11 @@ def permitted(catalogue: Catalogue, permits: Permits) -> list[Model]:
     return sorted(models, key=lambda model: model.id)
 
 
+def generating(catalogue: Catalogue, permits: Permits) -> list[Model]:
+    """Return the permitted models that generate. Clients would offer an embedding model for conversations."""
+    return [model for model in permitted(catalogue, permits) if model.kind is ModelKind.GENERATION]
+
+
 def listed(catalogue: Catalogue, permits: Permits, base_url: str, at: int) -> Entry:
     """Return ``/api.json``: our provider, with the permitted models and their prices at ``at`` (epoch seconds).
 
@@ -60,7 +65,7 @@ def listed(catalogue: Catalogue, permits: Permits, base_url: str, at: int) -> En
         "npm": Format.CHAT.client_library,
         "api": base_url,
         "env": [KEY_VARIABLE],
-        "models": {model.id: _listed_model(model, at) for model in permitted(catalogue, permits)},
+        "models": {model.id: _listed_model(model, at) for model in generating(catalogue, permits)},
     }
     return {catalogue.provider: provider}
 
@@ -71,7 +76,7 @@ def configured(catalogue: Catalogue, permits: Permits, base_url: str, at: int) -
         "name": catalogue.provider_name,
         "npm": Format.CHAT.client_library,
         "options": {"baseURL": base_url},
-        "models": {model.id: _configured_model(model, at) for model in permitted(catalogue, permits)},
+        "models": {model.id: _configured_model(model, at) for model in generating(catalogue, permits)},
     }
 
 

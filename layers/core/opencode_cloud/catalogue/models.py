@@ -48,6 +48,15 @@ class Format(StrEnum):
                 assert_never(self)
 
 
+class ModelKind(StrEnum):
+    """The work of a model, which determines the addresses at which clients call it."""
+
+    GENERATION = "generation"
+    """Generates answers. It can be called in every format."""
+    EMBEDDING = "embedding"
+    """Turns texts into vectors. Only its input has a price."""
+
+
 STANDARD_TIER = "standard"
 """The service tier whose rates are those of a price itself."""
 UNPRICED_TIER_PERCENT = 200
@@ -77,6 +86,12 @@ FORMATS_BY_KIND: dict[UpstreamKind, tuple[Format, ...]] = {
     UpstreamKind.OPENAI_COMPATIBLE: (Format.CHAT,),
 }
 """The formats that each kind of upstream supports, the preferred one first."""
+EMBEDDING_FORMATS: dict[UpstreamKind, Format] = {
+    UpstreamKind.OPENAI: Format.CHAT,
+    UpstreamKind.GOOGLE: Format.GENERATE,
+    UpstreamKind.OPENAI_COMPATIBLE: Format.CHAT,
+}
+"""The format whose vendor defines the embeddings of each kind of upstream. Other kinds have none."""
 
 
 class Timers(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,7 +181,7 @@ class TokenLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     context: int
     output: int
-    """The maximum of one answer. It is reserved when a request has no limit of its own."""
+    """The maximum of one answer. It is reserved when a request has no limit of its own. 0 for embeddings."""
     input: int | None = None
 
 
@@ -175,8 +190,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     name: str
+    kind: ModelKind = ModelKind.GENERATION
     format: Format
-    """The format that clients are configured to use. The gateway accepts every format for every model."""
+    """The format that clients are configured to use. A model that generates can be called in every format."""
     limits: TokenLimits
     prices: tuple[Price, ...]
     """Ordered by ``since``, ascending."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from opencode_cloud.catalogue import links, listing
 from opencode_cloud.catalogue.document import date
-from opencode_cloud.catalogue.models import Format, Model, Rates, Tier
+from opencode_cloud.catalogue.models import Format, Model, ModelKind, Rates, Tier
 from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
@@ -73,9 +73,12 @@ class UsableModel(BaseModel):
 
     id: str
     name: str
+    kind: ModelKind = Field(description="`embedding`: it turns texts into vectors, and generates nothing.")
     family: str
     aliases: list[str]
-    formats: list[Format] = Field(description="The formats in which it can be called, its own first.")
+    formats: list[Format] = Field(
+        description="The formats in which it can be called, its own first. Empty for an embedding model."
+    )
     limits: ModelLimits
     price: ModelPrice
 
@@ -128,9 +131,10 @@ def _shown(model: Model, at: int) -> UsableModel:
     return UsableModel(
         id=model.id,
         name=model.name,
+        kind=model.kind,
         family=model.family,
         aliases=list(model.aliases),
-        formats=[model.format, *(format_ for format_ in Format if format_ is not model.format)],
+        formats=_formats(model),
         limits=ModelLimits(context=model.limits.context, input=model.limits.input, output=model.limits.output),
         price=ModelPrice(
             version=price.version,
@@ -143,6 +147,12 @@ def _shown(model: Model, at: int) -> UsableModel:
             **_rates(price.rates),
         ),
     )
+
+
+def _formats(model: Model) -> list[Format]:
+    if model.kind is ModelKind.EMBEDDING:
+        return []
+    return [model.format, *(format_ for format_ in Format if format_ is not model.format)]
 
 
 def _tiers(tiers: Sequence[Tier]) -> list[ModelTier]:

@@ -12,12 +12,22 @@ from opencode_cloud.catalogue.document import (
     CatalogueDocument,
     WrittenModel,
     WrittenPrice,
+    WrittenRates,
     WrittenTieredRates,
     WrittenUpstream,
     date,
     moment,
 )
-from opencode_cloud.catalogue.models import FORMATS_BY_KIND, STANDARD_TIER, CatalogueFault, Price, UpstreamKind
+from opencode_cloud.catalogue.models import (
+    EMBEDDING_FORMATS,
+    FORMATS_BY_KIND,
+    STANDARD_TIER,
+    CatalogueFault,
+    ModelKind,
+    Price,
+    UpstreamKind,
+)
+from opencode_cloud.kit import money
 from opencode_cloud.kit.json_documents import pointer
 
 TOKENIZERS = frozenset({"cl100k_base", "o200k_base", "p50k_base", "p50k_edit", "r50k_base", "voyage3_base"})
@@ -41,13 +51,54 @@ def _faults(document: CatalogueDocument, now: int, history: History) -> Iterator
     for name, upstream in document.upstreams.items():
         yield from _upstream(("upstreams", name), upstream)
     yield from _names(document)
-    if document.small_model and document.small_model not in document.models:
-        yield CatalogueFault("/small_model", f"there is no model {document.small_model!r}")
+    if document.small_model:
+        yield from _small_model(document)
     for name, model in document.models.items():
         path = ("models", name)
+        yield from _kind(path, model, document.upstreams)
         yield from _limits(path, model)
         yield from _routes(path, model, document.upstreams)
         yield from _prices(name, model, now, history.get(name, ()))
+
+
+def _small_model(document: CatalogueDocument) -> Iterator[CatalogueFault]:
+    model = document.models.get(document.small_model)
+    if model is None:
+        yield CatalogueFault("/small_model", f"there is no model {document.small_model!r}")
+    elif model.kind is ModelKind.EMBEDDING:
+        yield CatalogueFault("/small_model", "an embedding model writes no titles")
+
+
+def _kind(
+    path: Sequence[str | int], model: WrittenModel, upstreams: Mapping[str, WrittenUpstream]
+) -> Iterator[CatalogueFault]:
+    """Find members that the kind of a model requires, or does not have."""
+    embeds = model.kind is ModelKind.EMBEDDING
+    for name, value in (("format", model.format), ("limits/output", model.limits.output)):
+        if embeds and value is not None:
+            yield CatalogueFault(pointer([*path, *name.split("/")]), "an embedding model has none")
+        if not embeds and value is None:
+            yield CatalogueFault(pointer([*path, *name.split("/")]), "this is missing")
+    for place, rates in _all_rates(model):
+        if not embeds and "output" not in rates.model_fields_set:
+            yield CatalogueFault(pointer([*path, *place, "output"]), "this is missing")
+        if embeds and money.parse_dollars(rates.output):
+            yield CatalogueFault(pointer([*path, *place, "output"]), "only the input of an embedding model has a price")
+    for index, route in enumerate(model.routes if embeds else ()):
+        upstream = upstreams.get(route.upstream)
+        if upstream and upstream.kind not in EMBEDDING_FORMATS:
+            here = pointer([*path, "routes", index, "upstream"])
+            yield CatalogueFault(here, f"upstreams of kind {upstream.kind} have no embeddings")
+
+
+def _all_rates(model: WrittenModel) -> Iterator[tuple[tuple[str | int, ...], WrittenRates]]:
+    """Yield all rates of a model, each with its place below the model."""
+    for index, price in enumerate(model.prices):
+        tables: list[tuple[tuple[str | int, ...], WrittenTieredRates]] = [(("prices", index), price)]
+        tables += [((*tables[0][0], "service_tiers", name), served) for name, served in price.service_tiers.items()]
+        for place, table in tables:
+            yield place, table
+            yield from (((*place, "tiers", number), tier) for number, tier in enumerate(table.tiers))
 
 
 def _upstream(path: Sequence[str], upstream: WrittenUpstream) -> Iterator[CatalogueFault]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats import EmbeddingMethod
 from opencode_cloud.kit.errors import NotFound, route_not_found
 
 LISTS = (
@@ -13,6 +14,16 @@ LISTS = (
 )
 """Lists for OpenAI's and Anthropic's clients. One model is below them, by its id."""
 GOOGLE_LISTS = ("/zen/v1beta/models", "/inference/google/v1beta/models")
+EMBEDDINGS = (
+    ("/zen/v1/embeddings", EmbeddingMethod.LIST),
+    ("/inference/openai/v1/embeddings", EmbeddingMethod.LIST),
+    *(
+        (f"{path}/{{model}}:{method.value}", method)
+        for path in ("/zen/v1/models", "/zen/v1beta/models", "/inference/google/v1beta/models")
+        for method in (EmbeddingMethod.SINGLE, EmbeddingMethod.BATCH)
+    ),
+)
+"""Addresses of embeddings. ``model`` in a path names the model."""
 BASES = ("/zen", "/zen/v1", "/zen/v1beta")
 """Base URLs of clients. Some ask for them at each start."""
 DEFAULT_FORMAT = Format.CHAT
@@ -31,7 +42,6 @@ _NOT_OFFERED = {
     "responses": ("stored responses", _WHOLE),
     "conversations": ("stored conversations", _WHOLE),
     "completions": ("text completions", "Call `chat/completions`."),
-    "embeddings": ("embeddings", "Ask a model provider."),
     "images": ("generated pictures", "Models read pictures in `chat/completions`."),
     "audio": ("speech and transcription", "Models hear sound in `chat/completions`."),
     "moderations": ("moderation", "Call a model in `chat/completions`."),

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opencode_cloud.catalogue.models import Catalogue, Model
+from opencode_cloud.catalogue.models import Catalogue, Model, ModelKind
 from opencode_cloud.kit.errors import BadRequest
 from opencode_cloud.kit.timestamps import rfc3339_of
 
 MOST = 1000
 """Models of one page."""
-_METHODS = ["generateContent", "streamGenerateContent", "countTokens"]
+_METHODS = {
+    ModelKind.GENERATION: ["generateContent", "streamGenerateContent", "countTokens"],
+    ModelKind.EMBEDDING: ["embedContent", "batchEmbedContents", "countTokens"],
+}
 
 
 def entry(catalogue: Catalogue, model: Model) -> dict[str, Any]:
@@ -54,7 +57,7 @@ def google_entry(model: Model) -> dict[str, Any]:
         "displayName": model.name,
         "inputTokenLimit": model.limits.input or model.limits.context,
         "outputTokenLimit": model.limits.output,
-        "supportedGenerationMethods": _METHODS,
+        "supportedGenerationMethods": _METHODS[model.kind],
     }
 
 

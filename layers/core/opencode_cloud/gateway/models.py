@@ -14,7 +14,7 @@ from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, PaymentRe
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import AccessRequest
-    from opencode_cloud.gateway.formats import PathTarget, UpstreamFault
+    from opencode_cloud.gateway.formats import EmbeddingMethod, PathTarget, UpstreamFault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,8 @@ class Incoming:
     """The workspace that the client named; empty: the key's own."""
     path_target: PathTarget | None = None
     """Model and streaming, in formats that name them in the path; None: they are in the body."""
+    embedding: EmbeddingMethod | None = None
+    """The address of embeddings that the client called; None: a model is to generate."""
     session: str = ""
     """The client's session id. Admission bounds it. It is never stored: usage keeps a pseudonym."""
     client_request: str = ""
@@ -77,6 +79,8 @@ class UpstreamTarget:
     base_url: str
     secret: str
     """The key to send. Empty: the server needs none, or (Bedrock) the gateway's role signs the request."""
+    path: str = ""
+    """The path below ``base_url`` for embeddings; empty: the format's own for model calls."""
     credential_id: CredentialId | None = None
     """The workspace's own credential; None for the platform's."""
 
@@ -200,6 +204,12 @@ def model_not_found(name: str, listing: str) -> NotFound:
 def model_not_permitted(name: str, by: str) -> Forbidden:
     """The policy or the key does not allow the model; ``by`` names which of them."""
     return Forbidden("model_not_permitted", f"The model `{name}` is not permitted by {by}. Ask an admin.")
+
+
+def wrong_model_kind(model: str, *, embeds: bool) -> BadRequest:
+    """The model does other work than the address is for."""
+    does, call = ("embeddings", "`embeddings`") if embeds else ("answers", "`chat/completions`")
+    return BadRequest("wrong_model_kind", f"The model `{model}` makes {does} only. Call {call}, or another model.")
 
 
 def tool_not_permitted(name: str) -> Forbidden:

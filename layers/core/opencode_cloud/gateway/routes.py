@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,14 @@ from opencode_cloud.contracts.access import WORKSPACE_HEADER
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.gateway import addresses, listing
 from opencode_cloud.gateway.attribution import agent_of, naming_projects
-from opencode_cloud.gateway.formats import WIRE_FORMATS, PathTarget, WireFormat, answer_error
+from opencode_cloud.gateway.formats import (
+    WIRE_FORMATS,
+    EmbeddingMethod,
+    PathTarget,
+    WireFormat,
+    answer_error,
+    embedding_format,
+)
 from opencode_cloud.gateway.models import BrokenOff, Incoming, UpstreamRefused, model_not_found
 from opencode_cloud.gateway.observing import refusal
 from opencode_cloud.kit.clock import now_ms
@@ -94,25 +103,50 @@ class Gateway:
         reading = ["GET", "HEAD", "OPTIONS"]
         routes: list[Route] = [Route("/zen/v1/health", self._health, methods=["GET"])]
         routes += [Route(path, self._base, methods=reading) for path in addresses.BASES]
-        for wire in WIRE_FORMATS.values():  # counting first: its addresses look like calls of a model
-            routes += [Route(path, _Endpoint(self.count, wire), methods=_CALLING) for path in wire.count_paths]
-            routes += [Route(path, _Endpoint(self.call, wire), methods=_CALLING) for path in wire.client_paths]
+        # Embeddings and counts come first: their addresses look like calls of a model.
+        routes += [
+            Route(path, _Endpoint(partial(self.embed, method)), methods=_CALLING)
+            for path, method in addresses.EMBEDDINGS
+        ]
+        for wire in WIRE_FORMATS.values():
+            routes += [Route(path, _Endpoint(partial(self.count, wire)), methods=_CALLING) for path in wire.count_paths]
+            routes += [Route(path, _Endpoint(partial(self.call, wire)), methods=_CALLING) for path in wire.client_paths]
         for path in (*addresses.LISTS, *addresses.GOOGLE_LISTS):
             routes += [Route(each, self._models, methods=reading) for each in (path, path + "/{model}")]
         errors: Any = {HTTPStatus.NOT_FOUND: _route_not_found, HTTPStatus.METHOD_NOT_ALLOWED: _method_not_allowed}
         return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)
 
-    async def call(self, request: Request, wire: WireFormat, send: Send) -> None:
+    async def call(self, wire: WireFormat, request: Request, send: Send) -> None:
         """Answer one model call."""
+
+        async def incoming(correlation: str) -> Incoming:
+            target = wire.read_path(str(request.path_params["call"])) if wire.read_path else None
+            return await self._incoming(request, wire.name, correlation, target)
+
+        await self._answer(request, wire.name, send, incoming)
+
+    async def embed(self, method: EmbeddingMethod, request: Request, send: Send) -> None:
+        """Answer one request for embeddings."""
+        format_ = embedding_format(method)
+
+        async def incoming(correlation: str) -> Incoming:
+            target = PathTarget(str(request.path_params.get("model", "")), stream=False)
+            return replace(await self._incoming(request, format_, correlation, target), embedding=method)
+
+        await self._answer(request, format_, send, incoming)
+
+    async def _answer(
+        self, request: Request, format_: Format, send: Send, read: Callable[[str], Awaitable[Incoming]]
+    ) -> None:
+        """Answer a metered request. ``read`` returns it, for a correlation id."""
         correlation = _correlation(request)
         sink = _AsgiSink(send, correlation)
         try:
-            target = wire.read_path(str(request.path_params["call"])) if wire.read_path else None
-            incoming = await self._incoming(request, wire, correlation, target)
+            incoming = await read(correlation)
             await self._until_disconnect(request, self._calls.serve(incoming, sink))
         except ServiceError as error:
             refusal(error.code, int(error.status), correlation)
-            await _refuse(sink, wire.name, error, final=_is_opencode(request.headers))
+            await _refuse(sink, format_, error, final=_is_opencode(request.headers))
         except ClientDisconnect:
             return
         except BrokenOff:
@@ -122,17 +156,17 @@ class Gateway:
             logger.exception("a call failed", extra={"correlation_id": correlation})
             if sink.begun:
                 raise
-            await _refuse(sink, wire.name, unexpected(_INTERNAL))
+            await _refuse(sink, format_, unexpected(_INTERNAL))
         else:
             await sink.end()
 
-    async def count(self, request: Request, wire: WireFormat, send: Send) -> None:
+    async def count(self, wire: WireFormat, request: Request, send: Send) -> None:
         """Answer how many tokens a prompt has. It costs nothing."""
         correlation = _correlation(request)
         sink = _AsgiSink(send, correlation)
         try:
             model = request.path_params.get("model", "")
-            incoming = await self._incoming(request, wire, correlation, PathTarget(model, stream=False))
+            incoming = await self._incoming(request, wire.name, correlation, PathTarget(model, stream=False))
             tokens = await self._admission.count(incoming)
         except ServiceError as error:
             refusal(error.code, int(error.status), correlation)
@@ -160,13 +194,13 @@ class Gateway:
                 task.cancel()
 
     async def _incoming(
-        self, request: Request, wire: WireFormat, correlation: str, path_target: PathTarget | None
+        self, request: Request, format_: Format, correlation: str, path_target: PathTarget | None
     ) -> Incoming:
         headers = request.headers
         sender = self._sender(request, correlation)
         body = await self._body(request)
         return Incoming(
-            format=wire.name,
+            format=format_,
             body=body,
             request=sender,
             workspace_id=WorkspaceId(headers.get(WORKSPACE_HEADER, "")),
@@ -234,18 +268,17 @@ class Gateway:
 
 
 class _Endpoint:
-    """One path in one format, as an ASGI application of its own, so that it can stream."""
+    """One path, as an ASGI application of its own, so that it can stream."""
 
-    def __init__(self, answer: Callable[[Request, WireFormat, Send], Awaitable[None]], wire: WireFormat) -> None:
+    def __init__(self, answer: Callable[[Request, Send], Awaitable[None]]) -> None:
         self._answer = answer
-        self._wire = wire
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if request.method == "OPTIONS":
             await _preflight()(scope, receive, send)
             return
-        await self._answer(request, self._wire, send)
+        await self._answer(request, send)
 
 
 class _AsgiSink:

@@ -3,6 +3,13 @@
 A format is one folder, whose object is listed in ``registry.py``.
 """
 
+from opencode_cloud.gateway.formats.embedding.answers import relay_embedding
+from opencode_cloud.gateway.formats.embedding.requests import (
+    embedding_format,
+    embedding_path,
+    forward_embedding,
+    read_embedding,
+)
 from opencode_cloud.gateway.formats.error_forms import TOO_LONG
 from opencode_cloud.gateway.formats.errors import answer_error, error_event, heartbeat
 from opencode_cloud.gateway.formats.faults import upstream_fault
@@ -10,6 +17,7 @@ from opencode_cloud.gateway.formats.forwarding import forward_request, least_out
 from opencode_cloud.gateway.formats.identities import bounded_session, session_of
 from opencode_cloud.gateway.formats.marks import lifetimes
 from opencode_cloud.gateway.formats.models import (
+    EmbeddingMethod,
     ForwardedRequest,
     InvalidRequest,
     ParsedRequest,
@@ -28,6 +36,7 @@ from opencode_cloud.gateway.formats.wire import WireFormat
 __all__ = [
     "TOO_LONG",
     "WIRE_FORMATS",
+    "EmbeddingMethod",
     "ForwardedRequest",
     "InvalidRequest",
     "ParsedRequest",
@@ -39,7 +48,10 @@ __all__ = [
     "WireFormat",
     "answer_error",
     "bounded_session",
+    "embedding_format",
+    "embedding_path",
     "error_event",
+    "forward_embedding",
     "forward_request",
     "heartbeat",
     "least_output",
@@ -47,8 +59,10 @@ __all__ = [
     "overhead_of",
     "prompt_bytes",
     "read_count_request",
+    "read_embedding",
     "read_request",
     "relay_answer",
+    "relay_embedding",
     "relay_stream",
     "session_of",
     "stream_answer",

@@ -38,7 +38,7 @@ def forward_request(
     identities = pseudonymous(parsed.document, pseudonym)
     if parsed.format is target:
         overrides = {**parsed.changes, **wire_format(target).overrides(parsed, upstream_model), **identities}
-        return ForwardedRequest(body=_same(parsed, overrides), dropped=parsed.dropped)
+        return ForwardedRequest(body=replaced(parsed, overrides), dropped=parsed.dropped)
     if parsed.answers > 1:
         raise InvalidRequest("More than one answer cannot be carried over to the format of this model's upstream.")
     if parsed.hosted_tools:
@@ -65,7 +65,8 @@ def least_output(client: Format, target: Format) -> int:
     return 1 if client is target else wire_format(target).limits.least_output
 
 
-def _same(parsed: ParsedRequest, overrides: Mapping[str, Any]) -> bytes:
+def replaced(parsed: ParsedRequest, overrides: Mapping[str, Any]) -> bytes:
+    """Return a request's body with other members in place of its own; None removes one. All others keep their bytes."""
     sealed = _mark in parsed.body
     if not overrides and not sealed:
         return parsed.body

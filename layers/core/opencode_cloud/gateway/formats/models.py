@@ -72,6 +72,36 @@ class PathTarget(msgspec.Struct, frozen=True):
     stream: bool
 
 
+class EmbeddingMethod(StrEnum):
+    """An address at which clients ask for embeddings."""
+
+    LIST = "embeddings"
+    """OpenAI's: a text, a list of texts, or tokens."""
+    SINGLE = "embedContent"
+    """Google's, for one content."""
+    BATCH = "batchEmbedContents"
+    """Google's, for several contents."""
+
+
+class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for the vectors of inputs."""
+
+    method: EmbeddingMethod
+    inputs: int
+    """The number of inputs. The model's limit of tokens applies to each."""
+    texts: tuple[str, ...] = ()
+    """The text of each input; empty if the inputs are tokens."""
+    tokens: int = 0
+    """The number of tokens, if the client sent numbers."""
+    dimensions: int | None = None
+    base64: bool = False
+    """True if the client wants each vector as 32-bit floats in Base64, little-endian."""
+    dropped: tuple[str, ...] = ()
+    """Hints that no other format can express."""
+    only_here: str = ""
+    """The part that no other format can express; empty: none."""
+
+
 class ParsedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request as its client sent it, with the facts on which the gateway decides."""
 
@@ -98,6 +128,8 @@ class ParsedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The part that names contents that a provider stores; empty: none."""
     tier: str = ""
     """The service tier that the client asks for; empty: it leaves the choice to the upstream."""
+    embedding: EmbeddingRequest | None = None
+    """The request, if it is for embeddings; None: a model is to generate."""
     usage_wanted: bool = True
     """True if the client expects usage at the end of a stream."""
     document: dict[str, Any] = {}

@@ -37,7 +37,7 @@ def read_count_request(format_: Format, body: bytes, model: str) -> ParsedReques
     """
     wire = wire_format(format_)
     try:
-        document = wire.count_request(wire.node(_decoded(body))).members()
+        document = wire.count_request(wire.node(decoded(body))).members()
         return _parsed(wire, body, document, PathTarget(model, stream=False) if model else None)
     except Malformed as error:
         raise InvalidRequest(f"{error}.") from error
@@ -45,11 +45,11 @@ def read_count_request(format_: Format, body: bytes, model: str) -> ParsedReques
 
 def _read(format_: Format, body: bytes, target: PathTarget | None) -> ParsedRequest:
     wire = wire_format(format_)
-    return _parsed(wire, body, _decoded(body), target)
+    return _parsed(wire, body, decoded(body), target)
 
 
-def _parsed(wire: WireFormat, body: bytes, decoded: dict[str, Any], target: PathTarget | None) -> ParsedRequest:
-    node, facts = wire.node(decoded), RequestFacts()
+def _parsed(wire: WireFormat, body: bytes, members: dict[str, Any], target: PathTarget | None) -> ParsedRequest:
+    node, facts = wire.node(members), RequestFacts()
     check_steering(node)
     wire.inspect(node, facts)
     if not node.raw(wire.prompt_member):
@@ -88,7 +88,8 @@ def node_of(format_: Format, document: object) -> Node:
     return wire_format(format_).node(document)
 
 
-def _decoded(body: bytes) -> dict[str, Any]:
+def decoded(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a body. Raises :class:`InvalidRequest` for anything else, and for deep nesting."""
     try:
         document: object = json_codec.decode(body, object)
     except (ValueError, RecursionError) as error:  # bytes that are not UTF-8 are a ValueError of another kind

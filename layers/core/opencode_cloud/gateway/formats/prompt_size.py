@@ -29,6 +29,8 @@ _GROUPS = ("functionDeclarations", "function_declarations", "tools")
 
 def text_of(parsed: ParsedRequest) -> str:
     """Return all parts of the prompt, as text for a tokenizer, without base64 payloads."""
+    if parsed.embedding is not None:
+        return "\n".join(parsed.embedding.texts)
     wire = wire_format(parsed.format)
     members = {key: value for key, value in parsed.document.items() if key not in wire.settings}
     return "\n".join(_texts(members, wire.verbatim))
@@ -37,10 +39,13 @@ def text_of(parsed: ParsedRequest) -> str:
 def overhead_of(parsed: ParsedRequest) -> int:
     """Return a safe bound of the prompt's tokens besides those of :func:`text_of`."""
     wire = wire_format(parsed.format)
+    media = parsed.images * wire.image_tokens + parsed.documents * DOCUMENT_TOKENS
+    if parsed.embedding is not None:
+        return parsed.embedding.tokens + parsed.embedding.inputs * MESSAGE_TOKENS + media
     messages = sum(len(cast("list[object]", value)) for value in _turns(parsed.document, wire.verbatim))
     count = _tools(parsed.document.get("tools"))
     framing = (messages + 1) * MESSAGE_TOKENS + (TOOLS_TOKENS + count * TOOL_TOKENS if count else 0)
-    return framing + parsed.images * wire.image_tokens + parsed.documents * DOCUMENT_TOKENS
+    return framing + media
 
 
 def prompt_bytes(parsed: ParsedRequest) -> int:

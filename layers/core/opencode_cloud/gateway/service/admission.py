@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opencode_cloud.budgets.service import counters_of
-from opencode_cloud.catalogue.models import STANDARD_TIER, Catalogue, Model, Price
+from opencode_cloud.catalogue.models import STANDARD_TIER, Catalogue, Model, ModelKind, Price
 from opencode_cloud.catalogue.pricing import table_of
 from opencode_cloud.contracts.access import EnforcedRules, KeyRefused, KnownCredential, login_required
 from opencode_cloud.contracts.budgets import BudgetScope, BudgetUnit, Claim, Counter, Reservation
@@ -20,6 +20,7 @@ from opencode_cloud.gateway.formats import (
     bounded_session,
     least_output,
     read_count_request,
+    read_embedding,
     read_request,
     session_of,
     tool_names,
@@ -105,7 +106,7 @@ class CallAdmission:
         except KeyRefused as refused:
             await self._refusals.note_key(refused)
             raise
-        parsed = read_request(incoming.format, incoming.body, incoming.path_target)
+        parsed = _read(incoming)
         incoming = replace(incoming, session=bounded_session(incoming.session or session_of(parsed.document)))
         try:
             return await self._admitted(incoming, caller, parsed)
@@ -117,6 +118,9 @@ class CallAdmission:
         self._check(caller)
         catalogue = await self._catalogue.current()
         model = _permitted(caller, catalogue, parsed.model)
+        embeds = model.kind is ModelKind.EMBEDDING
+        if embeds is not (parsed.embedding is not None):
+            raise models.wrong_model_kind(model.id, embeds=embeds)
         permits = caller.workspace.policy.tools.permit_tool
         if denied := next((tool for tool in tool_names(parsed) if not permits(*tool)), None):
             raise models.tool_not_permitted(denied.whole)
@@ -190,11 +194,12 @@ class CallAdmission:
         platform = await self._keys.platform()
         own = await self._own(caller, catalogue, model)
         providers = caller.workspace.policy.providers
-        candidates = routing.targets(catalogue, model, incoming.format, providers, own, platform)
+        asked = (catalogue, model, incoming.format, providers, own)
+        candidates = routing.targets(*asked, platform, incoming.embedding)
         if not candidates:
             # The first key may be new, so do not wait until the cached state expires.
             platform = await self._keys.platform(fresh=True)
-            candidates = routing.targets(catalogue, model, incoming.format, providers, own, platform)
+            candidates = routing.targets(*asked, platform, incoming.embedding)
         if not candidates:
             raise models.upstream_not_configured(model.id)
         for owner in {target.circuit.owner for _, target in candidates}:
@@ -218,6 +223,13 @@ class CallAdmission:
             upstream: (credential, secret)
             for (upstream, credential), secret in zip(credentials.items(), opened, strict=True)
         }
+
+
+def _read(incoming: Incoming) -> ParsedRequest:
+    if incoming.embedding is None:
+        return read_request(incoming.format, incoming.body, incoming.path_target)
+    named = incoming.path_target.model if incoming.path_target else ""
+    return read_embedding(incoming.embedding, incoming.body, named)
 
 
 def _tiers(parsed: ParsedRequest, price: Price, targets: Sequence[UpstreamTarget]) -> tuple[str, ...]:

@@ -108,7 +108,8 @@ class CallState:
         tokens = self._with_lifetimes(self.reported or Tokens())
         known = self.reported is not None and self.complete
         output_known = known and bool(tokens.output or not self.generated)
-        prompt_known = bool(tokens.prompt) or (known and not tokens.output and not self.generated)
+        silent = known and not tokens.output and not self.generated and self.parsed.embedding is None
+        prompt_known = bool(tokens.prompt) or silent
         if output_known and prompt_known:
             return tokens, False
         # All tokens of the claim that are not output are prompt.

@@ -19,9 +19,12 @@ from opencode_cloud.gateway.formats import (
     StreamRelay,
     UpstreamFault,
     UpstreamGarbage,
+    WholeAnswer,
+    forward_embedding,
     forward_request,
     heartbeat,
     relay_answer,
+    relay_embedding,
     relay_stream,
     stream_answer,
     tier_name,
@@ -109,7 +112,7 @@ class UpstreamDispatcher:
             async with asyncio.timeout(self._remaining_seconds(target.upstream.timers)):
                 body = await answer.body()
             whole = True
-            relayed = relay_answer(self._state.parsed, target.format, body, self._requests[target].emulation)
+            relayed = self._relayed(target, body)
         except TimeoutError:
             raise AttemptFailed(Failure.SLOW, "the answer did not come in time") from None
         except UpstreamGarbage as error:
@@ -120,6 +123,12 @@ class UpstreamDispatcher:
         self._state.served = relayed.tier or tier_name(answer.service_tier)
         self._note_first_byte()
         return relayed.body, target
+
+    def _relayed(self, target: UpstreamTarget, body: bytes) -> WholeAnswer:
+        parsed = self._state.parsed
+        if parsed.embedding is not None:
+            return relay_embedding(parsed, target.format, body)
+        return relay_answer(parsed, target.format, body, self._requests[target].emulation)
 
     # --------------------------------------------------------------------------------------- stream
 
@@ -272,10 +281,7 @@ class UpstreamDispatcher:
         # One upstream may be asked in several rounds; its body is written once.
         if target not in self._requests:
             try:
-                most = state.model.limits.output
-                self._requests[target] = forward_request(
-                    state.parsed, target.format, target.model, state.pseudonym, most_output=most
-                )
+                self._requests[target] = self._forwarded(target)
             except InvalidRequest as error:
                 raise AttemptFailed(Failure.INCONVERTIBLE, error.message, status=400) from error
         same = target.format is state.incoming.format
@@ -300,6 +306,13 @@ class UpstreamDispatcher:
             body=body if same else b"",
             retry_after=answer.retry_after,
         )
+
+    def _forwarded(self, target: UpstreamTarget) -> ForwardedRequest:
+        state = self._state
+        asked = (state.parsed, target.format, target.model, state.pseudonym)
+        if state.parsed.embedding is not None:
+            return forward_embedding(*asked)
+        return forward_request(*asked, most_output=state.model.limits.output)
 
     async def _with_heartbeats(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Execute ``work``. If it takes long, begin the answer and send heartbeats."""

@@ -11,8 +11,18 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 
-from opencode_cloud.catalogue.models import FORMATS_BY_KIND, Catalogue, Format, Model, Route, Upstream, UpstreamKind
+from opencode_cloud.catalogue.models import (
+    EMBEDDING_FORMATS,
+    FORMATS_BY_KIND,
+    Catalogue,
+    Format,
+    Model,
+    Route,
+    Upstream,
+    UpstreamKind,
+)
 from opencode_cloud.contracts.access import EnforcedRules, KnownCredential, KnownCredentials
+from opencode_cloud.gateway.formats import EmbeddingMethod, embedding_path
 from opencode_cloud.gateway.models import UpstreamTarget
 from opencode_cloud.gateway.service.health import Health
 
@@ -46,6 +56,7 @@ def targets(
     providers: EnforcedRules,
     own: Mapping[str, tuple[KnownCredential, str]],
     platform: Mapping[str, str],
+    embedding: EmbeddingMethod | None = None,
 ) -> list[tuple[Route, UpstreamTarget]]:
     """Return the upstreams of a model: with the workspace's own credentials if it has any, else with the platform's.
 
@@ -58,6 +69,7 @@ def targets(
         providers: The policy's rules of providers. Denied upstreams are skipped.
         own: The workspace's own credentials and their plain keys, by upstream.
         platform: The platform's keys by upstream.
+        embedding: The address of embeddings that the client called; None: a model is to generate.
     """
     candidates: list[tuple[Route, UpstreamTarget]] = []
     for route in model.routes:
@@ -68,13 +80,17 @@ def targets(
         secret = credential[1] if credential else platform.get(route.upstream, "")
         if not secret and upstream.kind not in KEYLESS:
             continue
+        spoken = _spoken(route, upstream, embeds=embedding is not None)
+        if not spoken:
+            continue
         base_url = (credential[0].base_url if credential else None) or upstream.base_url
-        spoken = route.formats or FORMATS_BY_KIND[upstream.kind]
+        format_ = client_format if client_format in spoken else spoken[0]
         target = UpstreamTarget(
             id=route.upstream,
             upstream=upstream,
             model=route.model,
-            format=client_format if client_format in spoken else spoken[0],
+            format=format_,
+            path=embedding_path(format_, route.model, embedding) if embedding else "",
             base_url=(base_url or DEFAULT_URLS.get(upstream.kind, "")).rstrip("/"),
             secret=secret,
             credential_id=credential[0].id if credential else None,
@@ -82,6 +98,13 @@ def targets(
         candidates.append((route, target))
     own_only = [candidate for candidate in candidates if candidate[1].byok]
     return own_only or candidates
+
+
+def _spoken(route: Route, upstream: Upstream, *, embeds: bool) -> tuple[Format, ...]:
+    """Return the formats of an upstream, the preferred one first; none if it cannot do the work."""
+    if embeds:
+        return (EMBEDDING_FORMATS[upstream.kind],) if upstream.kind in EMBEDDING_FORMATS else ()
+    return route.formats or FORMATS_BY_KIND[upstream.kind]
 
 
 def order(candidates: Sequence[tuple[Route, UpstreamTarget]], stick_to: str, health: Health) -> list[UpstreamTarget]:

@@ -30,7 +30,7 @@ TOKENS_OF_DOCUMENT = 10_000
 
 async def most_prompt_tokens(parsed: ParsedRequest, model: Model, *, exact: bool = True) -> int:
     """Return the most tokens that a prompt can have. ``exact``: count the text if the model's tokenizer is known."""
-    most = model.limits.input or model.limits.context
+    most = _longest_prompt(parsed, model)
     if parsed.unbounded:
         return most
     if exact and model.tokenizer:
@@ -77,7 +77,15 @@ def estimated_prompt(parsed: ParsedRequest, model: Model) -> int:
     counted = text[:PIECE_CHARACTERS]
     tokens = _count_piece(counted, model.tokenizer or DEFAULT_TOKENIZER) * len(text) // max(1, len(counted))
     tokens += parsed.images * TOKENS_OF_IMAGE + parsed.documents * TOKENS_OF_DOCUMENT
-    return min(tokens, model.limits.input or model.limits.context)
+    if parsed.embedding is not None:
+        tokens += parsed.embedding.tokens
+    return min(tokens, _longest_prompt(parsed, model))
+
+
+def _longest_prompt(parsed: ParsedRequest, model: Model) -> int:
+    """Return the most tokens that the model takes. For embeddings its limit applies to each input."""
+    inputs = parsed.embedding.inputs if parsed.embedding is not None else 1
+    return (model.limits.input or model.limits.context) * inputs
 
 
 def estimated_output(generated: int) -> int:

@@ -15,7 +15,7 @@ USER_AGENT = "opencode-cloud"
 
 def address(target: UpstreamTarget, *, stream: bool) -> str:
     """Return the URL to post to; for Bedrock see ``store/bedrock.py``."""
-    path = wire_format(target.format).upstream_path(target.model, stream)
+    path = target.path or wire_format(target.format).upstream_path(target.model, stream)
     return f"{target.base_url}{path}"
 
 

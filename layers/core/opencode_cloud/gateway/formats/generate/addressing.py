@@ -20,8 +20,8 @@ def read_path(call: str) -> PathTarget:
         method = method[:40]
         raise NotFound(
             "not_offered",
-            f"The gateway does not offer the method `{method}`. Call `:generateContent`, `:streamGenerateContent` or "
-            "`:countTokens` of `models/<model>`.",
+            f"The gateway does not offer the method `{method}`. Call `:generateContent`, "
+            "`:streamGenerateContent`, `:embedContent`, `:batchEmbedContents` or `:countTokens` of `models/<model>`.",
         )
     return PathTarget(model, _METHODS[method])
 

@@ -24,7 +24,7 @@ def inspect(node: Node, facts: RequestFacts) -> None:
         facts.stores("cachedContent")
     for content in (*node.each("contents"), node.at("systemInstruction")):
         for part in parts_of(content):
-            _inspect_part(part, facts)
+            inspect_part(part, facts)
     _inspect_tools(node, facts)
     config = node.at("generationConfig")
     for modality in config.texts("responseModalities"):
@@ -70,13 +70,14 @@ def joined(blocks: Iterable[AnyBlock]) -> tuple[AnyBlock, ...]:
     return tuple(written)
 
 
-def _inspect_part(part: Node, facts: RequestFacts) -> None:
+def inspect_part(part: Node, facts: RequestFacts) -> None:
+    """Collect the facts of one part."""
     for key in ("inlineData", "fileData"):
         media = part.at(key)
         if media.present():
             _inspect_media(media, facts)
     for inner in part.at("functionResponse").each("parts"):
-        _inspect_part(inner, facts)
+        inspect_part(inner, facts)
 
 
 def _inspect_media(media: Node, facts: RequestFacts) -> None:
