@@ -99,6 +99,10 @@ diff: setup ## Compare STAGE with what is deployed
 deploy: setup ## Deploy STAGE to the AWS account of your credentials
 	$(CDK) deploy --all
 
+.PHONY: destroy
+destroy: setup ## Delete STAGE with its data, unless it keeps them (CONFIRM=<stage>: without a question)
+	@STAGE=$(STAGE) $(BIN)/python -m infra.operations.destroy
+
 .PHONY: formats
 formats: setup ## Write the tables of docs/formats.md from the formats
 	@PYTHONPATH=layers/core $(BIN)/python -m opencode_cloud.gateway.formats.tables docs/formats.md

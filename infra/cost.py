@@ -78,6 +78,7 @@ FREE = frozenset(
         "AWS::SQS::QueuePolicy",
         "AWS::SecretsManager::SecretTargetAttachment",
         "Custom::Migration",
+        "Custom::S3AutoDeleteObjects",
     }
 )
 """Types that cost nothing while idle: priced by use, or by stored bytes, of which an idle stage has hardly any."""

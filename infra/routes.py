@@ -18,6 +18,14 @@ VIEWER_HEADER = "x-opencode-viewer"
 """The header with the viewer's address. Viewers can forge `x-forwarded-for`."""
 
 
+ERROR_SECONDS: Mapping[int, int] = dict.fromkeys((400, 403, 404, 405, 414, 500, 501, 502, 503, 504), 0)
+"""Seconds that the CDN keeps an error of an origin, by its status: none.
+
+For a status that is not here CloudFront keeps the answer to a GET for ten seconds, for all viewers of a path, whatever
+the cache policy says ("Control how long CloudFront caches errors" in its guide). These are all that can be set.
+"""
+
+
 class Target(StrEnum):
     """The origin that serves a route."""
 

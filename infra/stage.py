@@ -241,12 +241,20 @@ class Stage(_Settings):
             raise ValueError("sync.runtime = container needs a domain: functions reach hubs at the public address")
         if self.local and self.domain:
             raise ValueError("stage local has no domain: its front door listens on 127.0.0.1")
+        if self.name == "production":
+            self._check_production()
         if self.domain and not self.domain.certificate_arn and self.region != EDGE_REGION:
             raise ValueError(
                 f"outside {EDGE_REGION} a domain needs domain.certificate_arn, a certificate in {EDGE_REGION}: "
                 "CloudFront takes no other"
             )
         return self
+
+    def _check_production(self) -> None:
+        if self.watched and not self.alarm_email:
+            raise ValueError("production needs alarm_email: without it no alarm reaches a person")
+        if not self.mail_from and set(self.login_methods) <= {"email"}:
+            raise ValueError("production needs mail_from, or a login method besides email, so that people can sign in")
 
 
 def load(name: str, file: Path | None = None, environ: Mapping[str, str] = os.environ) -> Stage:

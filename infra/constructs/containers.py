@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as balancing
@@ -82,6 +83,23 @@ class Containers(Workload):
         self.balancer = self._balancer()
         self.targets = self._listen()
         self._grow()
+
+    def hosts(self, name: str, statistic: str, period: Duration) -> cloudwatch.Metric:
+        """Return a metric of the tasks as the balancer sees them, such as `UnHealthyHostCount`.
+
+        By attributes of the balancer: the target group's own metrics compute with the listener's ARN, which no other
+        stack can do (references.py).
+        """
+        return cloudwatch.Metric(
+            namespace="AWS/ApplicationELB",
+            metric_name=name,
+            dimensions_map={
+                "LoadBalancer": self.balancer.load_balancer_full_name,
+                "TargetGroup": self.targets.target_group_full_name,
+            },
+            statistic=statistic,
+            period=period,
+        )
 
     def _vpc(self) -> ec2.Vpc:
         vpc = ec2.Vpc(

@@ -18,6 +18,7 @@ from constructs import Construct
 
 from infra.constructs.nag import acknowledge
 from infra.constructs.queue import PLAIN_HTTP, Queues, dead_letter_queue
+from infra.constructs.references import hold
 from infra.queues import CONSOLE_QUEUES
 from infra.settings import of_stage
 from infra.stage import Stage
@@ -51,10 +52,13 @@ class DataStack(Stack):
         self.site = self._site(stage)
         self.site_objects_arn = f"{self.export_value(self.site.bucket_arn)}/*"
         """ARN of all objects of the site, as other stacks write it."""
+        self.site_name = cast("s3.CfnBucket", self.site.node.default_child).ref
         self.console_key_arn = self._secret("ConsoleKey", "Key from which codes and invitations are derived.")
         self.login_secrets_arn = self._secret("LoginSecrets", "Client secrets of login methods, by name.", initial="{}")
         self.github_secret_arn = (
-            self._secret("GitHubApp", "The GitHub App's id and private key (docs/github.md).", initial="{}")
+            self._secret(
+                "GitHubApp", "The GitHub App's id and private key (docs/github.md).", initial="{}", optional=True
+            )
             if stage.github
             else ""
         )
@@ -130,7 +134,7 @@ class DataStack(Stack):
     def _table(self, name: str) -> dynamodb.TableV2:
         """Create the table that `infra/tables.py` declares under `name`."""
         declared = TABLES[name]
-        return dynamodb.TableV2(
+        table = dynamodb.TableV2(
             self,
             name.capitalize(),
             partition_key=_string(declared.partition),
@@ -139,6 +143,8 @@ class DataStack(Stack):
             dynamo_stream=dynamodb.StreamViewType.NEW_IMAGE if declared.streamed else None,
             **self._table_options(),
         )
+        hold(table)
+        return table
 
     @property
     def signing_key_arns(self) -> str:
@@ -156,13 +162,15 @@ class DataStack(Stack):
         )
 
     def _credentials_key(self) -> kms.Key:
-        return kms.Key(
+        key = kms.Key(
             self,
             "CredentialsKey",
             description="Opencode Cloud: encrypts the data keys of provider credentials",
             enable_key_rotation=True,
             removal_policy=self._removal,
         )
+        hold(key)
+        return key
 
     def _mail_settings(self, stage: Stage) -> ses.ConfigurationSet:
         """Have SES send the delivery events of each mail to the queue `mail`."""
@@ -217,8 +225,9 @@ class DataStack(Stack):
                 ),
                 s3.LifecycleRule(expired_object_delete_marker=True),
             ],
-            removal_policy=self._removal,
+            **self._bucket_removal(stage),
         )
+        hold(bucket)
         acknowledge(bucket, "Access logs would contain share ids, which are links, after an unshare.", "S1")
         if stage.local:
             acknowledge(bucket, PLAIN_HTTP, "S10")
@@ -236,8 +245,9 @@ class DataStack(Stack):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             lifecycle_rules=[s3.LifecycleRule(noncurrent_version_expiration=Duration.days(30))],
-            removal_policy=self._removal,
+            **self._bucket_removal(stage),
         )
+        hold(bucket)
         bucket.add_to_resource_policy(
             iam.PolicyStatement(
                 actions=["s3:GetObject"],
@@ -264,18 +274,31 @@ class DataStack(Stack):
             lifecycle_rules=[
                 s3.LifecycleRule(expiration=Duration.days(30), abort_incomplete_multipart_upload_after=Duration.days(1))
             ],
-            removal_policy=self._removal,
+            **self._bucket_removal(stage),
         )
+        hold(bucket)
         acknowledge(bucket, "The audit trail records requests and downloads of exports.", "S1")
         if stage.local:
             acknowledge(bucket, PLAIN_HTTP, "S10")
         return bucket
 
-    def _hub_secret(self) -> str:
-        return self._secret("Hub", "Key of the posts to hubs, and of the rows that name their addresses.")
+    def _bucket_removal(self, stage: Stage) -> dict[str, Any]:
+        """Empty a bucket that is deleted with its stack: S3 deletes no bucket that holds a version of an object."""
+        return {
+            "removal_policy": self._removal,
+            # The emulator deletes full buckets, and has no Node.js for the function that empties them.
+            "auto_delete_objects": not stage.retain_data and not stage.local,
+        }
 
-    def _secret(self, name: str, description: str, initial: str | None = None) -> str:
-        """Create a secret and return its ARN. Its first value is random, or `initial`."""
+    def _hub_secret(self) -> str:
+        words = "Key of the posts to hubs, and of the rows that name their addresses."
+        return self._secret("Hub", words, optional=True)
+
+    def _secret(self, name: str, description: str, initial: str | None = None, *, optional: bool = False) -> str:
+        """Create a secret and return its ARN. Its first value is random, or `initial`.
+
+        An `optional` secret exists only with certain settings of the stage.
+        """
         random = secretsmanager.SecretStringGenerator(password_length=43, exclude_punctuation=True)
         secret = secretsmanager.Secret(
             self,
@@ -285,6 +308,8 @@ class DataStack(Stack):
             secret_string_value=SecretValue.unsafe_plain_text(initial) if initial else None,
             removal_policy=self._removal,
         )
+        if not optional:
+            hold(secret)
         acknowledge(secret, "A new value would orphan every share and lock its owner out; replace it by hand.", "SMG4")
         # Not by Ref, because the emulator returns the name for it.
         return cast("secretsmanager.CfnSecret", secret.node.default_child).attr_id

@@ -15,6 +15,7 @@ from constructs import Construct
 
 from infra.constructs.function import Function, Network
 from infra.constructs.nag import acknowledge
+from infra.constructs.references import hold, published, weakly
 from infra.constructs.zones import ZONES, ZonedStack
 from infra.stage import Stage
 
@@ -170,6 +171,7 @@ class DatabaseStack(ZonedStack):
             vpc=self.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
         )
+        hold(cluster)
         acknowledge(
             cluster, "Backups restore to any second, so a backtrack of the whole cluster is unnecessary.", "RDS14"
         )
@@ -222,14 +224,18 @@ class DatabaseStack(ZonedStack):
             # Not through the proxy, which accepts only IAM users.
             owner_environment={"DATABASE_OWNER_HOST": endpoint.hostname, "DATABASE_OWNER_SECRET": owner_secret},
             network=Network(self.vpc, self._functions),
-            connect_arns=[self._connect_arn(self.proxy.db_proxy_arn if self.proxy else None)],
+            connect_arns=[self._connect_arn(self._proxy_id(self.proxy) if self.proxy else None)],
             owner_secret_arn=owner_secret,
             cluster=self.cluster,
         )
 
-    def _connect_arn(self, proxy_arn: str | None) -> str:
+    def _proxy_id(self, proxy: rds.DatabaseProxy) -> str:
+        return published(self, "ProxyId", Fn.select(6, Fn.split(":", proxy.db_proxy_arn)))
+
+    def _connect_arn(self, proxy_id: str | None) -> str:
         """Return the ARN of the console plane's user in IAM: that of the proxy, if there is one."""
-        resource = Fn.select(6, Fn.split(":", proxy_arn)) if proxy_arn else self.cluster.cluster_resource_identifier
+        # Weakly, since with a proxy no other stack needs the cluster's identifier.
+        resource = proxy_id or weakly(self.cluster.cluster_resource_identifier)
         return self.format_arn(
             service="rds-db",
             resource="dbuser",

@@ -18,7 +18,17 @@ from constructs import Construct
 
 from infra.constructs.apis import WEBSOCKET_STAGE
 from infra.constructs.nag import acknowledge
-from infra.routes import HUB_ROUTES, ORIGIN_HEADER, PROTOCOL_PARAMETER, ROUTES, VIEWER_HEADER, Route, Target
+from infra.constructs.references import weakly
+from infra.routes import (
+    ERROR_SECONDS,
+    HUB_ROUTES,
+    ORIGIN_HEADER,
+    PROTOCOL_PARAMETER,
+    ROUTES,
+    VIEWER_HEADER,
+    Route,
+    Target,
+)
 from infra.stacks.data import DataStack
 from infra.stacks.gateway import GatewayStack
 from infra.stacks.hub import HubStack
@@ -50,7 +60,7 @@ class EdgeStack(Stack):
     ) -> None:
         super().__init__(scope, name, **options)
         self._sharing = sharing
-        self._proof = {ORIGIN_HEADER: SecretValue.secrets_manager(data.origin_secret_arn).unsafe_unwrap()}
+        self._proof = {ORIGIN_HEADER: SecretValue.secrets_manager(weakly(data.origin_secret_arn)).unsafe_unwrap()}
         """The header by which origins know that the CDN sent a request."""
         self._stream_origin = gateway.origin(
             custom_headers=self._proof,
@@ -64,7 +74,7 @@ class EdgeStack(Stack):
         )
         self._routes = HUB_ROUTES if hub else ROUTES
         # By its name only: the bucket's own stack grants access to CloudFront, which avoids a cycle between the stacks.
-        self._site = s3.Bucket.from_bucket_name(self, "Site", data.site.bucket_name)
+        self._site = s3.Bucket.from_bucket_name(self, "Site", weakly(data.site_name))
         self._headers = self._security_headers()
         domain = stage.domain.name if stage.domain else ""
         self._rewrite = cloudfront.Function(
@@ -93,6 +103,10 @@ class EdgeStack(Stack):
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021 if stage.domain else None,
             domain_names=[stage.domain.name] if stage.domain else None,
             certificate=self._certificate(stage.domain, zone) if stage.domain and zone else None,
+            error_responses=[
+                cloudfront.ErrorResponse(http_status=status, ttl=Duration.seconds(seconds))
+                for status, seconds in ERROR_SECONDS.items()
+            ],
         )
         acknowledge(distribution, "Teams work from all countries.", "CFR1")
         acknowledge(

@@ -5,7 +5,7 @@
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Duration
+from aws_cdk import CfnOutput, Duration, Fn
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_events as events
@@ -16,6 +16,7 @@ from constructs import Construct
 from infra.constructs.containers import DRAINING, PORT, Containers, ContainerService
 from infra.constructs.function import GATEWAY, Function, Layers, Size
 from infra.constructs.queue import dead_letter_queue
+from infra.constructs.references import published
 from infra.constructs.streams import read_stream
 from infra.constructs.workload import Workload
 from infra.constructs.zones import ZonedStack
@@ -60,8 +61,8 @@ class GatewayStack(ZonedStack):
         contained = stage.gateway.runtime == "container"
         self.containers = self._containers() if contained else None
         self.gateway = None if contained else self._gateway()
-        self.url = self._function_url(self.gateway) if self.gateway and not stage.local else None
-        """The URL of the gateway's function, for the CDN only. Stage local runs the gateway beside the emulator."""
+        self._host = self._function_host(self.gateway) if self.gateway and not stage.local else None
+        """The host of the function's URL, for the CDN only. Stage local runs the gateway beside the emulator."""
         self.budgets = self._budgets()
         self.functions = tuple(filter(None, (self.gateway, self.budgets)))
         for function in self.functions:
@@ -124,10 +125,16 @@ class GatewayStack(ZonedStack):
         arn = f"arn:{self.partition}:lambda:{self.region}:{ADAPTER_ACCOUNT}:layer:{layer}"
         return lambda_.LayerVersion.from_layer_version_arn(self, "WebAdapter", arn)
 
-    def _function_url(self, function: Function) -> lambda_.FunctionUrl:
-        return function.alias.add_function_url(
+    def _function_host(self, function: Function) -> str:
+        url = function.alias.add_function_url(
             auth_type=lambda_.FunctionUrlAuthType.NONE, invoke_mode=lambda_.InvokeMode.RESPONSE_STREAM
         )
+        return published(self, "GatewayFunctionUrlHost", Fn.select(2, Fn.split("/", url.url)))
+
+    @property
+    def has_url(self) -> bool:
+        """True if the CDN reaches the gateway by a function's URL."""
+        return self._host is not None
 
     def origin(self, **options: Any) -> cloudfront.IOrigin:
         """Return the gateway as an origin of the CDN; `options` are those of any origin over HTTP.
@@ -139,9 +146,14 @@ class GatewayStack(ZonedStack):
             private = cloudfront.OriginProtocolPolicy.HTTP_ONLY
             balancer = self.containers.balancer
             return origins.VpcOrigin.with_application_load_balancer(balancer, protocol_policy=private, **options)
-        if self.url is None:
+        if self._host is None:
             raise ValueError("stage local has no CDN")
-        return origins.FunctionUrlOrigin(self.url, **options)
+        return origins.HttpOrigin(
+            self._host,
+            protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
+            origin_ssl_protocols=[cloudfront.OriginSslPolicy.TLS_V1_2],
+            **options,
+        )
 
     def _allow_gateway(self, workload: Workload) -> None:
         """Let the gateway read people, reserve and settle budgets, open providers' credentials, and invoke Bedrock."""

@@ -19,8 +19,7 @@ MOST_REFUSED_POSTS = 100
 
 def signals(hub: HubStack) -> Iterator[Signal]:
     """Yield the alarms that should wake an operator."""
-    metrics = hub.containers.targets.metrics
-    ill = metrics.unhealthy_host_count(period=PERIOD, statistic="Maximum")
+    ill = hub.containers.hosts("UnHealthyHostCount", "Maximum", PERIOD)
     yield Signal("HubUnhealthy", ill, 0, "A hub does not answer its health check: ECS replaces it.")
     failing = "Hubs answer 5xx, or none of them answers: clients retry, people see errors."
     yield Signal("HubServerErrors", _server_errors(hub), 5, failing)
@@ -34,8 +33,8 @@ def signals(hub: HubStack) -> Iterator[Signal]:
 
 def widgets(hub: HubStack) -> list[cloudwatch.IWidget]:
     """Return the dashboard's graphs of hubs."""
-    metrics = hub.containers.targets.metrics
-    hosts = [metrics.healthy_host_count(statistic="Minimum"), metrics.unhealthy_host_count(statistic="Maximum")]
+    tasks = hub.containers
+    hosts = [tasks.hosts("HealthyHostCount", "Minimum", PERIOD), tasks.hosts("UnHealthyHostCount", "Maximum", PERIOD)]
     doubtful = [total("ForgedHubCount", SENDERS), written("RefusedPostCount", "hub")]
     left = [total("DeadHubCount", SENDERS), written("LeftHubRowCount", "hub")]
     return [

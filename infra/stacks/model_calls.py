@@ -41,7 +41,7 @@ def signals(gateway: GatewayStack, ledger: Function) -> Iterator[Signal]:
         refused = share(errors, requests, at_least=FEWEST_CALLS, label="5xx, %")
         yield Signal("GatewayServerErrors", refused, 5, "The gateway answers 5xx to one request of twenty.")
     if gateway.containers:
-        ill = gateway.containers.targets.metrics.unhealthy_host_count(period=PERIOD, statistic="Maximum")
+        ill = gateway.containers.hosts("UnHealthyHostCount", "Maximum", PERIOD)
         yield Signal("GatewayUnhealthy", ill, 0, "A container of the gateway does not answer: ECS replaces it.")
     alerts = gateway.budgets.function.metric("IteratorAge", period=PERIOD, statistic="Maximum")
     yield Signal(
@@ -90,7 +90,7 @@ def _answers(gateway: GatewayStack) -> tuple[cloudwatch.IMetric, cloudwatch.IMet
         target = balancing.HttpCodeTarget.TARGET_5XX_COUNT
         metrics = gateway.containers.balancer.metrics
         return metrics.http_code_target(target, period=PERIOD), metrics.request_count(period=PERIOD)
-    if gateway.gateway is None or gateway.url is None:
+    if gateway.gateway is None or not gateway.has_url:
         return None
     named = [gateway.gateway.function.metric(name, period=PERIOD, statistic="Sum") for name in URL_METRICS]
     return named[0], named[1]

@@ -8,6 +8,7 @@ from typing import Any
 from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
@@ -16,6 +17,7 @@ from constructs import Construct
 from infra.constructs.metrics import PERIOD, graph, total, written
 from infra.constructs.nag import acknowledge
 from infra.constructs.queue import PLAIN_HTTP
+from infra.constructs.references import weakly
 from infra.stacks import hub_signals, model_calls
 from infra.stacks.console import ConsoleStack
 from infra.stacks.data import DataStack
@@ -77,6 +79,16 @@ class ObservabilityStack(Stack):
         topic = sns.Topic(self, "Alarms", enforce_ssl=not stage.local)
         if stage.local:
             acknowledge(topic, PLAIN_HTTP, "SNS3")
+        # The topic's policy replaces SNS's own, which lets the whole account publish.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="Alarms",
+                actions=["sns:Publish"],
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+            )
+        )
         if stage.alarm_email:
             topic.add_subscription(subscriptions.EmailSubscription(stage.alarm_email))
         return topic
@@ -132,15 +144,26 @@ class ObservabilityStack(Stack):
         meaning = "A change has not reached the other planes for over a minute: revoked keys may still work."
         self._alarm("ProjectionsBehind", age, 60, meaning)
         if self._cluster:
-            busy = self._cluster.metric("ACUUtilization", period=PERIOD, statistic="Average")
+            busy = self._of_database("ACUUtilization")
             self._alarm("DatabaseFull", busy, 90, "The database is at its maximum size: raise database.max_acu.")
+
+    def _of_database(self, name: str, statistic: str = "Average") -> cloudwatch.Metric:
+        if self._cluster is None:
+            raise ValueError("stage local has no cluster")
+        return cloudwatch.Metric(
+            namespace="AWS/RDS",
+            metric_name=name,
+            dimensions_map={"DBClusterIdentifier": weakly(self._cluster.cluster_identifier)},
+            statistic=statistic,
+            period=PERIOD,
+        )
 
     def _console_widgets(self) -> list[cloudwatch.IWidget]:
         ages = [queue.metric_approximate_age_of_oldest_message() for queue in self._queues.values()]
         widgets: list[cloudwatch.IWidget] = [graph("Oldest message, s", ages)]
         if self._cluster:
-            used = [self._cluster.metric("ServerlessDatabaseCapacity", statistic="Average")]
-            connections = self._cluster.metric("DatabaseConnections", statistic="Maximum")
+            used = [self._of_database("ServerlessDatabaseCapacity")]
+            connections = self._of_database("DatabaseConnections", "Maximum")
             widgets.append(graph("Database, ACUs and connections", used, right=[connections]))
         return widgets
 

@@ -50,6 +50,8 @@ class SharingStack(Stack):
         self._data = data
         self._layers = Layers.build(self, stage)
         self.websocket = WebSocketGateway(self, "WebSocket", stage=stage, api_id=WEBSOCKET_API_ID)
+        # Also without hubs, because a forgotten stack of hubs would keep this stack from taking the export back.
+        self._exported_api_id = self.export_value(self.websocket.api.api_id)
         self.failed = {name: dead_letter_queue(self, f"{name.capitalize()}Failed", stage) for name in IN_BACKGROUND}
         failed = {name: self.failed[it.consumer] for name, it in SHARING_QUEUES.items()}
         self.queues = Queues(self, stage, SHARING_QUEUES, failed)
@@ -171,7 +173,7 @@ class SharingStack(Stack):
         self._allow_rows(hub, "BatchWriteItem")
         self._allow_posts(hub)
         elsewhere = Stack.of(hub) is not self
-        api_id = self.export_value(self.websocket.api.api_id) if elsewhere else self.websocket.api.api_id
+        api_id = self._exported_api_id if elsewhere else self.websocket.api.api_id
         self._allow_sockets(hub, "GET", "POST", "DELETE", api_id=api_id)
 
     def hub_values(self) -> dict[str, str]:

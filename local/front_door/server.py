@@ -9,6 +9,7 @@ from aiohttp import web
 
 from infra.routes import HUB_ROUTES, ROUTES, Route, Target, match
 from local.front_door import refusals
+from local.front_door.error_cache import ErrorCache
 from local.front_door.http import HttpDoor
 from local.front_door.hub import HubDoor
 from local.front_door.refusals import Refusal
@@ -35,6 +36,7 @@ class FrontDoor:
         self._site = SiteDoor(settings)
         self._stream = StreamDoor(settings)
         self._hub = HubDoor(settings)
+        self._errors = ErrorCache(settings.error_seconds)
         self._routes = HUB_ROUTES if settings.hub_url else ROUTES
 
     async def open(self) -> None:
@@ -57,8 +59,10 @@ class FrontDoor:
         """
         # An absolute form without a path, and the asterisk of OPTIONS, have none that starts with a slash.
         route = match(request.path if request.path.startswith("/") else "/", self._routes)
+        if kept := self._errors.find(request, route):
+            return kept
         if route.target is Target.STREAM:
-            return await self._stream_from_gateway(request)
+            return self._errors.keep(request, route, await self._stream_from_gateway(request))
         return await asyncio.shield(self._answer(request, route))
 
     async def _stream_from_gateway(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -69,6 +73,9 @@ class FrontDoor:
             return _response(refusal.status, refusal.body_for_models())
 
     async def _answer(self, request: web.BaseRequest, route: Route) -> web.StreamResponse:
+        return self._errors.keep(request, route, await self._answer_of_origin(request, route))
+
+    async def _answer_of_origin(self, request: web.BaseRequest, route: Route) -> web.StreamResponse:
         try:
             self._check_headers(request)
             if route.target is Target.HTTP:

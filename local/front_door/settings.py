@@ -1,7 +1,9 @@
 """Settings of the front door, and the limits it enforces."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from infra.routes import ERROR_SECONDS
 from local.browsers import is_ours
 
 KIB = 1024
@@ -61,6 +63,8 @@ class Settings:
     """The emulator, for documents that CloudFront would read from S3."""
     site_bucket: str = ""
     quotas: Quotas = Quotas()
+    error_seconds: Mapping[int, int] = field(default_factory=lambda: ERROR_SECONDS)
+    """Seconds that the CDN keeps an origin's error, by status."""
     trust_proxy: bool = False
     """True if a proxy in front of the door (one that ends TLS) names the viewer in `x-forwarded-*`."""
     allowed_hosts: tuple[str, ...] = ()

@@ -56,6 +56,9 @@ class StreamDoor:
                 request.method, url, headers=self._headers(request), data=body or None, allow_redirects=False
             ) as answer:
                 end_to_end = [(name, value) for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP]
+                if answer.status >= 400 and request.method in ("GET", "HEAD"):
+                    # The front door keeps errors as the CDN does, so it needs them whole.
+                    return web.Response(status=answer.status, headers=named(end_to_end), body=await answer.read())
                 response = web.StreamResponse(status=answer.status, headers=named(end_to_end))
                 await response.prepare(request)
                 async for chunk in answer.content.iter_any():

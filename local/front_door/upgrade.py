@@ -22,6 +22,16 @@ class Relayed(web.StreamResponse):
         """Send no body."""
 
 
+class RefusedHandshake(web.Response):
+    """The API's refusal of a handshake, which it has sent to the viewer already."""
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Send no head."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send no body."""
+
+
 def is_upgrade(request: web.BaseRequest) -> bool:
     """Tell whether a request asks for a WebSocket."""
     return request.method == "GET" and request.headers.get("Upgrade", "").lower() == "websocket"
@@ -50,7 +60,7 @@ async def relay_websocket(request: web.BaseRequest, route: Route, settings: Sett
     viewer.set_protocol(ViewerSide(relay, viewer.get_protocol()))
     transport.write(handshake(request, route, settings))
     await relay.finished.wait()
-    return Relayed()
+    return Relayed() if relay.refused is None else RefusedHandshake(status=relay.refused)
 
 
 def origin_of(route: Route, settings: Settings) -> SplitResult:

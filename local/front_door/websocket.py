@@ -102,6 +102,8 @@ class Relay:
         self.viewer = viewer
         self.origin: asyncio.Transport | None = None
         self.finished = asyncio.Event()
+        self.refused: int | None = None
+        """The status of the API's refusal of the handshake."""
         self._accepted = False
         self._from_viewer = FrameMeter(quotas.websocket_frame, quotas.websocket_message)
         # API Gateway splits posts of functions into frames itself, so only the message is limited.
@@ -168,6 +170,8 @@ class Relay:
         if self._accepted:
             return data
         self._accepted = data.startswith(b"HTTP/1.1 101")
+        if not self._accepted and self.refused is None and data[:5] == b"HTTP/" and data[9:12].isdigit():
+            self.refused = int(data[9:12])
         return data.partition(b"\r\n\r\n")[2] if self._accepted else b""
 
     def _check_age(self) -> None:

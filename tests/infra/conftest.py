@@ -1,82 +1,73 @@
 """Templates of every kind of stage. Each is synthesized once per session, because that takes seconds."""
 
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
 import pytest
 
 from infra.stage import load
 from tests.infra.synthesis import Synthesis, synthesize
+from tests.infra.variants import VARIANTS
 
-DOMAIN = """
-region = "us-east-1"
-account = "111122223333"
-alarm_email = "operator@example.com"
-[domain]
-name = "share.example.com"
-zone_id = "Z0123456789ABCDEFGHIJ"
-zone_name = "example.com"
-"""
-CONTAINERS = """
-region = "us-east-1"
-account = "111122223333"
-[gateway]
-runtime = "container"
-task_cpu = 2048
-"""
-HUBS = (
-    DOMAIN
-    + """
-[sync]
-runtime = "container"
-"""
-)
 KINDS = ("local", "dev", "production", "alice")
 ON_AWS = ("dev", "production", "alice")
 
 
-@pytest.fixture(scope="session")
-def syntheses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Synthesis]:
-    """Synthesize all kinds of stages."""
-    root = tmp_path_factory.mktemp("synthesis")
-    domain = root / "production.toml"
-    domain.write_text(DOMAIN)
-    made: dict[str, Synthesis] = {}
-    for kind in KINDS:
-        stage = load(kind, domain if kind == "production" else None, environ={})
-        # The packages of all stages are equal, so one of them suffices for the tests that look into packages.
-        made[kind] = synthesize(stage, root / kind, bundling=kind == "dev")
-    return made
+class Syntheses(Mapping[str, Synthesis]):
+    """All variants, each synthesized when a test first asks for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[str, Synthesis] = {}
+
+    def __getitem__(self, name: str) -> Synthesis:
+        if name not in self._made:
+            stage_name, text = VARIANTS[name]
+            file = self._folder / f"{name}.toml"
+            file.write_text(text)
+            stage = load(stage_name, file, environ={})
+            # The packages of all stages are equal, so one of them suffices for the tests that look into packages.
+            self._made[name] = synthesize(stage, self._folder / name, bundling=name == "dev")
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(VARIANTS)
+
+    def __len__(self) -> int:
+        return len(VARIANTS)
 
 
 @pytest.fixture(scope="session")
-def contained(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
+def syntheses(tmp_path_factory: pytest.TempPathFactory) -> Syntheses:
+    """All variants by name."""
+    return Syntheses(tmp_path_factory.mktemp("synthesis"))
+
+
+@pytest.fixture
+def contained(syntheses: Syntheses) -> Synthesis:
     """A stage that serves model calls in containers."""
-    root = tmp_path_factory.mktemp("contained")
-    file = root / "stage.toml"
-    file.write_text(CONTAINERS)
-    return synthesize(load("dev", file, environ={}), root / "out", bundling=False)
+    return syntheses["contained"]
 
 
-@pytest.fixture(scope="session")
-def hubbed(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
+@pytest.fixture
+def hubbed(syntheses: Syntheses) -> Synthesis:
     """A stage whose sharing runs in containers."""
-    root = tmp_path_factory.mktemp("hubbed")
-    file = root / "stage.toml"
-    file.write_text(HUBS)
-    return synthesize(load("dev", file, environ={}), root / "out", bundling=False)
+    return syntheses["hubbed"]
 
 
 @pytest.fixture(params=KINDS)
-def synthesis(request: pytest.FixtureRequest, syntheses: dict[str, Synthesis]) -> Synthesis:
+def synthesis(request: pytest.FixtureRequest, syntheses: Syntheses) -> Synthesis:
     """Return each stage in turn."""
     return syntheses[request.param]
 
 
 @pytest.fixture(params=("local", "dev", "production"))
-def watched(request: pytest.FixtureRequest, syntheses: dict[str, Synthesis]) -> Synthesis:
+def watched(request: pytest.FixtureRequest, syntheses: Syntheses) -> Synthesis:
     """Return each stage with a dashboard and alarms in turn."""
     return syntheses[request.param]
 
 
 @pytest.fixture(params=ON_AWS)
-def on_aws(request: pytest.FixtureRequest, syntheses: dict[str, Synthesis]) -> Synthesis:
+def on_aws(request: pytest.FixtureRequest, syntheses: Syntheses) -> Synthesis:
     """Return each stage that runs on AWS in turn."""
     return syntheses[request.param]

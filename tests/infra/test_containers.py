@@ -1,6 +1,7 @@
 """Stages that serve model calls in containers."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from infra.constructs.containers import DRAINING, IDLE
@@ -24,7 +25,7 @@ def test_there_is_no_function_then(contained: Synthesis) -> None:
 
 
 def test_a_container_has_the_settings_of_the_function_and_those_of_a_server(
-    contained: Synthesis, syntheses: dict[str, Synthesis]
+    contained: Synthesis, syntheses: Mapping[str, Synthesis]
 ) -> None:
     (function,) = [
         each for each in syntheses["dev"].properties("gateway", "AWS::Lambda::Function") if each["Handler"] == "run.sh"

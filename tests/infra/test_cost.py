@@ -1,5 +1,7 @@
 """Idle costs of stages."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from infra.cost import FREE, PRICED, PriceList, UnknownCost, idle, report, resources_of
@@ -12,11 +14,11 @@ def _monthly(synthesis: Synthesis) -> float:
     return sum(item.monthly for item in idle(resources_of(synthesis.templates.values()), PRICES))
 
 
-def test_a_personal_stage_costs_less_than_fifteen_dollars_a_month(syntheses: dict[str, Synthesis]) -> None:
+def test_a_personal_stage_costs_less_than_fifteen_dollars_a_month(syntheses: Mapping[str, Synthesis]) -> None:
     assert 5 < _monthly(syntheses["alice"]) < 15
 
 
-def test_production_pays_for_being_awake_and_for_a_stand_by(syntheses: dict[str, Synthesis]) -> None:
+def test_production_pays_for_being_awake_and_for_a_stand_by(syntheses: Mapping[str, Synthesis]) -> None:
     items = {item.name: item for item in idle(resources_of(syntheses["production"].templates.values()), PRICES)}
     assert items["database instance at 0.5 ACU"].quantity == 2
     assert items["database instance at 0.5 ACU"].monthly == pytest.approx(2 * 0.5 * 0.12 * 730)
@@ -25,7 +27,7 @@ def test_production_pays_for_being_awake_and_for_a_stand_by(syntheses: dict[str,
 
 
 def test_containers_cost_what_runs_and_functions_for_model_calls_nothing_while_idle(
-    syntheses: dict[str, Synthesis], contained: Synthesis
+    syntheses: Mapping[str, Synthesis], contained: Synthesis
 ) -> None:
     items = {item.name: item for item in idle(resources_of(contained.templates.values()), PRICES)}
     assert items["gateway's container"].quantity == contained.stage.gateway.least_tasks == 2
@@ -42,7 +44,7 @@ def test_hubs_cost_what_runs(hubbed: Synthesis) -> None:
 
 
 def test_every_resource_is_priced_or_known_to_be_free(
-    syntheses: dict[str, Synthesis], contained: Synthesis, hubbed: Synthesis
+    syntheses: Mapping[str, Synthesis], contained: Synthesis, hubbed: Synthesis
 ) -> None:
     assert not FREE & PRICED.keys()
     for synthesis in (*syntheses.values(), contained, hubbed):
@@ -54,7 +56,7 @@ def test_what_nobody_has_priced_is_named() -> None:
         idle({"Shield": {"Type": "AWS::Shield::Protection"}}, PRICES)
 
 
-def test_the_report_says_the_sum_and_what_it_assumes(syntheses: dict[str, Synthesis]) -> None:
+def test_the_report_says_the_sum_and_what_it_assumes(syntheses: Mapping[str, Synthesis]) -> None:
     alice = syntheses["alice"]
     items = idle(resources_of(alice.templates.values()), PRICES)
     text = report(alice.stage, items, PRICES)

@@ -1,19 +1,20 @@
 """The database on AWS, and the network around it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.stage import InvalidStage, load
-from tests.infra.synthesis import Synthesis, synthesize
+from tests.infra.synthesis import Synthesis
 
 
 def _cluster(synthesis: Synthesis) -> dict[str, Any]:
     return synthesis.one("database", "AWS::RDS::DBCluster")
 
 
-def test_the_laptop_has_none(syntheses: dict[str, Synthesis]) -> None:
+def test_the_laptop_has_none(syntheses: Mapping[str, Synthesis]) -> None:
     assert "database" not in syntheses["local"].templates
 
 
@@ -78,14 +79,13 @@ def test_rds_proxy_is_refused_where_the_database_should_sleep(tmp_path: Path) ->
         load("dev", file, environ={})
 
 
-def test_rds_proxy_stands_between_where_a_stage_wants_it(tmp_path: Path) -> None:
-    file = tmp_path / "stage.toml"
-    file.write_text("snap_start = true\n[database]\nproxy = true\nmin_acu = 0.5\n")
-    made = synthesize(load("dev", file, environ={}), tmp_path / "out")
+def test_rds_proxy_stands_between_where_a_stage_wants_it(syntheses: Mapping[str, Synthesis]) -> None:
+    made = syntheses["switched"]
     proxy = made.one("database", "AWS::RDS::DBProxy")
     assert proxy["RequireTLS"]
     assert proxy["DefaultAuthScheme"] == "IAM_AUTH"
     variables = made.one("console", "AWS::Lambda::Function", "Console")["Environment"]["Variables"]
     assert "Proxy" in str(variables["DATABASE_HOST"])
-    policies = str(made.properties("database", "AWS::IAM::Policy"))
+    policies = str(made.properties("console", "AWS::IAM::Policy", "Console"))
     assert "rds-db:connect" in policies
+    assert "ProxyId" in policies

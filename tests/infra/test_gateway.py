@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def test_both_permissions_that_an_open_address_needs_are_there(on_aws: Synthesis
     assert opened["lambda:InvokeFunction"]["InvokedViaFunctionUrl"] is True
 
 
-def test_the_laptop_serves_it_without_adapter_and_address(syntheses: dict[str, Synthesis]) -> None:
+def test_the_laptop_serves_it_without_adapter_and_address(syntheses: Mapping[str, Synthesis]) -> None:
     local = syntheses["local"]
     assert not local.resources("gateway", "AWS::Lambda::Url")
     assert "753240598075" not in json.dumps(local.templates["gateway"])

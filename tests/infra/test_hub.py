@@ -1,6 +1,7 @@
 """Stages whose sharing runs in containers that hold the sockets."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_only_hubs_and_the_functions_that_post_to_them_read_the_secret_of_hubs(h
     assert readers == {"Share", "Live", "Deliver", "Purge", "Hub"}
 
 
-def test_a_stage_without_hubs_has_nothing_of_them(syntheses: dict[str, Synthesis]) -> None:
+def test_a_stage_without_hubs_has_nothing_of_them(syntheses: Mapping[str, Synthesis]) -> None:
     dev = syntheses["dev"]
     assert "hub" not in dev.templates
     variables = dev.one("sharing", "AWS::Lambda::Function", "ShareFunction")["Environment"]["Variables"]

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_a_share_of_failures_counts_when_there_are_calls_enough(watched: Synthes
 
 
 def test_whoever_stands_before_the_gateway_counts_its_answers(
-    syntheses: dict[str, Synthesis], contained: Synthesis
+    syntheses: Mapping[str, Synthesis], contained: Synthesis
 ) -> None:
     for synthesis, name in ((syntheses["dev"], "Url5xxCount"), (contained, "HTTPCode_Target_5XX_Count")):
         alarms = json.dumps(synthesis.properties("observability", "AWS::CloudWatch::Alarm", "GatewayServerErrors"))
@@ -75,7 +76,7 @@ def test_dead_ill_and_forged_hubs_wake_an_operator(hubbed: Synthesis) -> None:
         assert {metric["Dimensions"][0]["Value"] for metric in metrics} == {*POSTERS, "hub"}
 
 
-def test_a_stage_without_hubs_has_no_alarm_of_them(syntheses: dict[str, Synthesis]) -> None:
+def test_a_stage_without_hubs_has_no_alarm_of_them(syntheses: Mapping[str, Synthesis]) -> None:
     alarms = syntheses["dev"].resources("observability", "AWS::CloudWatch::Alarm")
     assert not [name for name in alarms if name.startswith("Hub")]
 
@@ -99,5 +100,5 @@ def test_the_operator_s_address_subscribes_where_one_is_set(watched: Synthesis) 
     assert subscribed == ([watched.stage.alarm_email] if watched.stage.alarm_email else [])
 
 
-def test_a_personal_stage_wakes_nobody(syntheses: dict[str, Synthesis]) -> None:
+def test_a_personal_stage_wakes_nobody(syntheses: Mapping[str, Synthesis]) -> None:
     assert "observability" not in syntheses["alice"].templates

@@ -1,5 +1,6 @@
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_hashes_are_of_content_alone(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert packaging.content_hash(source) != before
 
 
-def test_the_library_s_layer_holds_pages_and_no_leftovers(syntheses: dict[str, Synthesis]) -> None:
+def test_the_library_s_layer_holds_pages_and_no_leftovers(syntheses: Mapping[str, Synthesis]) -> None:
     (package,) = syntheses["dev"].folder.glob("asset.*/python/opencode_cloud")
     assert (package / "_web" / "templates").is_dir()
     assert (package / "_web" / "static").is_dir()
@@ -48,7 +49,7 @@ def test_dependencies_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     assert not any("__pycache__" in name for name in first)
 
 
-def test_a_function_s_code_is_its_folder_alone(syntheses: dict[str, Synthesis]) -> None:
+def test_a_function_s_code_is_its_folder_alone(syntheses: Mapping[str, Synthesis]) -> None:
     handlers = [path for path in syntheses["dev"].folder.glob("asset.*") if (path / "handler.py").exists()]
     # The hub is a container. Only the local stage has a function of its name.
     assert len(handlers) == len(list((ROOT / "functions").glob("*/handler.py"))) - 1
@@ -57,7 +58,7 @@ def test_a_function_s_code_is_its_folder_alone(syntheses: dict[str, Synthesis]) 
     assert contents == [["handler.py"]] * (len(handlers) - 2) + more
 
 
-def test_what_starts_the_gateway_may_be_executed(syntheses: dict[str, Synthesis]) -> None:
+def test_what_starts_the_gateway_may_be_executed(syntheses: Mapping[str, Synthesis]) -> None:
     (script,) = syntheses["dev"].folder.glob("asset.*/run.sh")
     assert os.access(script, os.X_OK)
 
@@ -108,7 +109,7 @@ ADAPTER = 16 * 1024 * 1024
 """Upper estimate of the size of the Web Adapter's layer in bytes. Tests cannot download that layer."""
 
 
-def test_every_function_fits_into_lambda(syntheses: dict[str, Synthesis]) -> None:
+def test_every_function_fits_into_lambda(syntheses: Mapping[str, Synthesis]) -> None:
     dev = syntheses["dev"]
     for stack in ("sharing", "console", "gateway"):
         layers = dev.resources(stack, "AWS::Lambda::LayerVersion")

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -65,7 +66,7 @@ def _viewer_requests(code: str, requests: list[dict[str, Any]]) -> list[dict[str
 
 
 @pytest.mark.parametrize("path", [path for path, _, _ in PATHS])
-def test_cloudfront_rewrites_as_the_front_door(syntheses: dict[str, Synthesis], path: str) -> None:
+def test_cloudfront_rewrites_as_the_front_door(syntheses: Mapping[str, Synthesis], path: str) -> None:
     code = syntheses["dev"].one("edge", "AWS::CloudFront::Function")["FunctionCode"]
     query = {"id": {"value": "abc"}, "protocol": {"value": "theirs"}}
     request = {"uri": path, "querystring": query, "headers": HEADERS}
@@ -85,7 +86,7 @@ def test_the_cdn_says_our_domain_whatever_the_viewer_asked_for() -> None:
 
 
 @pytest.mark.parametrize("stage", ["dev", "production"])
-def test_every_origin_but_the_bucket_gets_the_proof_of_the_cdn(syntheses: dict[str, Synthesis], stage: str) -> None:
+def test_every_origin_but_the_bucket_gets_the_proof_of_the_cdn(syntheses: Mapping[str, Synthesis], stage: str) -> None:
     config = syntheses[stage].one("edge", "AWS::CloudFront::Distribution")["DistributionConfig"]
     proofs = {
         json.dumps(origin.get("DomainName")): [each["HeaderName"] for each in origin.get("OriginCustomHeaders", [])]
@@ -96,7 +97,7 @@ def test_every_origin_but_the_bucket_gets_the_proof_of_the_cdn(syntheses: dict[s
     assert set(map(tuple, proofs.values())) == {(ORIGIN_HEADER,)}
 
 
-def test_distribution_has_one_behavior_a_route(syntheses: dict[str, Synthesis]) -> None:
+def test_distribution_has_one_behavior_a_route(syntheses: Mapping[str, Synthesis]) -> None:
     config = syntheses["dev"].one("edge", "AWS::CloudFront::Distribution")["DistributionConfig"]
     patterns = [behavior["PathPattern"] for behavior in config["CacheBehaviors"]]
     assert [*patterns, "/*"] == [route.pattern for route in ROUTES]

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,26 +11,22 @@ from aws_cdk import aws_s3 as s3
 
 from infra.app import build
 from infra.stage import load
-from tests.infra.conftest import KINDS
 from tests.infra.synthesis import Synthesis
+from tests.infra.variants import VARIANTS
 
 IGNORED = ["W3005", "W3010"]
 """Redundant dependencies and literal availability zones, both of which CDK writes."""
 
 
+QUICK = ("production", "switched")
+"""Variants that together have nearly every type of resource."""
+
+
 @pytest.mark.parametrize(
-    "kind", [kind if kind == "production" else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
+    "name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS if name not in QUICK)]
 )
-def test_cfn_lint(syntheses: dict[str, Synthesis], kind: str) -> None:
-    lint(syntheses[kind].folder.glob("*.template.json"))
-
-
-def test_cfn_lint_of_containers(contained: Synthesis) -> None:
-    lint(contained.folder / f"opencode-cloud-dev-{name}.template.json" for name in ("gateway", "edge"))
-
-
-def test_cfn_lint_of_hubs(hubbed: Synthesis) -> None:
-    lint(hubbed.folder / f"opencode-cloud-dev-{name}.template.json" for name in ("hub", "edge", "sharing"))
+def test_cfn_lint(syntheses: Mapping[str, Synthesis], name: str) -> None:
+    lint(syntheses[name].folder.glob("*.template.json"))
 
 
 def lint(templates: Iterable[Path]) -> None:

@@ -1,6 +1,6 @@
 """Environments of functions: on every stage, exactly the variables that each function declares."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -55,7 +55,7 @@ def test_a_hub_in_a_container_gets_what_it_declares(hubbed: Synthesis) -> None:
 
 
 def test_every_declared_variable_has_a_value_on_some_stage(
-    syntheses: dict[str, Synthesis], contained: Synthesis, hubbed: Synthesis
+    syntheses: Mapping[str, Synthesis], contained: Synthesis, hubbed: Synthesis
 ) -> None:
     all_given: dict[str, set[str]] = {"gateway": contained_gateway(contained), "hub": in_container(hubbed, "hub")}
     all_given["hub"].add("HUB_ADDRESS")  # local/hub.py gives it

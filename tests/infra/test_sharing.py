@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def test_functions_run_on_the_stage_s_runtime(synthesis: Synthesis) -> None:
         assert function["LoggingConfig"]["LogGroup"]
 
 
-def test_snapshots_of_started_functions_are_taken_where_people_wait(syntheses: dict[str, Synthesis]) -> None:
+def test_snapshots_of_started_functions_are_taken_where_people_wait(syntheses: Mapping[str, Synthesis]) -> None:
     assert syntheses["production"].stage.snap_start
     assert not syntheses["local"].stage.snap_start
 

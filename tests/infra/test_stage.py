@@ -4,9 +4,20 @@ import pytest
 
 from infra.stage import InvalidStage, from_environment, load
 
+MAIL = 'alarm_email = "operator@example.com"\nmail_from = "no-reply@example.com"\n'
+"""Settings that production must have."""
 
-def test_each_stage_has_defaults_of_its_own() -> None:
-    production, dev, personal = (load(name, environ={}) for name in ("production", "dev", "alice"))
+
+@pytest.fixture
+def production_file(tmp_path: Path) -> Path:
+    file = tmp_path / "production.toml"
+    file.write_text(MAIL)
+    return file
+
+
+def test_each_stage_has_defaults_of_its_own(production_file: Path) -> None:
+    production = load("production", production_file, environ={})
+    dev, personal = (load(name, environ={}) for name in ("dev", "alice"))
     assert production.retain_data
     assert not dev.retain_data
     assert not personal.snap_start
@@ -21,10 +32,13 @@ def test_local_runs_on_the_emulator_of_the_given_port() -> None:
         load("local", environ={"MINISTACK_PORT": "http"})
 
 
-def test_context_goes_before_environment_and_dev_is_the_default() -> None:
+def test_context_goes_before_environment_and_dev_is_the_default(production_file: Path) -> None:
     assert from_environment({}, {}).name == "dev"
     assert from_environment({}, {"STAGE": "alice"}).name == "alice"
-    assert from_environment({"stage": "production"}, {"STAGE": "alice"}).name == "production"
+    assert (
+        from_environment({"stage": "production", "stage_file": str(production_file)}, {"STAGE": "alice"}).name
+        == "production"
+    )
 
 
 def test_account_and_region_come_from_the_cdk(tmp_path: Path) -> None:
@@ -32,13 +46,13 @@ def test_account_and_region_come_from_the_cdk(tmp_path: Path) -> None:
     assert (load("dev", environ=environ).account, load("dev", environ=environ).region) == ("111122223333", "eu-west-1")
 
 
-def test_a_file_overrides_single_settings(tmp_path: Path) -> None:
+def test_a_file_overrides_single_settings(tmp_path: Path, production_file: Path) -> None:
     file = tmp_path / "any.toml"
-    file.write_text("share_lifetime_seconds = 86400\n[http_throttle]\nburst = 7\n")
+    file.write_text(MAIL + "share_lifetime_seconds = 86400\n[http_throttle]\nburst = 7\n")
     stage = from_environment({}, {"STAGE": "production", "STAGE_FILE": str(file)})
     assert stage.share_lifetime_seconds == 86400
     assert stage.http_throttle.burst == 7
-    assert stage.http_throttle.rate == load("production", environ={}).http_throttle.rate
+    assert stage.http_throttle.rate == load("production", production_file, environ={}).http_throttle.rate
 
 
 @pytest.mark.parametrize(
@@ -53,6 +67,8 @@ def test_a_file_overrides_single_settings(tmp_path: Path) -> None:
         ("local", "[domain]\nname='a'\nzone_id='b'\nzone_name='c'", "has no domain"),
         ("dev", "region = 'eu-west-1'\n[domain]\nname='a'\nzone_id='b'\nzone_name='c'", "certificate_arn"),
         ("dev", "[domain]\nname='a'", "domain.zone_id"),
+        ("production", "mail_from = 'no-reply@example.com'", "alarm_email"),
+        ("production", "alarm_email = 'operator@example.com'", "mail_from"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, name: str, text: str, said: str) -> None:
@@ -65,3 +81,9 @@ def test_a_wrong_setting_is_named(tmp_path: Path, name: str, text: str, said: st
 def test_a_named_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(InvalidStage, match="no file"):
         load("dev", tmp_path / "missing.toml", environ={})
+
+
+def test_production_without_mail_has_another_way_to_sign_in(tmp_path: Path) -> None:
+    file = tmp_path / "stage.toml"
+    file.write_text("alarm_email = 'operator@example.com'\n[login_methods.github]\n")
+    assert not load("production", file, environ={}).mail_from

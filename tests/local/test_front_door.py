@@ -6,7 +6,7 @@ import gzip
 import json
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,14 +19,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from yarl import URL
 
-from infra.routes import ORIGIN_HEADER, VIEWER_HEADER
+from infra.routes import ERROR_SECONDS, ORIGIN_HEADER, VIEWER_HEADER
 from local.emulator.arrivals import ARRIVAL_HEADER, with_arrival
 from local.front_door.http import embedded_size
 from local.front_door.settings import LARGEST_BACKLOG, UNLIMITED, Quotas, Settings
 from local.front_door.websocket import FrameMeter, TooBig, close_frame
 from local.processes import free_port
 from tests.local.doors import behind, front_door
-from tests.waiting import PATIENCE, until_async
+from tests.waiting import PATIENCE, until_async, until_awaited
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -79,7 +79,9 @@ class Door:
 
 
 @contextlib.asynccontextmanager
-async def opened(quotas: Quotas, *, trust_proxy: bool = False) -> AsyncIterator[Door]:
+async def opened(
+    quotas: Quotas, *, trust_proxy: bool = False, error_seconds: Mapping[int, int] = ERROR_SECONDS
+) -> AsyncIterator[Door]:
     origin = Origin(free_port())
     base = f"127.0.0.1:{origin.port}/_aws"
     settings = Settings(
@@ -89,6 +91,7 @@ async def opened(quotas: Quotas, *, trust_proxy: bool = False) -> AsyncIterator[
         gateway_url=f"http://127.0.0.1:{origin.port}",
         quotas=quotas,
         trust_proxy=trust_proxy,
+        error_seconds=error_seconds,
         origin_secret=SECRET,
     )
     async with behind(origin.http, origin.port, auto_decompress=False), front_door(settings) as url:
@@ -142,6 +145,81 @@ def test_an_event_has_the_time_of_the_front_door() -> None:
     assert dated == {"headers": {"a": "b"}, "requestContext": {"timeEpoch": 1795000000123, "stage": "s"}}
     for other in ({"headers": {"a": "b"}}, {"Records": []}, [1], None):
         assert with_arrival(other) is other
+
+
+WITHOUT_A_WORD: dict[int, int] = {}
+"""The settings of a distribution that says nothing about errors."""
+
+
+async def twice(door: Door, path: str, client: aiohttp.ClientSession, method: str = "GET") -> list[int]:
+    """Return the statuses of two requests to `path`, by two viewers."""
+    statuses: list[int] = []
+    for viewer in ("one", "two"):
+        async with client.request(method, f"{door.url}{path}", headers={"Cookie": f"viewer={viewer}"}) as answer:
+            statuses.append(answer.status)
+            await answer.read()
+    return statuses
+
+
+@pytest.mark.parametrize("path", ["/console", "/zen/v1/models"])
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 414, 500, 503, 504])
+async def test_no_error_is_answered_again_by_the_cdn(
+    door: Door, client: aiohttp.ClientSession, path: str, status: int
+) -> None:
+    door.origin.answer = lambda: web.Response(status=status)
+    assert await twice(door, path, client) == [status, status]
+    assert len(door.origin.requests) == 2
+
+
+async def test_the_cdn_keeps_errors_for_everybody_where_it_is_not_told_otherwise(
+    client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(Quotas(), error_seconds=WITHOUT_A_WORD) as door:
+        door.origin.answer = lambda: web.Response(status=503, headers={"Cache-Control": "no-store"})
+        assert await twice(door, "/console?a=1", client) == [503, 503]
+        door.origin.answer = lambda: web.json_response({"ok": True})
+        assert await twice(door, "/console?b=2", client) == [503, 503]
+        assert await twice(door, "/elsewhere", client) == [200, 200]
+        assert await twice(door, "/console", client, "POST") == [200, 200]
+        assert len(door.origin.requests) == 5
+        later = time.monotonic() + 11
+        monkeypatch.setattr("local.front_door.error_cache.monotonic", lambda: later)
+        assert await twice(door, "/console", client) == [200, 200]
+
+
+async def test_the_cdn_heeds_no_store_of_what_is_gone(client: aiohttp.ClientSession) -> None:
+    async with opened(Quotas(), error_seconds=WITHOUT_A_WORD) as door:
+        door.origin.answer = lambda: web.Response(status=410, headers={"Cache-Control": "no-store"})
+        assert await twice(door, "/s/shr_1", client) == [410, 410]
+        assert len(door.origin.requests) == 2
+        door.origin.answer = lambda: web.Response(status=410)
+        assert await twice(door, "/s/shr_2", client) == [410, 410]
+        assert len(door.origin.requests) == 3
+
+
+async def handshake(door: Door, query: str = "") -> int:
+    """Return the status of a handshake."""
+    try:
+        async with connect(f"{door.websocket_url}/live{query}"):
+            return 101
+    except InvalidStatus as refusal:
+        return refusal.response.status_code
+
+
+async def test_a_refused_handshake_is_not_kept_for_other_sockets(door: Door) -> None:
+    assert await handshake(door, "?refuse=1") == 403
+    assert await handshake(door) == 101
+
+
+async def test_the_cdn_would_keep_a_refused_handshake_for_all_sockets() -> None:
+    async with opened(Quotas(), error_seconds=WITHOUT_A_WORD) as door:
+        assert await handshake(door, "?refuse=1") == 403
+        # It is kept when the refused viewer has left.
+        await until_awaited(lambda: handshake_is(door, 403))
+
+
+async def handshake_is(door: Door, status: int) -> bool:
+    return await handshake(door) == status
 
 
 async def exchange(door: Door, request: bytes) -> bytes:

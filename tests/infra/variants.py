@@ -1,0 +1,45 @@
+"""The kinds of stages that settings can make: by name, the stage and its file of settings."""
+
+from collections.abc import Mapping
+
+MAIL = 'alarm_email = "operator@example.com"\nmail_from = "no-reply@example.com"\n'
+REGION = 'region = "us-east-1"\naccount = "111122223333"\n'
+DOMAIN = """[domain]
+name = "share.example.com"
+zone_id = "Z0123456789ABCDEFGHIJ"
+zone_name = "example.com"
+"""
+CERTIFICATE = (
+    'certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/11111111-2222-3333-4444-555555555555"\n'
+)
+VARIANTS: Mapping[str, tuple[str, str]] = {
+    "local": ("local", ""),
+    "dev": ("dev", ""),
+    "alice": ("alice", ""),
+    "production": ("production", REGION + MAIL + DOMAIN),
+    "contained": ("dev", REGION + '[gateway]\nruntime = "container"\ntask_cpu = 2048\n'),
+    "hubbed": ("dev", REGION + MAIL + DOMAIN + '[sync]\nruntime = "container"\n'),
+    # Every setting that adds, removes or exchanges resources has another value than in `production`.
+    "switched": (
+        "production",
+        REGION
+        + MAIL
+        + 'watched = false\negress = "nat-instance"\nsigning_keys = ["b", "c"]\n'
+        + DOMAIN
+        + CERTIFICATE
+        + '[database]\nproxy = true\n[github]\n[sync]\nruntime = "container"\n'
+        + '[gateway]\nruntime = "container"\nmemory = 2048\n',
+    ),
+}
+SWITCHES: Mapping[str, tuple[str, str]] = {
+    "a signing key in": ("", 'signing_keys = ["a", "b", "c"]\n'),
+    "the oldest signing key out": ('signing_keys = ["a", "b", "c"]\n', 'signing_keys = ["b", "c"]\n'),
+    "the proxy": ("", "[database]\nproxy = true\n"),
+    "dashboard and alarms": ("", "watched = false\n"),
+    "GitHub": ("", "[github]\n"),
+    "the gateway's runtime": ("", '[gateway]\nruntime = "container"\nmemory = 2048\n'),
+    "the runtime of sharing": (DOMAIN, DOMAIN + '[sync]\nruntime = "container"\n'),
+    "a domain": ("", DOMAIN),
+    "egress": ("", 'egress = "nat-instance"\n'),
+}
+"""Settings of production that a deployed stage may change: before and after; each also the other way round."""
