@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats import forward_request
 from opencode_cloud.gateway.formats.identities import IDENTITIES, bounded_session, pseudonymous, session_of
 from tests.unit.gateway.formats.speaking import FORMATS, ask, forwarded
 
@@ -50,6 +51,15 @@ def test_a_converted_request_keeps_the_cache_key_and_the_user_as_pseudonyms() ->
     assert forwarded(chat, Format.MESSAGES, pseudonym=named)["metadata"] == {"user_id": named("ada")}
     messages = ask(Format.MESSAGES, metadata={"user_id": "ada"})
     assert forwarded(messages, Format.RESPONSES, pseudonym=named)["safety_identifier"] == named("ada")
+
+
+@pytest.mark.parametrize("target", FORMATS)
+def test_the_metadata_of_codex_with_ids_of_its_device_reaches_no_upstream(target: Format) -> None:
+    asked = ask(Format.RESPONSES, client_metadata={"session_id": SESSION, "x-codex-installation-id": "device"})
+    sent = json.dumps(forwarded(asked, target, pseudonym=named))
+    assert SESSION not in sent
+    assert "device" not in sent
+    assert "client_metadata" in forward_request(asked, target, "m", named).dropped
 
 
 @given(

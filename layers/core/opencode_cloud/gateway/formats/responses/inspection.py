@@ -25,6 +25,10 @@ def inspect(node: Node, facts: RequestFacts) -> None:
     if isinstance(node.raw("input"), list):
         for item in node.each("input"):
             _inspect_item(item, facts)
+    if node.raw("client_metadata"):
+        # Codex puts the ids of its installation, session and thread there, which providers must not get.
+        facts.leaves_out("client_metadata")
+        facts.changes["client_metadata"] = None
     leave_out_tools(node, facts, _hosted, _is_forced, ("tool_choice", "parallel_tool_calls"))
     _leave_out_added(node, facts)
     facts.tier = tier_name(node.text("service_tier"))
