@@ -52,11 +52,12 @@ def running(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[byte
 
 def approve(person: Person, url: str, output: Path, **choice: str) -> None:
     """Open the printed address as ``person``, compare the code, and approve."""
-    found = until(lambda: re.search(r"Open (\S+)\nCompare the code ([A-Z-]+)", output.read_text()))
+    found = until(lambda: re.findall(r"Open (\S+)\nCompare the code ([A-Z-]+)", output.read_text()))
     browser = Browser(url)
     browser.http.cookies.set("opencode_session", person.cookie)
-    page = browser.open(found[1])
-    assert found[2] in page.text
+    (address, code) = found[0]
+    page = browser.open(address)
+    assert code in page.text
     assert "opencode-cloud-connect 0.1.0" in page.text
     assert "Device approved" in browser.submit(page, "/device", decision="approve", **choice).text
 
@@ -104,5 +105,5 @@ def test_the_login_ends_with_the_command(shop: Shop, tmp_path: Path) -> None:
     provider = config["provider"]["opencode-cloud"]
     assert provider["options"]["baseURL"] == f"{url}/zen/v1"
     assert provider["models"][model_of("messages")]["provider"] == {"npm": "@ai-sdk/anthropic"}
-    key_file = Path(re.fullmatch(r"\{file:(.+)\}", provider["options"]["apiKey"])[1])  # type: ignore[index]
+    key_file = Path(provider["options"]["apiKey"].removeprefix("{file:").removesuffix("}"))
     assert call(f"{url}/zen", key_file.read_text().strip()).status_code == 200

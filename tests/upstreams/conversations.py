@@ -43,7 +43,7 @@ class Heard:
 
     def user(self, text: str) -> None:
         """Record a text of the user. A script has precedence over other texts."""
-        if self.prompt.startswith(MARK) and not text.startswith(MARK):
+        if MARK in self.prompt and MARK not in text:
             return
         self.prompt = text
         self.results.clear()

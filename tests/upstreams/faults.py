@@ -21,7 +21,7 @@ GARBAGE = bytes(range(128, 256)) + b'\n\n{"]\0\0data;\r\n' + bytes(range(32))
 PAGE = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>"
 NEVER = 3600.0
 """A time in seconds, longer than any test."""
-BEFORE_HEADERS = (Kind.STATUS, Kind.RESET, Kind.HANG, Kind.HTML, Kind.EMPTY)
+BEFORE_HEADERS = (Kind.STATUS, Kind.RESET, Kind.HANG, Kind.HTML, Kind.EMPTY, Kind.TOO_LONG)
 
 
 async def answer(request: web.Request, wire: Wire, script: Script, reply: Reply, record: Record) -> web.StreamResponse:
@@ -46,6 +46,8 @@ async def _instead(request: web.Request, wire: Wire, fault: Fault) -> web.Stream
             headers = {"retry-after": fault.retry_after} if fault.retry_after else {}
             body = wire.error(fault.status, f"Scripted failure {fault.status}")
             return web.json_response(body, status=fault.status, headers=headers)
+        case Kind.TOO_LONG:
+            return web.json_response(wire.too_long(), status=400)
         case Kind.RESET:
             _reset(request)
         case Kind.HANG:

@@ -24,6 +24,8 @@ class Record:
     """The time at which the answer was complete or the connection was closed."""
     disconnected: bool = False
     """True if the caller disconnected before the answer was complete."""
+    refused: list[str] = field(default_factory=list[str])
+    """Why the request was refused as invalid; empty: it was not."""
     events: int = 0
     """Number of events sent so far."""
     notes: dict[str, Any] = field(default_factory=dict[str, Any])

@@ -45,6 +45,8 @@ class Kind(StrEnum):
     """Never reports usage."""
     EMPTY = "empty"
     """Answers 200 with an empty body."""
+    TOO_LONG = "too_long"
+    """Refuses the prompt as too long, in the vendor's own words."""
 
 
 @dataclass(frozen=True)
@@ -121,10 +123,11 @@ class Script:
 
 
 def written_in(text: str) -> Script | None:
-    """Return the script at the start of a prompt. Clients may add lines after it."""
-    if not text.startswith(MARK):
+    """Return the script in a prompt. Clients may add lines before and after it."""
+    start = text.find(MARK)
+    if start < 0:
         return None
-    document = json.JSONDecoder().raw_decode(text)[0]["script"]
+    document = json.JSONDecoder().raw_decode(text, start)[0]["script"]
     steps = tuple(tuple(Call(**call) for call in calls) for calls in document.pop("steps"))
     faults = {name: Fault(**{**fault, "kind": Kind(fault["kind"])}) for name, fault in document.pop("faults").items()}
     return Script(**{**document, "steps": steps, "faults": faults, "usage": Usage(**document["usage"])})

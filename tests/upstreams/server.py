@@ -23,6 +23,7 @@ from .formats import WIRES, Reply, Wire
 from .formats.wire import STAMP, words
 from .records import Record
 from .scripts import TITLE, Kind, Script, written_in
+from .strict import RULES
 
 LARGEST = 64 * 1024 * 1024
 MODELS = "/models"
@@ -33,6 +34,8 @@ class Upstreams:
     """The running server: its address and its recorded requests."""
 
     url: str = ""
+    strict: bool = False
+    """True: refuse what the real APIs refuse (`strict.py`)."""
     records: list[Record] = field(default_factory=list[Record])
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _seen: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
@@ -81,9 +84,12 @@ class Upstreams:
         try:
             record.body = json.loads(await request.read())
             heard = wire.read(record.body)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            record.refused = list(RULES[wire.name](record.body)) if self.strict and wire.name in RULES else []
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            heard, record.refused = Heard(), [f"the upstream does not understand: {error!r}"]
+        if record.refused:
             record.ended = time.monotonic()
-            return web.json_response(wire.error(400, f"the upstream does not understand: {error!r}"), status=400)
+            return web.json_response(wire.error(400, record.refused[0]), status=400)
         script = written_in(heard.prompt) or Script(say=f"You said: {heard.prompt[:80]}", tag="")
         model = unquote(named.get("model") or record.body.get("model", ""))
         streamed = heard.stream or named.get("method", "") in ("streamGenerateContent", "invoke-with-response-stream")

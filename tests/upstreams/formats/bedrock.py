@@ -47,6 +47,11 @@ def error(status: int, message: str) -> Json:
     return {"message": message}
 
 
+def too_long() -> Json:
+    """Write the error for a prompt that is too long."""
+    return error(400, "Input is too long for requested model.")
+
+
 def error_event() -> bytes:
     """Break off."""
     kind = {":exception-type": "modelStreamErrorException", ":content-type": "application/json"}
@@ -59,4 +64,4 @@ def _header(name: str, value: str) -> bytes:
 
 PATH = re.compile(r"/model/(?P<model>[^/]+)/(?P<method>invoke|invoke-with-response-stream)$")
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
-WIRE = Wire("bedrock", PATH, of_messages, messages.whole, events, error, error_event, CONTENT_TYPE)
+WIRE = Wire("bedrock", PATH, of_messages, messages.whole, events, error, error_event, too_long, CONTENT_TYPE)

@@ -65,6 +65,14 @@ def error_event() -> bytes:
     return data({"error": {"message": "The engine is overloaded", "type": "server_error", "code": 503}})
 
 
+def too_long() -> Json:
+    """Write the error for a prompt that is too long."""
+    message = "This model's maximum context length is 200000 tokens. However, your messages resulted in 250000 tokens."
+    param = "messages"
+    what = {"message": message, "type": "invalid_request_error", "param": param, "code": "context_length_exceeded"}
+    return {"error": what}
+
+
 def _head(reply: Reply) -> Json:
     head = {"id": f"chatcmpl-{reply.id}", "object": "chat.completion.chunk", "created": 1_764_000_000}
     return {**head, "model": reply.model}
@@ -80,4 +88,4 @@ def _call(reply: Reply, index: int) -> Json:
     return {"id": reply.call_id(index), "type": "function", "function": function}
 
 
-WIRE = Wire("chat", re.compile(r"/chat/completions$"), of_chat, whole, events, error, error_event)
+WIRE = Wire("chat", re.compile(r"/chat/completions$"), of_chat, whole, events, error, error_event, too_long)

@@ -56,6 +56,12 @@ def error_event() -> bytes:
     return data(error(503, "The model is overloaded"))
 
 
+def too_long() -> Json:
+    """Write the error for a prompt that is too long."""
+    count, limit = "The input token count (250000)", "the maximum number of tokens allowed (200000)"
+    return error(400, f"{count} exceeds {limit}.")
+
+
 def _calls(reply: Reply) -> list[Json]:
     parts: list[Json] = [{"functionCall": {"name": call.tool, "args": call.arguments}} for call in reply.calls]
     if parts and reply.think:
@@ -75,4 +81,4 @@ def _chunk(reply: Reply, parts: list[Json], *, last: bool = False) -> Json:
 
 
 PATH = re.compile(r"/models/(?P<model>[^/]+):(?P<method>generateContent|streamGenerateContent)$")
-WIRE = Wire("generate", PATH, of_generate, whole, events, error, error_event)
+WIRE = Wire("generate", PATH, of_generate, whole, events, error, error_event, too_long)

@@ -82,6 +82,11 @@ def error_event() -> bytes:
     return named({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})
 
 
+def too_long() -> Json:
+    """Write the error for a prompt that is too long."""
+    return error(400, "prompt is too long: 250000 tokens > 200000 maximum")
+
+
 def _head(reply: Reply) -> Json:
     head = {"id": f"msg_{reply.id}", "type": "message", "role": "assistant", "model": reply.model}
     return {**head, "stop_sequence": None}
@@ -94,4 +99,4 @@ def _block(place: int, begun: Json, deltas: list[Json]) -> Iterator[Json]:
     yield {"type": "content_block_stop", "index": place}
 
 
-WIRE = Wire("messages", re.compile(r"/messages$"), of_messages, whole, events, error, error_event)
+WIRE = Wire("messages", re.compile(r"/messages$"), of_messages, whole, events, error, error_event, too_long)

@@ -142,4 +142,12 @@ def error_event() -> bytes:
     return named({"type": "error", "sequence_number": 99, **what})
 
 
-WIRE = Wire("responses", re.compile(r"/responses$"), of_responses, whole, events, error, error_event)
+def too_long() -> Json:
+    """Write the error for a prompt that is too long."""
+    message = "Your input exceeds the context window of this model. Please adjust your input and try again."
+    param = "input"
+    what = {"message": message, "type": "invalid_request_error", "param": param, "code": "context_length_exceeded"}
+    return {"error": what}
+
+
+WIRE = Wire("responses", re.compile(r"/responses$"), of_responses, whole, events, error, error_event, too_long)

@@ -66,6 +66,8 @@ class Wire:
     """Writes the body of an error."""
     error_event: Callable[[], bytes]
     """Writes the error of an overloaded upstream within a stream."""
+    too_long: Callable[[], Json]
+    """Writes the body of the error for a prompt that is longer than the context."""
     content_type: str = "text/event-stream"
 
 
