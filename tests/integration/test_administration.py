@@ -303,7 +303,8 @@ def publish_policy(office: Office, **members: object) -> None:
 
 
 def test_an_admin_publishes_a_policy_field_by_field_and_goes_back(office: Office) -> None:
-    publish_policy(office, session_budget=500)
+    chain = {"model": "acme/m1", "to": ["acme/m2"], "when": ["unavailable"], "budget_percent": 90}
+    publish_policy(office, session_budget=500, fallbacks=[chain])
     browser, page = office.open(Role.ADMIN, "/policy")
     action = f"{office.base}/policy"
     # The form keeps what another test of this workspace may have published.
@@ -330,7 +331,9 @@ def test_an_admin_publishes_a_policy_field_by_field_and_goes_back(office: Office
         "default_model": "anthropic/claude",
         "small_model": None,
         "share": {"mode": "off", "max_lifetime_seconds": 7200},
-        "session_budget": 500,  # the form does not show it, and keeps it
+        # The form does not show these, and keeps them.
+        "session_budget": 500,
+        "fallbacks": [chain],
     }
     older = browser.open(f"{action}/versions/{number}")
     assert "/share/mode" in older.text

@@ -16,6 +16,7 @@ from opencode_cloud.contracts.budgets import (
     BudgetPeriod,
     BudgetScope,
     BudgetUnit,
+    Claim,
     RateLimited,
 )
 from opencode_cloud.kit.dynamodb import AsyncDynamoDB
@@ -128,6 +129,60 @@ async def test_a_client_that_leaves_while_its_call_is_reserved_holds_nothing_bac
         await asyncio.gather(*bench.budgets._returning)
     assert bench.tables.reservations() == []
     assert [row["committed"] for row in bench.tables.counters().values()] == [0]
+
+
+async def test_an_exchange_beside_a_settlement_leaves_nothing_held_back(bench: Bench) -> None:
+    """A client that leaves while another model is put in place settles with what it knows."""
+    caller = Caller(workspace=(budget(BudgetScope.WORKSPACE, DOLLAR),))
+    for _ in range(20):
+        old = caller.reservation(1000)
+        new = msgspec.structs.replace(old, claim=Claim(cost=5000, charged=5000, tokens=0))
+        await bench.budgets.reserve(old, caller.facts(old))
+        exchanged, settled = await asyncio.gather(
+            bench.budgets.exchange(old, new, caller.facts(new)), bench.budgets.settle(old, caller.used(old, 7))
+        )
+        assert settled
+        assert exchanged in {True, False}
+    assert bench.only_counter() == {"committed": 140, "reserved": 0, "spent": 140, "limit": DOLLAR}
+    assert bench.tables.reservations() == []
+
+
+async def test_calls_that_change_their_model_never_hold_more_than_the_budget(bench: Bench) -> None:
+    caller = Caller(workspace=(budget(BudgetScope.WORKSPACE, DOLLAR),))
+    cheap, dear = DOLLAR // 20, DOLLAR // 6
+
+    async def call() -> bool:
+        old = caller.reservation(cheap)
+        new = msgspec.structs.replace(old, claim=Claim(cost=dear, charged=dear, tokens=0))
+        await bench.budgets.reserve(old, caller.facts(old))
+        try:
+            return await bench.budgets.exchange(old, new, caller.facts(new))
+        except BudgetBusy:
+            return False
+
+    raised = sum(await asyncio.gather(*(call() for _ in range(15))))
+    assert bench.only_counter()["reserved"] == raised * dear + (15 - raised) * cheap <= DOLLAR
+    # Two of fifteen fit beside the others' small claims, and a third does not.
+    assert raised == 2
+
+
+async def test_the_fullest_budget_of_money_says_how_much_is_used(bench: Bench) -> None:
+    limits = (
+        budget(BudgetScope.WORKSPACE, DOLLAR),
+        budget(BudgetScope.WORKSPACE, 2, BudgetUnit.REQUESTS, BudgetPeriod.DAY),
+        budget(BudgetScope.PROJECT, DOLLAR // 2, subject="web"),
+    )
+    caller = Caller(workspace=limits)
+    assert await bench.budgets.used_percent(caller.reservation(10)) == 0
+    caller.project = "web"
+    await bench.spend(caller, DOLLAR // 4)
+    assert await bench.budgets.used_percent(caller.reservation(10)) == 50
+    caller.project = ""
+    assert await bench.budgets.used_percent(caller.reservation(10)) == 25
+    reservation = caller.reservation(DOLLAR // 2)
+    await bench.budgets.reserve(reservation, caller.facts(reservation))
+    assert await bench.budgets.used_percent(caller.reservation(10)) == 75
+    assert await bench.budgets.used_percent(Caller().reservation(10)) == 0
 
 
 async def test_a_call_without_budgets_leaves_a_trace_while_it_runs_and_an_event_after_it(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -19,7 +20,7 @@ from hypothesis.stateful import (
 
 from opencode_cloud.budgets.service import LeaseReaper, Reservations
 from opencode_cloud.contracts.access import EnforcedPolicy
-from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, Counter, Reservation
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, Claim, Counter, Reservation
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.dynamodb import AsyncDynamoDB
@@ -58,9 +59,15 @@ class Ledger:
     reserved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     cost: int = 0
 
-    def fits(self, call: Reservation) -> bool:
+    def fits(self, call: Reservation, beside: Reservation | None = None) -> bool:
+        """Tell whether a call fits; with ``beside`` only where it asks for more than that reservation."""
         claims = [(counter, call.claim.of(counter.budget)) for counter in call.counters]
-        return all(self.spent[c.key] + self.reserved[c.key] + claim <= c.budget.limit for c, claim in claims if claim)
+        had = {} if beside is None else {c.key: beside.claim.of(c.budget) for c in beside.counters}
+        return all(
+            self.spent[c.key] + self.reserved[c.key] + claim <= c.budget.limit
+            for c, claim in claims
+            if claim > had.get(c.key, 0)
+        )
 
     def hold(self, call: Reservation, sign: int = 1, *, requests: bool = True) -> None:
         for counter in call.counters:
@@ -146,6 +153,48 @@ class Calls(RuleBasedStateMachine):
         assert fits, "a call was let through that does not fit"
         self.ledger.hold(made)
         self.open.append(Call(caller, made, self.now, lost))
+
+    @precondition(lambda self: self.open)
+    @rule(index=Index, cost=st.integers(0, 40), tokens=st.integers(0, 40), byok=st.booleans())
+    def exchange(self, index: int, cost: int, tokens: int, byok: bool) -> None:
+        """Continue a call with another model."""
+        call = self.open[index % len(self.open)]
+        claim = Claim(cost=cost, charged=0 if byok else cost, tokens=tokens)
+        old, new = call.reservation, msgspec.structs.replace(call.reservation, claim=claim)
+        if not call.swept:
+            self.ledger.hold(old, -1)
+        fits = all(claim.of(counter.budget) <= counter.budget.limit for counter in new.counters)
+        fits = fits and self.ledger.fits(new, beside=old)
+        try:
+            done = self.loop.run(self.budgets.exchange(old, new, call.caller.facts(new)))
+        except (PaymentRequired, TooManyRequests) as refused:
+            assert not fits or call.swept, "an exchange was refused that fits"
+            said = refused.details
+            assert call.swept or said["used"] + said["reserved"] + said["asked"] > said["limit"]
+            done = False
+        else:
+            assert done is not call.swept
+            assert fits or call.swept, "an exchange was let through that does not fit"
+        if done:
+            call.reservation = new
+        if not call.swept:
+            self.ledger.hold(call.reservation)
+
+    @precondition(lambda self: self.open)
+    @rule(index=Index, cost=st.integers(0, 40), share=st.integers(0, 100))
+    def settle_after_an_exchange_whose_answer_was_lost(self, index: int, cost: int, share: int) -> None:
+        call = self._take(index)
+        claim = Claim(cost=cost, charged=cost, tokens=0)
+        new = msgspec.structs.replace(call.reservation, claim=claim)
+        with suppress(PaymentRequired, TooManyRequests):
+            self.loop.run(self.budgets.exchange(call.reservation, new, call.caller.facts(new)))
+        event = call.event(share)
+        assert self.loop.run(self.budgets.settle(call.reservation, event))
+        if not call.swept:
+            self.ledger.hold(call.reservation, -1, requests=False)
+        self.ledger.use(call.reservation, event)
+        # No later settlement knows of the exchange either.
+        self.ended.append(call)
 
     @precondition(lambda self: self.open)
     @rule(index=Index, share=st.integers(0, 100), times=st.integers(1, 3))

@@ -147,6 +147,80 @@ class TestEnding:
         assert await standing(store, MONTH) == (7, 0)
 
 
+class TestExchange:
+    """Another model serves the call: its claim takes the place of the first, in one transaction."""
+
+    def claiming(self, cost: int, *counters: Counter, charged: int | None = None) -> Reservation:
+        claim = Claim(cost=cost, charged=cost if charged is None else charged, tokens=0)
+        return msgspec.structs.replace(reservation("call_1", 0, *counters), claim=claim)
+
+    @pytest.mark.parametrize("cost", [0, 10, 30, 100])
+    async def test_the_call_holds_the_new_amounts_only(self, store: CounterStore, cost: int) -> None:
+        old, new = self.claiming(30), self.claiming(cost)
+        await store.hold(old, event("call_1", model="big"))
+        assert await store.exchange(old, new, event("call_1", model="small"))
+        assert (await standing(store, MONTH), await standing(store, MINUTE)) == ((0, cost), (1, 0))
+        kept = await store.reservation(CallId("call_1"))
+        assert kept is not None
+        assert (kept.claimed, kept.facts.model) == (cost, "small")
+        assert await store.settle(new, event("call_1", cost=7), {MONTH.key: 7})
+        assert (await standing(store, MONTH), await standing(store, MINUTE)) == ((7, 0), (1, 0))
+
+    async def test_what_does_not_fit_leaves_all_as_it_was(self, store: CounterStore) -> None:
+        await store.hold(reservation("call_2", 50, MONTH), event("call_2"))
+        old = self.claiming(30)
+        await store.hold(old, event("call_1"))
+        with pytest.raises(ReservationRefused) as raised:
+            await store.exchange(old, self.claiming(51), event("call_1"))
+        [shortage] = raised.value.shortages
+        # The amount that the call holds itself is not in its own way.
+        assert (shortage.counter, shortage.claimed, shortage.usage.reserved) == (MONTH, 51, 50)
+        assert await standing(store, MONTH) == (0, 80)
+        assert await store.exchange(old, self.claiming(50), event("call_1"))
+        assert await standing(store, MONTH) == (0, 100)
+
+    async def test_a_settlement_that_does_not_know_of_it_leaves_nothing_held(self, store: CounterStore) -> None:
+        old = self.claiming(30)
+        await store.hold(old, event("call_1"))
+        assert await store.exchange(old, self.claiming(80), event("call_1"))
+        assert await store.settle(old, event("call_1", cost=5), {MONTH.key: 5})
+        assert await standing(store, MONTH) == (5, 0)
+
+    async def test_a_call_that_has_ended_holds_nothing_again(self, store: CounterStore) -> None:
+        old = self.claiming(30)
+        await store.hold(old, event("call_1"))
+        await store.settle(old, event("call_1"), {})
+        for cost in (10, 80):
+            assert not await store.exchange(old, self.claiming(cost), event("call_1"))
+        assert await standing(store, MONTH) == (0, 0)
+        assert await store.reservation(CallId("call_1")) is None
+
+    async def test_a_call_with_an_own_key_comes_to_count_on_the_balance(self, store: CounterStore) -> None:
+        money = msgspec.structs.replace(MONEY, id=BudgetId("bud_3"), scope=BudgetScope.BALANCE)
+        balance = Counter(key="budget#bud_3#total", budget=money, resets_at=None)
+        old, new = self.claiming(30, MONTH, balance, charged=0), self.claiming(20, MONTH, balance)
+        await store.hold(old, event("call_1"))
+        assert await standing(store, balance) == (0, 0)
+        await store.exchange(old, new, event("call_1"))
+        assert (await standing(store, MONTH), await standing(store, balance)) == ((0, 20), (0, 20))
+        await store.exchange(new, old, event("call_1"))
+        assert (await standing(store, MONTH), await standing(store, balance)) == ((0, 30), (0, 0))
+
+    async def test_the_sweep_gives_back_the_new_amounts(self, store: CounterStore) -> None:
+        old = self.claiming(30)
+        await store.hold(old, event("call_1"))
+        first = await store.reservation(CallId("call_1"))
+        await store.exchange(old, self.claiming(60), event("call_1"))
+        second = await store.reservation(CallId("call_1"))
+        assert first is not None
+        assert second is not None
+        lost = event("call_1", outcome=Outcome.LOST)
+        # A sweep that read the row before the exchange changes nothing.
+        assert not await store.sweep(first, lost)
+        assert await store.sweep(second, lost)
+        assert await standing(store, MONTH) == (0, 0)
+
+
 class TestLeases:
     async def test_expired_leases_are_found_and_others_are_outstanding(self, store: CounterStore) -> None:
         for number in range(20):

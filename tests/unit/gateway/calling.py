@@ -15,7 +15,7 @@ from opencode_cloud.catalogue.models import Catalogue, Format, Model
 from opencode_cloud.contracts.access import KnownCredentials, KnownWorkspace
 from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.audit import Target
-from opencode_cloud.contracts.budgets import Reservation
+from opencode_cloud.contracts.budgets import BudgetExhausted, Reservation
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.contracts.usage import UsageEvent
@@ -105,15 +105,35 @@ class Ledger:
         self.reserved: list[Reservation] = []
         self.events: list[UsageEvent] = []
         self.refusal: Exception | None = None
+        self.percent = 0
+        """The used part of the fullest budget of money."""
+        self.most: int | None = None
+        """The highest cost that fits the budgets."""
         self.outages = 0
         """Number of the next settlements that fail."""
 
     async def reserve(self, reservation: Reservation, facts: UsageEvent) -> None:
         if self.refusal:
             raise self.refusal
+        self._fit(reservation)
         self.reserved.append(reservation)
 
+    async def exchange(self, old: Reservation, new: Reservation, facts: UsageEvent) -> bool:
+        assert old is self.reserved[-1]
+        assert (old.id, facts.id) == (new.id, new.id)
+        self._fit(new)
+        self.reserved.append(new)
+        return True
+
+    async def used_percent(self, reservation: Reservation) -> int:
+        return self.percent
+
+    def _fit(self, reservation: Reservation) -> None:
+        if self.most is not None and reservation.claim.cost > self.most:
+            raise BudgetExhausted("The budget is used up.", {}, None)
+
     async def settle(self, reservation: Reservation, event: UsageEvent) -> bool:
+        assert reservation is self.reserved[-1]
         if self.outages:
             self.outages -= 1
             raise Unavailable("store_unavailable", "no")

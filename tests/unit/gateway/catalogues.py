@@ -40,5 +40,5 @@ def upstream(kind: UpstreamKind = UpstreamKind.OPENAI_COMPATIBLE, **changes: Any
     return Upstream(kind=kind, name=kind, base_url="http://127.0.0.1:1/v1", **changes)
 
 
-def catalogue(found: Model, **upstreams: Upstream) -> Catalogue:
-    return Catalogue(version=1, upstreams=upstreams, models={found.id: found})
+def catalogue(*models: Model, **upstreams: Upstream) -> Catalogue:
+    return Catalogue(version=1, upstreams=upstreams, models={each.id: each for each in models})

@@ -23,7 +23,7 @@ from opencode_cloud.catalogue.models import (
     TokenLimits,
     UpstreamKind,
 )
-from opencode_cloud.contracts.access import EnforcedPolicy, EnforcedRules
+from opencode_cloud.contracts.access import EnforcedPolicy, EnforcedRules, FallbackChain, FallbackReason
 from opencode_cloud.gateway.formats.embedding.answers import base64_of, floats_of
 from opencode_cloud.gateway.models import UpstreamTarget
 from opencode_cloud.gateway.routes import Gateway
@@ -272,3 +272,18 @@ async def test_a_refusal_of_the_upstream_reaches_the_client() -> None:
     assert "dimensions" in response.json()["error"]["message"]
     assert only(found).cost == 0
     assert found.health.is_well(found.asked[0][0].circuit)
+
+
+async def test_vectors_keep_their_model_whatever_the_policy_says() -> None:
+    found = rig()
+    others = {"others": vectors(id="others", routes=(Route(upstream="b", model="others"),))}
+    servers = {**found.catalogue.upstreams, "b": upstream(UpstreamKind.OPENAI)}
+    models = {**found.catalogue.models, **others}
+    found.catalogue = msgspec.structs.replace(found.catalogue, upstreams=servers, models=models)
+    to = ("opencode-cloud/others",)
+    chain = FallbackChain(model="opencode-cloud/vectors", to=to, when=tuple(FallbackReason))
+    workspace = msgspec.structs.replace(found.caller.workspace, policy=EnforcedPolicy(fallbacks=(chain,)))
+    found.caller = replace(found.caller, workspace=workspace)
+    found.script = lambda _: Scripted((b"{}",), 401, "application/json")
+    assert (await post(found, OPENAI, {"model": "vectors", "input": "abc"})).status_code == 502
+    assert {target.id for target, _ in found.asked} == {"a"}

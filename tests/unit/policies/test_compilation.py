@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from opencode_cloud.contracts.access import matches
+from opencode_cloud.contracts.access import FallbackReason, matches
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.policies.compilation import client_config, configuration, enforced
 from opencode_cloud.policies.models import Policy
@@ -34,6 +34,36 @@ DOCUMENT: dict[str, Any] = {
 
 def compiled(**policy: Any) -> dict[str, Any]:
     return client_config(Policy.model_validate(policy), DOCUMENT, WorkspaceId("wrk_1"))
+
+
+def test_the_planes_get_the_chains_of_fallbacks() -> None:
+    rule = {"model": "acme/m1", "to": ["acme/m2"], "when": ["unavailable", "budget"], "budget_percent": 80}
+    [chain] = enforced(Policy.model_validate({"fallbacks": [rule]}), 1).fallbacks
+    assert (chain.model, chain.to, chain.when, chain.budget_percent) == (
+        "acme/m1",
+        ("acme/m2",),
+        (FallbackReason.UNAVAILABLE, FallbackReason.BUDGET),
+        80,
+    )
+    assert enforced(Policy(), 1).fallbacks == ()
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [{"model": "acme/m1", "to": ["acme/m1"], "when": ["context"]}],
+        [{"model": "acme/m1", "to": [], "when": ["context"]}],
+        [{"model": "acme/m1", "to": ["acme/m2"], "when": []}],
+        [{"model": "acme/m1", "to": ["acme/m2"], "when": ["rain"]}],
+        [{"model": "m1", "to": ["acme/m2"], "when": ["context"]}],
+        [{"model": "acme/m1", "to": ["acme/m2"], "when": ["context"], "budget_percent": 0}],
+        [{"model": "acme/m1", "to": ["acme/m2"], "when": ["context"]}] * 2,
+        [{"model": "acme/m1", "to": ["acme/a", "acme/b", "acme/c", "acme/d"], "when": ["context"]}],
+    ],
+)
+def test_a_chain_that_cannot_serve_is_refused(rules: list[Any]) -> None:
+    with pytest.raises(ValidationError):
+        Policy.model_validate({"fallbacks": rules})
 
 
 def test_the_planes_get_the_budget_of_a_session() -> None:

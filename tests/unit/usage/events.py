@@ -37,6 +37,8 @@ def event(number: int = 0, **changes: Any) -> UsageEvent:
         "account_id": "acc_01K0000000000000000000000A",
         "key_id": "key_01K0000000000000000000000A",
         "model": "claude-sonnet",
+        "requested_model": "claude-opus",
+        "fallback": "unavailable",
         "upstream": "anthropic",
         "upstream_model": "claude-sonnet-5",
         "format": "messages",

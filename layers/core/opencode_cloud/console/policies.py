@@ -39,7 +39,7 @@ MODES = {
     ShareMode.WORKSPACE: "members only",
     ShareMode.OFF: "no one: sharing is disabled",
 }
-UNSHOWN = ("session_budget",)
+UNSHOWN = ("session_budget", "fallbacks")
 """Members of a policy without a field in the form."""
 LISTED = "listed"
 LARGEST_TEXT = 1_000_000

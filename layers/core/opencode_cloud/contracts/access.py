@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -126,6 +127,28 @@ def _means(patterns: tuple[str, ...], name: str) -> bool:
     return any(matches(pattern.lower(), each) for pattern in patterns for each in names)
 
 
+class FallbackReason(StrEnum):
+    """The reason for which another model than the requested one serves a call."""
+
+    UNAVAILABLE = "unavailable"
+    """No upstream of the model answered."""
+    CONTEXT = "context"
+    """The prompt is longer than the model's context."""
+    BUDGET = "budget"
+    """A budget of the call is nearly used up."""
+
+
+class FallbackChain(msgspec.Struct, frozen=True, kw_only=True):
+    """The models that may serve the calls of another model, in order. All names are ``provider/model``."""
+
+    model: str
+    """The requested model."""
+    to: tuple[str, ...]
+    when: tuple[FallbackReason, ...]
+    budget_percent: int = 90
+    """The part of a budget of money, spent or reserved, from which on it is nearly used up."""
+
+
 class EnforcedPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """A policy as the data planes enforce it, regardless of the client's configuration."""
 
@@ -143,6 +166,7 @@ class EnforcedPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """The longest permitted lifetime of a share, in seconds; None: unlimited."""
     session_budget: int | None = None
     """The most that the calls of one session may cost together, in micro-cents; None: unlimited."""
+    fallbacks: tuple[FallbackChain, ...] = ()
 
     def permits_model(self, provider: str, model: str) -> bool:
         """Tell whether ``model`` of ``provider`` may be used."""

@@ -66,6 +66,10 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key_id: KeyId = KeyId("")
     model: str = ""
     """The catalogue's id of the model, not an alias."""
+    requested_model: str = ""
+    """The model that the client asked for, if ``model`` served in its place."""
+    fallback: str = ""
+    """The reason for which ``model`` served in its place (``FallbackReason``); empty: it did not."""
     upstream: str = ""
     """The upstream that answered last; empty when none was reached."""
     upstream_model: str = ""

@@ -56,7 +56,8 @@ if TYPE_CHECKING:
 
 CORS = {
     "access-control-allow-origin": "*",
-    "access-control-expose-headers": "x-request-id, request-id, x-opencode-upstream, x-opencode-dropped, retry-after",
+    "access-control-expose-headers": "x-request-id, request-id, x-opencode-upstream, x-opencode-dropped, "
+    "x-opencode-model, x-opencode-fallback, retry-after",
 }
 PREFLIGHT = {
     **CORS,

@@ -46,6 +46,7 @@ def enforced(policy: Policy, version: int) -> EnforcedPolicy:
         share_mode=policy.share.mode,
         share_lifetime_seconds=policy.share.max_lifetime_seconds,
         session_budget=policy.session_budget,
+        fallbacks=tuple(rule.enforced() for rule in policy.fallbacks),
     )
 
 

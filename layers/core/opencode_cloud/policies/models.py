@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from opencode_cloud.contracts.access import EnforcedRules
+from opencode_cloud.contracts.access import EnforcedRules, FallbackChain, FallbackReason
 from opencode_cloud.kit.errors import Forbidden, NotFound, Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.timestamps import Instant
@@ -17,6 +18,8 @@ Pattern = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s\"'{
 Name = Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[^\s\"'{}/*?]+/[^\s\"'{}*?]+$")]
 MAX_PATTERNS = 200
 DAY_SECONDS = 86_400
+MOST_FALLBACKS = 3
+"""Models in one chain. Each takes as long as its upstreams need to fail."""
 MOST_SESSION_BUDGET = 9_000_000_000_000_000
 """The largest limit of a budget, in micro-cents."""
 
@@ -63,6 +66,32 @@ class SharePolicy(_Form):
     )
 
 
+class FallbackRule(_Form):
+    """Models that serve a call in place of another model."""
+
+    model: Name = Field(description="The requested model, as `provider/model`, by its id in the catalogue.")
+    to: list[Name] = Field(
+        min_length=1,
+        max_length=MOST_FALLBACKS,
+        description="The models to ask in its place, in this order. The policy's rules apply to each of them.",
+    )
+    when: list[FallbackReason] = Field(
+        min_length=1,
+        max_length=len(FallbackReason),
+        description="`unavailable`: no upstream of the model answered; `context`: the prompt is too long for it; "
+        "`budget`: a budget of money is nearly used up.",
+    )
+    budget_percent: int = Field(
+        default=90, ge=1, le=100, description="The used part of a budget from which on it is nearly used up."
+    )
+
+    def enforced(self) -> FallbackChain:
+        """Return the rule in the form that the gateway enforces."""
+        return FallbackChain(
+            model=self.model, to=tuple(self.to), when=tuple(self.when), budget_percent=self.budget_percent
+        )
+
+
 class Policy(_Form):
     """Restrictions on members. The default restricts nothing."""
 
@@ -86,12 +115,24 @@ class Policy(_Form):
         description="The most that the calls of one client session may cost together, in micro-cents (a dollar is "
         "100,000,000); null: unlimited. It ends loops of agents.",
     )
+    fallbacks: list[FallbackRule] = Field(
+        default=[],
+        max_length=MAX_PATTERNS,
+        description="Models that serve in place of others. At most one rule for each model and reason.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         for name, model in (("default_model", self.default_model), ("small_model", self.small_model)):
             if model and not self.permits(model):
                 raise ValueError(f"{name} {model} is not among the providers and models that the policy allows")
+        for (model, reason), number in Counter(
+            (rule.model, each) for rule in self.fallbacks for each in rule.when
+        ).items():
+            if number > 1:
+                raise ValueError(f"fallbacks has {number} rules of {model} for the reason {reason}")
+        if circular := next((rule.model for rule in self.fallbacks if rule.model in rule.to), None):
+            raise ValueError(f"fallbacks names {circular} in its own place")
         return self
 
     def permits(self, model: str) -> bool:

@@ -67,6 +67,8 @@ usage_events = table(
     _id("service_account_id"),
     _id("key_id"),
     _text("model", NAME),
+    _text("requested_model", NAME),
+    _text("fallback", 16),
     _text("upstream", SHORT),
     _text("upstream_model", NAME),
     _text("format", 16),

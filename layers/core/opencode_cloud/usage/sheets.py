@@ -17,7 +17,7 @@ from opencode_cloud.usage.models import StoredEvent, UsageLine
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 EVENT_COLUMNS = (
     *("id", "at", "member_id", "member", "service_account_id", "service_account", "key_id", "key"),
-    *("model", "upstream", "upstream_model", "format", "streamed", "byok"),
+    *("model", "requested_model", "fallback", "upstream", "upstream_model", "format", "streamed", "byok"),
     *("input_tokens", "output_tokens", "reasoning_tokens", "cache_read_tokens", "cache_write_tokens"),
     *("cache_write_1h_tokens", "estimated", "cost_microcents", "cost_usd", "charged_microcents", "charged_usd"),
     *("reserved_microcents", "price", "catalogue", "first_byte_ms", "total_ms", "attempts", "outcome", "status"),
@@ -48,7 +48,8 @@ def event_row(stored: StoredEvent) -> tuple[Any, ...]:
             event.service_account_id,
             stored.service_account_name,
         ),
-        *(event.key_id, stored.key_name, event.model, event.upstream, event.upstream_model, event.format),
+        *(event.key_id, stored.key_name, event.model, event.requested_model, event.fallback),
+        *(event.upstream, event.upstream_model, event.format),
         *(event.streamed, event.byok, tokens.input, tokens.output, tokens.reasoning, tokens.cache_read),
         *(tokens.cache_write, tokens.cache_write_1h, event.estimated, event.cost, _dollars(event.cost)),
         *(event.charged, _dollars(event.charged), event.reserved, event.price, event.catalogue, event.first_byte_ms),

@@ -14,6 +14,7 @@ from opencode_cloud.contracts.budgets import (
     BudgetExhausted,
     BudgetPeriod,
     BudgetUnit,
+    BudgetUsage,
     Claim,
     RateLimited,
     Reservation,
@@ -49,14 +50,7 @@ class Reservations:
         :class:`BudgetExhausted` (402), :class:`BudgetBusy` or :class:`RateLimited` (429), ``budget_contention`` or
         ``store_unavailable`` (503).
         """
-        # A claim above the limit can never fit, so one read replaces the transaction (docs/budgets.md).
-        hopeless = [
-            counter for counter in reservation.counters if reservation.claim.of(counter.budget) > counter.budget.limit
-        ]
-        if hopeless:
-            usages = await self._store.usages([counter.key for counter in hopeless])
-            claim = reservation.claim
-            raise _answer([Shortage(counter=c, claimed=claim.of(c.budget), usage=usages[c.key]) for c in hopeless])
+        await self._refuse_hopeless(reservation)
         # Shielded: a cancelled write may still have reached DynamoDB, so its result must be awaited and released.
         holding = asyncio.ensure_future(self._store.hold(reservation, facts))
         try:
@@ -67,6 +61,34 @@ class Reservations:
         except ReservationRefused as refused:
             await self._note(refused.shortages)
             raise _answer(refused.shortages) from None
+
+    async def exchange(self, old: Reservation, new: Reservation, facts: UsageEvent) -> bool:
+        """Replace what a call holds by ``new``, in one transaction: it holds the old amounts or the new, never both.
+
+        False when the call does not hold the old amounts any more. Raises like :meth:`reserve`; then it keeps them. If
+        the answer of the store is lost, the settlement finds out which of the two the call holds.
+        """
+        await self._refuse_hopeless(new)
+        try:
+            return await self._store.exchange(old, new, facts)
+        except ReservationRefused as refused:
+            await self._note(refused.shortages)
+            raise _answer(refused.shortages) from None
+
+    async def used_percent(self, reservation: Reservation) -> int:
+        """Return how much of the call's fullest budget of money is spent or reserved, in percent, rounded down.
+
+        0 without such a budget. A budget of 0 is full.
+        """
+        counters = [
+            counter
+            for counter in reservation.counters
+            if counter.budget.unit is BudgetUnit.COST and reservation.claim.of(counter.budget)
+        ]
+        if not counters:
+            return 0
+        usages = await self._store.usages([counter.key for counter in counters])
+        return max(_percent(usages[counter.key], counter.budget.limit) for counter in counters)
 
     async def settle(self, reservation: Reservation, event: UsageEvent) -> bool:
         """Count a call's usage and write its event, exactly once even if this is called several times.
@@ -88,6 +110,14 @@ class Reservations:
             return False
         count("LateSettles")
         return True
+
+    async def _refuse_hopeless(self, reservation: Reservation) -> None:
+        """Refuse a claim above a limit, which can never fit. One read replaces the transaction (docs/budgets.md)."""
+        claim = reservation.claim
+        hopeless = [counter for counter in reservation.counters if claim.of(counter.budget) > counter.budget.limit]
+        if hopeless:
+            usages = await self._store.usages([counter.key for counter in hopeless])
+            raise _answer([Shortage(counter=c, claimed=claim.of(c.budget), usage=usages[c.key]) for c in hopeless])
 
     def _return_later(self, reservation: Reservation, holding: asyncio.Future[None]) -> None:
         """Release the reservation of a client that disconnected; otherwise it would last until the lease ends."""
@@ -113,6 +143,10 @@ class Reservations:
                 except Unavailable:
                     # The call is refused in any case, and the next refusal sets the mark.
                     logger.warning("a refusal was not noted", extra={"counter": shortage.counter.key})
+
+
+def _percent(usage: BudgetUsage, limit: int) -> int:
+    return (usage.spent + usage.reserved) * 100 // limit if limit else 100
 
 
 def _used(reservation: Reservation, event: UsageEvent) -> Mapping[str, int]:

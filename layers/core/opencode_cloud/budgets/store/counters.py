@@ -10,7 +10,9 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from opencode_cloud.budgets.store import rows
 from opencode_cloud.budgets.store.rows import CounterRow, HeldAmount, StoredReservation
@@ -44,6 +46,15 @@ SETTLE = Backoff(first=0.25, longest=0.25, seconds=20.0)
 _FAILED = "ConditionalCheckFailed"
 _ABSENT = "attribute_not_exists(pk)"
 _PRESENT = "attribute_exists(pk)"
+_HELD = "held = :held"
+"""The condition that a call has a reservation of exactly these amounts."""
+
+
+class _Holding(NamedTuple):
+    """The amounts that a call holds."""
+
+    call_id: CallId
+    held: Sequence[HeldAmount]
 
 
 class CounterStore:
@@ -87,16 +98,48 @@ class CounterStore:
         except Contended as error:
             raise budget_contention() from error
 
+    async def exchange(self, old: Reservation, new: Reservation, facts: UsageEvent) -> bool:
+        """Replace the amounts that a call holds by those of ``new``, on all counters or on none.
+
+        Both reservations have the same id. False when the call does not hold the amounts of ``old`` any more. Raises
+        :class:`ReservationRefused` or ``budget_contention`` (503); then the call holds what it held.
+        """
+        before, after = ({held.key: held for held in rows.held_of(each)} for each in (old, new))
+        counters = {counter.key: counter for counter in new.counters}
+        more = {key: held.amount - before[key].amount if key in before else held.amount for key, held in after.items()}
+        raised = [HeldAmount(key, amount, after[key].spent) for key, amount in more.items() if amount > 0]
+        lowered = [HeldAmount(key, -amount, after[key].spent) for key, amount in more.items() if amount < 0]
+        lowered += [held for key, held in before.items() if key not in after]
+        row = rows.reservation_row(new, tuple(after.values()), facts)
+        own = {"ConditionExpression": _HELD, "ExpressionAttributeValues": {":held": rows.held_text(before.values())}}
+        actions = [self._hold_on(counters[held.key], held, facts.workspace_id) for held in raised]
+        actions += [self._return(held) for held in lowered]
+        actions.append({"Put": {"TableName": self._budgets, "Item": row, **own}})
+        try:
+            await self._write(actions, RESERVE)
+        except TransactionRefused as refused:
+            short = [
+                _shortage(counters[held.key], after[held.key], before.get(held.key), item)
+                for held, (code, item) in zip(raised, refused.reasons, strict=False)
+                if code == _FAILED
+            ]
+            if short:
+                raise ReservationRefused(short) from refused
+            return False
+        except Contended as error:
+            raise budget_contention() from error
+        return True
+
     async def settle(self, reservation: Reservation, event: UsageEvent, used: Mapping[str, int]) -> bool:
         """Replace the reservation with what was ``used`` (by counter), and write the event.
 
         False when the call has no reservation any more, because it was settled or swept.
         """
-        held = {item.key: item for item in rows.held_of(reservation)}
-        changes = self._charges(reservation.counters, held, used, event.workspace_id)
-        # The event names its counters, so that alerting checks only these.
-        touched = [counter.key for counter in reservation.counters if counter.key in held or used.get(counter.key)]
-        return await self._finish(reservation.id, changes, _event_row(event, touched))
+        if await self._settle(reservation, rows.held_of(reservation), event, used):
+            return True
+        # An exchange whose answer was lost may have replaced the amounts.
+        stored = await self.reservation(reservation.id)
+        return stored is not None and await self._settle(reservation, stored.held, event, used)
 
     async def add(self, reservation: Reservation, event: UsageEvent, used: Mapping[str, int]) -> bool:
         """Add what was ``used`` by a call without a reservation, and write its event; False when the event exists."""
@@ -105,16 +148,16 @@ class CounterStore:
 
     async def release(self, reservation: Reservation) -> bool:
         """Undo a reservation completely, including counted requests; False when there is none."""
-        changes = [self._return(held_amount) for held_amount in rows.held_of(reservation)]
-        return await self._finish(reservation.id, changes, None)
+        held = rows.held_of(reservation)
+        changes = [self._return(held_amount) for held_amount in held]
+        return await self._finish(_Holding(reservation.id, held), changes, None)
 
     async def sweep(self, reservation: StoredReservation, event: UsageEvent) -> bool:
         """Release a lost call's reservation, and write its event; False when it was settled or swept meanwhile."""
         # Counted requests stay counted: the call was admitted (docs/budgets.md).
         changes = [self._return(held_amount) for held_amount in reservation.held if not held_amount.spent]
-        return await self._finish(
-            CallId(reservation.id), changes, _event_row(event, [held_amount.key for held_amount in reservation.held])
-        )
+        holding = _Holding(CallId(reservation.id), reservation.held)
+        return await self._finish(holding, changes, _event_row(event, [held.key for held in reservation.held]))
 
     async def note_refusal(self, counter: Counter, at: int) -> None:
         """List a counter that refused a call at ``at`` (seconds) for the sweep, once for each limit of the counter."""
@@ -208,6 +251,15 @@ class CounterStore:
 
     # ------------------------------------------------------------------------------------- internals
 
+    async def _settle(
+        self, reservation: Reservation, holding: Sequence[HeldAmount], event: UsageEvent, used: Mapping[str, int]
+    ) -> bool:
+        held = {item.key: item for item in holding}
+        changes = self._charges(reservation.counters, held, used, event.workspace_id)
+        # The event names its counters, so that alerting checks only these.
+        touched = [counter.key for counter in reservation.counters if counter.key in held or used.get(counter.key)]
+        return await self._finish(_Holding(reservation.id, holding), changes, _event_row(event, touched))
+
     def _hold_on(self, counter: Counter, held: HeldAmount, workspace_id: WorkspaceId) -> Item:
         description = rows.description(counter, workspace_id)
         kind = "spent" if held.spent else "reserved"
@@ -267,16 +319,17 @@ class CounterStore:
             update["ExpressionAttributeValues"] |= {f":{name}": value for name, value in description.items()}
         return {"Update": update}
 
-    async def _finish(self, call_id: CallId | None, changes: Sequence[Item], event: Item | None) -> bool:
-        """Make ``changes``, put ``event``, and delete the reservation of ``call_id``, which must exist.
+    async def _finish(self, holding: _Holding | None, changes: Sequence[Item], event: Item | None) -> bool:
+        """Make ``changes``, put ``event``, and delete the reservation of ``holding``, which must have its amounts.
 
-        False when the reservation does not exist or the event does. Raises :class:`TransactionRefused` otherwise.
+        False when no reservation has them, or the event exists. Raises :class:`TransactionRefused` otherwise.
         """
         actions = list(changes)
-        if call_id is not None:
-            # The conditional delete lets only one of settlement, sweep and release change the counters.
-            key = rows.reservation_key(call_id)
-            actions.append({"Delete": {"TableName": self._budgets, "Key": key, "ConditionExpression": _PRESENT}})
+        if holding is not None:
+            # The condition lets only one of settlement, sweep, release and exchange change the counters.
+            own = {"ConditionExpression": _HELD, "ExpressionAttributeValues": {":held": rows.held_text(holding.held)}}
+            key = rows.reservation_key(holding.call_id)
+            actions.append({"Delete": {"TableName": self._budgets, "Key": key, **own}})
         if event is not None:
             actions.append(self._put(self._usage, event))
         try:
@@ -310,6 +363,13 @@ class CounterStore:
 
     async def _get(self, table: str, keys: Sequence[Item]) -> list[Item]:
         return (await batch_get_async(self._dynamodb, {table: keys}))[table]
+
+
+def _shortage(counter: Counter, asked: HeldAmount, own: HeldAmount | None, row: Item | None) -> Shortage:
+    """Return the shortage of a call that already holds a part of what it asks for."""
+    usage, part = rows.usage(row), own.amount if own is not None and not own.spent else 0
+    usage = msgspec.structs.replace(usage, reserved=max(0, usage.reserved - part))
+    return Shortage(counter=counter, claimed=asked.amount, usage=usage)
 
 
 def _event_row(event: UsageEvent, counters: Sequence[str]) -> Item:

@@ -14,7 +14,7 @@ reservations by the end of their lease, and counters that refused a call for the
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -114,10 +114,15 @@ def reservation_row(reservation: Reservation, held: Sequence[HeldAmount], facts:
         **reservation_key(reservation.id),
         "lease_shard": {"S": SHARDS[zlib.crc32(reservation.id.encode()) % len(SHARDS)]},
         "lease_until": {"N": str(reservation.lease_until)},
-        "held": {"S": msgspec.json.encode(held).decode()},
+        "held": held_text(held),
         "claimed": {"N": str(reservation.claim.cost)},
         "facts": {"S": msgspec.json.encode(facts).decode()},
     }
+
+
+def held_text(held: Iterable[HeldAmount]) -> Item:
+    """Return the attribute of a reservation's amounts. Equal amounts in equal order have equal attributes."""
+    return {"S": msgspec.json.encode(tuple(held)).decode()}
 
 
 def stored_reservation(row: Mapping[str, Any]) -> StoredReservation:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from opencode_cloud.budgets.service import counters_of
 from opencode_cloud.catalogue.models import STANDARD_TIER, Catalogue, Model, ModelKind, Price
 from opencode_cloud.catalogue.pricing import table_of
-from opencode_cloud.contracts.access import EnforcedRules, KeyRefused, KnownCredential, login_required
+from opencode_cloud.contracts.access import EnforcedRules, FallbackReason, KeyRefused, KnownCredential, login_required
 from opencode_cloud.contracts.budgets import BudgetScope, BudgetUnit, Claim, Counter, Reservation
 from opencode_cloud.contracts.ids import CallId
 from opencode_cloud.gateway import models
@@ -28,7 +28,7 @@ from opencode_cloud.gateway.formats import (
 from opencode_cloud.gateway.models import Incoming, UpstreamTarget
 from opencode_cloud.gateway.service import routing, token_bounds
 from opencode_cloud.gateway.service.anonymous import Anonymous
-from opencode_cloud.gateway.service.call_state import CallState, pseudonym
+from opencode_cloud.gateway.service.call_state import CallState, ModelPlan, pseudonym
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
@@ -128,13 +128,57 @@ class CallAdmission:
             raise models.hosted_tool(parsed.hosted_tools[0])
         if parsed.stored:
             raise models.stored_reference(parsed.stored)
+        project = project_of(incoming.project_headers, caller.workspace.project_headers)
+        counters = self._counters(caller, incoming, project)
+        plan = await self._plan(caller, catalogue, model, incoming, parsed, CallId(new_id("call")), counters)
+        return CallState(
+            incoming=incoming,
+            caller=caller,
+            parsed=parsed,
+            project=project,
+            requested_name=f"{catalogue.provider}/{model.id}",
+            **plan._asdict(),
+        )
+
+    async def with_model(self, state: CallState, name: str, reason: FallbackReason) -> CallState | None:
+        """Return the call as another model would serve it, with its reservation; ``name`` is ``provider/model``.
+
+        None if the caller may not use the model, or no upstream of it can be asked. A call for vectors keeps its model,
+        because vectors of two models cannot be compared.
+        """
+        catalogue = await self._catalogue.current()
+        provider, _, model_name = name.partition("/")
+        model = catalogue.find(model_name) if provider == catalogue.provider else None
+        if model is None or _refusal(state.caller, catalogue, model):
+            return None
+        if ModelKind.EMBEDDING in (model.kind, state.model.kind):
+            return None
+        held = state.reservation
+        try:
+            plan = await self._plan(
+                state.caller, catalogue, model, state.incoming, state.parsed, held.id, held.counters
+            )
+        except ServiceError as error:
+            logger.info("a fallback cannot be asked", extra={"model": model.id, "error": error.code})
+            return None
+        return state.with_plan(plan, reason)
+
+    async def _plan(
+        self,
+        caller: Caller,
+        catalogue: Catalogue,
+        model: Model,
+        incoming: Incoming,
+        parsed: ParsedRequest,
+        call_id: CallId,
+        counters: Sequence[Counter],
+    ) -> ModelPlan:
+        """Return how a model serves a call, and the most that it may use."""
         seconds = incoming.at // 1000
         price = model.price(seconds)
         if parsed.tier and table_of(price, parsed.tier) is None:
             raise models.tier_not_priced(parsed.tier)
         targets = await self._targets(caller, catalogue, model, incoming)
-        project = project_of(incoming.project_headers, caller.workspace.project_headers)
-        counters = self._counters(caller, incoming, project)
         # Counting tokens takes a millisecond, and is needed only if a budget reserves tokens or money.
         exact = any(counter.budget.unit is not BudgetUnit.REQUESTS for counter in counters)
         least = max(least_output(parsed.format, target.format) for target in targets)
@@ -144,11 +188,7 @@ class CallAdmission:
         if self._prepaid and charged and not any(each.budget.scope is BudgetScope.BALANCE for each in counters):
             raise models.balance_required()
         longest = max(target.upstream.timers.total for target in targets)
-        return CallState(
-            project=project,
-            incoming=incoming,
-            caller=caller,
-            parsed=parsed,
+        return ModelPlan(
             model=model,
             price=price,
             catalogue=catalogue.version,
@@ -156,7 +196,7 @@ class CallAdmission:
             targets=targets,
             least_output=least,
             reservation=Reservation(
-                id=CallId(new_id("call")),
+                id=call_id,
                 counters=counters,
                 claim=Claim(cost=most, charged=charged, tokens=tokens),
                 lease_until=seconds + int(longest) + LEASE_SECONDS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -21,12 +21,27 @@ from opencode_cloud.kit.errors import ServiceError
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service.inference import Caller
+    from opencode_cloud.contracts.access import FallbackReason
     from opencode_cloud.contracts.budgets import Reservation
     from opencode_cloud.gateway.formats import ParsedRequest, StreamRelay
 
 OK = 200
 CLIENT_CLOSED = 499
 """Logged for a client that disconnected, as nginx does. It is never sent."""
+
+
+class ModelPlan(NamedTuple):
+    """How one model serves a call."""
+
+    model: Model
+    price: Price
+    catalogue: int
+    """Version of the catalogue."""
+    unpriced_tier_percent: int
+    targets: list[UpstreamTarget]
+    least_output: int
+    """The smallest limit of an answer (tokens) that its upstreams take."""
+    reservation: Reservation
 
 
 @dataclass(kw_only=True)
@@ -43,6 +58,14 @@ class CallState:
     targets: list[UpstreamTarget]
     reservation: Reservation
     project: str = ""
+    requested_name: str = ""
+    """The requested model as ``provider/model``."""
+    fallback: FallbackReason | None = None
+    """The reason for which another model serves; None: the requested one does."""
+    tried: frozenset[str] = frozenset()
+    """The models that were asked before."""
+    earlier_attempts: int = 0
+    """The upstream requests for these."""
     least_output: int = 1
     """The smallest limit of an answer (tokens) that its upstreams take."""
     started: float = field(default_factory=time.monotonic)
@@ -69,6 +92,26 @@ class CallState:
     def id(self) -> str:
         """The call's id."""
         return self.reservation.id
+
+    @property
+    def requested_model(self) -> str:
+        """The model that the client asked for, if another one serves; else empty."""
+        return self.requested_name.partition("/")[2] if self.fallback else ""
+
+    def with_plan(self, plan: ModelPlan, reason: FallbackReason) -> CallState:
+        """Return the call as another model serves it. Nothing of the attempts so far stays but their number."""
+        return CallState(
+            incoming=self.incoming,
+            caller=self.caller,
+            parsed=self.parsed,
+            project=self.project,
+            requested_name=self.requested_name,
+            fallback=reason,
+            tried=self.tried | {self.model.id},
+            earlier_attempts=self.earlier_attempts + self.attempts,
+            started=self.started,
+            **plan._asdict(),
+        )
 
     def pseudonym(self, identity: str) -> str:
         """Return what the model provider gets in place of a session's or a user's id."""
@@ -167,6 +210,8 @@ class CallState:
             service_account_id=caller.service_account.id if caller.service_account else ServiceAccountId(""),
             key_id=caller.actor.key_id,
             model=self.model.id,
+            requested_model=self.requested_model,
+            fallback=self.fallback or "",
             upstream=target.id if target else "",
             upstream_model=target.model if target else "",
             format=incoming.format,
@@ -181,7 +226,7 @@ class CallState:
             catalogue=self.catalogue,
             first_byte_ms=None if self.first_byte is None else round(self.first_byte * 1000),
             total_ms=round(self.elapsed() * 1000),
-            attempts=self.attempts,
+            attempts=self.earlier_attempts + self.attempts,
             outcome=self.outcome,
             status=self.status,
             error=self.error,

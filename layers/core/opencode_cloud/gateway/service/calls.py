@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from opencode_cloud.gateway.formats import error_event
 from opencode_cloud.gateway.models import BrokenOff, Incoming, UpstreamTarget
 from opencode_cloud.gateway.service.call_state import CallState
 from opencode_cloud.gateway.service.dispatcher import UpstreamDispatcher
+from opencode_cloud.gateway.service.switching import ModelSwitching
 from opencode_cloud.kit.errors import ServiceError, Unavailable
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.retry import Backoff, retry_async
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.service import Reservations
+    from opencode_cloud.contracts.access import FallbackReason
     from opencode_cloud.contracts.usage import UsageEvent
     from opencode_cloud.gateway.service.admission import CallAdmission
     from opencode_cloud.gateway.service.health import Health
@@ -82,6 +84,13 @@ class CallObserver(Protocol):
         ...
 
 
+class _Unanswered(NamedTuple):
+    """The error of a call that its model did not answer, and the reason for which another model may."""
+
+    error: ServiceError
+    reason: FallbackReason
+
+
 class Calls:
     """Serves model calls, each independent of all others."""
 
@@ -97,6 +106,7 @@ class Calls:
         """Serve calls. ``open_`` sends body and headers to an upstream, streamed or not."""
         self._admission = admission
         self._budgets = budgets
+        self._switching = ModelSwitching(admission, budgets)
         self._health = health
         self._open = open_
         self._observer = observer
@@ -109,15 +119,31 @@ class Calls:
         Raises a :class:`ServiceError` while nothing has been sent. Later errors become events of the answer's format.
         Raises :class:`BrokenOff` if the format has no place for an error.
         """
-        state = await self._admission.admit(incoming)
+        admitted = await self._admission.admit(incoming)
         # Reserve before any request to an upstream: the worst-case cost must fit every budget first.
         try:
-            await self._budgets.reserve(state.reservation, state.event())
+            state = await self._switching.reserve(admitted)
         except ServiceError as error:
-            await self._refusals.note(state.caller, state.model.id, error)
+            await self._refusals.note(admitted.caller, admitted.model.id, error)
             raise
+        first: ServiceError | None = None
         try:
-            await self._answer(state, sink)
+            while unanswered := await self._answer(state, sink):
+                # The client learns why the model that it asked for did not answer.
+                first = first or unanswered.error
+                other = await self._switching.after(state, unanswered.reason)
+                if other is None:
+                    await self._fail(state, first, sink)
+                    return
+                state = other
+        except asyncio.CancelledError:
+            state.cancelled()
+            raise
+        except (ServiceError, BrokenOff):
+            raise
+        except Exception:
+            state.crashed()
+            raise
         finally:
             await self._settle(state)
 
@@ -126,23 +152,26 @@ class Calls:
         while self._settling:
             await asyncio.gather(*self._settling, return_exceptions=True)
 
-    async def _answer(self, state: CallState, sink: Sink) -> None:
+    async def _answer(self, state: CallState, sink: Sink) -> _Unanswered | None:
+        """Answer a call by its model; return why it has no answer yet that another model may give."""
         dispatcher = UpstreamDispatcher(state, sink, self._health, self._open)
         try:
             await dispatcher.dispatch()
         except ServiceError as error:
             state.failed(error)
-            if not sink.begun:
-                raise
-            if not state.parsed.stream:
-                raise BrokenOff(error.code) from error
-            await sink.send(_error_event(state, error))
-        except asyncio.CancelledError:
-            state.cancelled()
-            raise
-        except Exception:
-            state.crashed()
-            raise
+            if reason := dispatcher.fallback_reason:
+                return _Unanswered(error, reason)
+            await self._fail(state, error, sink)
+        return None
+
+    async def _fail(self, state: CallState, error: ServiceError, sink: Sink) -> None:
+        """End a call with an error: raise it while nothing has been sent, else send it if the format can."""
+        state.failed(error)
+        if not sink.begun:
+            raise error
+        if not state.parsed.stream:
+            raise BrokenOff(error.code) from error
+        await sink.send(_error_event(state, error))
 
     async def _settle(self, state: CallState) -> None:
         # Shield settlement from cancellation: a client disconnect cancels this task, and nothing else would await it.

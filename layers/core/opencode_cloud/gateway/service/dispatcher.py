@@ -32,12 +32,13 @@ from opencode_cloud.gateway.formats import (
 )
 from opencode_cloud.gateway.models import LOCKED_OUT, AttemptFailed, Failure, UpstreamTarget
 from opencode_cloud.gateway.service.classification import failure_of
-from opencode_cloud.gateway.service.error_mapping import error_of, interrupted
+from opencode_cloud.gateway.service.error_mapping import error_of, fallback_reason, interrupted
 from opencode_cloud.kit import log
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.retry import Backoff
 
 if TYPE_CHECKING:
+    from opencode_cloud.contracts.access import FallbackReason
     from opencode_cloud.gateway.service.call_state import CallState
     from opencode_cloud.gateway.service.calls import Sink, UpstreamResponse
     from opencode_cloud.gateway.service.health import Health
@@ -85,6 +86,8 @@ class UpstreamDispatcher:
         self._open = open_
         self._deadline = state.started + max(target.upstream.timers.total for target in state.targets)
         self._requests: dict[UpstreamTarget, ForwardedRequest] = {}
+        self._failures: list[tuple[UpstreamTarget, AttemptFailed]] = []
+        self._answered = False
 
     async def dispatch(self) -> None:
         """Answer the call. Raises a :class:`ServiceError` if no upstream answers, or the answer breaks off."""
@@ -92,6 +95,11 @@ class UpstreamDispatcher:
             await self._stream()
         else:
             await self._whole()
+
+    @property
+    def fallback_reason(self) -> FallbackReason | None:
+        """Return the reason for which another model may serve the call; None: none may, or an answer has begun."""
+        return None if self._answered else fallback_reason(self._failures)
 
     # ------------------------------------------------------------------------------------ one piece
 
@@ -247,7 +255,7 @@ class UpstreamDispatcher:
         return await self._with_heartbeats(self._attempts(attempt))
 
     async def _attempts(self, attempt: Callable[[UpstreamTarget], Coroutine[Any, Any, Result]]) -> Result:
-        state, failures = self._state, list[tuple[UpstreamTarget, AttemptFailed]]()
+        state, failures = self._state, self._failures
         pauses = ROUNDS.pauses()
         while True:
             for target in state.targets:
@@ -269,6 +277,7 @@ class UpstreamDispatcher:
                         raise error_of(state, failures) from error
                 else:
                     self._health.succeeded(target.circuit)
+                    self._answered = True
                     return answered
             pause = _pause(next(pauses, None), [_last_of(failures, target) for target in state.targets])
             if pause is None or time.monotonic() + pause >= self._deadline:
@@ -336,6 +345,8 @@ class UpstreamDispatcher:
 
     async def _begin(self, target: UpstreamTarget | None, content_type: str) -> None:
         named = {"x-opencode-upstream": target.id} if target else {}
+        if self._state.fallback:
+            named |= {"x-opencode-model": self._state.model.id, "x-opencode-fallback": self._state.fallback.value}
         dropped = self._requests[target].dropped if target else self._state.parsed.dropped
         if dropped:
             log.count("HintsDropped", len(dropped))

@@ -6,6 +6,7 @@ import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from opencode_cloud.contracts.access import FallbackReason
 from opencode_cloud.gateway.formats import TOO_LONG
 from opencode_cloud.gateway.models import (
     LOCKED_OUT,
@@ -52,6 +53,20 @@ def error_of(state: CallState, failures: list[tuple[UpstreamTarget, AttemptFaile
         return GatewayTimeout("upstream_timeout", f"No upstream of `{state.model.id}` answered in time ({tried}).")
     said = next((error.message for _, error in reversed(failures) if error.failure not in LOCKED_OUT), "")
     return BadGateway("upstream_failed", f"No upstream of `{state.model.id}` answered ({tried}): {said}")
+
+
+def fallback_reason(failures: list[tuple[UpstreamTarget, AttemptFailed]]) -> FallbackReason | None:
+    """Return the reason for which another model may answer where all upstreams of one failed; None: none would."""
+    if not failures:
+        return None
+    target, last = failures[-1]
+    kinds = {error.failure for _, error in failures}
+    if Failure.CONTEXT in kinds:
+        return FallbackReason.CONTEXT
+    # The request itself is wrong, or the workspace must replace its key.
+    if last.failure is Failure.REFUSED or kinds <= _INVALID or (kinds <= LOCKED_OUT and target.byok):
+        return None
+    return FallbackReason.UNAVAILABLE
 
 
 def interrupted(target: UpstreamTarget, reason: str, fault: UpstreamFault | None = None) -> Interrupted:

@@ -80,7 +80,9 @@ class Call(BaseModel):
     service_account: str
     key_id: KeyId
     key: str = Field(description="The key's name.")
-    model: str
+    model: str = Field(description="The model that served.")
+    requested_model: str = Field(description="The model that the client asked for, if another one served.")
+    fallback: str = Field(description="Why another model served: `unavailable`, `context` or `budget`.")
     upstream: str
     upstream_model: str
     format: str
@@ -155,6 +157,8 @@ def show_call(stored: StoredEvent) -> Call:
         key_id=event.key_id,
         key=stored.key_name,
         model=event.model,
+        requested_model=event.requested_model,
+        fallback=event.fallback,
         upstream=event.upstream,
         upstream_model=event.upstream_model,
         format=event.format,

@@ -24,10 +24,10 @@ AT_ONCE = 500
 CONFLICTS = Backoff(first=0.1, longest=3.2, attempts=8)
 """Attempts of a transaction that conflicts with others. The pauses add up to at most 9.5 s."""
 _LENGTHS = (
-    dict.fromkeys(("model", "upstream_model"), 128)
+    dict.fromkeys(("model", "requested_model", "upstream_model"), 128)
     | dict.fromkeys(("upstream", "price", "error", "project", "session", "request", "correlation_id"), 64)
     | dict.fromkeys(("agent",), 32)
-    | dict.fromkeys(("format", "outcome"), 16)
+    | dict.fromkeys(("format", "fallback", "outcome"), 16)
 )
 """Maximum lengths of text columns, in characters. Some of the texts come from clients."""
 

@@ -90,6 +90,8 @@ def _stored(row: RowMapping) -> StoredEvent:
         service_account_id=row["service_account_id"],
         key_id=row["key_id"],
         model=row["model"],
+        requested_model=row["requested_model"],
+        fallback=row["fallback"],
         upstream=row["upstream"],
         upstream_model=row["upstream_model"],
         format=row["format"],

@@ -124,6 +124,8 @@ def _event(event: UsageEvent, batch: str) -> dict[str, Any]:
         "service_account_id": event.service_account_id,
         "key_id": event.key_id,
         "model": event.model,
+        "requested_model": event.requested_model,
+        "fallback": event.fallback,
         "upstream": event.upstream,
         "upstream_model": event.upstream_model,
         "format": event.format,
