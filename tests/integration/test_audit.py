@@ -144,7 +144,9 @@ def test_a_secret_that_somebody_put_into_an_entry_by_mistake_is_withheld(trail: 
 def test_a_message_that_comes_twice_writes_one_entry(trail: Trail) -> None:
     made = entry(ADA, "share.revoked", Target("share", "s1"), after={"state": "gone"})
     body = msgspec.json.encode(made).decode()
-    records = [{"messageId": "1", "body": body}, {"messageId": "2", "body": body}, {"messageId": "3", "body": "{}"}]
+    records = [
+        {"messageId": f"{n}", "receiptHandle": "r", "body": each} for n, each in enumerate((body, body, "{}"), 1)
+    ]
     answer = AuditDeliveries(AuditArchive(trail.database)).handle({"Records": records})
     assert answer == {"batchItemFailures": [{"itemIdentifier": "3"}]}
     assert trail.reading.find(WorkspaceId(WORKSPACE), AuditFilter(), None, 10) == [made]

@@ -81,10 +81,8 @@ def threshold_reached(workspace: str, threshold: int = 80, **more: Any) -> Thres
 
 def deliver(office: Office, *events: ThresholdReached, attempt: int = 1) -> list[str]:
     """Deliver events as their queue does; return those that must be delivered again."""
-    attributes = {"ApproximateReceiveCount": str(attempt)}
-    records = [
-        {"messageId": each.id, "body": msgspec.json.encode(each).decode(), "attributes": attributes} for each in events
-    ]
+    received = {"receiptHandle": "r", "attributes": {"ApproximateReceiveCount": str(attempt)}}
+    records = [{"messageId": each.id, "body": msgspec.json.encode(each).decode(), **received} for each in events]
     answer = AlertDeliveries(office.alerts).handle({"Records": records})
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
@@ -181,7 +179,8 @@ def test_nobody_is_told_of_a_workspace_that_is_gone(office: Office) -> None:
 
 def test_an_alert_that_cannot_be_read_comes_again_alone(office: Office, owner: Actor) -> None:
     event = threshold_reached(owner.workspace_id)
-    records = [{"messageId": "bad", "body": "{}"}, {"messageId": "good", "body": msgspec.json.encode(event).decode()}]
+    bodies = {"bad": "{}", "good": msgspec.json.encode(event).decode()}
+    records = [{"messageId": name, "receiptHandle": "r", "body": body} for name, body in bodies.items()]
     answer = AlertDeliveries(office.alerts).handle({"Records": records})
     assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
     assert len(office.letters()) == 1

@@ -167,7 +167,7 @@ def test_an_export_that_was_interrupted_goes_on_where_it_was(office: Office, mon
         put(export, name, content)
 
     monkeypatch.setattr(office.files, "put", failing)
-    message = {"messageId": "m", "body": msgspec.json.encode(office.inbox.sent[0]).decode()}
+    message = {"messageId": "m", "receiptHandle": "r", "body": msgspec.json.encode(office.inbox.sent[0]).decode()}
     batch = {"Records": [{**message, "attributes": {"ApproximateReceiveCount": "1"}}]}
     deliveries = ExportDeliveries(office.exporting())
     assert deliveries.handle(batch) == {"batchItemFailures": [{"itemIdentifier": "m"}]}
@@ -187,7 +187,7 @@ def test_a_message_that_comes_twice_writes_nothing_twice(office: Office) -> None
 def test_an_export_that_fails_again_and_again_is_given_up(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     export = office.create()
     monkeypatch.setattr(office.files, "put", lambda *_: 1 / 0)
-    message = {"messageId": "m", "body": msgspec.json.encode(office.inbox.sent[0]).decode()}
+    message = {"messageId": "m", "receiptHandle": "r", "body": msgspec.json.encode(office.inbox.sent[0]).decode()}
     batch = {"Records": [{**message, "attributes": {"ApproximateReceiveCount": "4"}}]}
     assert ExportDeliveries(office.exporting()).handle(batch) == {"batchItemFailures": []}
     assert office.exports.get(office.workspace, export.id).state is ExportState.FAILED
