@@ -244,7 +244,7 @@ class Rig:
         await self.calls.serve(self.incoming(stream=stream, **body), sink)
         return sink
 
-    def incoming(self, *, stream: bool = True, session: str = "ses_1", **body: Any) -> Incoming:
+    def incoming(self, *, stream: bool = True, session: str = "ses_1", opencode: bool = False, **body: Any) -> Incoming:
         given = {"model": self.model.id, "messages": [{"role": "user", "content": "Hi"}], "stream": stream, **body}
         if stream:
             given.setdefault("stream_options", {"include_usage": True})
@@ -253,6 +253,7 @@ class Rig:
             body=json.dumps(given).encode(),
             request=AccessRequest(bearer="oc_sk_x", correlation_id="trace"),
             session=session,
+            opencode=opencode,
             tracing={"traceparent": "00-1-2-01"},
             passed_on={"anthropic-version": "1"},
             metadata={"client": "cli"},

@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
+import httpx
 import pytest
 
+from opencode_cloud.catalogue.models import Route
+from opencode_cloud.gateway.routes import Gateway
 from opencode_cloud.gateway.service import token_bounds
 from opencode_cloud.kit.event_loop import LONGEST_STEP_SECONDS
+from tests.unit.gateway.asking import LIMIT, Seen, nothing
+from tests.unit.gateway.calling import COMPLETION, Rig, Scripted
+from tests.unit.gateway.catalogues import catalogue, model, upstream
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +53,26 @@ def swift_steps(_warm: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     gc.enable()
     assert slow == []
+
+
+@pytest.fixture
+def rig() -> Rig:
+    found = catalogue(model(Route(upstream="a", model="m"), aliases=("vendor-m1",)), a=upstream())
+    return Rig(found, lambda _: Scripted((COMPLETION,), 200, "application/json"))
+
+
+@pytest.fixture
+def seen(rig: Rig) -> Seen:
+    return Seen(rig)
+
+
+@pytest.fixture
+def app(seen: Seen) -> Any:
+    rules: Any = seen
+    return Gateway(rules, rules, longest_body=LIMIT).app(nothing)
+
+
+@pytest.fixture
+async def client(app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        yield client

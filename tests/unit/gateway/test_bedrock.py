@@ -11,7 +11,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opencode_cloud.catalogue.models import UpstreamKind
 from opencode_cloud.gateway.store.bedrock import EventStreamDecoder, as_bedrock
+from tests.unit.gateway.catalogues import upstream
 
 EVENTS: list[dict[str, Any]] = [
     {"type": "message_start", "message": {"id": "msg_1", "usage": {"input_tokens": 3, "output_tokens": 1}}},
@@ -70,9 +72,12 @@ def test_what_is_no_frame_is_passed_on_for_the_relay_to_refuse() -> None:
     assert EventStreamDecoder().feed(b"<html>no frame at all</html>" * 4).startswith(b"<html>")
 
 
+BEDROCK = upstream(UpstreamKind.BEDROCK)
+
+
 def test_a_request_loses_model_and_stream_and_says_its_version() -> None:
     body = b'{"model":"m","stream":true,"max_tokens":5,"messages":[{"role":"user","content":"\\u00e9 1e2"}]}'
-    sent = as_bedrock(body, "effort-2025-11-24, claude-code-20250219,interleaved-thinking-2025-05-14, ")
+    sent = as_bedrock(body, "effort-2025-11-24, claude-code-20250219,interleaved-thinking-2025-05-14, ", BEDROCK)
     assert json.loads(sent) == {
         "max_tokens": 5,
         "messages": [{"role": "user", "content": "é 1e2"}],
@@ -84,8 +89,18 @@ def test_a_request_loses_model_and_stream_and_says_its_version() -> None:
 
 def test_flags_that_bedrock_does_not_know_and_members_behind_a_flag_are_left_out() -> None:
     body = b'{"model":"m","messages":[],"context_management":{"edits":[]}}'
-    assert set(json.loads(as_bedrock(body, "prompt-caching-scope-2026-01-05"))) == {"messages", "anthropic_version"}
-    assert "context_management" in json.loads(as_bedrock(body, "context-management-2025-06-27"))
+    assert set(json.loads(as_bedrock(body, "prompt-caching-scope-2026-01-05", BEDROCK))) == {
+        "messages",
+        "anthropic_version",
+    }
+    assert "context_management" in json.loads(as_bedrock(body, "context-management-2025-06-27", BEDROCK))
+
+
+def test_flags_in_the_body_are_checked_too() -> None:
+    body = b'{"messages":[],"anthropic_beta":["effort-2025-11-24","claude-code-20250219"]}'
+    assert json.loads(as_bedrock(body, "", BEDROCK))["anthropic_beta"] == ["effort-2025-11-24"]
+    for odd in (b'"effort-2025-11-24"', b"null", b"[7]"):
+        assert "anthropic_beta" not in json.loads(as_bedrock(b'{"messages":[],"anthropic_beta":%s}' % odd, "", BEDROCK))
 
 
 def test_messages_of_the_system_in_a_conversation_become_its_system() -> None:
@@ -94,6 +109,6 @@ def test_messages_of_the_system_in_a_conversation_become_its_system() -> None:
     messages = [user, {"role": "system", "content": "second"}, user, {"role": "system", "content": texts}]
     for system, first in (("first", "first"), ([{"type": "text", "text": "first"}], "first"), (None, None)):
         body = {"messages": messages, **({"system": system} if system else {})}
-        sent = json.loads(as_bedrock(json.dumps(body).encode(), "mid-conversation-system-2026-04-07"))
+        sent = json.loads(as_bedrock(json.dumps(body).encode(), "mid-conversation-system-2026-04-07", BEDROCK))
         assert sent["messages"] == [user, user]
         assert [block["text"] for block in sent["system"]] == [*([first] if first else []), "second", "third"]

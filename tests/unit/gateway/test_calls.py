@@ -277,6 +277,15 @@ class TestWholeAnswers:
             await found.call(stream=False)
         assert only(found).outcome == Outcome.FAILED
 
+    @pytest.mark.parametrize("opencode", [True, False])
+    async def test_digits_of_an_error_within_a_stream_are_parted_for_opencode_only(self, *, opencode: bool) -> None:
+        fault = {"error": {"message": "The limit is 500.", "type": "invalid_request_error", "code": "400"}}
+        found = rig(lambda _: Scripted((sse(delta("Hel")), sse(fault))))
+        sink = Connection()
+        await found.calls.serve(found.incoming(opencode=opencode), sink)
+        assert only(found).outcome == Outcome.INTERRUPTED
+        assert (b"limit is 500" in sink.body) is not opencode
+
 
 class TestAdmission:
     async def test_a_session_in_the_body_keeps_its_calls_at_one_upstream(self) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import msgspec
+import openai
 import pytest
 
 from opencode_cloud.catalogue.models import (
@@ -29,12 +28,12 @@ from opencode_cloud.gateway.models import UpstreamTarget
 from opencode_cloud.gateway.routes import Gateway
 from opencode_cloud.gateway.store.requests import address
 from opencode_cloud.kit.errors import ServiceError
+from tests.unit.gateway.asking import KEY, nothing
 from tests.unit.gateway.calling import Rig, Scripted
 from tests.unit.gateway.catalogues import DOLLAR_A_MILLION, model, upstream
 from tests.unit.gateway.embedding_stand_in import embed
 from tests.unit.gateway.rigs import only, refused
 
-KEY = {"x-api-key": "oc_sk_x"}
 PRICE = Price(version="v", since=0, rates=Rates(input=2 * DOLLAR_A_MILLION, output=0))
 OPENAI = "/zen/v1/embeddings"
 GOOGLE = "/zen/v1beta/models/vectors"
@@ -43,11 +42,6 @@ EVERY = (
     (f"{GOOGLE}:embedContent", {"content": {"parts": [{"text": "one two"}]}}),
     (f"{GOOGLE}:batchEmbedContents", {"requests": [{"content": {"parts": [{"text": text}]}} for text in ("a b", "c")]}),
 )
-
-
-@asynccontextmanager
-async def nothing(_app: Any) -> AsyncIterator[None]:
-    yield
 
 
 def vectors(**changes: Any) -> Model:
@@ -245,6 +239,18 @@ async def test_the_policy_and_the_budgets_hold() -> None:
     found.ledger.refusal = ServiceError("budget_exhausted", "no")
     await post(found, OPENAI, {"model": "vectors", "input": "x"})
     assert not found.asked
+
+
+@pytest.mark.parametrize("kind", [UpstreamKind.OPENAI, UpstreamKind.GOOGLE])
+async def test_openais_own_sdk_reads_the_vectors(kind: UpstreamKind) -> None:
+    found = rig(kind)
+    app = Gateway(found.calls, found.admission, longest_body=1_000_000).app(nothing)
+    client: Any = httpx.AsyncClient(transport=httpx.ASGITransport(app))
+    async with client as http:
+        sdk = openai.AsyncOpenAI(base_url="http://gateway/zen/v1", api_key="oc_sk_x", http_client=http)
+        answer = await sdk.embeddings.create(model="vectors", input=["one two", "three"])
+    assert sorted((entry.index, entry.embedding) for entry in answer.data) == [(0, [7.0, 0.5]), (1, [5.0, 0.5])]
+    assert answer.usage.prompt_tokens == 3
 
 
 async def test_another_upstream_is_asked_when_one_fails() -> None:

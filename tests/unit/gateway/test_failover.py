@@ -146,6 +146,14 @@ class TestFailover:
         assert (await error(found.call())).code == "upstream_overloaded"
         assert len(found.asked) == dispatcher.MOST_ATTEMPTS
 
+    async def test_a_wait_in_googles_details_counts_like_the_header(self) -> None:
+        info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "119.2s"}
+        body = json.dumps({"error": {"code": 429, "message": "Later.", "details": [info]}}).encode()
+        told = await error(rig(lambda _: refused(429, body)).call())
+        assert (told.status, told.retry_after) == (429, 120)
+        told = await error(rig(lambda _: refused(429, body, retry_after=30)).call())
+        assert told.retry_after == 30
+
     async def test_who_wants_to_be_left_alone_for_long_is(self) -> None:
         found = rig(lambda _: refused(429, retry_after=120))
         told = await error(found.call())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -14,6 +12,7 @@ from opencode_cloud.catalogue.models import Format, Route
 from opencode_cloud.gateway.formats import WIRE_FORMATS
 from opencode_cloud.gateway.routes import Gateway
 from opencode_cloud.gateway.store.requests import address
+from tests.unit.gateway.asking import nothing
 from tests.unit.gateway.calling import Rig, Scripted, delta, sse
 from tests.unit.gateway.catalogues import catalogue, model, upstream
 from tests.unit.gateway.formats.toy import TOY
@@ -29,11 +28,6 @@ MESSAGE = json.dumps(
         "usage": {"input_tokens": 10, "output_tokens": 5},
     }
 ).encode()
-
-
-@asynccontextmanager
-async def nothing(_app: Any) -> AsyncIterator[None]:
-    yield
 
 
 async def post(rig: Rig, path: str, body: dict[str, Any]) -> httpx.Response:

@@ -5,78 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
 from opencode_cloud.access.service import AccessRequest
-from opencode_cloud.catalogue.models import Format, Route
-from opencode_cloud.contracts.access import login_required
-from opencode_cloud.gateway.addresses import GOOGLE_LISTS, LISTS
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.addresses import LISTS
 from opencode_cloud.gateway.formats import WIRE_FORMATS, PathTarget
-from opencode_cloud.gateway.models import Incoming
-from opencode_cloud.gateway.routes import Gateway
 from opencode_cloud.kit.errors import PaymentRequired
-from tests.unit.gateway.calling import COMPLETION, WHOLE, Rig, Scripted, delta, sse
-from tests.unit.gateway.catalogues import catalogue, model, upstream
+from tests.unit.gateway.asking import KEY, LIMIT, Seen
+from tests.unit.gateway.calling import WHOLE, Rig, Scripted, delta, sse
 
 BODY = {"model": "m1", "messages": [{"role": "user", "content": "Hi"}]}
 STREAMED = {**BODY, "stream": True, "stream_options": {"include_usage": True}}
-LIMIT = 10_000
-KEY = {"x-api-key": "oc_sk_x"}
-
-
-class Seen:
-    """A stand-in for the rules. It records their inputs."""
-
-    def __init__(self, rig: Rig) -> None:
-        self._rig = rig
-        self.incoming: list[Incoming] = []
-
-    async def serve(self, incoming: Incoming, sink: Any) -> None:
-        self.incoming.append(incoming)
-        await self._rig.calls.serve(incoming, sink)
-
-    async def models(self, incoming: Incoming) -> Any:
-        self.incoming.append(incoming)
-        if not incoming.request.bearer:
-            raise login_required()
-        return self._rig.catalogue, [model for _, model in sorted(self._rig.catalogue.models.items())]
-
-    async def count(self, incoming: Incoming) -> int:
-        self.incoming.append(incoming)
-        return await self._rig.admission.count(incoming)
-
-
-@asynccontextmanager
-async def nothing(_app: Any) -> AsyncIterator[None]:
-    yield
-
-
-@pytest.fixture
-def rig() -> Rig:
-    found = catalogue(model(Route(upstream="a", model="m"), aliases=("vendor-m1",)), a=upstream())
-    return Rig(found, lambda _: Scripted((COMPLETION,), 200, "application/json"))
-
-
-@pytest.fixture
-def seen(rig: Rig) -> Seen:
-    return Seen(rig)
-
-
-@pytest.fixture
-def app(seen: Seen) -> Any:
-    rules: Any = seen
-    return Gateway(rules, rules, longest_body=LIMIT).app(nothing)
-
-
-@pytest.fixture
-async def client(app: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
-        yield client
 
 
 @pytest.mark.parametrize(
@@ -308,42 +251,6 @@ async def test_counting_follows_the_rules_of_calls(client: httpx.AsyncClient) ->
     assert (broken.status_code, broken.json()["error"]["type"]) == (400, "invalid_request_error")
 
 
-@pytest.mark.parametrize("path", LISTS)
-async def test_one_model_is_below_the_list(client: httpx.AsyncClient, path: str) -> None:
-    for name in ("m1", "vendor-m1"):
-        entry = (await client.get(f"{path}/{name}", headers=KEY)).json()
-        assert (entry["id"], entry["object"], entry["type"]) == ("m1", "model", "model")
-
-
-@pytest.mark.parametrize("path", GOOGLE_LISTS)
-async def test_googles_clients_get_models_in_their_shape(client: httpx.AsyncClient, path: str) -> None:
-    listed = (await client.get(path, headers=KEY)).json()
-    entry = (await client.get(f"{path}/m1", headers=KEY)).json()
-    assert listed["models"][0] == entry
-    assert (entry["name"], entry["inputTokenLimit"], entry["outputTokenLimit"]) == ("models/m1", 200_000, 32_000)
-    assert "countTokens" in entry["supportedGenerationMethods"]
-
-
-async def test_lists_have_pages(client: httpx.AsyncClient, rig: Rig) -> None:
-    rig.catalogue.models.update({f"n{n}": msgspec.structs.replace(rig.model, id=f"n{n}", aliases=()) for n in range(4)})
-    first = (await client.get("/zen/v1/models?limit=2", headers=KEY)).json()
-    assert ([entry["id"] for entry in first["data"]], first["has_more"]) == (["m1", "n0"], True)
-    second = (await client.get(f"/zen/v1/models?limit=3&after_id={first['last_id']}", headers=KEY)).json()
-    assert ([entry["id"] for entry in second["data"]], second["has_more"]) == (["n1", "n2", "n3"], False)
-    before = (await client.get("/zen/v1/models?before_id=n1", headers=KEY)).json()
-    assert [entry["id"] for entry in before["data"]] == ["m1", "n0"]
-    page = (await client.get("/zen/v1beta/models?pageSize=4", headers=KEY)).json()
-    last = (await client.get(f"/zen/v1beta/models?pageToken={page['nextPageToken']}", headers=KEY)).json()
-    assert [entry["name"] for entry in last["models"]] == ["models/n3"]
-    assert "nextPageToken" not in last
-
-
-@pytest.mark.parametrize("limit", ["0", "-1", "many", "1001", "9" * 50, "\u0663"])
-async def test_a_wrong_size_of_a_page_is_refused(client: httpx.AsyncClient, limit: str) -> None:
-    answer = await client.get("/zen/v1/models", params={"limit": limit}, headers=KEY)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
-
-
 @pytest.mark.parametrize("header", ["x-session-id", "x-claude-code-session-id", "session-id", "session_id"])
 async def test_each_agents_header_names_its_session(client: httpx.AsyncClient, seen: Seen, header: str) -> None:
     await client.post("/zen/v1/chat/completions", json=BODY, headers={header: "s-1"})
@@ -397,6 +304,17 @@ async def test_digits_of_errors_are_parted_for_opencode_only(
     told = answer.json()["error"]
     assert (told["type"], told["code"]) == ("billing_error", "budget_exhausted")
     assert ("\u2060" in told["message"]) is parted
+
+
+@pytest.mark.parametrize(("agent", "parted"), [("opencode/1.18.33", True), ("codex_exec/0.171.0", False)])
+async def test_digits_of_an_upstreams_refusal_are_parted_for_opencode_only(
+    client: httpx.AsyncClient, rig: Rig, agent: str, parted: bool
+) -> None:
+    body = b'{"error": {"message": "At most 5000."}}'
+    rig.script = lambda _: Scripted((body,), 400, "application/json")
+    answer = await client.post("/zen/v1/chat/completions", json=BODY, headers={**KEY, "user-agent": agent})
+    assert (answer.content != body) is parted
+    assert ("\u2060" in answer.json()["error"]["message"]) is parted
 
 
 @pytest.mark.parametrize("path", ["/zen/v1/messages", "/zen/v1/chat/completions"])

@@ -59,6 +59,7 @@ Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 ServiceTierName = Annotated[str, Field(max_length=20, pattern=r"^[a-z][a-z0-9_-]*$")]
 """The name of a service tier, as upstreams report it."""
+BetaFlag = Annotated[str, Field(max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Modality = Literal["text", "audio", "image", "video", "pdf"]
 
 
@@ -91,6 +92,7 @@ class WrittenUpstream(_Form):
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None
     timers: WrittenTimers = WrittenTimers()
     byok: bool = True
+    beta_flags: Annotated[list[BetaFlag], Field(max_length=100)] | None = None
 
 
 class WrittenRates(_Form):
@@ -268,6 +270,7 @@ class CatalogueDocument(_Form):
                     region=each.region,
                     timers=Timers(**each.timers.model_dump()),
                     byok=each.byok,
+                    beta_flags=None if each.beta_flags is None else tuple(each.beta_flags),
                 )
                 for name, each in self.upstreams.items()
             },

@@ -117,6 +117,8 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     timers: Timers = Timers()
     byok: bool = True
     """True if a workspace's own credential for this upstream replaces the platform's."""
+    beta_flags: tuple[str, ...] | None = None
+    """The flags of Anthropic's previews that it knows. None: those of its kind."""
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from opencode_cloud.catalogue.models import (
     FORMATS_BY_KIND,
     STANDARD_TIER,
     CatalogueFault,
+    Format,
     ModelKind,
     Price,
     UpstreamKind,
@@ -110,6 +111,8 @@ def _upstream(path: Sequence[str], upstream: WrittenUpstream) -> Iterator[Catalo
         )
     if upstream.region and upstream.kind is not UpstreamKind.BEDROCK:
         yield CatalogueFault(pointer([*path, "region"]), "only Bedrock has regions")
+    if upstream.beta_flags is not None and Format.MESSAGES not in FORMATS_BY_KIND[upstream.kind]:
+        yield CatalogueFault(pointer([*path, "beta_flags"]), "only upstreams of Messages have flags")
     timers = upstream.timers
     if max(timers.connect, timers.first_byte) > timers.total:
         yield CatalogueFault(pointer([*path, "timers", "total"]), "it is shorter than one of its parts")

@@ -34,6 +34,8 @@ class Incoming:
     session: str = ""
     """The client's session id. Admission bounds it. It is never stored: usage keeps a pseudonym."""
     client_request: str = ""
+    opencode: bool = False
+    """True if the client is opencode, which searches errors for digits of temporary failures."""
     agent: str = ""
     """The name of the client's program (:func:`attribution.agent_of`)."""
     project_headers: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -30,6 +30,7 @@ from opencode_cloud.gateway.formats import (
     WireFormat,
     answer_error,
     embedding_format,
+    final_refusal,
 )
 from opencode_cloud.gateway.models import BrokenOff, Incoming, UpstreamRefused, model_not_found
 from opencode_cloud.gateway.observing import refusal
@@ -208,6 +209,7 @@ class Gateway:
             path_target=path_target,
             session=next((headers[name] for name in SESSION_HEADERS if headers.get(name)), ""),
             client_request=headers.get("x-opencode-request", ""),
+            opencode=_is_opencode(headers),
             agent=agent_of(headers),
             project_headers=naming_projects(headers),
             tracing={name: headers[name] for name in TRACING if name in headers},
@@ -397,7 +399,7 @@ def _error_headers(error: ServiceError, correlation: str) -> dict[str, str]:
 
 def _error_body(format_: Format, error: ServiceError, *, final: bool = False) -> bytes:
     if isinstance(error, UpstreamRefused) and error.body and error.format is format_:
-        return error.body
+        return final_refusal(int(error.status), error.body) if final else error.body
     return answer_error(
         format_,
         status=int(error.status),

@@ -248,3 +248,35 @@ def test_an_error_event_of_responses_is_numbered() -> None:
     assert [event["sequence_number"] for event in events] == [7, 8]
     failed = events[1]["response"]
     assert (failed["status"], failed["error"]) == ("failed", {"code": "c", "message": "m"})
+
+
+def retry_info(delay: object) -> bytes:
+    info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}
+    reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "RATE_LIMIT_EXCEEDED"}
+    error = {"code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED", "details": [reason, info]}
+    return json.dumps({"error": error}).encode()
+
+
+@pytest.mark.parametrize(
+    ("delay", "seconds"),
+    [
+        ("37s", 37.0),
+        ("1.5s", 1.5),
+        ({"seconds": 3, "nanos": 500_000_000}, 3.5),
+        ({"seconds": "3"}, 3.0),
+        ("99999999999999s", 86_400.0),
+        ("9" * 300 + "s", 86_400.0),
+        *(
+            (odd, None)
+            for odd in ("", "37", "-1s", "infs", "1e9s", "s", None, 7, [], {}, {"seconds": -1}, {"seconds": {}})
+        ),
+    ],
+)
+def test_googles_retry_info_is_a_bounded_wait(delay: object, seconds: float | None) -> None:
+    fault = upstream_fault(429, retry_info(delay))
+    assert (fault.retry_after, fault.reason) == (seconds, "RATE_LIMIT_EXCEEDED")
+
+
+def test_other_details_are_no_wait() -> None:
+    body = {"error": {"details": [{"@type": "x/google.rpc.Help", "retryDelay": "5s"}, "text", None]}}
+    assert upstream_fault(429, json.dumps(body).encode()).retry_after is None

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats import answer_error
+from opencode_cloud.gateway.formats import answer_error, error_event, final_refusal
 
 CLIENT = re.compile("429|500|502|503|504|524")
 """The pattern by which opencode 1.18.33 finds temporary failures in messages and bodies."""
@@ -39,6 +39,43 @@ def test_the_client_finds_nothing_worth_repeating(
     assert not CLIENT.search(said["message"])
     assume("\x1f" not in message + budget or not CLIENT.search(body))  # a JSON escape can end with a digit
     assert not CLIENT.search(body)
+
+
+@pytest.mark.parametrize("format_", Format)
+def test_the_same_holds_for_an_error_within_a_stream(format_: Format) -> None:
+    message = "The limit is 500 of 5024."
+    told = {"status": 400, "code": "upstream_interrupted", "message": message, "details": {"limit": 50_000}}
+    final = error_event(format_, **told, sequence=429, final=True).decode()
+    assert not CLIENT.search(re.sub(r'"(?:created_at|id)":[^,]*', "", final))
+    for line in final.splitlines():
+        if line.startswith("data: "):
+            json.loads(line[6:])
+    assert CLIENT.search(error_event(format_, **told).decode())
+    passing = error_event(format_, **{**told, "status": 502}, final=True).decode()
+    assert "500 of 5024" in passing
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error":{"message":"At most 500 of 5024.","code":"429","details":[{"message":"500"}],"limit":500}}',
+        b"[500]",
+        b"At most 500.",
+    ],
+)
+def test_the_same_holds_for_an_upstreams_own_refusal(body: bytes) -> None:
+    final = final_refusal(400, body)
+    assert not CLIENT.search(final.decode())
+    assert final_refusal(429, body) == body
+    if body.startswith(b"{"):
+        said = json.loads(final)["error"]
+        assert not CLIENT.search(said["message"] + said["details"][0]["message"])
+        assert (said["code"], said["limit"]) == ("429", 500)
+
+
+def test_a_refusal_without_such_digits_keeps_its_bytes() -> None:
+    body = b'{ "error": {"message": "no such parameter"} }'
+    assert final_refusal(400, body) is body
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])

@@ -12,7 +12,8 @@ from opencode_cloud.gateway.formats.embedding.requests import (
 )
 from opencode_cloud.gateway.formats.error_forms import TOO_LONG
 from opencode_cloud.gateway.formats.errors import answer_error, error_event, heartbeat
-from opencode_cloud.gateway.formats.faults import upstream_fault
+from opencode_cloud.gateway.formats.faults import LONGEST_RETRY_AFTER, upstream_fault
+from opencode_cloud.gateway.formats.final import final_refusal
 from opencode_cloud.gateway.formats.forwarding import forward_request, least_output
 from opencode_cloud.gateway.formats.identities import bounded_session, session_of
 from opencode_cloud.gateway.formats.marks import lifetimes
@@ -34,6 +35,7 @@ from opencode_cloud.gateway.formats.service_tiers import tier_name
 from opencode_cloud.gateway.formats.wire import WireFormat
 
 __all__ = [
+    "LONGEST_RETRY_AFTER",
     "TOO_LONG",
     "WIRE_FORMATS",
     "EmbeddingMethod",
@@ -51,6 +53,7 @@ __all__ = [
     "embedding_format",
     "embedding_path",
     "error_event",
+    "final_refusal",
     "forward_embedding",
     "forward_request",
     "heartbeat",

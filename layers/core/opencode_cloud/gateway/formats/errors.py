@@ -31,14 +31,16 @@ def error_event(
     message: str,
     details: Mapping[str, Any],
     sequence: int = 0,
+    final: bool = False,
 ) -> bytes:
     """Return an error within a stream. Nothing may follow it.
 
     ``status`` is the one that an HTTP error would have had. ``sequence`` is the number of the event, in formats that
-    number events.
+    number events. ``final`` is as in :func:`answer_error`.
     """
     error = WireError(status=status, code=code, message=message, details=details)
-    return wire_format(format_).error_event(error, sequence)
+    write = wire_format(format_).error_event
+    return with_finality(lambda each: write(each, sequence), error) if final else write(error, sequence)
 
 
 def heartbeat(format_: Format) -> bytes:

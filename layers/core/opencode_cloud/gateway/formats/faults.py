@@ -16,6 +16,9 @@ LONGEST_READ = MAXIMUM_MESSAGE * 40
 """Number of bytes of an error page that are searched for a message."""
 _HIDDEN = ("script", "style")
 """Elements whose text a browser does not show."""
+LONGEST_RETRY_AFTER = 86_400.0
+"""Seconds. A longer wait that an upstream asks for is shortened to it."""
+_DURATION = re.compile(r"[0-9]{1,300}(?:\.[0-9]{1,300})?s")
 _HTTP = re.compile(r"[1-5][0-9]{2}")
 _STATUS = {  # for errors within a stream, which have no HTTP status
     "authentication_error": 401,
@@ -78,6 +81,7 @@ def fault_of(document: object, status: int = 0) -> UpstreamFault:
         type=kind[:100],
         reason=_reason(error)[:100],
         message=bounded(message),
+        retry_after=_retry_after(error),
     )
 
 
@@ -114,6 +118,30 @@ def _reason(error: dict[str, Any]) -> str:
     details: object = error.get("details")
     entries = cast("list[object]", details) if isinstance(details, list) else []
     return next((reason for entry in entries if (reason := _text(_members(entry).get("reason")))), "")
+
+
+def _retry_after(error: dict[str, Any]) -> float | None:
+    """Return the seconds to wait in the details of Google's error (google.rpc.RetryInfo), of at most a day."""
+    details: object = error.get("details")
+    entries = cast("list[object]", details) if isinstance(details, list) else []
+    delays = [_members(entry).get("retryDelay") for entry in entries if _is_retry_info(entry)]
+    seconds = [found for delay in delays if (found := _seconds(delay)) is not None]
+    return min(max(seconds), LONGEST_RETRY_AFTER) if seconds else None
+
+
+def _is_retry_info(entry: object) -> bool:
+    return _text(_members(entry).get("@type")).endswith("google.rpc.RetryInfo")
+
+
+def _seconds(delay: object) -> float | None:
+    """Return a google.protobuf.Duration in seconds: text such as `37.5s`, or an object of seconds and nanoseconds."""
+    if isinstance(delay, str) and _DURATION.fullmatch(delay):
+        return float(delay[:-1])
+    members = _members(delay)
+    seconds, nanos = members.get("seconds", 0), members.get("nanos", 0)
+    if not members or not all(isinstance(part, (int, str)) and str(part).isdecimal() for part in (seconds, nanos)):
+        return None
+    return int(str(seconds)[:18]) + int(str(nanos)[:9]) / 1e9
 
 
 def _members(value: object) -> dict[str, Any]:

@@ -9,6 +9,9 @@ a character without width, elsewhere by another spelling of the same JSON.
 from __future__ import annotations
 
 import re
+from typing import cast
+
+import msgspec
 
 _JOINER = "\u2060"
 _MIDDLE = r"(?<=4)2(?=9)|(?<=5)0(?=[0234])|(?<=5)2(?=4)"
@@ -37,6 +40,27 @@ def final_json(body: bytes) -> bytes:
     this is one amount in a thousand.
     """
     return _TOKEN.sub(lambda token: _string(token[0]) if token[0][:1] == b'"' else _number(token[0]), body)
+
+
+def final_refusal(status: int, body: bytes) -> bytes:
+    """Return an upstream's own error, so that opencode does not retry a final one. Other errors keep their bytes."""
+    if not is_final(status) or not _IN_TEXT.search(body.decode("latin-1")):
+        return body
+    try:
+        document: object = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return final_text(body.decode("utf-8", "replace")).encode()
+    return final_json(msgspec.json.encode(_final_messages(document)))
+
+
+def _final_messages(value: object) -> object:
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value)
+        return {
+            name: final_text(member) if name == "message" and isinstance(member, str) else _final_messages(member)
+            for name, member in members.items()
+        }
+    return list(map(_final_messages, cast("list[object]", value))) if isinstance(value, list) else value
 
 
 def _string(text: bytes) -> bytes:

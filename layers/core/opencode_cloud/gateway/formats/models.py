@@ -52,6 +52,8 @@ class UpstreamFault(msgspec.Struct, frozen=True, kw_only=True):
     """Google's reason in the details of its error."""
     message: str = ""
     """The upstream's message, of at most 500 characters."""
+    retry_after: float | None = None
+    """Seconds that the error asks to wait; None: it does not say."""
 
 
 class WireError(msgspec.Struct, frozen=True, kw_only=True):

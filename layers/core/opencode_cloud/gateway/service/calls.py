@@ -204,4 +204,5 @@ def _error_event(state: CallState, error: ServiceError) -> bytes:
         message=error.message,
         details=dict(error.details),
         sequence=sequence,
+        final=state.incoming.opencode,
     )

@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from opencode_cloud.catalogue.models import Timers
 from opencode_cloud.gateway.formats import (
-    ForwardedRequest,
     InvalidRequest,
     StreamRelay,
     UpstreamFault,
     UpstreamGarbage,
     WholeAnswer,
-    forward_embedding,
-    forward_request,
     heartbeat,
     relay_answer,
     relay_embedding,
@@ -33,6 +30,7 @@ from opencode_cloud.gateway.formats import (
 from opencode_cloud.gateway.models import LOCKED_OUT, AttemptFailed, Failure, UpstreamTarget
 from opencode_cloud.gateway.service.classification import failure_of
 from opencode_cloud.gateway.service.error_mapping import error_of, fallback_reason, interrupted
+from opencode_cloud.gateway.service.outgoing import OutgoingRequests
 from opencode_cloud.kit import log
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.retry import Backoff
@@ -85,7 +83,7 @@ class UpstreamDispatcher:
         self._health = health
         self._open = open_
         self._deadline = state.started + max(target.upstream.timers.total for target in state.targets)
-        self._requests: dict[UpstreamTarget, ForwardedRequest] = {}
+        self._requests = OutgoingRequests(state)
         self._failures: list[tuple[UpstreamTarget, AttemptFailed]] = []
         self._answered = False
 
@@ -136,7 +134,7 @@ class UpstreamDispatcher:
         parsed = self._state.parsed
         if parsed.embedding is not None:
             return relay_embedding(parsed, target.format, body)
-        return relay_answer(parsed, target.format, body, self._requests[target].emulation)
+        return relay_answer(parsed, target.format, body, self._requests.to(target).emulation)
 
     # --------------------------------------------------------------------------------------- stream
 
@@ -177,7 +175,7 @@ class UpstreamDispatcher:
 
     async def _begun(self, answer: UpstreamResponse, target: UpstreamTarget) -> tuple[StreamRelay, bytes]:
         """Return the relay of a stream and its first bytes for the client."""
-        parsed, emulation = self._state.parsed, self._requests[target].emulation
+        parsed, emulation = self._state.parsed, self._requests.to(target).emulation
         if answer.content_type == JSON:
             try:
                 whole = stream_answer(parsed, target.format, await answer.body(), emulation)
@@ -287,15 +285,11 @@ class UpstreamDispatcher:
     async def _send_request(self, target: UpstreamTarget) -> UpstreamResponse:
         """Return an answer with status 200; raises :class:`AttemptFailed` for any other."""
         state = self._state
-        # One upstream may be asked in several rounds; its body is written once.
-        if target not in self._requests:
-            try:
-                self._requests[target] = self._forwarded(target)
-            except InvalidRequest as error:
-                raise AttemptFailed(Failure.INCONVERTIBLE, error.message, status=400) from error
-        same = target.format is state.incoming.format
-        passed_on = {**state.incoming.tracing, **(state.incoming.passed_on if same else {})}
-        answer = await self._open(target, self._requests[target].body, passed_on, state.parsed.stream)
+        try:
+            request = self._requests.to(target)
+        except InvalidRequest as error:
+            raise AttemptFailed(Failure.INCONVERTIBLE, error.message, status=400) from error
+        answer = await self._open(target, request.body, self._requests.headers(target), state.parsed.stream)
         if answer.status == _OK:
             return answer
         try:
@@ -312,16 +306,9 @@ class UpstreamDispatcher:
             status=answer.status,
             fault=fault,
             # Only clients of the same format understand the upstream's own body.
-            body=body if same else b"",
-            retry_after=answer.retry_after,
+            body=body if target.format is state.incoming.format else b"",
+            retry_after=fault.retry_after if answer.retry_after is None else answer.retry_after,
         )
-
-    def _forwarded(self, target: UpstreamTarget) -> ForwardedRequest:
-        state = self._state
-        asked = (state.parsed, target.format, target.model, state.pseudonym)
-        if state.parsed.embedding is not None:
-            return forward_embedding(*asked)
-        return forward_request(*asked, most_output=state.model.limits.output)
 
     async def _with_heartbeats(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Execute ``work``. If it takes long, begin the answer and send heartbeats."""
@@ -347,7 +334,7 @@ class UpstreamDispatcher:
         named = {"x-opencode-upstream": target.id} if target else {}
         if self._state.fallback:
             named |= {"x-opencode-model": self._state.model.id, "x-opencode-fallback": self._state.fallback.value}
-        dropped = self._requests[target].dropped if target else self._state.parsed.dropped
+        dropped = self._requests.to(target).dropped if target else self._state.parsed.dropped
         if dropped:
             log.count("HintsDropped", len(dropped))
             named["x-opencode-dropped"] = _UNPRINTABLE.sub("_", ", ".join(dropped))[:LONGEST_HEADER]
@@ -413,7 +400,7 @@ def _failed(fault: UpstreamFault | None, message: str) -> AttemptFailed:
     """Return the failure of an answer with status 200 that has an error in its place, or is none."""
     if fault is None:
         return AttemptFailed(Failure.BROKEN, message, status=_OK)
-    return AttemptFailed(failure_of(fault), message, status=fault.status, fault=fault)
+    return AttemptFailed(failure_of(fault), message, status=fault.status, fault=fault, retry_after=fault.retry_after)
 
 
 def _last_of(failures: list[tuple[UpstreamTarget, AttemptFailed]], target: UpstreamTarget) -> AttemptFailed:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from opencode_cloud.catalogue.models import Upstream
+from opencode_cloud.gateway.beta_flags import HEADER, members_behind, sorted_flags
 from opencode_cloud.gateway.models import UpstreamTarget
 from opencode_cloud.kit.aws_api import endpoints
 from opencode_cloud.kit.aws_api.credentials import credential_source
@@ -23,26 +25,6 @@ from opencode_cloud.kit.aws_api.signing import Signer
 VERSION = "bedrock-2023-05-31"
 EVENT_STREAM = "application/vnd.amazon.eventstream"
 SERVICE = "bedrock"
-
-
-FLAGS = frozenset(
-    {
-        "computer-use-2024-10-22",
-        "computer-use-2025-01-24",
-        "token-efficient-tools-2025-02-19",
-        "output-128k-2025-02-19",
-        "interleaved-thinking-2025-05-14",
-        "dev-full-thinking-2025-05-14",
-        "context-1m-2025-08-07",
-        "context-management-2025-06-27",
-        "effort-2025-11-24",
-        "tool-examples-2025-10-29",
-        "tool-search-tool-2025-10-19",
-    }
-)
-"""Flags that Bedrock documents. It refuses a request with any other, and Anthropic's own clients send many."""
-_BEHIND_FLAGS = {"context_management": "context-management-2025-06-27"}
-"""Members that Bedrock refuses without their flag."""
 
 
 class Bedrock:
@@ -60,24 +42,28 @@ class Bedrock:
         method = "invoke-with-response-stream" if stream else "invoke"
         url = f"{base}/model/{quote(target.model, safe='')}/{method}"
         parts = urlsplit(url)
-        body = as_bedrock(body, passed_on.get("anthropic-beta", ""))
+        body = as_bedrock(body, passed_on.get(HEADER, ""), target.upstream)
         headers = {"content-type": "application/json"}
         signer = Signer(self._credentials.get(), region, SERVICE, parts.netloc, time.time(), headers)
         return url, signer.headers("POST", parts.path, body), body
 
 
-def as_bedrock(body: bytes, beta: str) -> bytes:
-    """Return a Messages body as Bedrock expects it. All values keep their bytes."""
+def as_bedrock(body: bytes, beta: str, upstream: Upstream) -> bytes:
+    """Return a Messages body as Bedrock expects it, with the flags of the header ``beta`` in it.
+
+    All values keep their bytes.
+    """
     members: dict[str, msgspec.Raw] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     members.pop("model", None)
     members.pop("stream", None)
     members["anthropic_version"] = msgspec.Raw(msgspec.json.encode(VERSION))
-    flags = [flag for name in beta.split(",") if (flag := name.strip()) in FLAGS]
-    if flags and "anthropic_beta" not in members:
+    own: object = msgspec.json.decode(members.pop("anthropic_beta", b"[]"))
+    named = [flag for flag in cast("list[object]", own) if isinstance(flag, str)] if isinstance(own, list) else []
+    flags, _ = sorted_flags(upstream, ",".join((*named, beta)))
+    if flags:
         members["anthropic_beta"] = msgspec.Raw(msgspec.json.encode(flags))
-    for name, flag in _BEHIND_FLAGS.items():
-        if flag not in flags and "anthropic_beta" not in members:
-            members.pop(name, None)
+    for name in members_behind(flags):
+        members.pop(name, None)
     _move_system(members)
     return msgspec.json.encode(members)
 

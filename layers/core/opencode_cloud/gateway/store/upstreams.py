@@ -14,6 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from opencode_cloud.catalogue.models import UpstreamKind
+from opencode_cloud.gateway.formats import LONGEST_RETRY_AFTER
 from opencode_cloud.gateway.models import AttemptFailed, Failure, UpstreamTarget
 from opencode_cloud.gateway.store import requests
 from opencode_cloud.gateway.store.bedrock import EVENT_STREAM, Bedrock, EventStreamDecoder
@@ -23,8 +24,6 @@ from opencode_cloud.kit.outbound_http import is_private, is_private_host
 CHUNK_BYTES = 64 * 1024
 LONGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer that is not streamed. A longer answer counts as broken."""
-LONGEST_RETRY_AFTER = 86_400.0
-"""Seconds. A longer wait that an upstream asks for is shortened to it."""
 _DIGITS = re.compile(r"[0-9]{1,300}(?:\.[0-9]{1,300})?")
 KEPT_SECONDS = 60
 """Time for which an idle connection stays open."""

@@ -1,0 +1,64 @@
+"""The requests of one call to its upstreams: bodies, and the client's headers that an upstream gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway import beta_flags
+from opencode_cloud.gateway.beta_flags import SortedFlags, sorted_flags
+from opencode_cloud.gateway.formats import ForwardedRequest, forward_embedding, forward_request
+from opencode_cloud.gateway.models import UpstreamTarget
+
+if TYPE_CHECKING:
+    from opencode_cloud.gateway.service.call_state import CallState
+
+
+class OutgoingRequests:
+    """Writes the request for each upstream once, because an upstream may be asked in several rounds."""
+
+    def __init__(self, state: CallState) -> None:
+        self._state = state
+        self._written: dict[UpstreamTarget, ForwardedRequest] = {}
+
+    def to(self, target: UpstreamTarget) -> ForwardedRequest:
+        """Return the request to an upstream. Raises :class:`InvalidRequest` that names what cannot be carried over."""
+        if target not in self._written:
+            self._written[target] = self._write(target)
+        return self._written[target]
+
+    def headers(self, target: UpstreamTarget) -> dict[str, str]:
+        """Return the client's headers for an upstream: those of the trace, and of the same vendor."""
+        incoming = self._state.incoming
+        if target.format is not incoming.format:
+            return dict(incoming.tracing)
+        headers = {**incoming.tracing, **incoming.passed_on}
+        headers.pop(beta_flags.HEADER, None)
+        if known := self._flags(target).known:
+            headers[beta_flags.HEADER] = ",".join(known)
+        return headers
+
+    def _write(self, target: UpstreamTarget) -> ForwardedRequest:
+        state = self._state
+        asked = (state.parsed, target.format, target.model, state.pseudonym)
+        if state.parsed.embedding is not None:
+            return forward_embedding(*asked)
+        forwarded = forward_request(*asked, most_output=state.model.limits.output)
+        unknown = self._flags(target).unknown
+        if not unknown:
+            return forwarded
+        return msgspec.structs.replace(
+            forwarded,
+            body=beta_flags.without_members(forwarded.body, unknown),
+            dropped=(*forwarded.dropped, *(f"{beta_flags.HEADER}.{flag}" for flag in unknown)),
+        )
+
+    def _flags(self, target: UpstreamTarget) -> SortedFlags:
+        """Return the client's flags of previews. An upstream of another format knows none."""
+        incoming = self._state.incoming
+        flags = sorted_flags(target.upstream, incoming.passed_on.get(beta_flags.HEADER, ""))
+        if target.format is incoming.format is Format.MESSAGES:
+            return flags
+        return SortedFlags((), (*flags.known, *flags.unknown))
