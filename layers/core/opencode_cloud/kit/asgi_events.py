@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import secrets
+import random
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -61,7 +61,7 @@ def event_of(scope: Scope) -> Event:
                 "sourceIp": scope["client"][0] if scope.get("client") else "",
                 "userAgent": headers.get("user-agent", ""),
             },
-            "requestId": secrets.token_hex(8),
+            "requestId": f"{random.getrandbits(64):016x}",  # it is no secret, and a system call for it takes 10 us
             "stage": "$default",
             "timeEpoch": now_ms(),
         },

@@ -20,9 +20,10 @@ DEEPEST = 200
 LONGEST_NUMBER = 300
 """Most digits in a row. Python refuses integers of more than 4,300 digits."""
 
-# Both patterns are linear: a string without an end counts up to the end of the body, and a run of digits is tried once.
+# The pattern is linear: a string without an end counts up to the end of the body.
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
-_DIGITS = re.compile(rb"(?<![0-9])[0-9]{%d}" % (LONGEST_NUMBER + 1))
+_DIGITS_AS_ZERO = bytes(ord("0") if chr(byte).isdecimal() else byte for byte in range(256))
+_LONG_NUMBER = b"0" * (LONGEST_NUMBER + 1)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _LEVELS = [0] * 256
 _LEVELS[ord("[")] = _LEVELS[ord("{")] = 1
@@ -49,10 +50,15 @@ def _check_text(body: bytes) -> None:
 def _check_structure(body: bytes) -> None:
     nested = body.count(b"[") + body.count(b"{") > DEEPEST
     # Text may hold brackets and long runs of digits, so look closer only where the whole body has them.
-    if not nested and not _DIGITS.search(body):
+    if not nested and not _has_long_number(body):
         return
     bare = _STRING.sub(b"", body)
-    if _DIGITS.search(bare):
+    if _has_long_number(bare):
         raise ValueError(f"a number has more than {LONGEST_NUMBER} digits")
     if max(accumulate(map(_LEVELS.__getitem__, bare.translate(None, _NO_BRACKETS))), default=0) > DEEPEST:
         raise ValueError(f"it is nested more than {DEEPEST} levels deep")
+
+
+def _has_long_number(text: bytes) -> bool:
+    # A tenth of the time of a regular expression, and each request has a body.
+    return _LONG_NUMBER in text.translate(_DIGITS_AS_ZERO)
