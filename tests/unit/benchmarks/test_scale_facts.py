@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from benchmarks.scale import facts
 from infra.stage import Gateway
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import parallel, sockets
-from opencode_cloud.kit.rate_counters import Totals
+from opencode_cloud.kit.rate_counters import Expense, Totals
 from opencode_cloud.sharing.service import fan_out, viewer_limit
 from opencode_cloud.sharing.service.quotas import AnonymousLimits, AnonymousQuotas
 from opencode_cloud.sharing.store import tasks
@@ -86,9 +86,9 @@ def test_a_sync_without_an_owner_writes_as_many_counters() -> None:
     spent: list[str] = []
 
     class Counters:
-        def spend(self, subject: str, seconds: int, amounts: Mapping[str, int]) -> Totals:
-            spent.append(subject)
-            return Totals(dict.fromkeys(amounts, 0), 0)
+        def spend_all(self, expenses: Sequence[Expense]) -> Sequence[Totals]:
+            spent.extend(subject for subject, _, _ in expenses)
+            return [Totals(dict.fromkeys(amounts, 0), 0) for _, _, amounts in expenses]
 
     AnonymousQuotas(cast("Any", Counters()), AnonymousLimits(share_bytes=1)).take(ShareId("s"), "192.0.2.1", [])
     assert len(spent) == KNOWN.ours.counters

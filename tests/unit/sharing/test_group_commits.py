@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from opencode_cloud.contracts.ids import ClientSessionId, ShareId, WorkspaceId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.errors import Forbidden, ServiceError, Unavailable
-from opencode_cloud.kit.rate_counters import Totals
+from opencode_cloud.kit.rate_counters import Expense, Totals
+from opencode_cloud.sharing.hub import group_commits
 from opencode_cloud.sharing.hub.group_commits import GROUP_PUBLICATIONS, GroupCommits
 from opencode_cloud.sharing.models import (
     Commit,
@@ -36,8 +37,11 @@ from opencode_cloud.sharing.service.access import ShareAccess
 from opencode_cloud.sharing.service.group_publishing import Announcement, GroupPublishing, Publication
 from opencode_cloud.sharing.store import Head
 from tests.unit.sharing.steps import Steps, pause
+from tests.waiting import until_async
 
 KEY = "k" * 43
+WAIT = 60.0
+"""Seconds after which a test that waits in vain fails."""
 SHARE = ShareId("S" * 22)
 SESSION = ClientSessionId("ses_1")
 OWNERSHIP = Ownership(owner="acc_1", workspace_id=WorkspaceId("wrk_1"), mode=Mode.LINK, ticket_key=b"k" * 32)
@@ -113,21 +117,21 @@ class Log:
         self.records.append(Record(first=start.seq + 1, last=end.seq, at=at, total=end.total, items=numbered))
         return end
 
-    def spend(self, subject: str, seconds: int, amounts: dict[str, int]) -> Totals:
-        return Totals(dict(amounts), seconds)
+    def spend_all(self, expenses: Sequence[Expense]) -> Sequence[Totals]:
+        return [Totals(dict(amounts), seconds) for _, seconds, amounts in expenses]
 
 
 class Hub:
     """Group commits of one hub over a log."""
 
-    def __init__(self, kept: Log, access: object = None) -> None:
+    def __init__(self, kept: Log, access: object = None, *, patience: float = 0.0) -> None:
         self.steps = Steps()
         self.announced: list[Announcement] = []
         store = cast("Any", kept)
         gate = ShareAccess(store, cast("Any", access))
         nothing = cast("Any", None)
         self.publishing = GroupPublishing(store, nothing, gate, nothing, lambda: KEY)
-        self.commits = GroupCommits(self.publishing.commit_group, self.announced.append, self.steps)
+        self.commits = GroupCommits(self.publishing.commit_group, self.announced.append, self.steps, patience=patience)
 
     async def published(self, name: str, at: int) -> Commit:
         """Publish and let it be committed."""
@@ -222,6 +226,42 @@ async def test_an_idle_share_waits_for_nothing_and_a_busy_one_makes_one_record_o
     assert [other.result().seq for other in others] == [2, 3, 4, 5, 6]
     assert [len(record.items) for record in kept.records] == [1, 5]
     assert kept.reads == 1  # the second group knew the share and the end of its log
+
+
+async def _busy(patience: float) -> tuple[Hub, list[asyncio.Task[Commit]]]:
+    """Return a hub that has acknowledged two publishers, while two others wait."""
+    hub = Hub(Log(), patience=patience)
+    tasks = [hub.publish("a", 1)]
+    await pause()
+    hub.steps.run_one()
+    await pause()
+    tasks += [hub.publish(name, 2) for name in "bc"]
+    await pause()
+    others = [hub.publish(name, 3) for name in "de"]
+    await pause()
+    hub.steps.run_one()
+    await pause()
+    return hub, others
+
+
+async def test_a_busy_share_waits_for_those_that_were_just_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commits, "LONGEST_WAIT", WAIT)
+    hub, others = await _busy(patience=WAIT * 1e9)
+    assert not hub.steps.waiting
+    returned = [hub.publish(name, 4) for name in "bc"]
+    await pause()
+    hub.steps.run_one()
+    await pause()
+    assert [task.result().seq for task in (*others, *returned)] == [4, 5, 6, 7]
+
+
+async def test_it_does_not_wait_long_for_those_that_do_not_return(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commits, "LONGEST_WAIT", 0.0)
+    hub, others = await _busy(patience=1.0)
+    await until_async(lambda: bool(hub.steps.waiting))
+    hub.steps.run_one()
+    await pause()
+    assert [task.result().seq for task in others] == [4, 5]
 
 
 async def test_a_group_has_a_bound() -> None:

@@ -47,3 +47,12 @@ def test_what_others_added_is_known_after_the_next_write(monkeypatch: pytest.Mon
         monkeypatch.setattr(spent, "_threads", threads)
         assert spent.add("share", 86_400, {"bytes": 1}).of("bytes") == 1003
     assert counters.sums["bytes"] == 1003
+
+
+def test_several_sums_are_counted_whether_they_are_known_or_not() -> None:
+    counters = Counters()
+    with ThreadPoolExecutor(1) as threads:
+        spent = Spending(counters.spend, threads)
+        for expected in (1, 2):
+            share, network = spent.add_all([("share", 86_400, {"bytes": 1}), ("network", 86_400, {"items": 1})])
+            assert (share.of("bytes"), network.of("items")) == (expected, expected)

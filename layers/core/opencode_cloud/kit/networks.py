@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 IPV6_NETWORK = 64
 """Prefix bits of an IPv6 network that counts as one caller: providers assign at least a /64 to each customer."""
 
 
+@lru_cache(4096)
 def network_of(address: str) -> str:
     """Return the network of an IP address: an IPv4 address itself, or an IPv6 address's /64; ``unknown`` for others.
 

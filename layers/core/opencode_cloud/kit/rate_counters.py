@@ -26,6 +26,10 @@ class Count:
     """Seconds until the window ends."""
 
 
+Expense = tuple[str, int, Mapping[str, int]]
+"""A subject, the length of its window in seconds, and amounts to add to its sums."""
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Sums of a window so far, including the amounts just added."""

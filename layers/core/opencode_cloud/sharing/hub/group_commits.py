@@ -1,8 +1,14 @@
-"""Groups of publications: those that arrive while a share's last commit is under way are committed together next."""
+"""Groups of publications: those that arrive while a share's last commit is under way are committed together next.
+
+Publishers that each wait for their acknowledgement would fall into two groups that take turns, and each of them would
+wait for two commits. So a busy share waits for the return of those that were just acknowledged, for a part of a
+commit's time at most.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
@@ -19,7 +25,39 @@ GROUP_PUBLICATIONS = 256
 GROUP_BYTES = 256 * 1024
 """Bytes of one group, so that its record fits into a row. A larger publication is committed alone."""
 
+PATIENCE = 0.5
+"""The part of the last commit's time for which a busy share waits."""
+LONGEST_WAIT = 0.005
+"""The longest wait in seconds."""
+
 _Waiting = tuple["Publication", "asyncio.Future[Commit]"]
+
+
+class _Queue:
+    """The publications of one share that wait for their group."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[_Waiting] = deque()
+        self._expected = 0
+        self._complete: asyncio.Future[None] | None = None
+
+    def add(self, publication: Publication, done: asyncio.Future[Commit]) -> None:
+        self.waiting.append((publication, done))
+        if self._complete is not None and len(self.waiting) >= self._expected:
+            self._end()
+
+    async def gather(self, expected: int, seconds: float) -> None:
+        """Wait until ``expected`` publications wait, for some seconds at most."""
+        loop = asyncio.get_running_loop()
+        self._expected, self._complete = expected, loop.create_future()
+        alarm = loop.call_later(seconds, self._end)
+        await self._complete
+        alarm.cancel()
+
+    def _end(self) -> None:
+        if self._complete is not None:
+            self._complete.set_result(None)
+            self._complete = None
 
 
 class GroupCommits:
@@ -30,21 +68,26 @@ class GroupCommits:
         commit: Callable[[ShareId, Sequence[Publication]], GroupOutcome],
         announce: Callable[[Announcement], None],
         threads: Executor,
+        *,
+        patience: float = PATIENCE,
     ) -> None:
         """``commit`` blocks, so it runs on ``threads``. ``announce`` is called on the event loop after it."""
         self._commit = commit
         self._announce = announce
         self._threads = threads
-        self._waiting: dict[ShareId, deque[_Waiting]] = {}
+        self._patience = patience
+        self._queues: dict[ShareId, _Queue] = {}
         self._rounds: dict[ShareId, asyncio.Task[None]] = {}
 
     async def publish(self, share_id: ShareId, publication: Publication) -> Commit:
         """Commit a publication, and return when it is durable. Raises the errors of ``Publishing.sync``."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Commit] = loop.create_future()
-        self._waiting.setdefault(share_id, deque()).append((publication, done))
-        if share_id not in self._rounds:
-            self._rounds[share_id] = loop.create_task(self._run(share_id))
+        queue = self._queues.get(share_id)
+        if queue is None:
+            queue = self._queues[share_id] = _Queue()
+            self._rounds[share_id] = loop.create_task(self._run(share_id, queue))
+        queue.add(publication, done)
         return await done
 
     async def settle(self) -> None:
@@ -52,12 +95,12 @@ class GroupCommits:
         while self._rounds:
             await asyncio.gather(*self._rounds.values(), return_exceptions=True)
 
-    async def _run(self, share_id: ShareId) -> None:
-        queue = self._waiting[share_id]
+    async def _run(self, share_id: ShareId, queue: _Queue) -> None:
         loop = asyncio.get_running_loop()
         try:
-            while queue:
-                group = _next_group(queue)
+            while queue.waiting:
+                group = _next_group(queue.waiting)
+                began = time.monotonic()
                 publications = [publication for publication, _ in group]
                 try:
                     outcome = await loop.run_in_executor(self._threads, self._commit, share_id, publications)
@@ -69,8 +112,11 @@ class GroupCommits:
                     _end(done, result)
                 if outcome.announcement is not None:
                     self._announce(outcome.announcement)
+                if queue.waiting and self._patience:
+                    wait = min((time.monotonic() - began) * self._patience, LONGEST_WAIT)
+                    await queue.gather(min(len(queue.waiting) + len(group), GROUP_PUBLICATIONS), wait)
         finally:
-            del self._rounds[share_id], self._waiting[share_id]
+            del self._rounds[share_id], self._queues[share_id]
 
 
 def _next_group(queue: deque[_Waiting]) -> list[_Waiting]:

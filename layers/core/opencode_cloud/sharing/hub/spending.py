@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.rate_counters import Totals
+from opencode_cloud.kit.parallel import parallel_map
+from opencode_cloud.kit.rate_counters import Expense, Totals
 
 WRITE_SECONDS = 1.0
 SUBJECTS = 20_000
@@ -35,8 +36,9 @@ class _Sums:
     written_at: float = 0.0
     writing: bool = False
 
-    def of(self, name: str) -> int:
-        return self.stored.get(name, 0) + self.added.get(name, 0)
+    def add(self, name: str, amount: int) -> int:
+        self.added[name] = added = self.added.get(name, 0) + amount
+        return self.stored.get(name, 0) + added
 
 
 class Spending:
@@ -49,15 +51,19 @@ class Spending:
         self._lock = threading.Lock()
         self._sums: OrderedDict[str, _Sums] = OrderedDict()
 
+    def add_all(self, expenses: Sequence[Expense]) -> Sequence[Totals]:
+        """Do as :meth:`add` for each of ``expenses``; in parallel where one has to be read from the store."""
+        if all(subject in self._sums for subject, _, _ in expenses):
+            return [self.add(*expense) for expense in expenses]
+        return parallel_map(lambda expense: self.add(*expense), expenses)
+
     def add(self, subject: str, seconds: int, amounts: Mapping[str, int]) -> Totals:
         """Add ``amounts`` to the sums of ``subject`` in the present window of ``seconds``; return the sums."""
         window, passed = divmod(now_seconds(), seconds)
         with self._lock:
             sums = self._present(subject, window)
             if sums is not None:
-                for name, amount in amounts.items():
-                    sums.added[name] = sums.added.get(name, 0) + amount
-                totals = Totals({name: sums.of(name) for name in amounts}, seconds - passed)
+                totals = Totals({name: sums.add(name, amount) for name, amount in amounts.items()}, seconds - passed)
                 if not sums.writing and time.monotonic() - sums.written_at > WRITE_SECONDS:
                     sums.writing = True
                     self._threads.submit(self._write, subject, seconds, sums)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.dynamodb import WRITES_AT_ONCE, batch_delete, batch_get
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.parallel import parallel_map
-from opencode_cloud.kit.rate_counters import Totals
+from opencode_cloud.kit.rate_counters import Expense, Totals
 from opencode_cloud.sharing.hub.followers import Followers, is_local
 from opencode_cloud.sharing.hub.spending import Spending
 from opencode_cloud.sharing.models import Ownership, Share, State, Tombstone, Viewer, ViewerCount
@@ -50,7 +50,7 @@ class HubShareStore(ShareStore):
     def __init__(self, table: str, objects: ObjectStore, followers: Followers, address: str, threads: Executor) -> None:
         """``address`` is this hub's, as other processes reach it."""
         super().__init__(table, objects)
-        self._spending = Spending(super().spend, threads)
+        self._spending = Spending(self.spend, threads)
         self._followers = followers
         self._address = ConnectionId(address)
         self._hubs: Hubs | None = None
@@ -97,9 +97,9 @@ class HubShareStore(ShareStore):
 
     # ------------------------------------------------------------------------------------ limits and viewers
 
-    def spend(self, subject: str, seconds: int, amounts: Mapping[str, int]) -> Totals:
-        """Add to the sums of ``subject`` as :meth:`ShareStore.spend` does, but write them about once a second."""
-        return self._spending.add(subject, seconds, amounts)
+    def spend_all(self, expenses: Sequence[Expense]) -> Sequence[Totals]:
+        """Add to sums as :meth:`ShareStore.spend_all` does, but write them about once a second."""
+        return self._spending.add_all(expenses)
 
     def add_viewer(self, share_id: ShareId, viewer: Viewer) -> bool:
         """Have every later record sent to ``viewer``; False if that was so before. On return this hub's row exists."""

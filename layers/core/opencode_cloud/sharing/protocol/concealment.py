@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -24,6 +25,10 @@ _secret = re.compile(_PREFIX + b"[A-Za-z0-9_-]{%d}" % (SHARE_ID_CHARACTERS + PRO
 _FORM = rb"ses_(?:[0-9a-f]{64}|[0-9a-f]{12}[0-9A-Za-z]{14})"
 _form = re.compile(_FORM)
 _USUAL_LENGTH = len("ses_") + 12 + 14
+REMEMBERED = 1024
+"""Shares whose replacements a process keeps, since deriving them takes longer than replacing."""
+REMEMBERED_NAMES = 100
+"""Pseudonyms that are kept of one share."""
 _SHORT_CORE = 16  # a shorter core could occur in other text by accident, so only the full id is replaced
 _ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\u00([2-7][0-9A-Fa-f])")
 
@@ -34,7 +39,7 @@ def conceal(items: Sequence[Item], session: SealedSession, secret: str) -> list[
     The id of the share's own ``session`` is replaced in any form, and without its prefix where it is long. The
     proof of the share's own ``secret`` is replaced even alone.
     """
-    concealment = _Concealment(*session, secret)
+    concealment = _concealment(session, secret)
     return [
         msgspec.structs.replace(
             item,
@@ -46,8 +51,13 @@ def conceal(items: Sequence[Item], session: SealedSession, secret: str) -> list[
     ]
 
 
+@lru_cache(REMEMBERED)
+def _concealment(session: SealedSession, secret: str) -> _Concealment:
+    return _Concealment(*session, secret)
+
+
 class _Concealment:
-    """The replacements in one share's items."""
+    """The replacements in one share's items; for any number of threads."""
 
     def __init__(self, session_id: ClientSessionId, pseudonym_key: bytes, secret: str) -> None:
         self._pseudonym_key = pseudonym_key
@@ -77,9 +87,12 @@ class _Concealment:
     def _pseudonym(self, match: re.Match[bytes]) -> bytes:
         found = match[0]
         # Nearly every item names the share's own session, so derive each pseudonym once.
-        if found not in self._pseudonyms:
-            self._pseudonyms[found] = pseudonym_of(self._pseudonym_key, ClientSessionId(found.decode())).encode()
-        return self._pseudonyms[found]
+        pseudonym = self._pseudonyms.get(found)
+        if pseudonym is None:
+            pseudonym = pseudonym_of(self._pseudonym_key, ClientSessionId(found.decode())).encode()
+            if len(self._pseudonyms) < REMEMBERED_NAMES:
+                self._pseudonyms[found] = pseudonym
+        return pseudonym
 
 
 def _plain(raw: bytes) -> bytes:

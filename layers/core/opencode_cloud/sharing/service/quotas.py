@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.kit.clock import DAY_SECONDS
 from opencode_cloud.kit.networks import network_of
-from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.sharing.models import share_full, stored_too_much, too_many_syncs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opencode_cloud.contracts.ids import ShareId
-    from opencode_cloud.kit.rate_counters import Totals
+    from opencode_cloud.kit.rate_counters import Expense, Totals
     from opencode_cloud.sharing.models import Item
     from opencode_cloud.sharing.store import ShareStore
 
@@ -54,11 +53,11 @@ class AnonymousQuotas:
         if limits == AnonymousLimits():
             return
         amounts = {"bytes": sum(len(item.data) for item in items), "items": len(items)}
-        subjects = [(f"share#{share_id}", DAY_SECONDS, amounts)]
-        subjects.append((f"syncs#{share_id}", SYNC_WINDOW_SECONDS, {"syncs": 1}))
+        expenses: list[Expense] = [(f"share#{share_id}", DAY_SECONDS, amounts)]
+        expenses.append((f"syncs#{share_id}", SYNC_WINDOW_SECONDS, {"syncs": 1}))
         if address:
-            subjects.append((f"network#{network_of(address)}", DAY_SECONDS, amounts))
-        share, syncs, *network = parallel_map(lambda subject: self._store.spend(*subject), subjects)
+            expenses.append((f"network#{network_of(address)}", DAY_SECONDS, amounts))
+        share, syncs, *network = self._store.spend_all(expenses)
         if _exceeds(syncs.of("syncs"), limits.syncs_per_second * SYNC_WINDOW_SECONDS):
             raise too_many_syncs(limits.syncs_per_second, syncs.reset)
         if _is_over(share, limits.share_bytes, limits.share_items):

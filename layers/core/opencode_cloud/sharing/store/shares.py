@@ -17,7 +17,7 @@ from opencode_cloud.kit.dynamodb import (
     transact,
 )
 from opencode_cloud.kit.parallel import parallel_map
-from opencode_cloud.kit.rate_counters import Count, Totals, add_amounts, count_event
+from opencode_cloud.kit.rate_counters import Count, Expense, Totals, add_amounts, count_event
 from opencode_cloud.sharing.models import (
     Listed,
     Ownership,
@@ -289,6 +289,10 @@ class ShareStore(LogStore):
         return add_amounts(
             self._dynamodb, self._table, f"spent#{digest}", seconds, amounts, lambda pk: rows.key(pk, "RATE")
         )
+
+    def spend_all(self, expenses: Sequence[Expense]) -> Sequence[Totals]:
+        """Do as :meth:`spend` for each of ``expenses``, in one parallel round."""
+        return parallel_map(lambda expense: self.spend(*expense), expenses)
 
     # ----------------------------------------------------------------------------------------- viewers
 
