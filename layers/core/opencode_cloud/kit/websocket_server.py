@@ -31,8 +31,8 @@ DRAIN_SECONDS = 60.0
 """Time in which a reader must take what :meth:`ServerSocket.drained` waits for."""
 CLOSE_SECONDS = 5.0
 """Time that a peer has to answer a close frame before its connection is cut."""
-DEFLATED_BYTES = 1024
-"""Shorter frames are sent as they are: compressing them costs more time than the bytes that it saves."""
+DEFLATED_BYTES = 512
+"""Shorter frames are sent as they are: they arrive no earlier when they are compressed."""
 
 GOING_AWAY, UNEXPECTED, SERVICE_RESTART, TRY_AGAIN_LATER = 1001, 1011, 1012, 1013
 _RSV1 = 0x40

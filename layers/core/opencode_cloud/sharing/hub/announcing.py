@@ -21,10 +21,25 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.store import Head, Tasks
 
 LOOK_SECONDS = 0.25
-"""Time between two looks at the viewers of a share that is published to all the time.
+"""Time between two looks at the viewers of a share.
 
 Records between them go to the viewers of the last look at once, and with the next look to those that have joined.
 """
+
+
+class _Round:
+    """The records of one share that its viewers elsewhere have not been told of."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Announcement] = []
+        self.woken = asyncio.Event()
+        self.is_due = False
+        """True when the viewers must be looked at again."""
+
+    def end(self) -> None:
+        """Have the viewers looked at again."""
+        self.is_due = True
+        self.woken.set()
 
 
 class Announcing:
@@ -52,8 +67,9 @@ class Announcing:
         self._hubs = hubs
         self._tasks = tasks
         self._threads = threads
-        self._pending: dict[ShareId, list[Announcement]] = {}
-        self._rounds: dict[ShareId, asyncio.Task[None]] = {}
+        self._rounds: dict[ShareId, _Round] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._settling = False
 
     def announce(self, announcement: Announcement) -> None:
         """Tell the viewers of a durable record, from the event loop and without waiting."""
@@ -68,32 +84,32 @@ class Announcing:
             stale=announcement.stale,
         )
         self._delivery.deliver(post, share)
-        self._pending.setdefault(share.id, []).append(announcement)
-        if share.id not in self._rounds:
-            self._rounds[share.id] = asyncio.get_running_loop().create_task(self._run(share.id))
+        round_ = self._rounds.get(share.id)
+        if round_ is None:
+            round_ = self._rounds[share.id] = _Round()
+            task = asyncio.get_running_loop().create_task(self._run(share.id, round_))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        round_.waiting.append(announcement)
+        round_.woken.set()
 
     async def settle(self) -> None:
         """Wait until all records so far were pushed."""
-        while self._rounds:
-            await asyncio.gather(*self._rounds.values(), return_exceptions=True)
+        self._settling = True
+        for round_ in self._rounds.values():
+            round_.woken.set()
+        await asyncio.gather(*self._running)
 
-    async def _run(self, share_id: ShareId) -> None:
+    async def _run(self, share_id: ShareId, round_: _Round) -> None:
+        """Push the records of a share, until none has come between two looks."""
         loop = asyncio.get_running_loop()
         share: Share | None = None
         known: Sequence[Viewer] = ()
-        looked_at = -LOOK_SECONDS
         since_look: list[Announcement] = []
         try:
-            while share_id in self._pending or since_look:
-                announcements = self._pending.pop(share_id, [])
-                if loop.time() - looked_at < LOOK_SECONDS:
-                    if announcements:
-                        await self._pushed(announcements, share, known)
-                        since_look += announcements
-                    else:
-                        await asyncio.sleep(looked_at + LOOK_SECONDS - loop.time())
-                    continue
+            while round_.waiting or since_look:
                 looked_at = loop.time()
+                announcements, round_.waiting = round_.waiting, []
                 known_ids = {viewer.connection_id for viewer in known}
                 seen = await loop.run_in_executor(self._threads, self._look, share_id)
                 share = seen.share
@@ -101,11 +117,28 @@ class Announcing:
                 joined = [viewer for viewer in known if viewer.connection_id not in known_ids]
                 await self._pushed(since_look, share, joined)
                 await self._pushed(announcements, share, known)
-                since_look = []
+                since_look = await self._pushed_until(looked_at + LOOK_SECONDS, round_, share, known)
         except Exception:  # noqa: BLE001 - push is best effort (docs/decisions/004)
             logger.exception("records could not be pushed")
         finally:
             del self._rounds[share_id]
+
+    async def _pushed_until(
+        self, deadline: float, round_: _Round, share: Share | None, known: Sequence[Viewer]
+    ) -> list[Announcement]:
+        """Push what is announced until ``deadline`` (of the loop) to the ``known`` viewers, and return it."""
+        pushed: list[Announcement] = []
+        round_.is_due = False
+        alarm = asyncio.get_running_loop().call_at(deadline, round_.end)
+        while not (round_.is_due or self._settling):
+            announcements, round_.waiting = round_.waiting, []
+            await self._pushed(announcements, share, known)
+            pushed += announcements
+            if not round_.waiting:
+                round_.woken.clear()
+                await round_.woken.wait()
+        alarm.cancel()
+        return pushed
 
     async def _pushed(
         self, announcements: Sequence[Announcement], share: Share | None, viewers: Sequence[Viewer]
