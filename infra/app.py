@@ -45,7 +45,7 @@ def build(stage: Stage | None = None, *, outdir: str | None = None, bundling: bo
     contained = chosen.sync.runtime == "container"
     hub = HubStack(app, f"{prefix}-hub", **planes, **_options(chosen)) if contained else None
     if chosen.watched:
-        watched = {**planes, "console": console, "gateway": gateway, "hub": hub, "cluster": database.cluster}
+        watched = {**planes, "console": console, "gateway": gateway, "hub": hub, "database": database}
         ObservabilityStack(app, f"{prefix}-observability", **watched, **_options(chosen))
     if not chosen.local:
         EdgeStack(app, f"{prefix}-edge", **planes, gateway=gateway, hub=hub, **_options(chosen))

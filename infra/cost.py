@@ -16,6 +16,9 @@ from typing import Any
 from infra.app import build
 from infra.stage import InvalidStage, Stage, from_environment
 
+EACH_MINUTE = 1 / 60
+"""Hours between the runs of a schedule."""
+
 PRICES = Path(__file__).parent / "prices.toml"
 Properties = Mapping[str, Any]
 Resources = Mapping[str, Mapping[str, Any]]
@@ -37,7 +40,9 @@ FREE = frozenset(
         "AWS::CloudFront::ResponseHeadersPolicy",
         "AWS::CloudFront::VpcOrigin",
         "AWS::DynamoDB::GlobalTable",
+        "AWS::EC2::EgressOnlyInternetGateway",
         "AWS::EC2::InternetGateway",
+        "AWS::EC2::LaunchTemplate",
         "AWS::EC2::Route",
         "AWS::EC2::RouteTable",
         "AWS::EC2::SecurityGroup",
@@ -46,6 +51,7 @@ FREE = frozenset(
         "AWS::EC2::Subnet",
         "AWS::EC2::SubnetRouteTableAssociation",
         "AWS::EC2::VPC",
+        "AWS::EC2::VPCCidrBlock",
         "AWS::EC2::VPCEndpoint",
         "AWS::EC2::VPCGatewayAttachment",
         "AWS::ECS::Cluster",
@@ -227,15 +233,28 @@ def _event_source(properties: Properties, prices: PriceList, _resources: Resourc
     yield "queue, polled by Lambda", polls / 1e6 * prices.prices["sqs_million_requests"]
 
 
+def _alarm(properties: Properties, prices: PriceList, _resources: Resources) -> Lines:
+    """Price an alarm, which is billed by the metrics that it reads."""
+    read = [metric for metric in properties.get("Metrics", []) if "MetricStat" in metric]
+    yield "alarm, by the metric", max(1, len(read)) * prices.prices["alarm"]
+
+
 def _schedule(properties: Properties, prices: PriceList, _resources: Resources) -> Lines:
-    every = {"rate(5 minutes)": 1 / 12, "rate(1 minute)": 1 / 60}.get(properties.get("ScheduleExpression", ""), 24)
+    every = {"rate(5 minutes)": 1 / 12, "rate(1 minute)": EACH_MINUTE}.get(properties.get("ScheduleExpression", ""), 24)
     invocations = prices.hours / every
     seconds = invocations * prices.assumptions["scheduled_seconds"]
     yield "scheduled invocations", seconds * prices.prices["lambda_gb_second"]
+    logged = invocations * prices.assumptions["logged_bytes_a_run"] / 1e9
+    yield "logs of scheduled invocations", logged * prices.prices["log_gb"]
+    if every == EACH_MINUTE:
+        # The sweep of reservations: it reads each shard of the index of leases, and writes two metrics.
+        reads = invocations * prices.assumptions["reads_a_minute"]
+        yield "reads of the sweep", reads / 1e6 * prices.prices["million_read_units"]
+        yield "custom metrics of the sweep", prices.assumptions["metrics_of_the_sweep"] * prices.prices["metric"]
 
 
 PRICED: Mapping[str, Price] = {
-    "AWS::CloudWatch::Alarm": _flat("alarm", "alarm"),
+    "AWS::CloudWatch::Alarm": _alarm,
     "AWS::CloudWatch::Dashboard": _flat("dashboard", "dashboard"),
     "AWS::EC2::EIP": _address,
     "AWS::EC2::Instance": _instance,

@@ -32,6 +32,8 @@ class QueueDeclaration:
     """Number of receives before a message goes to the dead-letter queue."""
     batch: int = 10
     """Number of messages in one batch of the consumer."""
+    concurrency: int = 5
+    """Batches that the consumer works on at one time: from 2, Lambda's minimum for a queue."""
     timeouts_hidden: int = 1
     """Timeouts of the consumer during which a received message is hidden from other receives."""
 
@@ -43,13 +45,21 @@ class QueueDeclaration:
 
 CONSOLE_QUEUES: Mapping[str, QueueDeclaration] = {
     "relay": QueueDeclaration(
-        consumer="relay", producers=("console", "relay", "ledger", "operate"), variable="RELAY_QUEUE_URL"
+        consumer="relay",
+        producers=("console", "relay", "ledger", "operate"),
+        variable="RELAY_QUEUE_URL",
+        # Revoked credentials wait in it.
+        concurrency=20,
     ),
     "audit": QueueDeclaration(
         consumer="relay", producers=("gateway", "hub", "identity", "live", "share"), variable="AUDIT_QUEUE_URL"
     ),
     "mail": QueueDeclaration(
-        consumer="mail", producers=("console", "relay", "mail", "ledger", "operate"), variable="MAIL_QUEUE_URL"
+        consumer="mail",
+        producers=("console", "relay", "mail", "ledger", "operate"),
+        variable="MAIL_QUEUE_URL",
+        # SES admits 14 mails a second in a new account.
+        concurrency=2,
     ),
     "alerts": QueueDeclaration(consumer="ledger", producers=("budgets",), variable="ALERTS_QUEUE_URL"),
     "export": QueueDeclaration(consumer="ledger", producers=("console", "ledger"), variable="EXPORTS_QUEUE_URL"),

@@ -92,13 +92,16 @@ class Gateway(_Settings):
 
     runtime: Literal["lambda", "container"] = "lambda"
     memory: int = Field(default=512, ge=256, le=10_240, description="MB of one execution environment, or of one task")
-    concurrency: int | None = Field(
-        default=None,
-        ge=1,
-        description="reserved concurrent model calls; more are refused. None: the account's unreserved rest",
+    concurrency: int = Field(
+        default=0,
+        ge=0,
+        description="reserved concurrent model calls; more are refused. 0: no limit but the account's",
     )
     read_seconds: int = Field(
-        default=120, ge=30, le=180, description="that CloudFront waits for bytes; over 120 asks for a higher quota"
+        default=60,
+        ge=30,
+        le=180,
+        description="that CloudFront waits for bytes; over 120 needs a higher quota",
     )
     least_tasks: int = Field(default=2, ge=1, description="of containers")
     most_tasks: int = Field(default=10, ge=1, description="of containers")
@@ -183,8 +186,14 @@ class Stage(_Settings):
     alarm_email: str | None = None
     watched: bool = Field(default=True, description="dashboard and alarms, which cost by the month")
     database: Database = Database()
-    egress: Literal["nat-gateway", "nat-instance"] = Field(
-        default="nat-instance", description="how functions beside the database reach the internet"
+    egress: Literal["nat-gateway", "nat-instance", "ipv6"] = Field(
+        default="nat-instance", description="how functions beside the database reach the internet (decision 042)"
+    )
+    api_gateway_role: bool = Field(
+        default=True, description="false: the account already has a role by which API Gateway writes logs"
+    )
+    zones: tuple[str, ...] = Field(
+        default=(), description="availability zones of networks, two or more; none: the first two of the region"
     )
     signing_keys: tuple[SigningKeyName, ...] = Field(
         default=("a", "b"),
@@ -241,6 +250,8 @@ class Stage(_Settings):
             raise ValueError("sync.runtime = container needs a domain: functions reach hubs at the public address")
         if self.local and self.domain:
             raise ValueError("stage local has no domain: its front door listens on 127.0.0.1")
+        if len(self.zones) == 1 or len(set(self.zones)) < len(self.zones):
+            raise ValueError("zones: name two different zones, the minimum of Aurora and of balancers, or none")
         if self.name == "production":
             self._check_production()
         if self.domain and not self.domain.certificate_arn and self.region != EDGE_REGION:
@@ -295,6 +306,8 @@ def _defaults(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
                 "log_retention_days": 90,
                 "database": {"min_acu": 0.5, "max_acu": 16, "readers": 1, "backup_days": 14},
                 "egress": "nat-gateway",
+                # An account has 1,000 by default: streams leave the rest to sign-in, sharing and the console.
+                "gateway": {"concurrency": 700},
                 "http_throttle": throttle,
                 "websocket_throttle": throttle,
             }
@@ -302,7 +315,8 @@ def _defaults(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
             return shared
         case _:
             # A disposable stage needs no second signing key, which costs a dollar a month.
-            return shared | {"log_retention_days": 7, "snap_start": False, "watched": False, "signing_keys": ("a",)}
+            cheap = {"snap_start": False, "watched": False, "signing_keys": ("a",), "egress": "ipv6"}
+            return shared | {"log_retention_days": 7} | cheap
 
 
 def _local(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -9,4 +9,4 @@ exec "${PYTHON:-python3}" -m uvicorn handler:app \
   --host "${HOST:-127.0.0.1}" --port "${PORT:-8080}" --workers "${GATEWAY_WORKERS:-1}" \
   --loop uvloop --http httptools --ws none --lifespan on \
   --no-access-log --no-server-header --no-date-header --log-level warning \
-  --backlog 2048 --timeout-keep-alive 75 --timeout-graceful-shutdown "${GATEWAY_GRACE:-20}"
+  --backlog 2048 --timeout-keep-alive "${KEEP_ALIVE:-75}" --timeout-graceful-shutdown "${GATEWAY_GRACE:-20}"

@@ -119,7 +119,8 @@ class WebSocketGateway(Construct):
             throttle=_throttle(stage.websocket_throttle),
         )
         self.access_log = AccessLog(self, stage, self.stage, WEBSOCKET_LOG)
-        self.stage.node.add_dependency(_logging_account(self))
+        if stage.api_gateway_role:
+            self.stage.node.add_dependency(_logging_account(self))
         # The emulator does not support route responses, and returns answers without them.
         self._answers = not stage.local
         base = f"{stage.emulator}/_aws/execute-api/{self.api.api_id}" if stage.local else None
@@ -148,7 +149,14 @@ class AccessLog(logs.LogGroup):
     """A log with one JSON line per request, without path, query and address, because links are secrets."""
 
     def __init__(self, scope: Construct, stage: Stage, api_stage: Construct, fields: dict[str, str]) -> None:
-        super().__init__(scope, "AccessLog", retention=retention(stage), removal_policy=RemovalPolicy.DESTROY)
+        super().__init__(
+            scope,
+            "AccessLog",
+            # AWS grants itself the delivery to names that begin so. A policy that lists each log is soon too long.
+            log_group_name=f"/aws/vendedlogs/opencode-cloud-{stage.name}/{fields['service']}",
+            retention=retention(stage),
+            removal_policy=RemovalPolicy.DESTROY,
+        )
         resource = cast("gateway.CfnStage", api_stage.node.default_child)
         resource.access_log_settings = gateway.CfnStage.AccessLogSettingsProperty(
             destination_arn=self.log_group_arn, format=json.dumps(fields)

@@ -77,7 +77,9 @@ class Containers(Workload):
         self.vpc = self._vpc()
         self.log_group = logs.LogGroup(self, "Logs", retention=retention(stage), removal_policy=RemovalPolicy.DESTROY)
         declared = environment(self.name, shared, own)
-        listening = {"HOST": "0.0.0.0", **serving}  # noqa: S104 - inside its own network
+        # Longer than the balancer's timeout, which would otherwise send a request into a connection that ends.
+        kept = str(int(IDLE.to_seconds()) + 10)
+        listening = {"HOST": "0.0.0.0", "KEEP_ALIVE": kept, **serving}  # noqa: S104 - inside its own network
         variables = {**declared, **listening, **common_environment(self.name, stage)}
         self.service = self._service(self._task(variables))
         self.balancer = self._balancer()

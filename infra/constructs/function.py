@@ -74,6 +74,8 @@ class Network:
 
     vpc: ec2.IVpc
     security_group: ec2.ISecurityGroup
+    ipv6: bool = False
+    """True if the internet is reached over IPv6 only."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,14 @@ class Function(Workload):
             timeout=Duration.seconds(size.timeout),
             memory_size=size.memory,
             reserved_concurrent_executions=concurrency,
-            environment={**environment(name, shared, own), **runtime_environment, **common_environment(name, stage)},
+            environment={
+                **environment(name, shared, own),
+                **runtime_environment,
+                **common_environment(name, stage),
+                # Names of services of AWS that have IPv6 addresses.
+                **({"AWS_USE_DUALSTACK_ENDPOINT": "true"} if network and network.ipv6 else {}),
+            },
+            ipv6_allowed_for_dual_stack=True if network and network.ipv6 else None,
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if stage.snap_start and waited_for else None,
         )
         self.alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=self.function.current_version)

@@ -84,5 +84,10 @@ class Queues:
         for name, it in self._declared.items():
             if function.name == it.consumer:
                 function.alias.add_event_source(
-                    sources.SqsEventSource(self.by_name[name], batch_size=it.batch, report_batch_item_failures=True)
+                    sources.SqsEventSource(
+                        self.by_name[name],
+                        batch_size=it.batch,
+                        max_concurrency=it.concurrency,
+                        report_batch_item_failures=True,
+                    )
                 )

@@ -1,19 +1,30 @@
 """Stacks with a network that are synthesized without asking any account for its availability zones."""
 
 import builtins
+from typing import Any
 
 import jsii
 from aws_cdk import Fn, Stack
+from constructs import Construct
+
+from infra.stage import Stage
 
 ZONES = 2
 """The minimum of Aurora and of balancers."""
 
 
 class ZonedStack(Stack):
-    """A stack whose networks are in the region's first zones, which CloudFormation selects."""
+    """A stack whose networks are in the zones that the stage names, or in the region's first ones.
+
+    CloudFormation selects the first ones. In some accounts a service does not run in one of them: name others there.
+    """
+
+    def __init__(self, scope: Construct, name: str, *, stage: Stage, **options: Any) -> None:
+        super().__init__(scope, name, **options)
+        self._zones = stage.zones
 
     @builtins.property
     @jsii.member(jsii_name="availabilityZones")
     def availability_zones(self) -> list[str]:
-        """Return the zones, as references that CloudFormation resolves."""
-        return [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]
+        """Return the zones' names, or references that CloudFormation resolves."""
+        return list(self._zones[:ZONES]) or [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]

@@ -38,10 +38,10 @@ def clean_up(logs: Any, tagging: Any, stage: Stage, say: Callable[[str], None]) 
 
 
 def _log_groups(logs: Any, stage: Stage) -> Iterator[str]:
-    """Yield the logs of functions that the CDK adds, and those that Aurora writes: no stack knows them."""
-    for prefix in (f"/aws/lambda/opencode-cloud-{stage.name}-", f"/aws/rds/cluster/opencode-cloud-{stage.name}-"):
-        for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix):
-            yield from (group["logGroupName"] for group in page["logGroups"])
+    """Yield the logs of functions that the CDK adds: no stack knows them."""
+    prefix = f"/aws/lambda/opencode-cloud-{stage.name}-"
+    for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix):
+        yield from (group["logGroupName"] for group in page["logGroups"])
 
 
 def _tagged(tagging: Any, stage: Stage) -> Iterator[str]:

@@ -94,7 +94,7 @@ class ConsoleStack(Stack):
             own=own,
             network=self._database.network if name in WITH_DATABASE else None,
             # A snapshot has a monthly cost, which is justified only where a person waits for a start.
-            waited_for=name in SERVED,
+            waited_for=name in SERVED and (name != "github" or self._stage.github is not None),
         )
         if name in WITH_DATABASE:
             self._database.allow(function)
@@ -113,8 +113,9 @@ class ConsoleStack(Stack):
 
         It also publishes the document that clients log in by, when that is new.
         """
-        permission = iam.ServicePrincipal("cloudformation.amazonaws.com")
-        self.migrate.function.grant_invoke(permission)
+        if self._stage.local:
+            # The emulator invokes as CloudFormation. On AWS the role that deploys does.
+            self.migrate.function.grant_invoke(iam.ServicePrincipal("cloudformation.amazonaws.com"))
         return CustomResource(
             self,
             "Migration",
@@ -125,6 +126,9 @@ class ConsoleStack(Stack):
                 "Versions": packaging.content_hash(packaging.MIGRATIONS),
                 "Site": packaging.content_hash(packaging.LIBRARY / "policies"),
                 "PublicUrl": self._stage.public_url,
+                # It grants the functions' access, which a new cluster and a new kind of access lack.
+                "Step": packaging.content_hash(packaging.LIBRARY / "kit" / "migration_step.py"),
+                "Cluster": self._database.cluster_id,
             },
         )
 

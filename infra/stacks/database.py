@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aws_cdk import ArnFormat, CfnOutput, Duration, Fn, RemovalPolicy
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
-from infra.constructs.function import Function, Network
+from infra.constructs import egress
+from infra.constructs.function import Function, Network, retention
 from infra.constructs.nag import acknowledge
 from infra.constructs.references import hold, published, weakly
 from infra.constructs.zones import ZONES, ZonedStack
@@ -48,6 +51,10 @@ class DatabaseAccess:
     owner_secret_arn: str | None = None
     cluster: rds.DatabaseCluster | None = None
     """The cluster on AWS, for its metrics."""
+    cluster_id: str = ""
+    """An id that a new cluster does not share with the one that it replaces."""
+    egress_failures: cloudwatch.Metric | None = None
+    """Above zero while functions beside the database cannot reach the internet."""
 
     def allow(self, function: Function) -> None:
         """Let `function` connect as the user of the console plane, by an IAM token."""
@@ -80,7 +87,7 @@ class DatabaseStack(ZonedStack):
     """VPC, Aurora MySQL Serverless v2, and RDS Proxy if the stage sets it."""
 
     def __init__(self, scope: Construct, name: str, *, stage: Stage, **options: Any) -> None:
-        super().__init__(scope, name, **options)
+        super().__init__(scope, name, stage=stage, **options)
         self._stage = stage
         self._settings = stage.database
         self.vpc = self._vpc()
@@ -94,14 +101,15 @@ class DatabaseStack(ZonedStack):
         CfnOutput(self, "DatabaseOwnerSecretArn", value=self.access.owner_secret_arn or "")
 
     def _vpc(self) -> ec2.Vpc:
-        egress = self._egress()
+        nat = self._nat()
         vpc = ec2.Vpc(
             self,
             "Network",
             ip_addresses=ec2.IpAddresses.cidr(CIDR),
+            ip_protocol=ec2.IpProtocol.IPV4_ONLY if nat else ec2.IpProtocol.DUAL_STACK,
             max_azs=ZONES,
-            nat_gateways=1,
-            nat_gateway_provider=egress,
+            nat_gateways=1 if nat else 0,
+            nat_gateway_provider=nat,
             restrict_default_security_group=False,
             subnet_configuration=[
                 ec2.SubnetConfiguration(
@@ -116,23 +124,33 @@ class DatabaseStack(ZonedStack):
             },
         )
         acknowledge(vpc, "Only the database accepts connections in it, and only from its functions.", "VPC7")
-        if isinstance(egress, ec2.NatInstanceProviderV2):
+        if isinstance(nat, ec2.NatInstanceProviderV2):
             inside = ec2.Peer.ipv4(CIDR)
-            egress.security_group.add_ingress_rule(inside, ec2.Port.all_traffic(), "Traffic to forward")
-            because = "It forwards packets and stores nothing; if it fails, CloudFormation or an operator replaces it."
+            nat.security_group.add_ingress_rule(inside, ec2.Port.all_traffic(), "Traffic to forward")
+            egress.watch_over(self, nat.gateway_instances)
+            because = "It forwards packets and stores nothing. EC2 moves or restarts it when it fails its checks."
             acknowledge(vpc, because, "EC26", "EC28", "EC29")
+        self.egress_failures = self._egress_failures(vpc, nat)
         return vpc
 
-    def _egress(self) -> ec2.NatProvider:
-        if self._stage.egress == "nat-gateway":
-            return ec2.NatProvider.gateway()
-        return ec2.NatProvider.instance_v2(
-            instance_type=ec2.InstanceType("t4g.nano"),
-            machine_image=ec2.MachineImage.latest_amazon_linux2023(cpu_type=ec2.AmazonLinuxCpuType.ARM_64),
-            associate_public_ip_address=True,
-            default_allowed_traffic=ec2.NatTrafficDirection.OUTBOUND_ONLY,
-            credit_specification=ec2.CpuCredits.STANDARD,
-        )
+    def _nat(self) -> ec2.NatProvider | None:
+        match self._stage.egress:
+            case "nat-gateway":
+                return ec2.NatProvider.gateway()
+            case "nat-instance":
+                return egress.nat_instance(CIDR)
+            case "ipv6":
+                return None
+
+    def _egress_failures(self, vpc: ec2.Vpc, nat: ec2.NatProvider | None) -> cloudwatch.Metric | None:
+        """Return the metric that is above zero while functions cannot reach the internet, if there is one."""
+        if isinstance(nat, ec2.NatInstanceProviderV2):
+            (instance,) = nat.gateway_instances
+            return egress.instance_check(instance.instance_id)
+        if nat:
+            (gateway,) = [it for it in vpc.node.find_all() if isinstance(it, ec2.CfnNatGateway)]
+            return egress.gateway_is_full(gateway.ref)
+        return None
 
     def _security_group(self, name: str, description: str, *, outbound: bool = False) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(
@@ -142,9 +160,20 @@ class DatabaseStack(ZonedStack):
     def _cluster(self) -> rds.DatabaseCluster:
         stage, settings = self._stage, self._settings
         pausing = settings.min_acu == 0
+        name = f"opencode-cloud-{stage.name}"
+        # Aurora would create the log itself, without an end, and leave it behind.
+        log = logs.LogGroup(
+            self,
+            "ErrorLog",
+            log_group_name=f"/aws/rds/cluster/{name}/error",
+            retention=retention(stage),
+            removal_policy=RemovalPolicy.DESTROY,
+        )
         cluster = rds.DatabaseCluster(
             self,
             "Cluster",
+            # A fixed name also prevents a replacement: two clusters cannot have it.
+            cluster_identifier=name,
             engine=ENGINE,
             writer=self._instance("Writer"),
             readers=[self._instance(f"Reader{number}") for number in range(1, settings.readers + 1)],
@@ -171,6 +200,7 @@ class DatabaseStack(ZonedStack):
             vpc=self.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
         )
+        cluster.node.add_dependency(log)
         hold(cluster)
         acknowledge(
             cluster, "Backups restore to any second, so a backtrack of the whole cluster is unnecessary.", "RDS14"
@@ -223,10 +253,12 @@ class DatabaseStack(ZonedStack):
             },
             # Not through the proxy, which accepts only IAM users.
             owner_environment={"DATABASE_OWNER_HOST": endpoint.hostname, "DATABASE_OWNER_SECRET": owner_secret},
-            network=Network(self.vpc, self._functions),
+            network=Network(self.vpc, self._functions, ipv6=self._stage.egress == "ipv6"),
             connect_arns=[self._connect_arn(self._proxy_id(self.proxy) if self.proxy else None)],
             owner_secret_arn=owner_secret,
             cluster=self.cluster,
+            cluster_id=weakly(self.cluster.cluster_resource_identifier),
+            egress_failures=self.egress_failures,
         )
 
     def _proxy_id(self, proxy: rds.DatabaseProxy) -> str:

@@ -41,6 +41,8 @@ ADAPTER_LAYERS = {"arm64": "LambdaAdapterLayerArm64:30", "x86_64": "LambdaAdapte
 
 ADAPTER_SETTINGS = {
     "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",
+    # The start goes on after the ten seconds that Lambda has for it, instead of beginning again.
+    "AWS_LWA_ASYNC_INIT": "true",
     "AWS_LWA_INVOKE_MODE": "response_stream",
     "AWS_LWA_PORT": str(PORT),
     "AWS_LWA_READINESS_CHECK_PATH": HEALTH,
@@ -53,7 +55,7 @@ class GatewayStack(ZonedStack):
     """`gateway`, which streams, as a function or as containers; function `budgets`, which sweeps reservations."""
 
     def __init__(self, scope: Construct, name: str, *, stage: Stage, data: DataStack, **options: Any) -> None:
-        super().__init__(scope, name, **options)
+        super().__init__(scope, name, stage=stage, **options)
         self._stage = stage
         self._data = data
         self._layers = Layers.build(self, stage, GATEWAY)
@@ -115,7 +117,7 @@ class GatewayStack(ZonedStack):
             # Snapshots of a process that serves HTTP were not tried (docs/deploy.md).
             waited_for=False,
             handler="run.sh",
-            concurrency=stage.gateway.concurrency,
+            concurrency=stage.gateway.concurrency or None,
         )
         self._allow_gateway(function)
         return function

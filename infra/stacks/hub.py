@@ -30,7 +30,7 @@ class HubStack(ZonedStack):
     def __init__(
         self, scope: Construct, name: str, *, stage: Stage, data: DataStack, sharing: SharingStack, **options: Any
     ) -> None:
-        super().__init__(scope, name, **options)
+        super().__init__(scope, name, stage=stage, **options)
         settings = stage.sync
         service = ContainerService(
             name="hub",

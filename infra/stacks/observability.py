@@ -9,7 +9,6 @@ from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_rds as rds
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
@@ -21,6 +20,7 @@ from infra.constructs.references import weakly
 from infra.stacks import hub_signals, model_calls
 from infra.stacks.console import ConsoleStack
 from infra.stacks.data import DataStack
+from infra.stacks.database import DatabaseAccess
 from infra.stacks.gateway import GatewayStack
 from infra.stacks.hub import HubStack
 from infra.stacks.sharing import SharingStack
@@ -44,7 +44,7 @@ class ObservabilityStack(Stack):
         console: ConsoleStack,
         gateway: GatewayStack,
         hub: HubStack | None,
-        cluster: rds.DatabaseCluster | None,
+        database: DatabaseAccess,
         **options: Any,
     ) -> None:
         super().__init__(scope, name, **options)
@@ -54,7 +54,7 @@ class ObservabilityStack(Stack):
         self._functions = [*sharing.functions, *console.functions, *gateway.functions]
         self._failed = {**sharing.failed, **data.failed, **gateway.failed, **console.failed}
         self._queues = data.queues.by_name
-        self._cluster = cluster
+        self._database, self._cluster = database, database.cluster
         self._topic = self._alarm_topic(stage)
         self._service_alarms()
         self._function_alarms()
@@ -145,6 +145,9 @@ class ObservabilityStack(Stack):
         self._alarm("ProjectionsBehind", age, 60, meaning)
         if self._cluster:
             busy = self._of_database("ACUUtilization")
+            if self._database.egress_failures:
+                meaning = "Functions beside the database do not reach the internet: no sign-in, no mail, no webhooks."
+                self._alarm("EgressFails", self._database.egress_failures, 0, meaning)
             self._alarm("DatabaseFull", busy, 90, "The database is at its maximum size: raise database.max_acu.")
 
     def _of_database(self, name: str, statistic: str = "Average") -> cloudwatch.Metric:

@@ -77,6 +77,8 @@ class SharingStack(Stack):
             size=SIZES[name],
             shared=shared,
             own=own,
+            # A snapshot has a monthly cost, which is justified only where a person waits for a start.
+            waited_for=name not in IN_BACKGROUND,
             handler=handler,
         )
         if name in POSTERS:

@@ -77,6 +77,29 @@ def test_the_cdn_keeps_no_error(variant: Synthesis) -> None:
         assert kept == dict.fromkeys(CACHED_ERRORS, 0), name
 
 
+def test_no_deployment_looks_up_an_image(variant: Synthesis) -> None:
+    for template in variant.templates.values():
+        kinds = [parameter["Type"] for parameter in template.get("Parameters", {}).values()]
+        assert "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>" not in kinds
+
+
+def test_no_account_but_ours_may_invoke_a_function(variant: Synthesis) -> None:
+    if variant.stage.local:
+        return  # the emulator invokes as CloudFormation, and has one account
+    for name, permission in _all(variant, "AWS::Lambda::Permission").items():
+        properties = permission["Properties"]
+        # The function's URL is open: the gateway checks the CDN's secret.
+        open_to_all = properties["Principal"] == "*"
+        assert open_to_all or "SourceArn" in properties or "SourceAccount" in properties, name
+
+
+def test_no_queue_takes_all_of_the_account_s_concurrency(variant: Synthesis) -> None:
+    for name, mapping in _all(variant, "AWS::Lambda::EventSourceMapping").items():
+        properties = mapping["Properties"]
+        if "StartingPosition" not in properties:
+            assert 2 <= properties["ScalingConfig"]["MaximumConcurrency"] <= 20, name
+
+
 def test_buckets_that_go_with_their_stack_are_emptied_first(variant: Synthesis) -> None:
     if variant.stage.local:
         return  # the emulator deletes full buckets

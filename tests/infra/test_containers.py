@@ -9,7 +9,7 @@ from infra.stacks.gateway import ADAPTER_SETTINGS
 from tests.infra.synthesis import Synthesis
 from tests.infra.test_gateway import GATEWAY, _rows
 
-SERVING = {"HOST", "PORT", "GATEWAY_GRACE", "GATEWAY_STREAMS", "GATEWAY_WORKERS", "LONGEST_BODY"}
+SERVING = {"HOST", "KEEP_ALIVE", "PORT", "GATEWAY_GRACE", "GATEWAY_STREAMS", "GATEWAY_WORKERS", "LONGEST_BODY"}
 """How a container serves HTTP. A function has Lambda's web adapter for it."""
 
 
@@ -54,6 +54,10 @@ def test_a_container_cannot_change_itself_and_has_time_for_its_streams(contained
     assert container["StopTimeout"] == DRAINING.to_seconds()
     given = {variable["Name"]: variable["Value"] for variable in container["Environment"]}
     assert 60 < int(given["GATEWAY_GRACE"]) < container["StopTimeout"]
+    attributes = contained.one("gateway", "AWS::ElasticLoadBalancingV2::LoadBalancer")["LoadBalancerAttributes"]
+    (idle,) = [it["Value"] for it in attributes if it["Key"] == "idle_timeout.timeout_seconds"]
+    # A server that ends an idle connection first gets requests that it no longer answers: 502.
+    assert int(given["KEEP_ALIVE"]) > int(idle)
 
 
 def test_streams_outlast_the_balancer_s_patience(contained: Synthesis) -> None:

@@ -14,8 +14,21 @@ def _monthly(synthesis: Synthesis) -> float:
     return sum(item.monthly for item in idle(resources_of(synthesis.templates.values()), PRICES))
 
 
-def test_a_personal_stage_costs_less_than_fifteen_dollars_a_month(syntheses: Mapping[str, Synthesis]) -> None:
-    assert 5 < _monthly(syntheses["alice"]) < 15
+def test_a_personal_stage_costs_less_than_ten_dollars_a_month(syntheses: Mapping[str, Synthesis]) -> None:
+    assert 5 < _monthly(syntheses["alice"]) < 10
+
+
+def test_what_runs_each_minute_is_counted_with_its_logs_reads_and_metrics(syntheses: Mapping[str, Synthesis]) -> None:
+    items = {item.name: item for item in idle(resources_of(syntheses["alice"].templates.values()), PRICES)}
+    assert items["custom metrics of the sweep"].monthly == pytest.approx(0.6)
+    assert items["reads of the sweep"].monthly == pytest.approx(0.047, abs=0.01)
+    assert 0.01 < items["logs of scheduled invocations"].monthly < 0.1
+
+
+def test_an_alarm_on_an_expression_is_billed_by_its_metrics() -> None:
+    metrics = [{"Expression": "a + b"}, {"MetricStat": {}}, {"MetricStat": {}}]
+    (item,) = idle({"Alarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": {"Metrics": metrics}}}, PRICES)
+    assert item.monthly == pytest.approx(0.2)
 
 
 def test_production_pays_for_being_awake_and_for_a_stand_by(syntheses: Mapping[str, Synthesis]) -> None:

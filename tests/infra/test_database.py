@@ -1,11 +1,14 @@
 """The database on AWS, and the network around it."""
 
+import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.constructs import egress
 from infra.stage import InvalidStage, load
 from tests.infra.synthesis import Synthesis
 
@@ -57,14 +60,56 @@ def test_aws_s_stores_are_reached_without_the_internet(on_aws: Synthesis) -> Non
     assert [endpoint["VpcEndpointType"] for endpoint in endpoints] == ["Gateway", "Gateway"]
 
 
-def test_egress_is_a_gateway_in_production_and_a_small_instance_elsewhere(on_aws: Synthesis) -> None:
-    production = on_aws.stage.name == "production"
-    assert len(on_aws.resources("database", "AWS::EC2::NatGateway")) == (1 if production else 0)
-    instances = on_aws.properties("database", "AWS::EC2::Instance")
-    assert [instance["InstanceType"] for instance in instances] == ([] if production else ["t4g.nano"])
-    for instance in instances:
-        assert instance["SourceDestCheck"] is False
-        assert instance["NetworkInterfaces"][0]["AssociatePublicIpAddress"]
+def test_production_reaches_the_internet_by_a_gateway(syntheses: Mapping[str, Synthesis]) -> None:
+    production = syntheses["production"]
+    assert len(production.resources("database", "AWS::EC2::NatGateway")) == 1
+    assert not production.resources("database", "AWS::EC2::Instance")
+    alarm = production.one("observability", "AWS::CloudWatch::Alarm", "EgressFails")
+    assert (alarm["MetricName"], alarm["Threshold"]) == ("ErrorPortAllocation", 0)
+
+
+def test_a_nat_instance_is_small_pinned_and_looked_after(syntheses: Mapping[str, Synthesis]) -> None:
+    dev = syntheses["dev"]
+    instance = dev.one("database", "AWS::EC2::Instance")
+    assert instance["InstanceType"] == "t4g.nano"
+    assert instance["SourceDestCheck"] is False
+    assert instance["NetworkInterfaces"][0]["AssociatePublicIpAddress"]
+    # EC2 looks up the image of a launch template when it starts the instance. CloudFormation sees no change of it.
+    assert "ImageId" not in instance
+    assert instance["LaunchTemplate"]["Version"] == "1"
+    template = dev.one("database", "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
+    assert template["ImageId"].startswith("resolve:ssm:/aws/service/ami-amazon-linux-latest/")
+    alarms = dev.properties("database", "AWS::CloudWatch::Alarm", "Nat")
+    actions = {alarm["MetricName"]: str(alarm["AlarmActions"]) for alarm in alarms}
+    assert "ec2:recover" in actions["StatusCheckFailed_System"]
+    assert "ec2:reboot" in actions["StatusCheckFailed_Instance"]
+    assert dev.one("observability", "AWS::CloudWatch::Alarm", "EgressFails")["MetricName"] == "StatusCheckFailed"
+
+
+def test_the_rules_of_a_nat_instance_are_those_of_nftables(tmp_path: Path) -> None:
+    _, _, rest = egress.BOOT.format(cidr="10.74.0.0/20").partition("<<'RULES'\n")
+    rules, _, _ = rest.partition("RULES\n")
+    assert "ip saddr 10.74.0.0/20 ip daddr != 10.74.0.0/20 masquerade" in rules
+    (tmp_path / "boot.sh").write_text(egress.BOOT.format(cidr="10.74.0.0/20"))
+    subprocess.run(["bash", "-n", tmp_path / "boot.sh"], check=True)
+    (tmp_path / "rules.nft").write_text(rules)
+    if nft := shutil.which("nft", path="/usr/sbin:/usr/bin:/sbin"):
+        subprocess.run([nft, "--check", "--file", tmp_path / "rules.nft"], check=True)
+
+
+def test_a_personal_stage_reaches_the_internet_over_ipv6_for_nothing(syntheses: Mapping[str, Synthesis]) -> None:
+    alice = syntheses["alice"]
+    for kind in ("NatGateway", "Instance", "EIP"):
+        assert not alice.resources("database", f"AWS::EC2::{kind}")
+    assert alice.resources("database", "AWS::EC2::EgressOnlyInternetGateway")
+    routes = alice.properties("database", "AWS::EC2::Route", "NetworkFunctionsSubnet")
+    assert [route["DestinationIpv6CidrBlock"] for route in routes] == ["::/0", "::/0"]
+    for name in ("Console", "Migrate"):
+        function = alice.one("console", "AWS::Lambda::Function", name)
+        assert function["VpcConfig"]["Ipv6AllowedForDualStack"]
+        assert function["Environment"]["Variables"]["AWS_USE_DUALSTACK_ENDPOINT"] == "true"
+    # Functions outside the VPC reach every address.
+    assert "AWS_USE_DUALSTACK_ENDPOINT" not in str(alice.templates["sharing"])
 
 
 def test_a_synthesis_asks_no_account_for_its_zones(on_aws: Synthesis) -> None:

@@ -98,7 +98,7 @@ def test_model_calls_flow_through_as_they_come(on_aws: Synthesis) -> None:
 def test_the_gateway_s_address_is_the_function_s_and_is_waited_for_as_long_as_the_cdn_allows(on_aws: Synthesis) -> None:
     origin = _stream_origin(on_aws)
     assert "FunctionUrl" in json.dumps(origin["DomainName"])
-    assert origin["CustomOriginConfig"]["OriginReadTimeout"] == on_aws.stage.gateway.read_seconds == 120
+    assert origin["CustomOriginConfig"]["OriginReadTimeout"] == on_aws.stage.gateway.read_seconds == 60
     assert origin["CustomOriginConfig"]["OriginKeepaliveTimeout"] == 60
 
 
@@ -110,7 +110,7 @@ def test_the_cdn_shows_the_gateway_a_secret_that_no_template_holds(on_aws: Synth
 
 def test_containers_are_reached_by_their_private_balancer(contained: Synthesis) -> None:
     origin = _stream_origin(contained)
-    assert origin["VpcOriginConfig"]["OriginReadTimeout"] == 120
+    assert origin["VpcOriginConfig"]["OriginReadTimeout"] == 60
     assert [header["HeaderName"] for header in origin["OriginCustomHeaders"]] == [ORIGIN_HEADER]
     endpoint = contained.one("edge", "AWS::CloudFront::VpcOrigin")["VpcOriginEndpointConfig"]
     assert "Balancer" in json.dumps(endpoint["Arn"])

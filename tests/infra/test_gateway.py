@@ -189,9 +189,10 @@ def test_calls_are_shed_by_reserved_concurrency_where_a_stage_says_so(tmp_path: 
     assert function["Environment"]["Variables"]["ANONYMOUS_MODELS"] == "1"
 
 
-def test_without_a_setting_nothing_is_reserved(synthesis: Synthesis) -> None:
+def test_only_production_reserves_so_that_streams_leave_the_rest_to_others(synthesis: Synthesis) -> None:
     function = _function(synthesis, "Gateway")
-    assert "ReservedConcurrentExecutions" not in function
+    reserved = 700 if synthesis.stage.name == "production" else None
+    assert function.get("ReservedConcurrentExecutions") == reserved
     assert function["MemorySize"] == 512
 
 

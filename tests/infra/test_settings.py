@@ -10,7 +10,9 @@ from infra.stacks.gateway import ADAPTER_SETTINGS
 from tests.infra.synthesis import Synthesis
 
 COMMON = {"STAGE", "LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
-SERVER = {"HOST", "PORT", "GATEWAY_GRACE", "GATEWAY_WORKERS", "HUB_GRACE"}
+OF_AWS = {"AWS_USE_DUALSTACK_ENDPOINT"}
+"""Variables that every client of AWS reads."""
+SERVER = {"HOST", "PORT", "GATEWAY_GRACE", "GATEWAY_WORKERS", "HUB_GRACE", "KEEP_ALIVE"}
 """The variables that run.sh of the gateway and the hub read."""
 
 
@@ -20,7 +22,7 @@ def given(synthesis: Synthesis) -> Iterator[tuple[str, set[str]]]:
         for function in synthesis.properties(stack, "AWS::Lambda::Function"):
             variables = function.get("Environment", {}).get("Variables", {})
             if "POWERTOOLS_SERVICE_NAME" in variables:
-                yield variables["POWERTOOLS_SERVICE_NAME"], set(variables) - COMMON - set(ADAPTER_SETTINGS)
+                yield variables["POWERTOOLS_SERVICE_NAME"], set(variables) - COMMON - OF_AWS - set(ADAPTER_SETTINGS)
 
 
 def contained_gateway(contained: Synthesis) -> set[str]:

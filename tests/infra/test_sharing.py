@@ -27,7 +27,7 @@ def test_functions_run_on_the_stage_s_runtime(synthesis: Synthesis) -> None:
         assert function["Runtime"] == f"python{synthesis.stage.python}"
         assert function["Architectures"] == [synthesis.stage.architecture]
         assert len(function["Layers"]) == 2
-        assert ("SnapStart" in function) == synthesis.stage.snap_start
+        assert ("SnapStart" in function) == (synthesis.stage.snap_start and name in ("share", "live"))
         assert function["LoggingConfig"]["LogGroup"]
 
 

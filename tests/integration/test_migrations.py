@@ -40,6 +40,24 @@ def test_migrations_wait_for_each_other(owner: Database) -> None:
     assert migration.upgrade(owner.engine, MIGRATIONS, wait_seconds=0)
 
 
+def test_a_migration_waits_for_another_as_long_as_it_says_and_its_statements_take_any_time(
+    database_server: LocalDatabase,
+) -> None:
+    url = database_server.access.url(OWNER)
+    impatient, migrating = Database(url, statement_seconds=1), Database(url, statement_seconds=None)
+    with pytest.raises(Unavailable, match="connection to the database was lost"), impatient.transaction() as connection:
+        connection.execute(text("SELECT SLEEP(3)"))
+    with migrating.transaction() as connection:
+        assert connection.execute(text("SELECT SLEEP(2)")).scalar() == 0
+    with migrating.engine.connect() as holder:
+        holder.execute(text("SELECT GET_LOCK(:name, 0)"), {"name": migration.LOCK})
+        with pytest.raises(Unavailable, match="Another migration"):
+            migration.upgrade(migrating.engine, MIGRATIONS, wait_seconds=2)
+        holder.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": migration.LOCK})
+    impatient.dispose()
+    migrating.dispose()
+
+
 def test_many_at_once_migrate_an_empty_database_once(tmp_path: Path) -> None:
     server = LocalDatabase(tmp_path, MIGRATIONS.parent)
     server.start()

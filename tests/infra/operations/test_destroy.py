@@ -15,12 +15,9 @@ def test_logs_that_no_stack_knows_are_deleted_and_the_rest_is_named() -> None:
     log = "/aws/lambda/opencode-cloud-alice-data-CustomS3AutoDelete"
     key, bucket = "arn:aws:kms:us-east-1:111122223333:key/1", "arn:aws:s3:::left"
     said: list[str] = []
-    prefixes = ("/aws/lambda/opencode-cloud-alice-", "/aws/rds/cluster/opencode-cloud-alice-")
-    groups.add_response(
-        "describe_log_groups", {"logGroups": [{"logGroupName": log}]}, {"logGroupNamePrefix": prefixes[0]}
-    )
+    prefix = "/aws/lambda/opencode-cloud-alice-"
+    groups.add_response("describe_log_groups", {"logGroups": [{"logGroupName": log}]}, {"logGroupNamePrefix": prefix})
     groups.add_response("delete_log_group", {}, {"logGroupName": log})
-    groups.add_response("describe_log_groups", {"logGroups": []}, {"logGroupNamePrefix": prefixes[1]})
     resources = [{"ResourceARN": arn} for arn in (key, bucket)]
     tagged.add_response(
         "get_resources",

@@ -20,6 +20,8 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 Failure = TypeVar("Failure", bound=Exception)
+_draw = random.SystemRandom().random
+"""Not Python's own generator: functions that start from one snapshot share its state, and would draw in step."""
 _DOUBLINGS = 30  # with more doublings, every ceiling exceeds every limit, and floats would overflow
 
 
@@ -48,7 +50,7 @@ class Backoff:
         return min(self.longest, self.first * 2 ** min(attempt - 1, _DOUBLINGS))
 
     def pauses(
-        self, *, draw: Callable[[], float] = random.random, clock: Callable[[], float] = time.monotonic
+        self, *, draw: Callable[[], float] = _draw, clock: Callable[[], float] = time.monotonic
     ) -> Iterator[float]:
         """Return the pauses between attempts, in seconds, one for each further attempt.
 

@@ -23,10 +23,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import SchemaItem
 
 from opencode_cloud.kit import aws
+from opencode_cloud.kit.aws_api.errors import AwsUnreachable
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.mail_addresses import canonical_address
+from opencode_cloud.kit.retry import Backoff, retry
 from opencode_cloud.kit.settings import variables
 
 CERTIFICATES = Path(__file__).parent.parent / "_certificates" / "rds.pem"
@@ -130,6 +132,7 @@ class Database:
         *,
         credentials: Callable[[], Mapping[str, Any]] | None = None,
         wait_seconds: float = 20,
+        statement_seconds: float | None = READ_SECONDS,
     ) -> None:
         """Use the database at ``url``.
 
@@ -137,17 +140,20 @@ class Database:
             url: SQLAlchemy's URL.
             credentials: Returns arguments of ``pymysql.connect``; called for each new connection.
             wait_seconds: Longest wait for a database that does not answer yet. Aurora takes about 15 s to resume.
+            statement_seconds: Longest wait for the end of a statement; None for a migration, which takes any time.
         """
         self._url = url
         self._credentials = credentials
         self._wait_seconds = wait_seconds
+        self._statement_seconds = statement_seconds
         self._engine: Engine | None = None
 
     @property
     def engine(self) -> Engine:
         """The engine, created on first use."""
         if self._engine is None:
-            connect = {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS, "write_timeout": READ_SECONDS}
+            limit = self._statement_seconds
+            connect = {"connect_timeout": CONNECT_SECONDS, "read_timeout": limit, "write_timeout": limit}
             self._engine = create_engine(
                 self._url,
                 isolation_level="READ COMMITTED",
@@ -275,18 +281,24 @@ def connect(settings: DatabaseSettings, wait_seconds: float = 20) -> Database:
 
 
 def connect_as_owner(settings: DatabaseOwnerSettings, wait_seconds: float) -> Database:
-    """Return the database as the owner of the schema, who may change it. Only the migrating function may use this."""
+    """Return the database as the owner of the schema, who may change it. Only the migrating function may use this.
+
+    Its statements have no time limit. The owner's secret is tried for ``wait_seconds``, too: in a first deployment, the
+    network may be younger than this function.
+    """
     port, name = settings.database_port, settings.database_name
     if settings.database_auth == "password":
         owner, password = settings.database_owner, settings.database_owner_password
         url = address(settings.database_host, port, name, owner, password, tls=False)
-        return Database(url, wait_seconds=wait_seconds)
-    secret = json.loads(aws.secret(settings.database_owner_secret))
+        return Database(url, wait_seconds=wait_seconds, statement_seconds=None)
+    backoff = Backoff(first=1, longest=5, seconds=wait_seconds)
+    secret = json.loads(retry(lambda: aws.secret(settings.database_owner_secret), backoff, AwsUnreachable))
     context = tls_context()
     return Database(
         address(settings.database_owner_host, port, name, secret["username"]),
         credentials=lambda: {"password": secret["password"], "ssl": context},
         wait_seconds=wait_seconds,
+        statement_seconds=None,
     )
 
 
