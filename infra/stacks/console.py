@@ -191,6 +191,7 @@ class ConsoleStack(Stack):
         # Metadata of calls is deleted earlier than the calls.
         function.allow("dynamodb:Query", "dynamodb:UpdateItem", on=[data.usage.table_arn])
         self._allow_exports(function, "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
+        self._allow_checkpoints(function)
         window = Duration.seconds(1 if self._stage.local else 30)
         # As with the queues, attempts must outlast a database outage of half an hour.
         read_stream(function, data.usage, window=window, failed=self.failed["ledger"], attempts=PROMPT_ATTEMPTS)
@@ -211,7 +212,12 @@ class ConsoleStack(Stack):
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
         function.allow("dynamodb:BatchGetItem", on=[data.budgets.table_arn])
         function.allow("dynamodb:Query", on=[data.usage.table_arn])
+        self._allow_checkpoints(function)
         return function
+
+    def _allow_checkpoints(self, function: Function) -> None:
+        if self._data.ledger_key:
+            function.allow("kms:Sign", on=[self._data.ledger_key.key_arn])
 
     def _github(self) -> Function:
         secret_arn, origin_arn = self._data.github_secret_arn, self._data.origin_secret_arn

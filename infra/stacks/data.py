@@ -72,6 +72,8 @@ class DataStack(Stack):
         """ARN of the secret of hubs and of those who post to them; empty without hubs."""
         self.signing_keys = [self._signing_key(name) for name in stage.signing_keys]
         self.credentials_key = self._credentials_key()
+        self.ledger_key = self._ledger_key() if stage.billing.enabled else None
+        """The key that signs checkpoints of the ledger; None without billing."""
         self.failed = {name: dead_letter_queue(self, f"{name.capitalize()}Failed", stage) for name in CONSOLE_QUEUES}
         self.queues = Queues(self, stage, CONSOLE_QUEUES, self.failed)
         self.mail_settings = self._mail_settings(stage)
@@ -96,6 +98,7 @@ class DataStack(Stack):
             "SigningKeyArns": self.signing_key_arns,
             "CredentialsKeyArn": self.credentials_key.key_arn,
             **({"GitHubAppSecretArn": self.github_secret_arn} if stage.github else {}),
+            **({"LedgerKeyArn": self.ledger_key.key_arn} if self.ledger_key else {}),
             **({"HubSecretArn": self.hub_secret_arn} if stage.has_hubs else {}),
         }
         outputs |= {f"{name.capitalize()}QueueUrl": queue.queue_url for name, queue in self.queues.by_name.items()}
@@ -127,6 +130,7 @@ class DataStack(Stack):
             **({"HUB_URL": stage.public_url} if stage.has_hubs and not stage.local else {}),
             "SIGNING_KEYS": self.signing_key_arns,
             "CREDENTIALS_KEY": self.credentials_key.key_arn,
+            "LEDGER_KEY": self.ledger_key.key_arn if self.ledger_key else "",
             "SES_CONFIGURATION_SET": self.mail_settings.configuration_set_name,
             **self.queues.urls,
         }
@@ -156,6 +160,16 @@ class DataStack(Stack):
             self,
             f"SigningKey{name.capitalize()}",
             description=f"Opencode Cloud: signs access tokens ({name})",
+            key_spec=kms.KeySpec.RSA_2048,
+            key_usage=kms.KeyUsage.SIGN_VERIFY,
+            removal_policy=self._removal,
+        )
+
+    def _ledger_key(self) -> kms.Key:
+        return kms.Key(
+            self,
+            "LedgerKey",
+            description="Opencode Cloud: signs checkpoints of the ledger",
             key_spec=kms.KeySpec.RSA_2048,
             key_usage=kms.KeyUsage.SIGN_VERIFY,
             removal_policy=self._removal,

@@ -22,7 +22,7 @@ def signals(gateway: GatewayStack, ledger: Function) -> Iterator[Signal]:
     yield Signal("SettleFailures", written("SettleFailures", "gateway"), 0, lost)
     died = "Model calls ended without being settled, and their reservations were returned: processes die."
     yield Signal("ReservationsLost", written("ReservationsLost", "budgets"), 0, died)
-    drift = "DynamoDB and MySQL disagree about usage: see table reconciliations and the ledger's log."
+    drift = "DynamoDB, MySQL and the ledger of money disagree: see table reconciliations and the ledger's log."
     yield Signal("LedgerDrift", written("LedgerDrift", "ledger"), 0, drift)
     locked = "A provider refuses the platform's account or key: money, quota, region. Its routes are skipped."
     yield Signal("ProvidersRefuseUs", written("AccountRefusals", "gateway"), 0, locked)

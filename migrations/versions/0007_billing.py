@@ -56,7 +56,6 @@ def upgrade() -> None:
             "seq", sa.BigInteger(), autoincrement=False, nullable=False, comment="the last transaction before the close"
         ),
         sa.Column("closed_at", mysql.DATETIME(fsp=6), nullable=False),
-        sa.Column("trial_balance", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("period", name=op.f("pk_ledger_closes")),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_unicode_520_ci",
@@ -233,6 +232,12 @@ def upgrade() -> None:
     op.create_index(op.f("ix_ledger_transactions_cause_id"), "ledger_transactions", ["cause_id"], unique=False)
     op.create_index(
         op.f("ix_ledger_transactions_workspace_id_seq"), "ledger_transactions", ["workspace_id", "seq"], unique=False
+    )
+    op.create_index(
+        op.f("ix_ledger_transactions_workspace_id_period_seq"),
+        "ledger_transactions",
+        ["workspace_id", "period", "seq"],
+        unique=False,
     )
     # ### end Alembic commands ###
     # The books are append-only for everybody, ourselves included.

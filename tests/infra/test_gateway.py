@@ -189,6 +189,17 @@ def test_calls_are_shed_by_reserved_concurrency_where_a_stage_says_so(tmp_path: 
     assert function["Environment"]["Variables"]["ANONYMOUS_MODELS"] == "1"
 
 
+def test_a_stage_with_billing_has_a_key_that_only_two_functions_may_sign_with(tmp_path: Path) -> None:
+    file = tmp_path / "stage.toml"
+    file.write_text("[billing]\nenabled = true\n")
+    made = synthesize(load("alice", file, environ={}), tmp_path / "out", bundling=False)
+    assert _function(made, "Gateway")["Environment"]["Variables"]["BILLING"] == "1"
+    assert made.one("data", "AWS::KMS::Key", "LedgerKey")["KeyUsage"] == "SIGN_VERIFY"
+    functions = [each for each in made.properties("console", "AWS::Lambda::Function") if "Environment" in each]
+    signing = [each for each in functions if "LEDGER_KEY" in each["Environment"]["Variables"]]
+    assert len(signing) == 2
+
+
 def test_only_production_reserves_so_that_streams_leave_the_rest_to_others(synthesis: Synthesis) -> None:
     function = _function(synthesis, "Gateway")
     reserved = 700 if synthesis.stage.name == "production" else None

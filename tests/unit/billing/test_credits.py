@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from opencode_cloud.billing.commands import BillingCommand, execute_billing_command
@@ -11,9 +12,11 @@ from opencode_cloud.billing.models.transactions import LedgerTransaction
 from opencode_cloud.billing.service import drafts
 from opencode_cloud.billing.service.credits import Credits
 from opencode_cloud.billing.store.proposals import ProposalStore
+from opencode_cloud.composition.services.billing import billing_services
 from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.ids import LedgerTransactionId, PaymentId
 from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, Unprocessable
+from opencode_cloud.operators.command import command_of, parser
 from tests.unit.billing.books import AT, DOLLAR, Books
 from tests.unit.billing.test_payments import TWENTY
 from tests.unit.usage.events import WORKSPACE
@@ -93,7 +96,10 @@ def test_unknown_things_and_impossible_amounts_are_refused(desk: Credits) -> Non
         desk.adjust(ANN, WORKSPACE, 1, "no", "k", LedgerTransactionId("ltx_0"))
 
 
-def test_commands_say_what_was_booked_and_what_is_missing(desk: Credits) -> None:
+def test_commands_say_what_was_booked_and_what_is_missing(books: Books) -> None:
+    made = billing_services(books.database, books.place.outbox, books.audit, enabled=True)
+    assert made is not None
+    desk = made
     command = BillingCommand(action="adjust", workspace_id=WORKSPACE, micro_cents=DOLLAR, reason="gift", key="k")
     shown = execute_billing_command(command, desk, ANN)
     assert shown["kind"] == "adjustment"
@@ -104,3 +110,26 @@ def test_commands_say_what_was_booked_and_what_is_missing(desk: Credits) -> None
     assert execute_billing_command(reverse, desk, ANN)["corrects"] == approved["id"]
     with pytest.raises(BadRequest, match="proposal_id"):
         execute_billing_command(BillingCommand(action="approve"), desk, ANN)
+    assert execute_billing_command(BillingCommand(action="reconcile"), desk, ANN) == []
+    assert execute_billing_command(BillingCommand(action="verify"), desk, ANN) == []
+    lines = execute_billing_command(BillingCommand(action="trial-balance"), desk, ANN)
+    assert sum(line["posted"] for line in lines) == 0
+    assert len(execute_billing_command(BillingCommand(action="export"), desk, ANN)["transactions"]) == 3
+    statement = BillingCommand(action="statement", workspace_id=WORKSPACE, period="2020-01")
+    with pytest.raises(NotFound):
+        execute_billing_command(statement, desk, ANN)
+    with pytest.raises(Conflict):
+        execute_billing_command(BillingCommand(action="close", period="2999-01"), desk, ANN)
+
+
+def test_the_command_line_says_what_the_function_expects() -> None:
+    for arguments, expected in (
+        (["billing", "adjust", WORKSPACE, "-2.50", "--reason", "r", "--key", "k"], {"micro_cents": -250_000_000}),
+        (["billing", "approve", "lpr_1"], {"proposal_id": "lpr_1"}),
+        (["billing", "reverse", "ltx_1", "--reason", "r"], {"transaction_id": "ltx_1"}),
+        (["billing", "close", "2026-11"], {"period": "2026-11"}),
+        (["billing", "reconcile", "--days", "7"], {"days": 7}),
+    ):
+        command = command_of(parser().parse_args(arguments))
+        converted = msgspec.convert({"type": "billing", **command}, BillingCommand)
+        assert {name: getattr(converted, name) for name in expected} == expected

@@ -14,13 +14,18 @@ from opencode_cloud.kit.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from opencode_cloud.billing.service.credits import Credits
+    from opencode_cloud.billing.services import BillingServices
     from opencode_cloud.contracts.actor import Actor
+
+Action = Literal[
+    "adjust", "approve", "reverse", "close", "statement", "reconcile", "verify", "trial-balance", "checkpoint", "export"
+]
 
 
 class BillingCommand(msgspec.Struct, tag="billing"):
-    """Change balances. The action decides which of the other members are needed."""
+    """Change balances, close months, or check the books. The action decides which other members are needed."""
 
-    action: Literal["adjust", "approve", "reverse"]
+    action: Action
     workspace_id: WorkspaceId | None = None
     micro_cents: int = 0
     reason: Annotated[str, msgspec.Meta(max_length=255)] = ""
@@ -29,10 +34,42 @@ class BillingCommand(msgspec.Struct, tag="billing"):
     transaction_id: LedgerTransactionId = LedgerTransactionId("")
     """The transaction to reverse, or that an adjustment corrects."""
     proposal_id: str = ""
+    period: Annotated[str, msgspec.Meta(pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")] = ""
+    """A month, such as ``2026-11``."""
+    days: Annotated[int, msgspec.Meta(ge=1, le=400)] = 2
+    """Complete days to compare with usage."""
+    after: int = 0
+    """The number of the transaction after which an export continues."""
 
 
-def execute_billing_command(command: BillingCommand, ledger_credits: Credits, actor: Actor) -> dict[str, Any]:
+def execute_billing_command(command: BillingCommand, billing: BillingServices, actor: Actor) -> Any:
     """Execute a command; return its result for the operator. Raises ``invalid_command`` (400) and errors of rules."""
+    match command.action:
+        case "adjust" | "approve" | "reverse":
+            return _change(command, billing.credits, actor)
+        case "close":
+            _require(command, "period")
+            billing.closing.close(command.period)
+            return {"closed": command.period, "statements": billing.closing.write_statements(command.period)}
+        case "statement":
+            _require(command, "workspace_id", "period")
+            return billing.reader.statement(command.workspace_id or WorkspaceId(""), command.period).model_dump(
+                mode="json"
+            )
+        case "reconcile":
+            return [msgspec.to_builtins(each) for each in billing.reconciliation.findings(command.days)]
+        case "verify":
+            return [msgspec.to_builtins(each) for each in billing.reconciliation.verify()]
+        case "trial-balance":
+            return [line.model_dump(mode="json") for line in billing.ledger.trial_balance()]
+        case "checkpoint":
+            return {"checkpoints": billing.checkpoints.make()}
+        case "export":
+            return billing.export.page(command.after)
+
+
+def _change(command: BillingCommand, ledger_credits: Credits, actor: Actor) -> dict[str, Any]:
+    """Execute a command that books something."""
     match command.action:
         case "adjust":
             _require(command, "workspace_id", "micro_cents", "reason", "key")
@@ -44,7 +81,7 @@ def execute_billing_command(command: BillingCommand, ledger_credits: Credits, ac
         case "approve":
             _require(command, "proposal_id")
             return show_transaction(ledger_credits.approve(actor, command.proposal_id))
-        case "reverse":
+        case _:
             _require(command, "transaction_id", "reason")
             return show_transaction(ledger_credits.reverse(actor, command.transaction_id, command.reason))
 

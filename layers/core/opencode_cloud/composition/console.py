@@ -8,17 +8,20 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 from opencode_cloud.audit.routes import AuditRoutes
+from opencode_cloud.billing.routes import BillingRoutes
 from opencode_cloud.budgets.routes import BudgetsRoutes
 from opencode_cloud.catalogue.routes import ModelRoutes
 from opencode_cloud.catalogue.service import CatalogueCache
 from opencode_cloud.composition.console_pages import Console
 from opencode_cloud.composition.control_plane import ControlPlane, WorkspaceSettings, workspaces
 from opencode_cloud.composition.services.access import access
+from opencode_cloud.composition.services.billing import reader_of
 from opencode_cloud.composition.services.budgets import budget_services
 from opencode_cloud.composition.services.identity_pages import identity_pages, login_methods
 from opencode_cloud.composition.services.usage import UsageResources, UsageServices
 from opencode_cloud.composition.settings import (
     AccessSettings,
+    BillingEnabled,
     BudgetsTable,
     CredentialsKey,
     ExportsBucket,
@@ -54,6 +57,7 @@ class ConsoleSettings(WorkspaceSettings, AccessSettings):
 
     credentials_key: CredentialsKey
     budgets_table: BudgetsTable
+    billing: BillingEnabled = False
     exports_bucket: ExportsBucket
     exports_queue_url: ExportsQueueUrl
     login_methods: Annotated[str, "the login methods of the stage, as JSON"]
@@ -94,6 +98,7 @@ class ConsoleApps:
         BudgetsRoutes(budgets, allowed).mount(app)
         catalogue = CatalogueCache(plane.current_catalogue)
         ModelRoutes(catalogue, allowed, plane.deployment_key, settings.public_url).mount(app)
+        BillingRoutes(reader_of(plane.database, enabled=settings.billing), allowed).mount(app)
         UsageRoutes(self._usage.reader, self._usage.exports, allowed).mount(app)
         DocumentRoutes().mount(app)
         return app

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from opencode_cloud.budgets.deliveries import AlertDeliveries
 from opencode_cloud.composition.control_plane import ControlPlane, ControlPlaneSettings
-from opencode_cloud.composition.services.billing import BillingServices
+from opencode_cloud.composition.services.billing import billing_services
 from opencode_cloud.composition.services.budgets import budget_services
 from opencode_cloud.composition.services.usage import UsageResources, UsageServices
 from opencode_cloud.composition.settings import (
@@ -16,6 +16,7 @@ from opencode_cloud.composition.settings import (
     BudgetsTable,
     ExportsBucket,
     ExportsQueueUrl,
+    LedgerKey,
     PrivateProviders,
     UsageTable,
 )
@@ -36,6 +37,7 @@ class LedgerSettings(ControlPlaneSettings):
     exports_queue_url: ExportsQueueUrl
     exports_bucket: ExportsBucket
     billing: BillingEnabled = False
+    ledger_key: LedgerKey = ""
     usage_retention_days: Annotated[int, "the number of days that usage events are kept in the database"] = DEFAULT_DAYS
     private_providers: PrivateProviders = False
 
@@ -50,7 +52,9 @@ def build(settings: LedgerSettings) -> Handler:
         exports_bucket=settings.exports_bucket,
         retention_days=settings.usage_retention_days,
     )
-    billing = BillingServices.over(plane.database, plane.outbox, plane.audit) if settings.billing else None
+    billing = billing_services(
+        plane.database, plane.outbox, plane.audit, enabled=settings.billing, ledger_key=settings.ledger_key
+    )
     settlement = billing.settlement if billing else None
     usage = UsageServices.over(plane.database, plane.outbox, plane.audit, resources, settlement)
     budgets = budget_services(
@@ -65,7 +69,7 @@ def build(settings: LedgerSettings) -> Handler:
             settings.alerts_queue_url: AlertDeliveries(budgets.alerts).handle,
             settings.exports_queue_url: ExportDeliveries(usage.exporting).handle,
         },
-        usage.nightly().run,
+        usage.nightly(billing.nightly() if billing else {}).run,
         {settings.usage_table: UsageStream(usage.ingest).handle},
     )
     return frame(lambda event, _context: dispatch.handle(event))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from opencode_cloud.composition.control_plane import ControlPlane, WorkspaceSettings, workspaces
-from opencode_cloud.composition.services.billing import BillingServices
+from opencode_cloud.composition.services.billing import billing_services
 from opencode_cloud.composition.services.budgets import budget_services
 from opencode_cloud.composition.services.usage import UsageResources, UsageServices
 from opencode_cloud.composition.settings import (
     BillingEnabled,
     BudgetsTable,
+    LedgerKey,
     PublicUrl,
     SigningKeyArns,
     SiteBucket,
@@ -34,6 +35,7 @@ class OperateSettings(WorkspaceSettings):
     usage_table: UsageTable
     budgets_table: BudgetsTable
     billing: BillingEnabled = False
+    ledger_key: LedgerKey = ""
     site_bucket: SiteBucket
     public_url: PublicUrl = ""
 
@@ -48,7 +50,9 @@ def _operations(settings: OperateSettings) -> Operations:
     plane = ControlPlane(settings)
     resources = UsageResources(usage_table=settings.usage_table, budgets_table=settings.budgets_table)
     budgets = budget_services(plane.database, plane.outbox, plane.deployment_key, settings.budgets_table)
-    billing = BillingServices.over(plane.database, plane.outbox, plane.audit) if settings.billing else None
+    billing = billing_services(
+        plane.database, plane.outbox, plane.audit, enabled=settings.billing, ledger_key=settings.ledger_key
+    )
     settlement = billing.settlement if billing else None
     usage = UsageServices.over(plane.database, plane.outbox, plane.audit, resources, settlement)
     return Operations(
@@ -64,5 +68,5 @@ def _operations(settings: OperateSettings) -> Operations:
         lambda: plane.catalogue_publisher.project(plane.current_catalogue, over=True),
         budgets.balance,
         usage.reconciliation,
-        billing.credits if billing else None,
+        billing,
     )

@@ -16,6 +16,7 @@ ConnectionsTable = Annotated[str, "the name of the DynamoDB table of WebSocket c
 SiteBucket = Annotated[str, "the name of the S3 bucket of public documents"]
 ExportsBucket = Annotated[str, "the name of the S3 bucket of usage exports"]
 SigningKeyArns = Annotated[tuple[str, ...], "the ARNs of the KMS keys that sign access tokens", Separator(",")]
+LedgerKey = Annotated[str, "the ARN of the KMS key that signs the ledger's checkpoints; empty: no ledger"]
 CredentialsKey = Annotated[str, "the ARN of the KMS key that provider credentials are encrypted under"]
 SessionKeySecret = Annotated[str, "the ARN of the secret that share ids and share secrets are derived from"]
 DeploymentKeySecret = Annotated[str, "the ARN of the secret that codes and links are derived from"]

@@ -17,6 +17,7 @@ from typing import Any
 
 import urllib3
 
+from opencode_cloud.billing.service.exporting import write_export
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.money import MicroCents, parse_dollars
 from opencode_cloud.operators.deployed import CallRejected, Deployed
@@ -30,7 +31,7 @@ class OperatorError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0 done, 1 refused, 2 invalid arguments."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         answer = _call_shares(options) if options.command in SHARE_COMMANDS else _invoke(options)
     except OperatorError as error:
@@ -46,7 +47,8 @@ SHARE_COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m opencode_cloud",
         description=__doc__,
@@ -133,7 +135,7 @@ def _usage(commands: Any) -> None:
 
 
 def _billing(commands: Any) -> None:
-    billing = commands.add_parser("billing", help="change balances in the ledger of money (docs/billing.md)")
+    billing = commands.add_parser("billing", help="balances, months and checks of the ledger (docs/billing.md)")
     add = billing.add_subparsers(dest="action", required=True).add_parser
     adjust = add("adjust", help="add to a balance or take from it; above $100 a second operator must approve")
     adjust.add_argument("workspace", help="wrk_...")
@@ -146,6 +148,18 @@ def _billing(commands: Any) -> None:
     reverse = add("reverse", help="book the opposite of a grant, an adjustment or usage")
     reverse.add_argument("transaction", help="ltx_...")
     reverse.add_argument("--reason", required=True, help="reason, for the audit trail")
+    close = add("close", help="close a month before the nightly run does, and write its statements")
+    close.add_argument("period", help="such as 2026-11")
+    statement = add("statement", help="show the statement of a workspace for a closed month")
+    statement.add_argument("workspace", help="wrk_...")
+    statement.add_argument("period", help="such as 2026-11")
+    reconcile = add("reconcile", help="compare the books with themselves, with usage and with the gateway's limits")
+    reconcile.add_argument("--days", type=int, default=2, help="complete days of usage to compare (default: 2)")
+    add("verify", help="check the hash chain from its beginning")
+    add("trial-balance", help="show the sums of all accounts; they add up to zero")
+    add("checkpoint", help="sign the present end of the chain")
+    export = add("export", help="write the ledger into a folder, for auditors and for accounting")
+    export.add_argument("folder", type=Path)
 
 
 def command_of(options: argparse.Namespace) -> dict[str, Any]:
@@ -187,15 +201,17 @@ def _with_action(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _billing_command(options: argparse.Namespace) -> dict[str, Any]:
-    match options.action:
-        case "adjust":
-            key = options.key or secrets.token_hex(16)
-            given = {"workspace_id": options.workspace, "micro_cents": options.usd, "reason": options.reason}
-            return {"action": "adjust", **given, "key": key, "transaction_id": options.corrects}
-        case "approve":
-            return {"action": "approve", "proposal_id": options.proposal}
-        case _:
-            return {"action": options.action, "transaction_id": options.transaction, "reason": options.reason}
+    given = {
+        "workspace_id": getattr(options, "workspace", None),
+        "micro_cents": getattr(options, "usd", 0),
+        "reason": getattr(options, "reason", ""),
+        "key": getattr(options, "key", None) or secrets.token_hex(16),
+        "transaction_id": getattr(options, "transaction", "") or getattr(options, "corrects", ""),
+        "proposal_id": getattr(options, "proposal", ""),
+        "period": getattr(options, "period", ""),
+        "days": getattr(options, "days", 2),
+    }
+    return {"action": options.action, **given}
 
 
 def _text(file: Path) -> str:
@@ -228,6 +244,8 @@ def _invoke(options: argparse.Namespace) -> Any:
         sys.stderr.writelines(f"{line}\n" for line in shown["changes"])
         command["version"] = shown["version"]
     answer = _call(options, command)
+    if name == "billing" and options.action == "export":
+        return write_export(options.folder, answer, lambda after: _call(options, {**command, "after": after}))
     while name == "usage" and answer.get("after"):
         # The events of a busy day take longer than one invocation's time limit.
         more = _call(options, {**command, "after": answer["after"]})

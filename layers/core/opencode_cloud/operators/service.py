@@ -32,7 +32,7 @@ from opencode_cloud.usage.commands import UsageCommand, execute_usage_command
 if TYPE_CHECKING:
     from opencode_cloud.access.service.projection import Projection
     from opencode_cloud.audit.service import AuditTrail
-    from opencode_cloud.billing.service.credits import Credits
+    from opencode_cloud.billing.services import BillingServices
     from opencode_cloud.budgets.service.balance import Balance
     from opencode_cloud.catalogue.service.publishing import CataloguePublisher
     from opencode_cloud.mail.service import Mailer
@@ -150,11 +150,11 @@ class Operations:
         project_catalogue: Callable[[], object],
         balance: Balance,
         reconciliation: Reconciliation,
-        ledger_credits: Credits | None = None,
+        billing: BillingServices | None = None,
     ) -> None:
         """``project_catalogue`` activates the latest catalogue, even over a later one that a restore has lost.
 
-        Without ``ledger_credits``, the deployment keeps no ledger.
+        Without ``billing``, the deployment keeps no ledger.
         """
         self._outbox = outbox
         self._accounts = accounts
@@ -169,7 +169,7 @@ class Operations:
         self._project_catalogue = project_catalogue
         self._balance = balance
         self._reconciliation = reconciliation
-        self._credits = ledger_credits
+        self._billing = billing
 
     def handle(self, event: Mapping[str, Any], correlation_id: str) -> dict[str, Any]:
         """Execute one invocation; return ``{"result": ...}`` or ``{"error": code, "message": ...}``."""
@@ -225,9 +225,9 @@ class Operations:
             case UsageCommand():
                 return execute_usage_command(command, self._reconciliation)
             case BillingCommand():
-                if self._credits is None:
+                if self._billing is None:
                     raise billing_off()
-                return execute_billing_command(command, self._credits, actor)
+                return execute_billing_command(command, self._billing, actor)
 
     # ---------------------------------------------------------------------------------------- looking
 
@@ -311,10 +311,10 @@ class Operations:
     def _grant(self, command: GrantBalance, actor: Actor) -> dict[str, Any]:
         """Grant credit: in the ledger, if the deployment keeps one."""
         terms = (actor, command.workspace, command.micro_cents, command.reason, command.key)
-        if self._credits is None:
+        if self._billing is None:
             return self._balance.grant(*terms).model_dump(mode="json")
         self._team.workspaces.look_up(command.workspace)
-        return show_transaction(self._credits.grant(*terms))
+        return show_transaction(self._billing.credits.grant(*terms))
 
     def _project(self, command: Project, actor: Actor) -> dict[str, Any]:
         rows = self._projection.project_all(command.workspace)

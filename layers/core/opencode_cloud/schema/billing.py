@@ -84,6 +84,7 @@ ledger_transactions = table(
     UniqueConstraint("kind", "idempotency_key"),
     UniqueConstraint("prev"),
     Index(None, "workspace_id", "seq"),
+    Index(None, "workspace_id", "period", "seq"),
     Index(None, "cause_id"),
 )
 """Append-only."""
@@ -171,7 +172,6 @@ ledger_closes = table(
     Column("period", CHAR(7), primary_key=True),
     Column("seq", BigInteger, nullable=False, autoincrement=False, comment="the last transaction before the close"),
     Column("closed_at", Moment, nullable=False),
-    Column("trial_balance", JSON, nullable=False),
 )
 
 ledger_statements = table(

@@ -37,7 +37,7 @@ from opencode_cloud.schema.usage import usage_counters
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
 
-_COLUMNS = [ledger_transactions.c[name] for name in LedgerTransaction.__struct_fields__ if name != "entries"]
+COLUMNS = [ledger_transactions.c[name] for name in LedgerTransaction.__struct_fields__ if name != "entries"]
 _HEAD = 1
 
 
@@ -85,7 +85,7 @@ class LedgerStore:
         """Return the transactions that have the kinds and keys of drafts, without their entries."""
         keys = [(each.kind, each.key) for each in drafts]
         column = ledger_transactions.c
-        query = select(*_COLUMNS).where(tuple_(column.kind, column.idempotency_key).in_(keys))
+        query = select(*COLUMNS).where(tuple_(column.kind, column.idempotency_key).in_(keys))
         rows = [transaction_of(row) for row in connection.execute(query).mappings()]
         return {(row.kind, row.idempotency_key): row for row in rows}
 
@@ -97,7 +97,7 @@ class LedgerStore:
         head: LedgerHead,
     ) -> None:
         """Write transactions with their entries, the changed accounts, and the new head."""
-        rows = [{column.name: getattr(each, column.name) for column in _COLUMNS} for each in transactions]
+        rows = [{column.name: getattr(each, column.name) for column in COLUMNS} for each in transactions]
         connection.execute(ledger_transactions.insert(), rows)
         entries = [
             {"seq": each.seq, **msgspec.structs.asdict(entry)} for each in transactions for entry in each.entries
@@ -149,7 +149,7 @@ class LedgerStore:
         self, connection: Connection, transaction_id: LedgerTransactionId, workspace_id: WorkspaceId | None = None
     ) -> LedgerTransaction | None:
         """Return a transaction with its entries; None if it does not exist, or belongs to another workspace."""
-        query = select(*_COLUMNS).where(ledger_transactions.c.id == transaction_id)
+        query = select(*COLUMNS).where(ledger_transactions.c.id == transaction_id)
         if workspace_id is not None:
             query = query.where(ledger_transactions.c.workspace_id == workspace_id)
         row = connection.execute(query).mappings().first()

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opencode_cloud.billing.service.booking import Booking
+from opencode_cloud.billing.service.checking import BookReconciliation
+from opencode_cloud.billing.service.checkpoints import Checkpoints
+from opencode_cloud.billing.service.closing import MonthClose
 from opencode_cloud.billing.service.credits import Credits
+from opencode_cloud.billing.service.exporting import LedgerExport
 from opencode_cloud.billing.service.payments import Payments
+from opencode_cloud.billing.service.reading import BillingReader
 from opencode_cloud.billing.service.settling import UsageSettlement
+from opencode_cloud.billing.services import BillingServices
+from opencode_cloud.billing.store.checkpoints import CheckpointStore
+from opencode_cloud.billing.store.checks import BookChecks
+from opencode_cloud.billing.store.closing import ClosingStore
 from opencode_cloud.billing.store.ledger import LedgerStore
 from opencode_cloud.billing.store.payments import PaymentStore
 from opencode_cloud.billing.store.proposals import ProposalStore
+from opencode_cloud.billing.store.reading import LedgerReader
 from opencode_cloud.budgets.service.balance import Balance
 from opencode_cloud.budgets.store.budgets import BudgetStore
+from opencode_cloud.kit.kms_signing import sign_rs256
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
@@ -21,21 +31,35 @@ if TYPE_CHECKING:
     from opencode_cloud.outbox.service import Outbox
 
 
-@dataclass(frozen=True, slots=True)
-class BillingServices:
-    """The services of billing."""
+def billing_services(
+    database: Database, outbox: Outbox, audit: AuditTrail, *, enabled: bool, ledger_key: str = ""
+) -> BillingServices | None:
+    """Build the services over a database; None if the deployment keeps no ledger.
 
-    settlement: UsageSettlement
-    payments: Payments
-    credits: Credits
+    ``ledger_key`` is the ARN of the KMS key that signs checkpoints; functions that make none leave it empty.
+    """
+    if not enabled:
+        return None
+    store, closing, checkpoints = LedgerStore(), ClosingStore(), CheckpointStore()
+    booking = Booking(outbox, store, Balance(database, outbox, audit, BudgetStore()))
+    reader = LedgerReader(database, store)
 
-    @classmethod
-    def over(cls, database: Database, outbox: Outbox, audit: AuditTrail) -> BillingServices:
-        """Build the services over a database."""
-        store = LedgerStore()
-        booking = Booking(outbox, store, Balance(database, outbox, audit, BudgetStore()))
-        return cls(
-            settlement=UsageSettlement(booking, store),
-            payments=Payments(booking, PaymentStore()),
-            credits=Credits(booking, store, ProposalStore(), audit),
-        )
+    def sign(message: bytes) -> bytes:
+        return sign_rs256(ledger_key, message)
+
+    return BillingServices(
+        settlement=UsageSettlement(booking, store),
+        payments=Payments(booking, PaymentStore()),
+        credits=Credits(booking, store, ProposalStore(), audit),
+        closing=MonthClose(database, store, closing),
+        reconciliation=BookReconciliation(BookChecks(database), reader),
+        checkpoints=Checkpoints(database, store, reader, checkpoints, sign, ledger_key),
+        export=LedgerExport(database, reader, checkpoints),
+        reader=reader_of(database),
+        ledger=reader,
+    )
+
+
+def reader_of(database: Database, *, enabled: bool = True) -> BillingReader:
+    """Build what the routes read with; every read is refused if the deployment keeps no ledger."""
+    return BillingReader(database, LedgerReader(database, LedgerStore()), ClosingStore(), enabled=enabled)

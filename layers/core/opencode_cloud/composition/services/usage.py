@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,11 +70,12 @@ class UsageServices:
             retention=Retention(PurgeStore(database), table, resources.retention_days),
         )
 
-    def nightly(self) -> Housekeeping:
-        """Return the nightly jobs; reconciliation adds missing events before exports read them."""
+    def nightly(self, others: Mapping[str, Callable[[], int]]) -> Housekeeping:
+        """Return the nightly jobs. Reconciliation adds missing events before exports and ``others`` read them."""
         return Housekeeping(
             {
                 "reconciliation": self.reconciliation.run,
+                **others,
                 "scheduled exports": self.exporting.make_scheduled,
                 "usage": self.retention.run,
                 "exports": self.exporting.purge,

@@ -1,0 +1,91 @@
+"""`/api/v1/workspaces/{workspace}/billing`: the balance, its transactions down to the call, and statements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Path
+from pydantic import BaseModel
+
+from opencode_cloud.billing.models.documents import (
+    ChargedCall,
+    MoneyMovement,
+    MovementDetail,
+    PrepaidBalance,
+    Statement,
+    StatementSummary,
+)
+from opencode_cloud.billing.service.reading import movement_of
+from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.gate import WORKSPACE, Gate
+from opencode_cloud.kit.api_responses import document
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+
+if TYPE_CHECKING:
+    from opencode_cloud.billing.service.reading import BillingReader
+
+TAG = "Billing"
+Period = Annotated[str, Path(pattern=r"^\d{4}-\d{2}$", description="A month in UTC, such as `2026-11`.")]
+
+
+class StatementList(BaseModel):
+    """The closed months of a workspace."""
+
+    data: list[StatementSummary]
+
+
+class LedgerRoutes:
+    """Routes that read the ledger."""
+
+    def __init__(self, reader: BillingReader, gate: Gate) -> None:
+        self._reader = reader
+        self._gate = gate
+
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        add, read, root = self._gate.add, Permission.BILLING_READ, f"{WORKSPACE}/billing"
+        one = f"{root}/transactions/<transaction_id>"
+        add(f"GET {root}/balance", self.balance, read, "Read the prepaid balance", TAG)
+        add(f"GET {root}/transactions", self.transactions, read, "List transactions", TAG)
+        add(f"GET {one}", self.transaction, read, "Read a transaction", TAG)
+        add(f"GET {one}/calls", self.calls, read, "List the calls that a transaction charges", TAG)
+        add(f"GET {root}/statements", self.statements, read, "List statements", TAG)
+        add(f"GET {root}/statements/<period>", self.statement, read, "Read a statement", TAG)
+
+    def balance(self, workspace_id: WorkspaceId) -> Response[PrepaidBalance]:
+        """Read the balance in the ledger. The budget with the scope `balance` shows what running calls reserve."""
+        return document(self._reader.balance(workspace_id))
+
+    def transactions(
+        self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Response[Page[MoneyMovement]]:
+        """List transactions, the newest first. Each is final; a correction is a new one that names the old one."""
+        before = decode_cursor(cursor, tuple[int])
+        rows = self._reader.movements(workspace_id, before[0] if before else None, limit + 1)
+        return document(page_of(rows, limit, lambda row: (row.seq,), movement_of))
+
+    def transaction(self, workspace_id: WorkspaceId, transaction_id: LedgerTransactionId) -> Response[MovementDetail]:
+        """Read a transaction with its entries and its hash."""
+        return document(self._reader.movement(workspace_id, transaction_id))
+
+    def calls(
+        self,
+        workspace_id: WorkspaceId,
+        transaction_id: LedgerTransactionId,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+    ) -> Response[Page[ChargedCall]]:
+        """List the usage events that a transaction charges. Their amounts add up to it."""
+        after = decode_cursor(cursor, tuple[str])
+        rows = self._reader.calls(workspace_id, transaction_id, after[0] if after else None, limit + 1)
+        return document(page_of(rows, limit, lambda row: (row.event_id,), lambda row: row))
+
+    def statements(self, workspace_id: WorkspaceId) -> Response[StatementList]:
+        """List the months that are closed, the newest first. A month closes on day 3 of the next one."""
+        return document(StatementList(data=self._reader.statements(workspace_id)))
+
+    def statement(self, workspace_id: WorkspaceId, period: Period) -> Response[Statement]:
+        """Read the statement of a closed month: opening and closing balance, usage by model and key, all movements."""
+        return document(self._reader.statement(workspace_id, period))

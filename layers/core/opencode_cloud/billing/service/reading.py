@@ -1,0 +1,113 @@
+"""Show balances, transactions, their calls and statements to the people of a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from opencode_cloud.billing.models.accounts import OF_WORKSPACE, USD, AccountKind, account_id, available
+from opencode_cloud.billing.models.documents import (
+    ChargedCall,
+    MoneyMovement,
+    MovementDetail,
+    MovementEntry,
+    PrepaidBalance,
+    Statement,
+    StatementSummary,
+)
+from opencode_cloud.billing.models.errors import billing_off, statement_not_found, transaction_not_found
+from opencode_cloud.billing.models.transactions import Layer, LedgerTransaction
+from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
+
+if TYPE_CHECKING:
+    from opencode_cloud.billing.store.closing import ClosingStore
+    from opencode_cloud.billing.store.reading import LedgerReader
+    from opencode_cloud.kit.sql import Database
+
+
+class BillingReader:
+    """Reads for one workspace. Every method raises ``billing_off`` (404) on a deployment without billing."""
+
+    def __init__(self, database: Database, ledger: LedgerReader, closing: ClosingStore, *, enabled: bool) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._closing = closing
+        self._enabled = enabled
+
+    def balance(self, workspace_id: WorkspaceId) -> PrepaidBalance:
+        """Return the balance of a workspace; zero before its first transaction."""
+        self._check()
+        accounts = self._ledger.accounts(workspace_id)
+        posted = {account.kind: -account.posted for account in accounts}
+        return PrepaidBalance(
+            currency=USD,
+            available=available(accounts),
+            paid=posted.get(AccountKind.BALANCE, 0),
+            promo=posted.get(AccountKind.PROMO, 0),
+            frozen=sum(max(0, account.pending) for account in accounts),
+        )
+
+    def movements(self, workspace_id: WorkspaceId, before: int | None, limit: int) -> Sequence[LedgerTransaction]:
+        """Return transactions, the newest first."""
+        self._check()
+        return self._ledger.of_workspace(workspace_id, before, limit)
+
+    def movement(self, workspace_id: WorkspaceId, transaction_id: LedgerTransactionId) -> MovementDetail:
+        """Return a transaction with its entries; raises ``transaction_not_found``."""
+        self._check()
+        found = self._ledger.get(workspace_id, transaction_id)
+        if found is None:
+            raise transaction_not_found()
+        entries = [
+            MovementEntry(
+                account=each.account_id, amount=each.amount, layer=each.layer, balance_after=each.balance_after
+            )
+            for each in found.entries
+        ]
+        return MovementDetail(**dict(movement_of(found)), seq=found.seq, hash=found.hash.hex(), entries=entries)
+
+    def calls(
+        self, workspace_id: WorkspaceId, transaction_id: LedgerTransactionId, after: str | None, limit: int
+    ) -> list[ChargedCall]:
+        """Return the calls that a transaction charges, by id; raises ``transaction_not_found``."""
+        self.movement(workspace_id, transaction_id)
+        return self._ledger.calls(transaction_id, after, limit)
+
+    def statements(self, workspace_id: WorkspaceId) -> list[StatementSummary]:
+        """Return the list of closed months, the newest first."""
+        self._check()
+        with self._database.transaction() as connection:
+            return self._closing.statements(connection, workspace_id)
+
+    def statement(self, workspace_id: WorkspaceId, period: str) -> Statement:
+        """Return the statement of a month; raises ``statement_not_found``."""
+        self._check()
+        with self._database.transaction() as connection:
+            found = self._closing.statement(connection, workspace_id, period)
+        if found is None:
+            raise statement_not_found(period)
+        return found
+
+    def _check(self) -> None:
+        if not self._enabled:
+            raise billing_off()
+
+
+def movement_of(transaction: LedgerTransaction) -> MoneyMovement:
+    """Return a transaction as it concerns its workspace."""
+    own = {account_id(transaction.workspace_id, kind) for kind in OF_WORKSPACE}
+    sums = {
+        layer: sum(each.amount for each in transaction.entries if each.account_id in own and each.layer is layer)
+        for layer in Layer
+    }
+    return MoneyMovement(
+        id=transaction.id,
+        kind=transaction.kind,
+        amount=-sums[Layer.POSTED],
+        frozen=sums[Layer.PENDING],
+        cause=f"{transaction.cause_kind}:{transaction.cause_id}",
+        corrects=transaction.corrects or None,
+        period=transaction.period,
+        event_at=transaction.event_at,
+        booked_at=transaction.booked_at,
+    )
