@@ -37,6 +37,7 @@ CLAUDE_CODE = "claude-cli/2.1.332 (external, sdk-cli)"
         ({"user-agent": "Node", "x-title": "Cline"}, "cline"),
         ({"user-agent": "litellm/1.81.10"}, "litellm"),
         ({"user-agent": "AsyncOpenAI/Python 2.8.1"}, "openai-sdk"),
+        ({"user-agent": "Mystery/1", "x-opencode-session": "ses_1"}, ""),
         ({"user-agent": "Mozilla/5.0 (X11; Linux x86_64)"}, ""),
         ({}, ""),
     ],

@@ -71,7 +71,8 @@ def agent_of(headers: Mapping[str, str]) -> str:
     for name in NAMING:
         if agent := _known(headers.get(name, "")[:LONGEST_HEADER].lower()):
             return agent
-    return "opencode" if any(name.startswith(_OPENCODE) for name in headers) else ""
+    unnamed = not headers.get("user-agent")
+    return "opencode" if unnamed and any(name.startswith(_OPENCODE) for name in headers) else ""
 
 
 @lru_cache(maxsize=1024)
