@@ -310,3 +310,24 @@ def test_a_link_stays_a_link(machine: Machine) -> None:
     machine.connect("claude-code")
     assert link.is_symlink()
     assert machine.key in (machine.home / "dotfiles" / "settings.json").read_text()
+
+
+def test_agents_learn_the_context_of_a_model_that_they_do_not_know(machine: Machine) -> None:
+    models = {model: {"limit": {"context": 200_000, "output": 8_000}} for model in MODELS}
+    machine.cloud.config = {"provider": {"acme": {"models": models}}}
+    for agent in ("claude-code", "codex", "qwen"):
+        machine.connect(agent, model="gemini-3-pro")
+    written = texts(machine)
+    env = JSONC.read(written[".claude/settings.json"], ["env"])
+    assert env["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "200000"
+    assert tomllib.loads(written[".codex/config.toml"])["model_context_window"] == 200_000
+    first = JSONC.read(written[".qwen/settings.json"], ["modelProviders", "openai"])[0]
+    assert first["generationConfig"] == {"contextWindowSize": 200_000}
+
+
+@pytest.mark.parametrize(("agent", "model"), [("claude-code", "claude-sonnet-5"), ("codex", "gpt-5.2")])
+def test_an_agent_keeps_its_own_knowledge_of_its_vendors_models(machine: Machine, agent: str, model: str) -> None:
+    models = {name: {"limit": {"context": 200_000}} for name in MODELS}
+    machine.cloud.config = {"provider": {"acme": {"models": models}}}
+    machine.connect(agent, model=model)
+    assert "200000" not in "".join(texts(machine).values())

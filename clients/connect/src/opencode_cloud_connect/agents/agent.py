@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from opencode_cloud_connect.files import Change
+from opencode_cloud_connect.formats.values import as_object
 from opencode_cloud_connect.workspaces import Models
 
 KEY_VARIABLE = "OPENCODE_CLOUD_KEY"
@@ -38,6 +39,13 @@ class Settings:
     model: str
     small_model: str
     models: Models
+
+    @property
+    def context(self) -> int:
+        """The model's context in tokens, from the server; 0 if it is unknown. Agents compact before it is full."""
+        entry = as_object(as_object(self.models.provider.get("models")).get(self.model))
+        context = as_object(entry.get("limit")).get("context")
+        return context if isinstance(context, int) else 0
 
     @property
     def base(self) -> str:

@@ -15,7 +15,11 @@ def _tier(settings: Settings, name: str, otherwise: str) -> str:
 
 
 def _variables(settings: Settings, key: str) -> dict[str, str]:
+    # It takes a model that it does not know for one of a million tokens, and would compact too late.
+    known = settings.model.startswith("claude")
+    window = {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(settings.context)} if settings.context and not known else {}
     return {
+        **window,
         "ANTHROPIC_BASE_URL": settings.base,
         "ANTHROPIC_AUTH_TOKEN": key,
         "ANTHROPIC_MODEL": settings.model,

@@ -20,8 +20,11 @@ def _changes(settings: Settings, places: Places) -> tuple[Change, ...]:
         "env_key": KEY_VARIABLE,
         "wire_api": "responses",
     }
+    # It knows the contexts of OpenAI's models, and takes others for larger than most are.
+    unknown = settings.context and not settings.model.startswith("gpt")
     edits = (
         Edit(("model",), settings.model),
+        *((Edit(("model_context_window",), settings.context),) if unknown else ()),
         Edit(("model_provider",), PROVIDER),
         Edit(("model_providers", PROVIDER), provider),
     )

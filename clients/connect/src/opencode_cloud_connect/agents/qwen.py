@@ -11,7 +11,9 @@ from opencode_cloud_connect.formats.values import as_list, as_object
 
 
 def _changes(settings: Settings, places: Places) -> tuple[Change, ...]:
+    window = {"generationConfig": {"contextWindowSize": settings.context}} if settings.context else {}
     ours = {
+        **window,
         "id": settings.model,
         "name": f"{settings.model} (Opencode Cloud)",
         "baseUrl": settings.base_v1,
