@@ -16,7 +16,9 @@ LOCKS = {
         f"layers/dependencies/{name}.txt"
         for name in ("core", "console", "analytics", "payments", "gateway", "container", "hub")
     ),
+    "requirements/aider": "",
     "requirements/litellm": "",
+    "requirements/llm": "",
     "requirements/ministack": "",
     "requirements/setup": "",
 }

@@ -15,13 +15,14 @@ from typing import List, NoReturn, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-MINISTACK = ROOT / ".tools" / "ministack"
 NODE_MODULES = ROOT / "node_modules"
-CLIENTS = ROOT / "tests" / "clients"
+CLIENTS = (ROOT / "tests" / "clients", ROOT / "tests" / "agents")
 """The npm packages that only the slow tests need."""
+CLIENT_ENVIRONMENTS = ("aider", "llm")
+"""Python programs that only the slow tests need: their lists in `requirements`, their environments in `.tools`."""
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 20
-SEARCH_PATH = ("layers/core", "clients/python/src")
+SEARCH_PATH = ("layers/core", "clients/connect/src", "clients/python/src")
 """Our own packages, put on the environment's path instead of being installed: an edit takes effect at once."""
 
 
@@ -61,14 +62,7 @@ def build_venv() -> None:
 
 def build_ministack() -> None:
     """Create the emulator's own environment: it pins a botocore of its own and runs the handlers."""
-    locks = [ROOT / "requirements" / "ministack.txt"]
-    if is_current(MINISTACK, locks):
-        return
-    say("Building .tools/ministack")
-    if not (MINISTACK / "bin" / "python").exists():
-        create_environment(MINISTACK, "--without-pip")
-    sync(MINISTACK, locks[0])
-    mark_current(MINISTACK, locks)
+    build_tool("ministack")
 
 
 def build_node_modules() -> None:
@@ -77,8 +71,23 @@ def build_node_modules() -> None:
 
 
 def build_clients() -> None:
-    """Install the clients of further generations, and the newest published SDK."""
-    install_npm_packages(CLIENTS)
+    """Install the clients of further generations, the newest published SDK, and the agents of other makers."""
+    for folder in CLIENTS:
+        install_npm_packages(folder)
+    for name in CLIENT_ENVIRONMENTS:
+        build_tool(name)
+
+
+def build_tool(name: str) -> None:
+    """Create the environment of a Python program, and sync it with its lock file."""
+    folder, locks = ROOT / ".tools" / name, [ROOT / "requirements" / (name + ".txt")]
+    if is_current(folder, locks):
+        return
+    say("Building .tools/%s" % name)
+    if not (folder / "bin" / "python").exists():
+        create_environment(folder, "--without-pip")
+    sync(folder, locks[0])
+    mark_current(folder, locks)
 
 
 def install_npm_packages(folder: Path) -> None:

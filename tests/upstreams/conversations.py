@@ -101,12 +101,12 @@ def of_responses(body: Json) -> Heard:
                 for part in _parts(item["content"]):
                     if part["type"] in ("input_text", "text"):
                         heard.user(part["text"])
-                    elif part["type"] == "input_image":
-                        _image_at(heard, part["image_url"])
+                _images_in(heard, item["content"])
             case "function_call":
                 heard.call(item["name"], json.loads(item["arguments"]))
             case "function_call_output":
                 heard.results.append(_text(item["output"]))
+                _images_in(heard, item["output"])
             case "reasoning" if item.get("encrypted_content"):
                 heard.reasoning.append(item["encrypted_content"])
             case _:
@@ -158,6 +158,8 @@ def of_generate(body: Json) -> Heard:
                 heard.call(part["functionCall"]["name"], part["functionCall"].get("args") or {})
             elif "functionResponse" in part:
                 heard.results.append(json.dumps(part["functionResponse"]["response"]))
+                for each in part["functionResponse"].get("parts") or ():
+                    heard.image(each["inlineData"]["data"].translate(URL_SAFE))
             elif "inlineData" in part:
                 heard.image(part["inlineData"]["data"].translate(URL_SAFE))
             elif "text" in part and content.get("role", "user") == "user":
@@ -177,6 +179,12 @@ def _blocks(messages: list[Json]) -> Iterator[Json]:
     for message in messages:
         for block in _parts(message["content"]):
             yield {**block, "role": message["role"]}
+
+
+def _images_in(heard: Heard, content: Any) -> None:
+    for part in _parts(content):
+        if part["type"] == "input_image":
+            _image_at(heard, part["image_url"])
 
 
 def _image_at(heard: Heard, url: str) -> None:
