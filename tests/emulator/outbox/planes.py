@@ -105,7 +105,10 @@ class Planes:
         found = answer.get("Messages", [])
         for message in found:
             queues.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
-        return [{"messageId": message["MessageId"], "body": message["Body"]} for message in found]
+        return [
+            {"messageId": each["MessageId"], "receiptHandle": each["ReceiptHandle"], "body": each["Body"]}
+            for each in found
+        ]
 
     def deliver(self, outbox: Outbox | None = None) -> int:
         """Process one batch by the relay; return the number of messages. No message may fail."""

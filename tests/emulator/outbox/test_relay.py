@@ -129,7 +129,7 @@ def test_a_batch_loses_nothing_to_a_message_that_cannot_be_read(planes: Planes) 
     team = planes.found()
     with pytest.raises(Killed):
         rename(planes, team.workspace, "Ajax", die)
-    records = [{"messageId": "bad", "body": "{"}, *planes.received()]
+    records = [{"messageId": "bad", "receiptHandle": "r", "body": "{"}, *planes.received()]
     answer = RelayQueue(planes.outbox).handle({"Records": records})
     assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
     assert b"Ajax" in (planes.projected(ProjectionKey(ProjectionKind.WORKSPACE, team.workspace)) or b"")

@@ -425,7 +425,7 @@ def test_the_purge_function_takes_what_the_share_function_has_put_into_the_queue
     functions.plane.received(functions.plane.purges)
     functions.http("DELETE", f"/api/share/{share['id']}", {"secret": share["secret"]})
     (request,) = functions.plane.received(functions.plane.purges)
-    records = [{"messageId": "1", "body": json.dumps(request)}]
+    records = [{"messageId": "1", "receiptHandle": "r", "body": json.dumps(request)}]
     answer = functions.purge.handler({"Records": records}, SimpleNamespace(aws_request_id="request"))
     assert answer == {"batchItemFailures": []}
     assert functions.plane.rows(share["id"]) == []

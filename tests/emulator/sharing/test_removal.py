@@ -156,7 +156,7 @@ class TestPurging:
         unshare(cloud, share)
         (request,) = cloud.plane.received(cloud.plane.purges)
         assert request == {"share_id": share.id}
-        cloud.purges.handle({"Records": [{"messageId": "1", "body": json.dumps(request)}]})
+        cloud.purges.handle({"Records": [{"messageId": "1", "receiptHandle": "r", "body": json.dumps(request)}]})
         assert cloud.plane.received(cloud.plane.purges) == []
         assert cloud.plane.delayed(cloud.plane.purges) == 1, "a writer that had begun may still run"
         assert tombstone(cloud, share).purged_at is None
@@ -258,7 +258,10 @@ class TestPurging:
             raise RuntimeError("the store is away")
 
         cloud.steering.before(ShareStore.purge, fail)
-        records = [{"messageId": share.id, "body": json.dumps({"share_id": share.id})} for share in (first, second)]
+        records = [
+            {"messageId": share.id, "receiptHandle": "r", "body": json.dumps({"share_id": share.id})}
+            for share in (first, second)
+        ]
         assert cloud.purges.handle({"Records": records}) == {"batchItemFailures": [{"itemIdentifier": first.id}]}
         assert left(cloud, second) == (0, 0)
 
@@ -311,8 +314,8 @@ def test_all_shares_of_a_workspace_are_removed_and_those_of_others_stay(
     owner, stranger = people.member(ours), people.member(theirs)
     shares = [cloud.share(actor=cloud.actor(owner, ours)) for _ in range(5)]
     other = cloud.share(actor=cloud.actor(stranger, theirs))
-    assert cloud.purges.handle({"Records": [{"messageId": "1", "body": json.dumps({"workspace_id": ours})}]}) == {
-        "batchItemFailures": []
-    }
+    assert cloud.purges.handle(
+        {"Records": [{"messageId": "1", "receiptHandle": "r", "body": json.dumps({"workspace_id": ours})}]}
+    ) == {"batchItemFailures": []}
     assert {tombstone(cloud, share).reason for share in shares} == {"workspace purged"}
     assert other.sync(part("1")) == 1
