@@ -95,9 +95,21 @@ cost: setup ## Show the idle cost of STAGE per month
 diff: setup ## Compare STAGE with what is deployed
 	$(CDK) diff
 
+.PHONY: preflight
+preflight: setup ## Show what the AWS account lacks for STAGE, and what to do; changes nothing
+	@STAGE=$(STAGE) $(BIN)/python -m infra.operations.preflight
+
 .PHONY: deploy
-deploy: setup ## Deploy STAGE to the AWS account of your credentials
-	$(CDK) deploy --all
+deploy: setup ## Show the changes of STAGE and deploy them; stops if data would be lost (YES=1: without a question)
+	@STAGE=$(STAGE) $(BIN)/python -m infra.operations.deploy
+
+.PHONY: rollback
+rollback: setup ## Let the functions of STAGE run the versions before the last deployment
+	@STAGE=$(STAGE) $(BIN)/python -m infra.operations.rollback
+
+.PHONY: freeze
+freeze: setup ## At a release: note in infra/released.json what later releases must not replace
+	@STAGE=production $(BIN)/python -m infra.operations.freeze
 
 .PHONY: destroy
 destroy: setup ## Delete STAGE with its data, unless it keeps them (CONFIRM=<stage>: without a question)

@@ -25,6 +25,7 @@ NAMESPACE = "OpencodeCloud"
 """CloudWatch namespace of the metrics that functions write."""
 
 
+KEPT = lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN)
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 CORE = "core"
@@ -142,6 +143,8 @@ class Function(Workload):
             },
             ipv6_allowed_for_dual_stack=True if network and network.ipv6 else None,
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if stage.snap_start and waited_for else None,
+            # A rollback needs the version before (infra/operations/rollback.py). Deployments delete older ones.
+            current_version_options=None if stage.local else KEPT,
         )
         self.alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=self.function.current_version)
         acknowledge(

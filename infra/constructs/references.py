@@ -4,13 +4,24 @@ References are weak (cdk.json), so that a setting or a release can take out what
 hold data are strong: CloudFormation refuses to remove or to replace such a resource while another stack uses it.
 """
 
-from aws_cdk import CfnOutput, CrossStackReferences, Fn, ReferenceStrength, Stack
+from aws_cdk import CfnOutput, CfnResource, CrossStackReferences, Fn, ReferenceStrength, Stack
 from constructs import IConstruct
+
+OPTIONAL = "opencode-cloud:optional"
+"""Metadata of a resource with data that a setting of the stage may take out."""
 
 
 def hold(construct: IConstruct) -> None:
     """Make references of other stacks to `construct` strong. No setting of a stage may take it out."""
     CrossStackReferences.of(construct).produce(ReferenceStrength.STRONG)
+
+
+def let_go(construct: IConstruct) -> None:
+    """Mark `construct` as optional: a setting may take it out. Production then keeps it outside of its stack."""
+    resource = construct.node.default_child
+    if not isinstance(resource, CfnResource):
+        raise TypeError(f"{construct.node.path} has no resource of its own")
+    resource.add_metadata(OPTIONAL, value=True)
 
 
 def weakly(reference: str) -> str:

@@ -18,7 +18,7 @@ from constructs import Construct
 
 from infra.constructs.nag import acknowledge
 from infra.constructs.queue import PLAIN_HTTP, Queues, dead_letter_queue
-from infra.constructs.references import hold
+from infra.constructs.references import hold, let_go
 from infra.queues import CONSOLE_QUEUES
 from infra.settings import of_stage
 from infra.stage import Stage
@@ -156,7 +156,7 @@ class DataStack(Stack):
         return ",".join(key.key_arn for key in self.signing_keys)
 
     def _signing_key(self, name: str) -> kms.Key:
-        return kms.Key(
+        key = kms.Key(
             self,
             f"SigningKey{name.capitalize()}",
             description=f"Opencode Cloud: signs access tokens ({name})",
@@ -164,6 +164,8 @@ class DataStack(Stack):
             key_usage=kms.KeyUsage.SIGN_VERIFY,
             removal_policy=self._removal,
         )
+        let_go(key)
+        return key
 
     def _ledger_key(self) -> kms.Key:
         return kms.Key(
@@ -322,8 +324,7 @@ class DataStack(Stack):
             secret_string_value=SecretValue.unsafe_plain_text(initial) if initial else None,
             removal_policy=self._removal,
         )
-        if not optional:
-            hold(secret)
+        (let_go if optional else hold)(secret)
         acknowledge(secret, "A new value would orphan every share and lock its owner out; replace it by hand.", "SMG4")
         # Not by Ref, because the emulator returns the name for it.
         return cast("secretsmanager.CfnSecret", secret.node.default_child).attr_id
