@@ -27,7 +27,7 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
         + 'watched = false\negress = "nat-instance"\nsigning_keys = ["b", "c"]\n'
         + DOMAIN
         + CERTIFICATE
-        + '[database]\nproxy = true\n[github]\n[sync]\nruntime = "container"\n'
+        + '[database]\nproxy = true\n[github]\n[billing]\nenabled = true\n[sync]\nruntime = "container"\n'
         + '[gateway]\nruntime = "container"\nmemory = 2048\n',
     ),
 }
@@ -40,6 +40,7 @@ SWITCHES: Mapping[str, tuple[str, str]] = {
     "the gateway's runtime": ("", '[gateway]\nruntime = "container"\nmemory = 2048\n'),
     "the runtime of sharing": (DOMAIN, DOMAIN + '[sync]\nruntime = "container"\n'),
     "a domain": ("", DOMAIN),
+    "billing": ("", "[billing]\nenabled = true\n"),
     "egress": ("", 'egress = "nat-instance"\n'),
 }
 """Settings of production that a deployed stage may change: before and after; each also the other way round."""

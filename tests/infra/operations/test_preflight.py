@@ -1,4 +1,4 @@
-"""What an account lacks, before anything is deployed."""
+"""The check of an account, before anything is deployed."""
 
 from pathlib import Path
 from typing import Any
