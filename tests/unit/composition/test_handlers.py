@@ -29,6 +29,7 @@ BESIDE = {"DATABASE_AUTH": "password", "DATABASE_PORT": "3306"}
 BESIDE |= dict.fromkeys(("DATABASE_PASSWORD", "DATABASE_OWNER", "DATABASE_OWNER_PASSWORD"), "none")
 """Settings of the local stage's database, because only the deployed library has the certificates for AWS."""
 
+WITH_BILLING = frozenset({"console", "gateway", "ledger", "operate"})
 CLIENTS = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
 
 
@@ -39,6 +40,8 @@ def handler_of(function: str) -> Path:
 def test_every_handler_starts_with_what_its_function_requires() -> None:
     # In a separate process, because handlers create AWS clients when they start.
     starts = [(str(handler_of(name)), {**environment_of(settings_of(name)), **BESIDE}) for name in FUNCTIONS]
+    # With billing these build other services.
+    starts += [(path, {**values, "BILLING": "1"}) for path, values in starts if Path(path).parent.name in WITH_BILLING]
     environment = {**CLIENTS, "PATH": "", "PYTHONPATH": str(ROOT / "layers" / "core")}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import bindparam, func, select, tuple_, update
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.dialects.mysql import insert
 
 from opencode_cloud.billing.models.accounts import LedgerAccount, new_account
@@ -104,7 +104,10 @@ class LedgerStore:
         ]
         connection.execute(ledger_entries.insert(), entries)
         if accounts:
-            connection.execute(_CHANGE, [_changed(account) for account in accounts])
+            # One statement for all of them. The rows exist and are locked, so it only updates.
+            change = insert(ledger_accounts)
+            change = change.on_duplicate_key_update({name: change.inserted[name] for name in _SUMS})
+            connection.execute(change, [msgspec.structs.asdict(account) for account in accounts])
         self.move_head(connection, head)
 
     def move_head(self, connection: Connection, head: LedgerHead) -> None:
@@ -179,16 +182,7 @@ class LedgerStore:
 
 
 _HEAD_QUERY = select(ledger_head).where(ledger_head.c.id == _HEAD).with_for_update()
-_CHANGE = (
-    update(ledger_accounts)
-    .where(ledger_accounts.c.id == bindparam("account"))
-    .values({name: bindparam(f"new_{name}") for name in ("posted", "pending", "credited", "version")})
-)
-
-
-def _changed(account: LedgerAccount) -> dict[str, Any]:
-    sums = {f"new_{name}": getattr(account, name) for name in ("posted", "pending", "credited", "version")}
-    return {"account": account.id, **sums}
+_SUMS = ("posted", "pending", "credited", "version")
 
 
 def transaction_of(row: Mapping[Any, Any]) -> LedgerTransaction:
