@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from . import embeddings
 from .conversations import Heard
 from .faults import answer
 from .formats import WIRES, Reply, Wire
@@ -65,6 +66,9 @@ class Upstreams:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         if request.method == "GET" and request.path.endswith(MODELS):
             return web.json_response({"object": "list", "data": [{"id": "scripted", "object": "model"}]})
+        if request.method == "POST" and embeddings.PATH.search(request.path):
+            status, told = embeddings.embed(request.path, await request.json())
+            return web.json_response(told, status=status)
         for wire in WIRES:
             if (match := wire.path.search(request.rel_url.raw_path)) and request.method == "POST":
                 return await self._call(request, wire, match.groupdict())

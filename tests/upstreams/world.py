@@ -131,14 +131,16 @@ class World:
         ).json()
         return Shop(self, owner, workspace, made["secret"], made["id"])
 
-    def begin(self) -> None:
-        """Publish the catalogue and the keys of its upstreams, and restart the gateway with them."""
+    def begin(self, **models: Json) -> None:
+        """Publish the catalogue with further ``models``, and the keys of its upstreams. Restart the gateway."""
         names = ("openai", "anthropic", "google", "chat")
         self.stack.client("secretsmanager").put_secret_value(
             SecretId=self.stack.outputs["UpstreamKeysSecretArn"],
             SecretString=json.dumps({name: f"key-of-{name}" for name in names}),
         )
-        said = self.operate({"type": "catalogue", "action": "publish", "document": json.dumps(self.catalogue())})
+        document = self.catalogue()
+        document["models"] |= models
+        said = self.operate({"type": "catalogue", "action": "publish", "document": json.dumps(document)})
         assert "error" not in said, said
         self.stack.gateway.program.stop()
         self.stack.start_gateway()

@@ -31,8 +31,8 @@ from opencode_cloud.kit.errors import ServiceError
 from tests.unit.gateway.asking import KEY, nothing
 from tests.unit.gateway.calling import Rig, Scripted
 from tests.unit.gateway.catalogues import DOLLAR_A_MILLION, model, upstream
-from tests.unit.gateway.embedding_stand_in import embed
 from tests.unit.gateway.rigs import only, refused
+from tests.upstreams.embeddings import embed
 
 PRICE = Price(version="v", since=0, rates=Rates(input=2 * DOLLAR_A_MILLION, output=0))
 OPENAI = "/zen/v1/embeddings"

@@ -5,6 +5,7 @@ A vector is the length of the input and 0.5. Each word is a token.
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 from opencode_cloud.gateway.formats.embedding.answers import base64_of
@@ -12,6 +13,7 @@ from opencode_cloud.gateway.formats.embedding.answers import base64_of
 _LIST = frozenset({"model", "input", "encoding_format", "dimensions", "user", "of_tomorrow"})
 _CONTENT = frozenset({"model", "content", "taskType", "title", "outputDimensionality"})
 MOST_DIMENSIONS = 3072
+PATH = re.compile(r"/(embeddings|models/[^/]+:(?:embedContent|batchEmbedContents))$")
 
 
 class _Refused(Exception):
@@ -20,7 +22,8 @@ class _Refused(Exception):
 
 def embed(url: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """Return status and answer for a request to ``url``."""
-    path = url.partition("/v1/")[2] or url
+    found = PATH.search(url)
+    path = found[1] if found else url
     try:
         if path == "embeddings":
             return 200, _list(body)
