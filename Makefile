@@ -103,6 +103,10 @@ preflight: setup ## Show what the AWS account lacks for STAGE, and what to do; c
 deploy: setup ## Show the changes of STAGE and deploy them; stops if data would be lost (YES=1: without a question)
 	@STAGE=$(STAGE) $(BIN)/python -m infra.operations.deploy
 
+.PHONY: smoke
+smoke: setup ## Try the main paths of the deployed STAGE (KEY and MODEL: also a model call)
+	@STAGE=$(STAGE) $(BIN)/python -m infra.operations.smoke
+
 .PHONY: rollback
 rollback: setup ## Let the functions of STAGE run the versions before the last deployment
 	@STAGE=$(STAGE) $(BIN)/python -m infra.operations.rollback

@@ -36,7 +36,11 @@ Client = Callable[..., Any]
 def main() -> None:
     """Print all findings about the stage that STAGE chooses. End with status 1 if one of them is a failure."""
     stage = chosen()
-    findings = list(check(stage, lambda service, region=None: client(service, stage, region)))
+
+    def client_of(service: str, region: str | None = None) -> Any:
+        return client(service, stage, region)
+
+    findings = list(check(stage, client_of))
     sys.stdout.write("\n".join(map(str, findings)) + "\n")
     sys.exit(not all(finding.good for finding in findings))
 
