@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.errors import Unavailable

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from opencode_cloud.contracts.ids import ClientSessionId, ConnectionId, ShareId
 from opencode_cloud.kit import rate_counters

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import msgspec
 import pytest
 
@@ -95,7 +93,7 @@ class TestByKey:
         key = ROWS[projected.KEY]
         rows.put(projected.KEY, msgspec.structs.replace(key, networks=("198.51.100.0/24",)))
         assert refusal(access, BY_KEY) == "login_required"
-        assert access.member(dataclasses.replace(BY_KEY, address="198.51.100.7"), WorkspaceId("")).key_id == "key_1"
+        assert access.member(msgspec.structs.replace(BY_KEY, address="198.51.100.7"), WorkspaceId("")).key_id == "key_1"
         rows.put(projected.KEY, msgspec.structs.replace(key, expires_at=now_seconds()))
         assert refusal(access, BY_KEY) == "login_required"
 

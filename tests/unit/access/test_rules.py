@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from msgspec import structs
+from msgspec.structs import replace
 
 from opencode_cloud.access import rules
 from opencode_cloud.access.credentials import AccessRequest
@@ -106,9 +105,9 @@ class TestByKey:
         ("case", "code"),
         [
             ({"key": None}, "login_required"),
-            ({"key": structs.replace(KEY, expires_at=NOW)}, "login_required"),
-            ({"key": structs.replace(KEY, networks=("198.51.100.0/24",))}, "login_required"),
-            ({"key": structs.replace(KEY, networks=())}, "login_required"),
+            ({"key": replace(KEY, expires_at=NOW)}, "login_required"),
+            ({"key": replace(KEY, networks=("198.51.100.0/24",))}, "login_required"),
+            ({"key": replace(KEY, networks=())}, "login_required"),
             ({"holder": replace(PERSON, workspace=None)}, "login_required"),
             ({"holder": replace(PERSON, account=None)}, "login_required"),
             ({"holder": replace(PERSON, member=None)}, "login_required"),
@@ -118,11 +117,11 @@ class TestByKey:
             ({"workspace": "wrk_2", "key": MACHINES_KEY, "holder": MACHINE}, "workspace_not_found"),
             ({"permission": Permission.USAGE_OWN}, "not_permitted"),
             (
-                {"key": structs.replace(KEY, scopes=frozenset({"admin"})), "permission": Permission.KEY_MANAGE},
+                {"key": replace(KEY, scopes=frozenset({"admin"})), "permission": Permission.KEY_MANAGE},
                 "not_permitted",
             ),
             (
-                {"key": structs.replace(KEY, scopes=frozenset[str]()), "permission": Permission.INFERENCE},
+                {"key": replace(KEY, scopes=frozenset[str]()), "permission": Permission.INFERENCE},
                 "not_permitted",
             ),
         ],
@@ -147,27 +146,27 @@ class TestByKey:
     )
     def test_a_key_works_from_its_networks(self, networks: tuple[str, ...] | None, address: str) -> None:
         request = replace(REQUEST, address=address)
-        assert by_key(request=request, key=structs.replace(KEY, networks=networks)).id == "mem_1"
+        assert by_key(request=request, key=replace(KEY, networks=networks)).id == "mem_1"
 
     @pytest.mark.parametrize("address", ["", "nowhere", "192.0.3.1", "2001:db8::1"])
     def test_a_key_works_from_nowhere_else(self, address: str) -> None:
         with pytest.raises(ServiceError):
-            by_key(request=replace(REQUEST, address=address), key=structs.replace(KEY, networks=("192.0.2.0/24",)))
+            by_key(request=replace(REQUEST, address=address), key=replace(KEY, networks=("192.0.2.0/24",)))
 
     def test_the_network_of_a_key_that_was_checked_before_is_not_checked_again(self) -> None:
         proven = AccessRequest(proven="key#00")
-        assert by_key(request=proven, key=structs.replace(KEY, networks=("192.0.2.0/24",))).key_id == "key_1"
+        assert by_key(request=proven, key=replace(KEY, networks=("192.0.2.0/24",))).key_id == "key_1"
         with pytest.raises(ServiceError):
-            by_key(request=proven, key=structs.replace(KEY, expires_at=NOW))
+            by_key(request=proven, key=replace(KEY, expires_at=NOW))
 
     def test_a_key_ends_with_its_second(self) -> None:
-        assert by_key(key=structs.replace(KEY, expires_at=NOW + 1)).key_id == "key_1"
+        assert by_key(key=replace(KEY, expires_at=NOW + 1)).key_id == "key_1"
 
     @pytest.mark.parametrize(
         ("case", "rule"),
         [
-            ({"key": structs.replace(KEY, expires_at=NOW)}, "key_expired"),
-            ({"key": structs.replace(KEY, networks=("198.51.100.0/24",))}, "network_not_permitted"),
+            ({"key": replace(KEY, expires_at=NOW)}, "key_expired"),
+            ({"key": replace(KEY, networks=("198.51.100.0/24",))}, "network_not_permitted"),
             ({"holder": replace(PERSON, member=None)}, "holder_removed"),
         ],
     )
@@ -200,8 +199,8 @@ class TestBySession:
         ("case", "code"),
         [
             ({"session": None}, "login_required"),
-            ({"session": structs.replace(SESSION, expires_at=NOW)}, "login_required"),
-            ({"session": structs.replace(SESSION, account_id="acc_2")}, "login_required"),
+            ({"session": replace(SESSION, expires_at=NOW)}, "login_required"),
+            ({"session": replace(SESSION, account_id="acc_2")}, "login_required"),
             ({"holder": replace(PERSON, account=None)}, "login_required"),
             ({"workspace": ""}, "workspace_required"),
             ({"workspace": "", "session": None}, "login_required"),

@@ -1,10 +1,10 @@
 """Concurrent calls on one counter conflict in DynamoDB, but in no emulator. No call is refused falsely."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from opencode_cloud.budgets.service import Reservations
 from opencode_cloud.budgets.store import CounterStore, counters

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from opencode_cloud.access.models import KnownKey
 from opencode_cloud.catalogue.models import Format, Route

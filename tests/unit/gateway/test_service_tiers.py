@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from opencode_cloud.catalogue.models import Format, Price, Rates, Route, ServiceTier, UpstreamKind
 from opencode_cloud.gateway.formats import relay_answer, relay_stream

@@ -2,10 +2,10 @@
 
 import base64
 import hashlib
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import select
 
 from opencode_cloud.access.credentials import hash_of_key

@@ -1,9 +1,9 @@
 """Keys that keys made end with their maker. Machines of former members are marked for the owners."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.ids import KeyId, MemberId

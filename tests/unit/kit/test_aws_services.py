@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from urllib.request import urlopen
 
 import pytest
+from msgspec.structs import replace
 
 from opencode_cloud.kit.aws_api import json_services, s3
 from opencode_cloud.kit.aws_api.credentials import credential_source

@@ -6,11 +6,11 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from opencode_cloud.kit.aws_api.credentials import CredentialSource, SigningCredentials, credential_source
 from opencode_cloud.kit.dynamodb import (

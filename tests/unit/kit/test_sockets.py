@@ -6,12 +6,12 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from dataclasses import replace
 from urllib.parse import unquote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from opencode_cloud.kit import sockets as module
 from opencode_cloud.kit.aws_api.connections import Connections

@@ -1,8 +1,7 @@
 """The API of policies and configuration documents: statuses, entity tags, pages, problem documents."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore

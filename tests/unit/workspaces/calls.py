@@ -1,8 +1,10 @@
 """Calls of `/api/v1` in the test's own process: the real resolver, routes, rules and database."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from opencode_cloud.access.service import Access, AccessRequest
 from opencode_cloud.contracts.access import login_required, not_permitted, workspace_not_found

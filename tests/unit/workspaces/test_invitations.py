@@ -1,9 +1,9 @@
 """Invitations: links, expiry, permission to answer, queued mails."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import select, update
 
 from opencode_cloud.contracts.actor import ANONYMOUS, CredentialKind

@@ -1,8 +1,7 @@
 """The API of workspaces: statuses, entity tags, pages, problem documents."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from opencode_cloud.contracts.actor import CredentialKind
 from opencode_cloud.contracts.permissions import KeyScope, Role

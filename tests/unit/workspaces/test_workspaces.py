@@ -1,10 +1,10 @@
 """Workspaces: grace period, purge, and joining by domain."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import func, select, update
 
 from opencode_cloud.audit.service import SHORTER_AFTER

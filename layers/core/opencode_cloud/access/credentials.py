@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from opencode_cloud.contracts.actor import CredentialKind
 
@@ -16,8 +17,7 @@ PROVEN_SESSION = "session#"
 PROVEN_KEY = "key#"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessRequest:
+class AccessRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The credentials and the address in a request."""
 
     bearer: str = ""

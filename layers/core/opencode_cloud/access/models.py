@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from opencode_cloud.contracts.access import (
     KnownAccount,
@@ -34,8 +35,7 @@ OF_WORKSPACE = (ProjectionKind.WORKSPACE, ProjectionKind.CONFIGURATION, Projecti
 """The kinds of row that each workspace has exactly once."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ProjectionKey:
+class ProjectionKey(msgspec.Struct, frozen=True, order=True):
     """The location of the projection of one thing, even if the thing no longer exists."""
 
     kind: ProjectionKind

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from opencode_cloud.contracts.access import (
     KeyRefused,
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.permissions import Permission
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
     """The present rows of a credential's holder: a person as a member, or a service account, and their workspace."""
 
     workspace: KnownWorkspace | None = None
@@ -151,7 +151,7 @@ def authenticate_member(person: Actor, holder: Holder, workspace_id: WorkspaceId
     # The same answer for a missing workspace and for a stranger hides which workspaces exist.
     if holder.member is None or holder.workspace is None:
         raise workspace_not_found()
-    return replace(
+    return msgspec.structs.replace(
         person,
         kind=ActorKind.MEMBER,
         id=holder.member.id,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from opencode_cloud.contracts.ids import KeyId, WorkspaceId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRecord:
+class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of the trail, with the names of the table's columns."""
 
     id: str
@@ -31,8 +31,7 @@ class AuditRecord:
     correlation_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditFilter:
+class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
     """A filter of entries. None and empty values match all."""
 
     actor: str = ""

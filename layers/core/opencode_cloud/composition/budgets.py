@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from opencode_cloud.budgets.service import LeaseReaper, ThresholdDetector
 from opencode_cloud.budgets.store import AlertQueue, CounterStore
 from opencode_cloud.budgets.stream import BudgetsKeeper
@@ -11,10 +9,10 @@ from opencode_cloud.composition.settings import AlertsQueueUrl, BudgetsTable, Us
 from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.kit.event_dispatch import Dispatch
 from opencode_cloud.kit.lambda_handlers import Handler, frame
+from opencode_cloud.kit.settings import FunctionSettings
 
 
-@dataclass(frozen=True, kw_only=True)
-class BudgetsSettings:
+class BudgetsSettings(FunctionSettings):
     """Environment variables of the function."""
 
     budgets_table: BudgetsTable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
@@ -51,7 +50,6 @@ from opencode_cloud.workspaces.routes import TeamRoutes
 API = "/api/"
 
 
-@dataclass(frozen=True, kw_only=True)
 class ConsoleSettings(WorkspaceSettings, AccessSettings):
     """Environment variables of the function."""
 

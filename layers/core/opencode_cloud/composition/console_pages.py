@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from opencode_cloud.console.audit import AuditPages
 from opencode_cloud.console.keys import KeyPages
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from opencode_cloud.workspaces.services import WorkspaceServices
 
 
-@dataclass(frozen=True, slots=True)
-class Console:
+class Console(msgspec.Struct, frozen=True):
     """All pages under ``/console``."""
 
     app: ConsoleApp

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated
 
@@ -38,7 +37,6 @@ from opencode_cloud.sharing.store import Tasks
 from opencode_cloud.workspaces.services import WorkspaceServices
 
 
-@dataclass(frozen=True, kw_only=True)
 class ControlPlaneSettings(DatabaseSettings):
     """Environment variables of every function with the outbox."""
 
@@ -48,7 +46,6 @@ class ControlPlaneSettings(DatabaseSettings):
     deployment_key_secret: DeploymentKeySecret
 
 
-@dataclass(frozen=True, kw_only=True)
 class WorkspaceSettings(ControlPlaneSettings):
     """Environment variables of a function with the services of workspaces."""
 

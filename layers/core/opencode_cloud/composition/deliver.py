@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from opencode_cloud.composition.services.access import access_without_tokens
 from opencode_cloud.composition.services.hubs import hubs_of
 from opencode_cloud.composition.services.shares import ShareStores
@@ -21,7 +19,6 @@ from opencode_cloud.sharing.service import FanOut, ShareAccess, Snapshots
 from opencode_cloud.sharing.store import ConnectionStore, Tasks
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeliverSettings(SharesSettings, KnownPeopleSettings, HubsSettings):
     """Environment variables of the function."""
 

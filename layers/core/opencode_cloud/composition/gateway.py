@@ -6,7 +6,6 @@ import asyncio
 import gc
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from opencode_cloud.access.service.inference import InferenceAccess
@@ -55,7 +54,6 @@ ANONYMOUS_REQUESTS = 50
 HEALTH = "/zen/v1/health"
 
 
-@dataclass(frozen=True, kw_only=True)
 class GatewaySettings(AccessSettings):
     """Environment variables of the function, or of the container."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from opencode_cloud.composition.settings import OriginSecret, SessionsTable
@@ -15,10 +14,10 @@ from opencode_cloud.kit.edge import behind_edge
 from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.rate_limits import RateLimiter
+from opencode_cloud.kit.settings import FunctionSettings
 
 
-@dataclass(frozen=True, kw_only=True)
-class GithubSettings:
+class GithubSettings(FunctionSettings):
     """Environment variables of the function."""
 
     sessions_table: SessionsTable

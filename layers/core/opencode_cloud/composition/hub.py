@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,7 +42,6 @@ THREADS = 48
 """Calls of AWS's services at one time."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class HubSettings(ShareSettings):
     """Environment variables of the container."""
 

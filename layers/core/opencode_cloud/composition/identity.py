@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from opencode_cloud.audit.audit_queue import AuditQueue
@@ -27,7 +26,6 @@ from opencode_cloud.kit.rate_limits import RateLimiter
 from opencode_cloud.policies.remote import RemoteConfigRoutes
 
 
-@dataclass(frozen=True, kw_only=True)
 class IdentitySettings(AccessSettings):
     """Environment variables of the function."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from opencode_cloud.budgets.deliveries import AlertDeliveries
@@ -27,7 +26,6 @@ from opencode_cloud.usage.service.retention import DEFAULT_DAYS
 from opencode_cloud.usage.stream import UsageStream
 
 
-@dataclass(frozen=True, kw_only=True)
 class LedgerSettings(ControlPlaneSettings):
     """Environment variables of the function."""
 

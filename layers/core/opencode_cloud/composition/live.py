@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from opencode_cloud.audit.audit_queue import AuditQueue
@@ -27,7 +26,6 @@ from opencode_cloud.sharing.sockets import SharingSockets
 from opencode_cloud.sharing.store import ConnectionStore, Tasks
 
 
-@dataclass(frozen=True, kw_only=True)
 class LiveSettings(SharesSettings, KnownPeopleSettings, AnonymousSharingSettings, HubsSettings):
     """Environment variables of the function."""
 

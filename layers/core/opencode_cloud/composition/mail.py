@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from opencode_cloud.composition.settings import DeploymentKeySecret, MailQueueUrl, PublicUrl
@@ -15,7 +14,6 @@ from opencode_cloud.mail.service import Sending
 from opencode_cloud.mail.store import MailQueue, MailStore, SesTransport
 
 
-@dataclass(frozen=True, kw_only=True)
 class MailSettings(DatabaseSettings):
     """Environment variables of the function."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from opencode_cloud.composition.settings import PublicUrl, SiteBucket
@@ -13,7 +12,6 @@ from opencode_cloud.policies.service import WellKnown
 from opencode_cloud.policies.store import SiteStore
 
 
-@dataclass(frozen=True, kw_only=True)
 class MigrateSettings(DatabaseOwnerSettings):
     """Environment variables of the function."""
 

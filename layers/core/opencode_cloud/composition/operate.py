@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from opencode_cloud.composition.control_plane import ControlPlane, WorkspaceSettings, workspaces
 from opencode_cloud.composition.services.billing import billing_services
 from opencode_cloud.composition.services.budgets import budget_services
@@ -27,7 +25,6 @@ from opencode_cloud.policies.service import WellKnown
 from opencode_cloud.policies.store import SiteStore
 
 
-@dataclass(frozen=True, kw_only=True)
 class OperateSettings(WorkspaceSettings):
     """Environment variables of the function."""
 

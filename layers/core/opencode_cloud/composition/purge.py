@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from opencode_cloud.composition.services.hubs import hubs_of
 from opencode_cloud.composition.services.shares import ShareStores
 from opencode_cloud.composition.settings import HubsSettings, PurgeQueueUrl, SharesSettings, WebSocketEndpoint
@@ -14,7 +12,6 @@ from opencode_cloud.sharing.service import ShareDeletion, ViewerSockets
 from opencode_cloud.sharing.store import Tasks
 
 
-@dataclass(frozen=True, kw_only=True)
 class PurgeSettings(SharesSettings, HubsSettings):
     """Environment variables of the function."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from opencode_cloud.audit.deliveries import AuditDeliveries
 from opencode_cloud.audit.store import AuditArchive
 from opencode_cloud.composition.control_plane import ControlPlane, WorkspaceSettings, workspaces
@@ -16,7 +14,6 @@ from opencode_cloud.mail.store import MailStore
 from opencode_cloud.outbox.deliveries import RelayQueue
 
 
-@dataclass(frozen=True, kw_only=True)
 class RelaySettings(WorkspaceSettings):
     """Environment variables of the function."""
 

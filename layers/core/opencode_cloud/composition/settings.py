@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
-from opencode_cloud.kit.settings import Separator
+from opencode_cloud.kit.settings import FunctionSettings, Separator
 from opencode_cloud.sharing.service.quotas import MEGABYTE, AnonymousLimits
 
 AccessTable = Annotated[str, "the name of the DynamoDB table that projections are written to"]
@@ -36,39 +35,34 @@ BillingEnabled = Annotated[bool, "1 to keep the ledger of money and to require a
 PrivateProviders = Annotated[bool, "1 to allow providers and webhooks in private networks, else 0"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class KnownPeopleSettings:
+class KnownPeopleSettings(FunctionSettings):
     """Settings for reading sessions, keys, members and policies."""
 
     access_table: AccessTable
     sessions_table: SessionsTable
 
 
-@dataclass(frozen=True, kw_only=True)
 class AccessSettings(KnownPeopleSettings):
     """Settings for finding people and the keys that verify their access tokens."""
 
     signing_keys: SigningKeyArns
 
 
-@dataclass(frozen=True, kw_only=True)
-class SharesSettings:
+class SharesSettings(FunctionSettings):
     """Settings of the stores of shares."""
 
     shares_table: Annotated[str, "the name of the DynamoDB table of shares"]
     shares_bucket: Annotated[str, "the name of the S3 bucket of large share records and snapshots"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class HubsSettings:
+class HubsSettings(FunctionSettings):
     """Settings for telling hubs of commits, on stages that have hubs."""
 
     hub_secret: Annotated[str, "the ARN of the secret of hubs and of those who post to them; empty: no hubs"] = ""
     hub_url: Annotated[str, "the URL of any hub, which passes posts on; empty: each is called at its own address"] = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AnonymousSharingSettings:
+class AnonymousSharingSettings(FunctionSettings):
     """Limits of shares without an owner; 0 stands for no limit."""
 
     anonymous_share_megabytes: Annotated[int, "the number of MB that a share without an owner takes in a day"] = 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import msgspec
 
 from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.composition.services.access import access
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
 
 
-@dataclass(frozen=True, kw_only=True)
 class ShareSettings(SharesSettings, AccessSettings, AnonymousSharingSettings, HubsSettings):
     """Environment variables of the function."""
 
@@ -79,8 +79,7 @@ def build(settings: ShareSettings) -> Handler:
     return frame(routes(settings, stores, SharingServices(allowed, gate, fan_out, tasks, owning, publishing)))
 
 
-@dataclass(frozen=True, slots=True)
-class SharingServices:
+class SharingServices(msgspec.Struct, frozen=True):
     """The services behind the routes."""
 
     access: Access

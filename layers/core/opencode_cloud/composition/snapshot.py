@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from opencode_cloud.composition.services.shares import ShareStores
 from opencode_cloud.composition.settings import SharesSettings
 from opencode_cloud.kit.lambda_handlers import Handler, frame
@@ -11,7 +9,6 @@ from opencode_cloud.sharing.service import Snapshots
 from opencode_cloud.sharing.stream import SharingStream
 
 
-@dataclass(frozen=True, kw_only=True)
 class SnapshotSettings(SharesSettings):
     """Environment variables of the function."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from opencode_cloud.access.service import AccessRequest
@@ -47,8 +47,7 @@ DONE = {
 """Messages after a submitted form, by the value of the query ``done``. A URL cannot inject another text."""
 
 
-@dataclass(frozen=True, slots=True)
-class PageRequest:
+class PageRequest(msgspec.Struct, frozen=True):
     """One request to a page of a workspace, by a member with the page's permission."""
 
     actor: Actor
@@ -56,7 +55,7 @@ class PageRequest:
     event: http_events.Event
     page: ConsolePage
     """The menu page that the request belongs to."""
-    form: Form = field(default_factory=Form)
+    form: Form = msgspec.field(default_factory=Form)
     """The submitted form; empty for a GET."""
     words: str = ""
     """The message of a failed form; else empty."""
@@ -135,12 +134,14 @@ class ConsoleApp:
         def enter(workspace_id: WorkspaceId, **ids: str) -> Response[str]:
             if not requests.same_origin(self.event):
                 raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
-            request = replace(self._page_request(page, workspace_id, permission), form=self._form())
+            request = msgspec.structs.replace(self._page_request(page, workspace_id, permission), form=self._form())
             try:
                 return handler(request, **ids)
             except ServiceError as error:
                 faults = error.faults if isinstance(error, InvalidForm | InvalidDocument) else ()
-                refused = replace(request, words=error.message, status=error.status, faults=faults, error=error)
+                refused = msgspec.structs.replace(
+                    request, words=error.message, status=error.status, faults=faults, error=error
+                )
                 return back(refused, **ids)
 
         self._resolver.post(WORKSPACE + path)(enter)
@@ -194,8 +195,7 @@ class ConsoleApp:
         return form
 
 
-@dataclass(frozen=True, slots=True)
-class PageRoutes:
+class PageRoutes(msgspec.Struct, frozen=True):
     """Adds routes that belong to one menu page."""
 
     app: ConsoleApp

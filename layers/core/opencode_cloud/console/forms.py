@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
+import msgspec
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -19,11 +19,10 @@ MOST_FIELDS = 100
 LARGEST_VERSION = 999_999_999
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """The fields of a submitted form. A missing field counts as empty."""
 
-    fields: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    fields: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict[str, Sequence[str]])
 
     def one(self, name: str) -> str:
         """Return a field's first value, stripped and with LF as line break."""

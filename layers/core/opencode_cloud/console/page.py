@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from opencode_cloud.contracts.permissions import Permission
 
 
-@dataclass(frozen=True, slots=True)
-class ConsolePage:
+class ConsolePage(msgspec.Struct, frozen=True):
     """A page in the menu of a workspace."""
 
     path: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
+
+import msgspec
 
 from opencode_cloud.kit.json_documents import DocumentFault
 
@@ -15,8 +16,7 @@ AROUND = 2
 _BLANK = re.compile(r"[ \t\n\r]*")
 
 
-@dataclass(frozen=True, slots=True)
-class ExcerptLine:
+class ExcerptLine(msgspec.Struct, frozen=True):
     """A line of a text, with its faults."""
 
     number: int

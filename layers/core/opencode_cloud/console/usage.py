@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
 from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.console.app import ConsoleApp, PageRequest
@@ -26,8 +26,7 @@ BAR, HEIGHT = 10, 80
 """Width of a day's bar and height of the highest bar, in units of the drawing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True):
     """The bar of one day."""
 
     x: int
@@ -36,8 +35,7 @@ class Bar:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(msgspec.Struct, frozen=True):
     """One line of a list."""
 
     name: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from opencode_cloud.contracts.ids import AccountId, KeyId, SessionId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, allows
@@ -36,8 +37,7 @@ class CredentialKind(StrEnum):
     OPERATOR = "operator"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
     """The actor of one request.
 
     ``id`` is from the table of its kind (``acc_``, ``mem_``, ``svc_``). ``name`` is shown in audit entries: an address

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 
 class Topic(StrEnum):
@@ -35,8 +36,7 @@ class Topic(StrEnum):
     """Subject: the mail's id."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxMessage:
+class OutboxMessage(msgspec.Struct, frozen=True):
     """A promise to notify the other planes that the row ``subject`` of ``topic`` has changed."""
 
     id: int

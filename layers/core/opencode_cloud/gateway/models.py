@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from opencode_cloud.catalogue.models import Format, Upstream
 from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from opencode_cloud.gateway.formats import EmbeddingMethod, PathTarget, UpstreamFault
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     """One request for a model, as the client sent it."""
 
     format: Format
@@ -38,7 +38,7 @@ class Incoming:
     """True if the client is opencode, which searches errors for digits of temporary failures."""
     agent: str = ""
     """The name of the client's program (:func:`attribution.agent_of`)."""
-    project_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    project_headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     """The headers that may name a project. The workspace chooses among them."""
     tracing: Mapping[str, str]
     """Trace headers of the client, sent on to every upstream."""
@@ -67,8 +67,7 @@ class Circuit(NamedTuple):
     """The upstream's name for the model."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamTarget:
+class UpstreamTarget(msgspec.Struct, frozen=True, kw_only=True):
     """One upstream that may serve a call, with everything that a request to it needs."""
 
     id: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Self
 
 import msgspec
@@ -16,8 +15,7 @@ RETRY_SECONDS = 60
 """Pause for callers, in seconds, when GitHub limits our requests without naming a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(msgspec.Struct, frozen=True):
     """The names of a repository, which GitHub compares without regard to case."""
 
     owner: str

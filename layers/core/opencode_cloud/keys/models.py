@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+import msgspec
 
 from opencode_cloud.contracts.ids import CredentialId, KeyId, MemberId, ServiceAccountId
 from opencode_cloud.contracts.permissions import KeyScope
@@ -53,8 +54,7 @@ class NewKey(Key):
     secret: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyLimits:
+class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of a key. None means no limit."""
 
     scopes: frozenset[KeyScope]
@@ -63,16 +63,14 @@ class KeyLimits:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredKey:
+class StoredKey(msgspec.Struct, frozen=True):
     """The columns that locate a key's row in the projection."""
 
     id: KeyId
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class KeyOrigin:
+class KeyOrigin(msgspec.Struct, frozen=True):
     """The person behind a new key, and the key that makes it."""
 
     member_id: MemberId | None

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from opencode_cloud.kit import aws
@@ -17,8 +17,7 @@ from opencode_cloud.kit import aws
 NONCE_BYTES = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(msgspec.Struct, frozen=True):
     """An encrypted secret."""
 
     ciphertext: bytes

@@ -7,8 +7,9 @@ suffices at the cost of one atomic write for each event.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.dynamodb import Item, primary_key
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from opencode_cloud.kit.dynamodb import DynamoDB
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(msgspec.Struct, frozen=True):
     """Number of events of a window so far, including this one."""
 
     events: int
@@ -30,8 +30,7 @@ Expense = tuple[str, int, Mapping[str, int]]
 """A subject, the length of its window in seconds, and amounts to add to its sums."""
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(msgspec.Struct, frozen=True):
     """Sums of a window so far, including the amounts just added."""
 
     amounts: Mapping[str, int]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+
+import msgspec
 
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.errors import TooManyRequests
@@ -12,8 +13,7 @@ from opencode_cloud.kit.rate_counters import count_event
 REQUESTS_PER_MINUTE = 600
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
+class RateLimit(msgspec.Struct, frozen=True):
     """At most ``requests`` in each window of ``seconds``; ``name`` separates counters."""
 
     name: str
@@ -21,8 +21,7 @@ class RateLimit:
     seconds: int = 60
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimitUsage:
+class RateLimitUsage(msgspec.Struct, frozen=True):
     """The usage of a rate limit by a subject."""
 
     limit: int

@@ -14,9 +14,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from itertools import count
 from typing import TypeVar
+
+import msgspec
 
 Result = TypeVar("Result")
 Failure = TypeVar("Failure", bound=Exception)
@@ -25,8 +26,7 @@ _draw = random.SystemRandom().random
 _DOUBLINGS = 30  # with more doublings, every ceiling exceeds every limit, and floats would overflow
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(msgspec.Struct, frozen=True):
     """The bounds of retries.
 
     At least one of ``attempts`` and ``seconds`` is required, so that retries end.

@@ -12,10 +12,11 @@ import select
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
 from urllib.parse import quote, urlsplit
+
+import msgspec
 
 from opencode_cloud.kit.aws_api.connections import BrokenConnection, Connection, Connections
 from opencode_cloud.kit.aws_api.credentials import credential_source
@@ -37,8 +38,7 @@ _MAY_PASS = (429, 500, 502, 503, 504)
 _UNREACHABLE = 503
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(msgspec.Struct, frozen=True):
     """The calls for one connection: ``bodies`` are sent in order."""
 
     method: str
@@ -46,18 +46,16 @@ class _Call:
     bodies: Sequence[bytes]
 
 
-@dataclass(slots=True)
-class _Turn:
+class _Turn(msgspec.Struct):
     """The progress of one call."""
 
     index: int
     call: _Call
     sent: int = 0
-    pauses: Iterator[float] = field(default_factory=_BACKOFF.pauses)
+    pauses: Iterator[float] = msgspec.field(default_factory=_BACKOFF.pauses)
 
 
-@dataclass(slots=True)
-class _Lane:
+class _Lane(msgspec.Struct):
     """A connection that waits for an answer."""
 
     connection: Connection

@@ -9,7 +9,6 @@ import json
 import ssl
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
@@ -29,7 +28,7 @@ from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.mail_addresses import canonical_address
 from opencode_cloud.kit.retry import Backoff, retry
-from opencode_cloud.kit.settings import variables
+from opencode_cloud.kit.settings import FunctionSettings, variables
 
 CERTIFICATES = Path(__file__).parent.parent / "_certificates" / "rds.pem"
 """Certificates of RDS's authorities of all regions; infra/packaging.py writes the file."""
@@ -213,8 +212,7 @@ class Database:
             sleep(0.25)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DatabaseSettings:
+class DatabaseSettings(FunctionSettings):
     """Settings of a function's access to the database."""
 
     database_host: Annotated[str, "the host name of the database"]
@@ -224,12 +222,11 @@ class DatabaseSettings:
     database_auth: Annotated[Literal["iam", "password"], "how the user authenticates"]
     database_password: Annotated[str, "the password of the user, where DATABASE_AUTH is `password`"] = ""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Check the settings that depend on ``database_auth``; raises :class:`InvalidSetting`."""
         _require(self, {"password": ("database_password",)})
 
 
-@dataclass(frozen=True, kw_only=True)
 class DatabaseOwnerSettings(DatabaseSettings):
     """Settings of the migrating function's access to the database as the owner of the schema."""
 
@@ -238,9 +235,9 @@ class DatabaseOwnerSettings(DatabaseSettings):
     database_owner_host: Annotated[str, "the host name of the cluster, where DATABASE_AUTH is `iam`"] = ""
     database_owner_secret: Annotated[str, "the ARN of the owner's secret, where DATABASE_AUTH is `iam`"] = ""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Check the settings that depend on ``database_auth``; raises :class:`InvalidSetting`."""
-        super().__post_init__()
+        super().check()
         _require(
             self,
             {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -16,8 +16,7 @@ _VERSION = re.compile(r"([0-9a-f]{12})/(.+)")
 _CODE = re.compile(r"(?<!`)`++([^`]+)`+")
 
 
-@dataclass(frozen=True, slots=True)
-class Asset:
+class Asset(msgspec.Struct, frozen=True):
     """A static file, ready to serve."""
 
     body: bytes

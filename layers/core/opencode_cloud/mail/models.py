@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -46,14 +45,13 @@ UNDELIVERED = frozenset({MailState.BOUNCED, MailState.COMPLAINED, MailState.FAIL
 """States in which the recipient did not get the mail, or complained about it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mail:
+class Mail(msgspec.Struct, frozen=True, kw_only=True):
     """One mail, with the names of the table's columns."""
 
     id: MailId
     template: Template
     recipient: str
-    variables: dict[str, Any] = field(default_factory=dict[str, Any])
+    variables: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     workspace_id: WorkspaceId | None = None
     state: MailState = MailState.QUEUED
     reason: str = ""
@@ -63,8 +61,7 @@ class Mail:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Suppression:
+class Suppression(msgspec.Struct, frozen=True):
     """An address to which no more mail is sent, and the reason."""
 
     recipient: str

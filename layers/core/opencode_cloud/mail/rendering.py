@@ -6,12 +6,12 @@ Templates are ``web/mail/<name>.mjml`` and ``<name>.txt``; the text's first line
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import mrml
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from opencode_cloud.contracts.mail import Template
@@ -22,8 +22,7 @@ _NO_FONTS = mrml.RenderOptions(fonts={})
 """No web fonts. By default mrml makes mail programs fetch fonts from Google, which would disclose the readers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(msgspec.Struct, frozen=True):
     """A rendered mail."""
 
     subject: str

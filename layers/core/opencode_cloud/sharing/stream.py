@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import log
@@ -15,8 +16,7 @@ from opencode_cloud.sharing.models import Position
 from opencode_cloud.sharing.service import Snapshots
 
 
-@dataclass(frozen=True, slots=True)
-class LogEnd:
+class LogEnd(msgspec.Struct, frozen=True):
     """The end of a share's log."""
 
     share_id: ShareId

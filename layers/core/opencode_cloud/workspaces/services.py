@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from opencode_cloud.keys.service import Credentials, Keys
 from opencode_cloud.workspaces.service import Domains, Invitations, Members, ServiceAccounts, Workspaces
 
 
-@dataclass(frozen=True, slots=True)
-class WorkspaceServices:
+class WorkspaceServices(msgspec.Struct, frozen=True):
     """All services of workspaces and keys."""
 
     workspaces: Workspaces

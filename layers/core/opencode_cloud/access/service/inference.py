@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from opencode_cloud.access import rules
 from opencode_cloud.access.credentials import KEY_PREFIX, hash_of_key
@@ -40,8 +41,7 @@ TokenClaims = Callable[[str], Mapping[str, Any] | None]
 """Verifies an access token and returns its claims; None for anything but a valid token of this stage."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """The caller of a model, with all rows that decide what the caller may use."""
 
     actor: Actor

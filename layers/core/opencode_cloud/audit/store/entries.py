@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.exc import IntegrityError
 
@@ -29,7 +29,7 @@ class AuditStore:
 
     def add(self, connection: Connection, entry: AuditRecord) -> None:
         """Write an entry in the transaction of ``connection``."""
-        connection.execute(audit_entries.insert(), asdict(entry))
+        connection.execute(audit_entries.insert(), msgspec.structs.asdict(entry))
 
 
 class AuditArchive:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from opencode_cloud.sharing.store import ObjectStore, ShareStore
 
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
     from opencode_cloud.composition.settings import SharesSettings
 
 
-@dataclass(frozen=True, slots=True)
-class ShareStores:
+class ShareStores(msgspec.Struct, frozen=True):
     """The stores of shares: their rows and their large objects."""
 
     shares: ShareStore

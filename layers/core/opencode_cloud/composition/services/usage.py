@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from opencode_cloud.kit.housekeeping import Housekeeping
 from opencode_cloud.usage.service import ExportService, ExportWriter, Ingest, Reconciliation, Retention, UsageReader
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from opencode_cloud.usage.service.ingesting import Settlement
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageResources:
+class UsageResources(msgspec.Struct, frozen=True, kw_only=True):
     """Tables, queue and bucket of usage beside the database; those that a function does not use are empty."""
 
     usage_table: str = ""
@@ -36,8 +36,7 @@ class UsageResources:
     retention_days: int = DEFAULT_DAYS
 
 
-@dataclass(frozen=True, slots=True)
-class UsageServices:
+class UsageServices(msgspec.Struct, frozen=True):
     """The services of usage."""
 
     ingest: Ingest

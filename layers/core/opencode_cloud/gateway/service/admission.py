@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from opencode_cloud.budgets.service import counters_of
 from opencode_cloud.catalogue.models import STANDARD_TIER, Catalogue, Model, ModelKind, Price
@@ -107,7 +108,9 @@ class CallAdmission:
             await self._refusals.note_key(refused)
             raise
         parsed = _read(incoming)
-        incoming = replace(incoming, session=bounded_session(incoming.session or session_of(parsed.document)))
+        incoming = msgspec.structs.replace(
+            incoming, session=bounded_session(incoming.session or session_of(parsed.document))
+        )
         try:
             return await self._admitted(incoming, caller, parsed)
         except ServiceError as error:

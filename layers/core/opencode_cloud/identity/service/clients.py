@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import msgspec
 from authlib.oauth2.rfc6749 import ClientMixin
 from authlib.oauth2.rfc8628 import DEVICE_CODE_GRANT_TYPE
 
@@ -18,8 +18,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 LOOPBACK_PATH = "/callback"
 
 
-@dataclass(frozen=True, slots=True)
-class Client(ClientMixin):
+class Client(msgspec.Struct, ClientMixin, frozen=True):
     """One registered client, with the interface that Authlib expects."""
 
     id: str

@@ -14,11 +14,11 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+import msgspec
 from authlib.common.urls import add_params_to_uri
 from authlib.oauth2.rfc6749 import (
     AuthorizationServer,
@@ -66,8 +66,7 @@ DESCRIPTIONS: Mapping[str, str] = {
 """Clients require ``error_description``, and Authlib omits some."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OAuthRequest:
+class OAuthRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request to the authorization server."""
 
     method: str
@@ -76,11 +75,10 @@ class OAuthRequest:
     path: str
     parameters: Mapping[str, str]
     origin: Origin
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
-class OAuthResponse:
+class OAuthResponse(msgspec.Struct, frozen=True):
     """An answer of the authorization server: a JSON document, or a redirect."""
 
     status: int

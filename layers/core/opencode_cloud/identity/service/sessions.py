@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from opencode_cloud.access.credentials import session_of_cookie
 from opencode_cloud.contracts.ids import AccountId, SessionId, WorkspaceId
@@ -31,8 +32,7 @@ _ATTEMPTS = 3
 _SHOWN = 300  # characters of a User-Agent that are stored
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """The origin of a request, as people are shown it."""
 
     address: str
@@ -41,8 +41,7 @@ class Origin:
     """True if the CDN named the address."""
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(msgspec.Struct, frozen=True):
     """The tokens issued to a device."""
 
     session_id: SessionId

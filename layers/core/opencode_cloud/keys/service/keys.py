@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from opencode_cloud.access.credentials import KEY_PREFIX, hash_of_key
 from opencode_cloud.audit.service import Recorder
@@ -53,8 +54,7 @@ MOST_KEYS = 1000
 """Limit of usable keys of one workspace."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateKey:
+class CreateKey(msgspec.Struct, frozen=True, kw_only=True):
     """A request for a new key."""
 
     name: str
@@ -66,8 +66,7 @@ class CreateKey:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateKey:
+class UpdateKey(msgspec.Struct, frozen=True, kw_only=True):
     """Changes of a key; None leaves a value unchanged."""
 
     name: str | None = None
@@ -183,7 +182,7 @@ class Keys:
             ends = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
             self._set(unit, old.id, {"expires_at": ends, "replaced_by": new_key.id})
             self._budgets.hand_over(unit, old.id, new_key.id)
-            self._bound(unit, actor, workspace_id, old.id, made, replace(limits, expires_at=ends))
+            self._bound(unit, actor, workspace_id, old.id, made, msgspec.structs.replace(limits, expires_at=ends))
             after = {"replaced_by": new_key.id, "ends_in_seconds": int((ends - now).total_seconds())}
             self._record(unit, actor, "key.rotated", workspace_id, old, after=after)
             self._notify(unit, Template.KEY_ROTATED, actor, workspace_id, new_key, until=f"{ends:%-d %B %Y, %H:%M} UTC")
@@ -378,7 +377,7 @@ class Keys:
         limits: KeyLimits,
     ) -> None:
         """Keep the keys that a key made within its ``limits``: shorten those that outlive it, revoke wider ones."""
-        ends, lasting = limits.expires_at, replace(limits, expires_at=None)
+        ends, lasting = limits.expires_at, msgspec.structs.replace(limits, expires_at=None)
         for key_id in made:
             key = self._store.get(unit.connection, workspace_id, key_id, lock=True)
             if key is None or key.revoked_at is not None:

@@ -14,10 +14,11 @@ import time
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from io import BufferedReader
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from opencode_cloud.kit.aws_api.errors import AwsUnreachable
 
@@ -33,8 +34,7 @@ _JOINED_BYTES = 64 * 1024  # a smaller body is sent with its head by one system 
 _WITHOUT_BODY = (204, 304)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A response. The names of ``headers`` are in lower case."""
 
     status: int

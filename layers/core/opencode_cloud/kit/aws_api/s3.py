@@ -10,11 +10,12 @@ import re
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_plus, urlsplit
+
+import msgspec
 
 from opencode_cloud.kit.aws_api.connections import Answer, Connections
 from opencode_cloud.kit.aws_api.credentials import credential_source
@@ -34,16 +35,14 @@ _META = "x-amz-meta-"
 _CODE_BY_STATUS = {403: "AccessDenied", 404: "NoSuchKey"}  # a HEAD has no body that names one
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject:
+class StoredObject(msgspec.Struct, frozen=True):
     """An object's content and its metadata."""
 
     body: bytes
     metadata: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class ListedObject:
+class ListedObject(msgspec.Struct, frozen=True):
     """An object of a listing. ``stored_at`` is in seconds since the epoch."""
 
     key: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from opencode_cloud.kit.dynamodb.codec import Item
 from opencode_cloud.kit.dynamodb.errors import store_unavailable
@@ -33,8 +34,7 @@ Rows = dict[str, list[Item]]
 RequestItems = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """A call to make after a pause in seconds. Its answer is sent back into the core."""
 
     pause: float

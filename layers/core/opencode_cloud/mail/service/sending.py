@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from opencode_cloud.contracts.ids import MailId
 from opencode_cloud.contracts.mail import Template
@@ -33,8 +34,7 @@ class Transport(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Outcome(msgspec.Struct, frozen=True):
     state: MailState
     reason: str = ""
     message_id: str | None = None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.dialects.mysql import insert
 
@@ -35,7 +35,7 @@ class MailStore:
 
     def add(self, connection: Connection, mail: Mail) -> None:
         """Write a new mail in the transaction of ``connection``."""
-        connection.execute(mails.insert(), asdict(mail))
+        connection.execute(mails.insert(), msgspec.structs.asdict(mail))
 
     def get(self, connection: Connection, mail_id: MailId) -> Mail | None:
         """Return a mail, locked until the transaction ends, which serializes two deliveries of one message."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
+
+import msgspec
 
 from opencode_cloud.sharing.rendering.lenient import (
     JsonObject,
@@ -28,24 +29,21 @@ _BOOKKEEPING = frozenset({"step-start", "step-finish", "snapshot"})
 _TELLING = ("description", "filePath", "path", "pattern", "command", "url", "query", "prompt")
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(msgspec.Struct, frozen=True):
     """A text of the user or the assistant."""
 
     kind: ClassVar[str] = "text"
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reasoning:
+class Reasoning(msgspec.Struct, frozen=True):
     """The model's reasoning before its answer."""
 
     kind: ClassVar[str] = "reasoning"
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(msgspec.Struct, frozen=True):
     """An attachment. ``image`` is a data URL that is safe to show, or empty; ``bytes`` is 0 if the size is unknown."""
 
     kind: ClassVar[str] = "file"
@@ -60,8 +58,7 @@ class File:
         return " · ".join(filter(None, (self.name, self.mime, size(self.bytes) if self.bytes else "")))
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(msgspec.Struct, frozen=True):
     """A tool call. ``status`` is pending, running, completed, error or unknown."""
 
     kind: ClassVar[str] = "tool"
@@ -81,16 +78,14 @@ class Tool:
         return self.duration if self.status == "completed" else " ".join(filter(None, (self.status, self.duration)))
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True):
     """An event of the session, on one line."""
 
     kind: ClassVar[str] = "note"
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True):
     """A part of a type that this version does not know, as JSON."""
 
     kind: ClassVar[str] = "unknown"
@@ -98,8 +93,7 @@ class Unknown:
     json: str
 
 
-@dataclass(frozen=True, slots=True)
-class Diff:
+class Diff(msgspec.Struct, frozen=True):
     """The change of one file."""
 
     file: str

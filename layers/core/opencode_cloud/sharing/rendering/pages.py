@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import MappingProxyType
 from urllib.parse import urlencode
 
+import msgspec
 from jinja2 import Environment
 from markupsafe import Markup
 
@@ -48,8 +48,7 @@ FORM_POLICY = web_assets.content_security_policy(forms="'self'")
 HEADERS: Mapping[str, str] = MappingProxyType(web_assets.headers(CONTENT_SECURITY_POLICY))
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(msgspec.Struct, frozen=True):
     """A part in the page. With ``href`` it is a placeholder for a part that the script fetches from there."""
 
     entry: TranscriptEntry
@@ -57,8 +56,7 @@ class _Part:
     href: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Message:
+class _Message(msgspec.Struct, frozen=True):
     message: TranscriptMessage
     parts: list[_Part]
     diffs: list[Diff]

@@ -7,9 +7,10 @@ items are never sent. Neither missing items nor data of the wrong shape raise an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol, TypeAlias
+
+import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.sharing.rendering.blocks import Diff, diffs, failure, usage
@@ -59,8 +60,7 @@ class TranscriptItem(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class TranscriptEntry:
+class TranscriptEntry(msgspec.Struct):
     """An item of the conversation. Decoded on first use, since most of a large share is never shown at once."""
 
     key: str
@@ -84,13 +84,12 @@ class TranscriptEntry:
         return bool(self.raw) or self.decoded is not None
 
 
-@dataclass(slots=True)
-class TranscriptMessage:
+class TranscriptMessage(msgspec.Struct):
     """A message and its parts, in order. Without ``entry`` only some of its parts have arrived."""
 
     id: str
     entry: TranscriptEntry | None = None
-    parts: list[TranscriptEntry] = field(default_factory=list[TranscriptEntry])
+    parts: list[TranscriptEntry] = msgspec.field(default_factory=list[TranscriptEntry])
 
     @property
     def value(self) -> JsonObject:
@@ -148,8 +147,7 @@ class TranscriptMessage:
         return (float("inf") if created is None else created, self.id)
 
 
-@dataclass(slots=True)
-class Transcript:
+class Transcript(msgspec.Struct):
     """A share as a conversation. ``model`` and ``diff`` hold the models and the changes of the whole session."""
 
     session: TranscriptEntry | None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from opencode_cloud.access.service import AccessRequest, proof_of
 from opencode_cloud.contracts.access import login_required
@@ -91,11 +92,10 @@ def narrowed(mode: Mode, workspace: KnownWorkspace | None) -> Mode | None:
     return Mode.WORKSPACE if workspace.policy.share_mode == "workspace" else mode
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
+class Visitor(msgspec.Struct, frozen=True):
     """The credentials of a request to read: those of a person or key, a ticket, or none."""
 
-    request: AccessRequest = field(default_factory=AccessRequest)
+    request: AccessRequest = msgspec.field(default_factory=AccessRequest)
     ticket: str = ""
 
     @property
@@ -104,8 +104,7 @@ class Visitor:
         return bool(self.request.bearer or self.request.cookie)
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True):
     """A share that may be read, its audience, and the proof: a credential, or empty for the password alone."""
 
     share: Share

@@ -8,7 +8,6 @@ order of arrival.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.store import Head
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(msgspec.Struct, frozen=True):
     """A batch of items as it arrived at ``at`` (milliseconds), with its proof. ``actor`` is the sender, if any."""
 
     secret: str
@@ -39,8 +37,7 @@ class Publication:
     actor: Actor | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
+class Announcement(msgspec.Struct, frozen=True):
     """A durable record of which the share's viewers must be told; see ``FanOut.push``."""
 
     share: Share
@@ -49,16 +46,14 @@ class Announcement:
     mode: Mode
 
 
-@dataclass(frozen=True, slots=True)
-class GroupOutcome:
+class GroupOutcome(msgspec.Struct, frozen=True):
     """The results of publications, in their order, and the record of those that were accepted."""
 
     results: Sequence[Commit | ServiceError]
     announcement: Announcement | None = None
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(msgspec.Struct):
     """The share of one group of publications, its audience, and the sessions of the secrets that were checked."""
 
     share: Share | None

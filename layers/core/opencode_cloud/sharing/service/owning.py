@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -52,8 +51,7 @@ REFUSALS_A_MINUTE = 5
 PAGE = 50  # shares in one page of a list: with their counters as many rows as DynamoDB returns in one round trip
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True):
     """The prospective owner of a share and the policy that applies."""
 
     actor: Actor

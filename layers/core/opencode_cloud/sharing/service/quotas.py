@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from opencode_cloud.kit.clock import DAY_SECONDS
 from opencode_cloud.kit.networks import network_of
@@ -22,8 +23,7 @@ SYNC_WINDOW_SECONDS = 10
 """Syncs are counted over some seconds, since a client may send two at once."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnonymousLimits:
+class AnonymousLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of shares without an owner; 0 stands for no limit. Bytes count before compression."""
 
     share_bytes: int = 0

@@ -6,9 +6,10 @@ An invitation is answered at most once, and never after it was withdrawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.actor import Actor, ActorKind
@@ -48,8 +49,7 @@ MOST_OPEN = 500
 """Limit of open invitations of one workspace. Bounds the mail that a workspace can cause."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Letter:
+class _Letter(msgspec.Struct, frozen=True):
     email: str
     role: Role
     base: str

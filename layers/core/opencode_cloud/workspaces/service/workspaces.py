@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.access import not_permitted, workspace_not_found
@@ -51,8 +52,7 @@ PURGED_AT_ONCE = 100
 SYSTEM = Actor(kind=ActorKind.SYSTEM, name="schedule")
 
 
-@dataclass(frozen=True, slots=True)
-class WorkspaceStores:
+class WorkspaceStores(msgspec.Struct, frozen=True):
     """The stores that :class:`Workspaces` needs."""
 
     workspaces: WorkspaceStore
