@@ -1,6 +1,9 @@
 """Reaps the leases of crashed calls and detects crossed thresholds."""
 
-from opencode_cloud.composition import budgets
-from opencode_cloud.kit.settings import load
+from opencode_cloud.kit.starting import Starting
 
-handler = budgets.build(load(budgets.BudgetsSettings))
+with Starting():
+    from opencode_cloud.composition import budgets
+    from opencode_cloud.kit.settings import load
+
+    handler = budgets.build(load(budgets.BudgetsSettings))

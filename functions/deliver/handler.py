@@ -1,6 +1,9 @@
 """Deliveries that outlast a response, such as a legacy replay or a push to many viewers."""
 
-from opencode_cloud.composition import deliver
-from opencode_cloud.kit.settings import load
+from opencode_cloud.kit.starting import Starting
 
-handler = deliver.build(load(deliver.DeliverSettings))
+with Starting():
+    from opencode_cloud.composition import deliver
+    from opencode_cloud.kit.settings import load
+
+    handler = deliver.build(load(deliver.DeliverSettings))

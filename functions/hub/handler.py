@@ -1,6 +1,9 @@
 """Sharing with its sockets in one process: served by uvicorn, in a container or beside the emulator."""
 
-from opencode_cloud.composition import hub
-from opencode_cloud.kit.settings import load
+from opencode_cloud.kit.starting import Starting
 
-app = hub.build(load(hub.HubSettings))
+with Starting():
+    from opencode_cloud.composition import hub
+    from opencode_cloud.kit.settings import load
+
+    app = hub.build(load(hub.HubSettings))

@@ -1,6 +1,9 @@
 """Logs clients in and answers their first requests; without SQL, so it needs no database."""
 
-from opencode_cloud.composition import identity
-from opencode_cloud.kit.settings import load
+from opencode_cloud.kit.starting import Starting
 
-handler = identity.build(load(identity.IdentitySettings))
+with Starting():
+    from opencode_cloud.composition import identity
+    from opencode_cloud.kit.settings import load
+
+    handler = identity.build(load(identity.IdentitySettings))

@@ -1,6 +1,9 @@
 """WebSockets, on which viewers connect, resume and ping, and publishers may sync."""
 
-from opencode_cloud.composition import live
-from opencode_cloud.kit.settings import load
+from opencode_cloud.kit.starting import Starting
 
-handler = live.build(load(live.LiveSettings))
+with Starting():
+    from opencode_cloud.composition import live
+    from opencode_cloud.kit.settings import load
+
+    handler = live.build(load(live.LiveSettings))

@@ -1,6 +1,9 @@
 """Sends queued mails and records the delivery events of SES."""
 
-from opencode_cloud.composition import mail
-from opencode_cloud.kit.settings import load
+from opencode_cloud.kit.starting import Starting
 
-handler = mail.build(load(mail.MailSettings))
+with Starting():
+    from opencode_cloud.composition import mail
+    from opencode_cloud.kit.settings import load
+
+    handler = mail.build(load(mail.MailSettings))

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from opencode_cloud.composition import migrate
-from opencode_cloud.kit.settings import load
+from opencode_cloud.kit.starting import Starting
 
-handler = migrate.build(load(migrate.MigrateSettings), Path(__file__).parent / "migrations")
+with Starting():
+    from opencode_cloud.composition import migrate
+    from opencode_cloud.kit.settings import load
+
+    handler = migrate.build(load(migrate.MigrateSettings), Path(__file__).parent / "migrations")

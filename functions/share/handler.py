@@ -1,6 +1,9 @@
 """HTTP for publishers, readers, owners and admins of shares."""
 
-from opencode_cloud.composition import share
-from opencode_cloud.kit.settings import load
+from opencode_cloud.kit.starting import Starting
 
-handler = share.build(load(share.ShareSettings))
+with Starting():
+    from opencode_cloud.composition import share
+    from opencode_cloud.kit.settings import load
+
+    handler = share.build(load(share.ShareSettings))

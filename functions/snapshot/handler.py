@@ -1,6 +1,9 @@
 """Follows the stream of share records and folds them into snapshots."""
 
-from opencode_cloud.composition import snapshot
-from opencode_cloud.kit.settings import load
+from opencode_cloud.kit.starting import Starting
 
-handler = snapshot.build(load(snapshot.SnapshotSettings))
+with Starting():
+    from opencode_cloud.composition import snapshot
+    from opencode_cloud.kit.settings import load
+
+    handler = snapshot.build(load(snapshot.SnapshotSettings))

@@ -58,7 +58,7 @@ def test_a_handler_wires_our_library_and_decides_nothing(path: Path) -> None:
     imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     assert {module.split(".")[0] for module in imported} <= {"opencode_cloud", "pathlib"}
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.If | ast.For | ast.While | ast.Try | ast.Match)]
-    assert len(path.read_text().splitlines()) <= 8
+    assert len(path.read_text().splitlines()) <= 12
 
 
 def test_every_function_has_a_handler() -> None:

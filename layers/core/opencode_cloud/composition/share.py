@@ -30,7 +30,8 @@ from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.rate_limits import REQUESTS_PER_MINUTE
 from opencode_cloud.kit.sockets import sockets
-from opencode_cloud.sharing.rendering import pages
+from opencode_cloud.kit.starting import starts_ahead
+from opencode_cloud.sharing.models import FUNCTION_MB
 from opencode_cloud.sharing.routes.clients import SharingRoutes
 from opencode_cloud.sharing.routes.lazy_api import LazyShareApi
 from opencode_cloud.sharing.routes.readers import ReaderRoutes
@@ -68,6 +69,8 @@ class ShareSettings(SharesSettings, AccessSettings, AnonymousSharingSettings, Hu
 
 def build(settings: ShareSettings) -> Handler:
     """Return the handler."""
+    if starts_ahead():
+        prepare_pages()
     stores, allowed = ShareStores.over(settings), access(settings)
     store = stores.shares
     tasks = Tasks(settings.deliver_function, settings.purge_queue_url)
@@ -77,6 +80,13 @@ def build(settings: ShareSettings) -> Handler:
     owning = Owning(store, allowed, fan_out, AuditQueue(settings.audit_queue_url))
     publishing = publishing_of(Publishing, settings, stores, fan_out, gate, owning)
     return frame(routes(settings, stores, SharingServices(allowed, gate, fan_out, tasks, owning, publishing)))
+
+
+def prepare_pages() -> None:
+    """Import the pages and compile their templates, which otherwise happens at the first request of a page."""
+    from opencode_cloud.sharing.rendering import pages
+
+    pages.prepare()
 
 
 class SharingServices(msgspec.Struct, frozen=True):
@@ -91,7 +101,7 @@ class SharingServices(msgspec.Struct, frozen=True):
 
 
 def routes(
-    settings: ShareSettings, stores: ShareStores, services: SharingServices, *, upload_mb: int = pages.FUNCTION_MB
+    settings: ShareSettings, stores: ShareStores, services: SharingServices, *, upload_mb: int = FUNCTION_MB
 ) -> Handler:
     """Return the handler of all HTTP routes of sharing, without the frame of a function.
 
@@ -101,7 +111,6 @@ def routes(
     reading = ShareReader(store, objects, Snapshots(store, objects), services.gate)
     deletion = ShareDeletion(store, objects, services.fan_out, services.tasks)
     url, app = settings.public_url, HttpRoutes()
-    pages.prepare()
     SharingRoutes(
         services.publishing,
         reading,

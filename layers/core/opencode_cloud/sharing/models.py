@@ -20,6 +20,8 @@ from opencode_cloud.kit.errors import (
     Unavailable,
 )
 
+FUNCTION_MB = 6  # of a request to a function, by AWS Lambda's limit
+CONTAINER_MB = 32
 LONGEST_SHARE_ID = 64  # in characters; ours have 22
 LAST_SEQ = 10**12 - 1  # sort keys of the log have twelve digits
 SCHEMA = 1  # version of the documents for readers; see docs/protocol.md, "Versions"

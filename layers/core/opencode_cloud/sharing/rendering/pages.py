@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import web_assets
+from opencode_cloud.sharing.models import CONTAINER_MB, FUNCTION_MB
 from opencode_cloud.sharing.protocol.tickets import VIEW_SECONDS
 from opencode_cloud.sharing.rendering.blocks import Block, Diff, File, Note, block, size
 from opencode_cloud.sharing.rendering.transcript import (
@@ -28,8 +29,6 @@ from opencode_cloud.sharing.rendering.transcript import (
 INLINE = 65_536  # bytes of JSON; the page omits larger items, and the script fetches them when they come into view
 BUDGET = 750_000  # bytes of JSON in one page; the script fetches the rest
 SILENCE_MS = 60_000  # after its creation, until an empty share is probably one whose upload was refused
-FUNCTION_MB = 6  # of a request to a function, by AWS Lambda's limit
-CONTAINER_MB = 32
 _ENTRY = 256  # bytes of overhead of an item besides its content
 
 

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.http.requests import check_same_origin, cookie, request_of, set_cookie
-from opencode_cloud.kit import http_events, web_assets
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.content_codings import Coding
 from opencode_cloud.kit.errors import (
     BadRequest,
     Forbidden,
     Gone,
     NotFound,
-    ServiceError,
     TooManyRequests,
     Unauthorized,
 )
 from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.kit.http_routes import HttpRoutes
-from opencode_cloud.sharing.models import share_not_found
+from opencode_cloud.sharing.models import FUNCTION_MB, share_not_found
 from opencode_cloud.sharing.protocol.tickets import UNLOCK_SECONDS, VIEW_SECONDS
-from opencode_cloud.sharing.rendering import pages
-from opencode_cloud.sharing.rendering.markdown import render_markdown
-from opencode_cloud.sharing.rendering.transcript import to_document
-from opencode_cloud.sharing.service import Redirect, ShareAccess, ShareDocument, SharedState, ShareReader, Visitor
+from opencode_cloud.sharing.service import Redirect, ShareAccess, ShareDocument, ShareReader, Visitor
+
+if TYPE_CHECKING:
+    from opencode_cloud.sharing.routes.reader_pages import ReaderPages
 
 MARKDOWN = "text/markdown; charset=utf-8"
 FORM = "application/x-www-form-urlencoded"
@@ -64,7 +63,7 @@ class ReaderRoutes:
     """The routes of readers."""
 
     def __init__(
-        self, reading: ShareReader, share_access: ShareAccess, *, public_url: str, upload_mb: int = pages.FUNCTION_MB
+        self, reading: ShareReader, share_access: ShareAccess, *, public_url: str, upload_mb: int = FUNCTION_MB
     ) -> None:
         """``upload_mb`` is the size of the largest upload that this deployment takes, in megabytes."""
         self._reading = reading
@@ -118,9 +117,9 @@ class ReaderRoutes:
         try:
             ticket = self._share_access.unlock(share_id, password, http_events.source_address(event))
         except (Forbidden, TooManyRequests) as error:
-            return self._notice(pages.render_password(share_id, error.message), error)
+            return self._rendered().password(event, share_id, error, error.message)
         except (NotFound, Gone) as error:
-            return self._refusal(share_id, error)
+            return self._rendered().refusal(event, share_id, error)
         back = http_events.redirect(f"/share/{share_id}", HTTPStatus.SEE_OTHER)
         if ticket:
             back.headers["Set-Cookie"] = set_cookie(event, ticket_cookie(share_id), ticket, UNLOCK_SECONDS)
@@ -134,12 +133,13 @@ class ReaderRoutes:
         kind = suffix or _preferred(event)
         visitor = visitor_of(event, share_id)
         if kind == "json":
-            result = self._reading.document(share_id, visitor, "document", "application/json", _as_json)
+            result = self._reading.document(
+                share_id, visitor, "document", "application/json", self._rendered().document
+            )
             return document_reply(event, result)
         if kind == "md":
-            base = http_events.base_url(event, self._public_url)
             result = self._reading.document(
-                share_id, visitor, "transcript", MARKDOWN, lambda s: render_markdown(s.share.id, s.items, base)
+                share_id, visitor, "transcript", MARKDOWN, lambda state: self._rendered().markdown(event, state)
             )
             return document_reply(event, result, MARKDOWN)
         if suffix:
@@ -151,31 +151,8 @@ class ReaderRoutes:
         try:
             state = self._reading.state(share_id, visitor)
         except (Gone, NotFound, Unauthorized) as error:
-            return self._refusal(share_id, error)
-        base = http_events.base_url(event, self._public_url)
-        policy = pages.content_security_policy(self._reading.bodies_origin())
-        age_ms = http_events.arrival_ms(event) - state.share.created_at
-        html = pages.render_share(
-            share_id, state.items, state.seq, base, state.ticket, age_ms=age_ms, upload_mb=self._upload_mb
-        )
-        return self._page(html, policy)
-
-    def _refusal(self, share_id: ShareId, error: ServiceError) -> HttpReply:
-        """Answer a person who may not read with the sign-in page, the password page, or the refusal."""
-        if error.code == "password_required":
-            return self._notice(pages.render_password(share_id), error)
-        if isinstance(error, Unauthorized):
-            return self._notice(pages.render_sign_in(share_id), error)
-        return self._notice(pages.render_gone() if isinstance(error, Gone) else pages.render_missing(), error)
-
-    def _notice(self, html: str, error: ServiceError) -> HttpReply:
-        return self._page(html, pages.FORM_POLICY, error.status)
-
-    def _page(self, html: str, policy: str, status: int = HTTPStatus.OK) -> HttpReply:
-        headers = {**pages.HEADERS, "Content-Security-Policy": policy, "Vary": "Accept"}
-        return http_events.reply(
-            self._event(), html.encode(), headers.pop("Content-Type"), status=status, headers=headers
-        )
+            return self._rendered().refusal(event, share_id, error)
+        return self._rendered().session(event, state, self._reading.bodies_origin())
 
     def short_link(self, share_id: ShareId) -> HttpReply:
         """``GET /s/{id}``: the legacy address of a share."""
@@ -185,18 +162,15 @@ class ReaderRoutes:
 
     def asset(self, name: str, version: str = "") -> HttpReply:
         """``GET /assets/{name}``, ``/assets/{version}/{name}``: the page's module and style."""
-        asset = web_assets.static_asset(f"{version}/{name}" if version else name)
-        if asset is None:
-            raise NotFound("asset_not_found", "There is no such file.")
-        headers = {"Cache-Control": asset.cache_control, "X-Content-Type-Options": "nosniff"}
-        return http_events.reply(self._event(), asset.body, asset.media_type, headers=headers)
+        return self._rendered().asset(self._event(), f"{version}/{name}" if version else name)
+
+    def _rendered(self) -> ReaderPages:
+        from opencode_cloud.sharing.routes.reader_pages import ReaderPages  # slow to import, and no sync needs it
+
+        return ReaderPages(public_url=self._public_url, upload_mb=self._upload_mb)
 
     def _json(self, value: Any) -> HttpReply:
         return http_events.reply(self._event(), msgspec.json.encode(value))
-
-
-def _as_json(state: SharedState) -> str:
-    return msgspec.json.encode(to_document(state.share.id, state.items, state.seq)).decode()
 
 
 def _preferred(event: http_events.Event) -> str:

@@ -1,0 +1,32 @@
+"""The start of a process: imports without garbage collection, and what to prepare before a snapshot."""
+
+from __future__ import annotations
+
+import gc
+import os
+
+_TYPE = "AWS_LAMBDA_INITIALIZATION_TYPE"
+"""Lambda sets it: ``on-demand``, ``provisioned-concurrency`` or ``snap-start``."""
+
+
+class Starting:
+    """A block in which modules are imported and objects made that live as long as the process.
+
+    The collector would go through all of them again and again and find nothing, which is a fifth of the processor time
+    of a start. After the block it works as before, and passes over these objects.
+    """
+
+    def __enter__(self) -> None:
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        gc.freeze()
+        gc.enable()
+
+
+def starts_ahead() -> bool:
+    """Tell whether this process starts before requests wait for it, so that it should prepare even rare answers.
+
+    Lambda does so for SnapStart and provisioned concurrency. A container takes requests only after its start.
+    """
+    return os.environ.get(_TYPE, "") in {"snap-start", "provisioned-concurrency"}

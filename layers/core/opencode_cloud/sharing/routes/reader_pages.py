@@ -1,0 +1,80 @@
+"""Answers for people and agents: pages, Markdown and JSON documents of shares.
+
+The templates' library and the renderers take twice the processor time of bare Python's start, and no sync needs them.
+So routes import this module at the first use, unless the function prepares it before a snapshot (docs/decisions/038).
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import msgspec
+
+from opencode_cloud.contracts.ids import ShareId
+from opencode_cloud.kit import http_events, web_assets
+from opencode_cloud.kit.errors import Gone, NotFound, ServiceError, Unauthorized
+from opencode_cloud.kit.http_events import HttpReply
+from opencode_cloud.sharing.rendering import pages
+from opencode_cloud.sharing.rendering.markdown import render_markdown
+from opencode_cloud.sharing.rendering.transcript import to_document
+from opencode_cloud.sharing.service import SharedState
+
+
+class ReaderPages:
+    """Renders shares."""
+
+    def __init__(self, *, public_url: str, upload_mb: int) -> None:
+        """``upload_mb`` is the size of the largest upload that this deployment takes, in megabytes."""
+        self._public_url = public_url
+        self._upload_mb = upload_mb
+
+    def session(self, event: http_events.Event, state: SharedState, bodies_origin: str) -> HttpReply:
+        """Answer with the page of a share. ``bodies_origin`` is the origin to which large bodies are redirected."""
+        policy = pages.content_security_policy(bodies_origin)
+        base, age_ms = self._base(event), http_events.arrival_ms(event) - state.share.created_at
+        html = pages.render_share(
+            state.share.id, state.items, state.seq, base, state.ticket, age_ms=age_ms, upload_mb=self._upload_mb
+        )
+        return _page(event, html, policy)
+
+    def refusal(self, event: http_events.Event, share_id: ShareId, error: ServiceError) -> HttpReply:
+        """Answer a person who may not read with the sign-in page, the password page, or the refusal."""
+        if error.code == "password_required":
+            return self.password(event, share_id, error)
+        if isinstance(error, Unauthorized):
+            return _notice(event, pages.render_sign_in(share_id), error)
+        return _notice(event, pages.render_gone() if isinstance(error, Gone) else pages.render_missing(), error)
+
+    def password(
+        self, event: http_events.Event, share_id: ShareId, error: ServiceError, problem: str = ""
+    ) -> HttpReply:
+        """Answer with the form of the share's password. ``problem`` describes the last failure."""
+        return _notice(event, pages.render_password(share_id, problem), error)
+
+    def document(self, state: SharedState) -> str:
+        """Return the share as JSON for programs."""
+        return msgspec.json.encode(to_document(state.share.id, state.items, state.seq)).decode()
+
+    def markdown(self, event: http_events.Event, state: SharedState) -> str:
+        """Return the share as Markdown for agents."""
+        return render_markdown(state.share.id, state.items, self._base(event))
+
+    def asset(self, event: http_events.Event, path: str) -> HttpReply:
+        """Answer with a static file of the pages. Raises ``asset_not_found`` (404)."""
+        asset = web_assets.static_asset(path)
+        if asset is None:
+            raise NotFound("asset_not_found", "There is no such file.")
+        headers = {"Cache-Control": asset.cache_control, "X-Content-Type-Options": "nosniff"}
+        return http_events.reply(event, asset.body, asset.media_type, headers=headers)
+
+    def _base(self, event: http_events.Event) -> str:
+        return http_events.base_url(event, self._public_url)
+
+
+def _notice(event: http_events.Event, html: str, error: ServiceError) -> HttpReply:
+    return _page(event, html, pages.FORM_POLICY, error.status)
+
+
+def _page(event: http_events.Event, html: str, policy: str, status: int = HTTPStatus.OK) -> HttpReply:
+    headers = {**pages.HEADERS, "Content-Security-Policy": policy, "Vary": "Accept"}
+    return http_events.reply(event, html.encode(), headers.pop("Content-Type"), status=status, headers=headers)
