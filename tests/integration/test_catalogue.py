@@ -16,7 +16,8 @@ import pytest
 
 from local.deployment import CREDENTIALS, REGION
 from local.stack import LocalStack
-from opencode_cloud.catalogue.service import CatalogueReader, reading
+from opencode_cloud.catalogue.service import reading
+from opencode_cloud.catalogue.service.reading import CatalogueReader
 from opencode_cloud.catalogue.store.current import AsyncCatalogueStore
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.dynamodb import AsyncDynamoDB

@@ -19,9 +19,12 @@ from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Forbidden, Gone, TooManyRequests
 from opencode_cloud.kit.sockets import Sockets
 from opencode_cloud.sharing.protocol.items import parse
-from opencode_cloud.sharing.service import FanOut, Owning, Publishing, ShareAccess
 from opencode_cloud.sharing.service import access as access_module
 from opencode_cloud.sharing.service import publishing as publishing_module
+from opencode_cloud.sharing.service.access import ShareAccess
+from opencode_cloud.sharing.service.fan_out import FanOut
+from opencode_cloud.sharing.service.owning import Owning
+from opencode_cloud.sharing.service.publishing import Publishing
 from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
 from tests.integration.publisher import new_session_id
 from tests.waiting import PATIENCE

@@ -29,21 +29,15 @@ from opencode_cloud.sharing.deliveries import Deliveries
 from opencode_cloud.sharing.models import Item, Protocol, Share, ShareCredentials, ShareUpdate, Viewer
 from opencode_cloud.sharing.protocol.items import parse
 from opencode_cloud.sharing.purges import Purges
-from opencode_cloud.sharing.service import (
-    FanOut,
-    Owning,
-    Publishing,
-    Redirect,
-    ShareAccess,
-    ShareDeletion,
-    ShareDocument,
-    ShareReader,
-    Snapshots,
-    Viewing,
-    Visitor,
-)
+from opencode_cloud.sharing.service.access import ShareAccess, Visitor
+from opencode_cloud.sharing.service.deletion import ShareDeletion
+from opencode_cloud.sharing.service.fan_out import FanOut
 from opencode_cloud.sharing.service.hubs import NO_HUBS, Hubs
-from opencode_cloud.sharing.service.viewing import join
+from opencode_cloud.sharing.service.owning import Owning
+from opencode_cloud.sharing.service.publishing import Publishing
+from opencode_cloud.sharing.service.reading import Redirect, ShareDocument, ShareReader
+from opencode_cloud.sharing.service.snapshots import Snapshots
+from opencode_cloud.sharing.service.viewing import Viewing, join
 from opencode_cloud.sharing.store import ConnectionStore, ObjectStore, ShareStore, Tasks
 from tests.emulator.sharing.gateway import Gateway, Socket
 from tests.emulator.sharing.steering import Steering

@@ -12,7 +12,8 @@ from opencode_cloud.kit import rate_counters
 from opencode_cloud.kit.errors import Forbidden, Gone, NotFound, TooManyRequests, Unauthorized
 from opencode_cloud.sharing.models import Mode
 from opencode_cloud.sharing.protocol import tickets
-from opencode_cloud.sharing.service import Visitor, access, fan_out
+from opencode_cloud.sharing.service import access, fan_out
+from opencode_cloud.sharing.service.access import Visitor
 from opencode_cloud.sharing.store import ShareStore
 from tests.emulator.sharing.gateway import Socket
 from tests.emulator.sharing.plane import ADDRESS, Environment, People, Person, SharedSession

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.errors import Unavailable
-from opencode_cloud.sharing.service import Visitor, publishing
+from opencode_cloud.sharing.service import publishing
+from opencode_cloud.sharing.service.access import Visitor
 from opencode_cloud.sharing.store import ObjectStore, ShareStore
 from opencode_cloud.sharing.store.log import ITEM_BODY_BYTES, ROW_PAYLOAD_BYTES
 from tests.emulator.sharing.plane import Environment, SharedSession, document_of, incompressible

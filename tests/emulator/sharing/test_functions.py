@@ -15,7 +15,7 @@ import pytest
 from opencode_cloud.kit import log
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Mode
-from opencode_cloud.sharing.service import Visitor
+from opencode_cloud.sharing.service.access import Visitor
 from tests.emulator.functions import Reply, event, invoke, load
 from tests.emulator.sharing.gateway import Gateway, Socket
 from tests.emulator.sharing.plane import Environment, Person, Plane, SharedSession

@@ -16,7 +16,7 @@ from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.sealed_posts import POST_PATH, PostSeal
 from opencode_cloud.kit.websocket_server import BACKLOG_BYTES
 from opencode_cloud.sharing.models import Item, Mode, Record
-from opencode_cloud.sharing.service import Visitor
+from opencode_cloud.sharing.service.access import Visitor
 from opencode_cloud.sharing.service.hubs import HubPost, post_key
 from tests.emulator.sharing.hubs import (
     HUB_SECRET,

@@ -12,7 +12,9 @@ import pytest
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Conflict, NotFound
-from opencode_cloud.sharing.service import Redirect, ShareDocument, Visitor, reading, snapshots
+from opencode_cloud.sharing.service import reading, snapshots
+from opencode_cloud.sharing.service.access import Visitor
+from opencode_cloud.sharing.service.reading import Redirect, ShareDocument
 from opencode_cloud.sharing.store import ShareStore, objects
 from tests.emulator.sharing.plane import Environment, SharedSession, document_of, incompressible
 from tests.integration.publisher import message, part, session

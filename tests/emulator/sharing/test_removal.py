@@ -11,7 +11,9 @@ from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from opencode_cloud.kit.errors import Forbidden, Gone, NotFound, Unauthorized
 from opencode_cloud.sharing.models import Protocol, Tombstone
-from opencode_cloud.sharing.service import Redirect, Visitor, deletion, reading
+from opencode_cloud.sharing.service import deletion, reading
+from opencode_cloud.sharing.service.access import Visitor
+from opencode_cloud.sharing.service.reading import Redirect
 from opencode_cloud.sharing.store import ObjectStore, ShareStore
 from tests.emulator.sharing.plane import Environment, Plane, SharedSession, incompressible, items_of
 from tests.integration.publisher import part

@@ -13,7 +13,9 @@ from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.content_codings import Coding, unpack
 from opencode_cloud.kit.errors import Gone
 from opencode_cloud.sharing.models import Position, Snapshot
-from opencode_cloud.sharing.service import Redirect, ShareDocument, Visitor, reading, snapshots
+from opencode_cloud.sharing.service import reading, snapshots
+from opencode_cloud.sharing.service.access import Visitor
+from opencode_cloud.sharing.service.reading import Redirect, ShareDocument
 from opencode_cloud.sharing.service.snapshots import ZSTD_SUFFIX
 from opencode_cloud.sharing.store import ObjectStore, ShareStore
 from opencode_cloud.sharing.stream import SharingStream

@@ -9,7 +9,9 @@ import pytest
 
 from opencode_cloud.catalogue.document import form_of
 from opencode_cloud.catalogue.models import Catalogue
-from opencode_cloud.catalogue.service import CatalogueCache, CatalogueReader, reading
+from opencode_cloud.catalogue.service import reading
+from opencode_cloud.catalogue.service.caching import CatalogueCache
+from opencode_cloud.catalogue.service.reading import CatalogueReader
 from opencode_cloud.kit.errors import Unavailable
 from tests.unit.catalogue.documents import document
 

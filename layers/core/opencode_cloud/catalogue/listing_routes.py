@@ -20,7 +20,7 @@ from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
-    from opencode_cloud.catalogue.service import CatalogueCache
+    from opencode_cloud.catalogue.service.caching import CatalogueCache
 
 LISTINGS = RateLimit("listings", 300)
 """The limit per address. A whole office may share one; each client asks at its start and once an hour."""

@@ -22,7 +22,7 @@ from opencode_cloud.kit.clock import now_seconds
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
-    from opencode_cloud.catalogue.service import CatalogueCache
+    from opencode_cloud.catalogue.service.caching import CatalogueCache
 
 TAG = "Models"
 Amount = Annotated[str, Field(description="Dollars per million tokens.")]

@@ -10,7 +10,7 @@ from opencode_cloud.audit.routes import AuditRoutes
 from opencode_cloud.billing.routes import BillingRoutes
 from opencode_cloud.budgets.routes import BudgetsRoutes
 from opencode_cloud.catalogue.routes import ModelRoutes
-from opencode_cloud.catalogue.service import CatalogueCache
+from opencode_cloud.catalogue.service.caching import CatalogueCache
 from opencode_cloud.composition.console_pages import Console
 from opencode_cloud.composition.control_plane import ControlPlane, WorkspaceSettings, workspaces
 from opencode_cloud.composition.services.access import access

@@ -15,7 +15,9 @@ from opencode_cloud.composition.settings import (
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing.deliveries import Deliveries
-from opencode_cloud.sharing.service import FanOut, ShareAccess, Snapshots
+from opencode_cloud.sharing.service.access import ShareAccess
+from opencode_cloud.sharing.service.fan_out import FanOut
+from opencode_cloud.sharing.service.snapshots import Snapshots
 from opencode_cloud.sharing.store import ConnectionStore, Tasks
 
 

@@ -14,7 +14,7 @@ from opencode_cloud.access.store.inference import InferenceStore
 from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.budgets.service import Reservations
 from opencode_cloud.budgets.store import CounterStore
-from opencode_cloud.catalogue.service import CatalogueReader
+from opencode_cloud.catalogue.service.reading import CatalogueReader
 from opencode_cloud.catalogue.store.current import AsyncCatalogueStore
 from opencode_cloud.composition.services.access import access_tokens
 from opencode_cloud.composition.settings import (

@@ -26,10 +26,13 @@ from opencode_cloud.sharing.hub.local_sockets import HubSockets
 from opencode_cloud.sharing.hub.routes import HotRoutes
 from opencode_cloud.sharing.hub.store import HubConnections, HubShareStore
 from opencode_cloud.sharing.hub.tasks import HubTasks
-from opencode_cloud.sharing.service import FanOut, Owning, ShareAccess, Snapshots, Viewing
+from opencode_cloud.sharing.service.access import ShareAccess
+from opencode_cloud.sharing.service.fan_out import FanOut
 from opencode_cloud.sharing.service.group_publishing import GroupPublishing
 from opencode_cloud.sharing.service.hubs import Hubs
-from opencode_cloud.sharing.service.viewing import MOST_VIEWERS, Replay
+from opencode_cloud.sharing.service.owning import Owning
+from opencode_cloud.sharing.service.snapshots import Snapshots
+from opencode_cloud.sharing.service.viewing import MOST_VIEWERS, Replay, Viewing
 from opencode_cloud.sharing.store import ObjectStore
 
 if TYPE_CHECKING:

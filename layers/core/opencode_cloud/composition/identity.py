@@ -6,7 +6,7 @@ from typing import Any
 
 from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.catalogue.listing_routes import ListingRoutes
-from opencode_cloud.catalogue.service import CatalogueCache
+from opencode_cloud.catalogue.service.caching import CatalogueCache
 from opencode_cloud.catalogue.store.current import CatalogueStore
 from opencode_cloud.composition.services.access import access, access_tokens
 from opencode_cloud.composition.services.identity import identity_routes

@@ -20,8 +20,11 @@ from opencode_cloud.composition.settings import (
 )
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.sockets import sockets
-from opencode_cloud.sharing.service import FanOut, Owning, Publishing, ShareAccess, Viewing
-from opencode_cloud.sharing.service.viewing import MOST_VIEWERS
+from opencode_cloud.sharing.service.access import ShareAccess
+from opencode_cloud.sharing.service.fan_out import FanOut
+from opencode_cloud.sharing.service.owning import Owning
+from opencode_cloud.sharing.service.publishing import Publishing
+from opencode_cloud.sharing.service.viewing import MOST_VIEWERS, Viewing
 from opencode_cloud.sharing.sockets import SharingSockets
 from opencode_cloud.sharing.store import ConnectionStore, Tasks
 

@@ -8,7 +8,8 @@ from opencode_cloud.composition.settings import HubsSettings, PurgeQueueUrl, Sha
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing.purges import Purges
-from opencode_cloud.sharing.service import ShareDeletion, ViewerSockets
+from opencode_cloud.sharing.service.deletion import ShareDeletion
+from opencode_cloud.sharing.service.fan_out import ViewerSockets
 from opencode_cloud.sharing.store import Tasks
 
 

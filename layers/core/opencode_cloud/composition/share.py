@@ -35,15 +35,13 @@ from opencode_cloud.sharing.models import FUNCTION_MB
 from opencode_cloud.sharing.routes.clients import SharingRoutes
 from opencode_cloud.sharing.routes.lazy_api import LazyShareApi
 from opencode_cloud.sharing.routes.readers import ReaderRoutes
-from opencode_cloud.sharing.service import (
-    FanOut,
-    Owning,
-    Publishing,
-    ShareAccess,
-    ShareDeletion,
-    ShareReader,
-    Snapshots,
-)
+from opencode_cloud.sharing.service.access import ShareAccess
+from opencode_cloud.sharing.service.deletion import ShareDeletion
+from opencode_cloud.sharing.service.fan_out import FanOut
+from opencode_cloud.sharing.service.owning import Owning
+from opencode_cloud.sharing.service.publishing import Publishing
+from opencode_cloud.sharing.service.reading import ShareReader
+from opencode_cloud.sharing.service.snapshots import Snapshots
 from opencode_cloud.sharing.store import Tasks
 
 if TYPE_CHECKING:

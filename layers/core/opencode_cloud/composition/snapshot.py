@@ -5,7 +5,7 @@ from __future__ import annotations
 from opencode_cloud.composition.services.shares import ShareStores
 from opencode_cloud.composition.settings import SharesSettings
 from opencode_cloud.kit.lambda_handlers import Handler, frame
-from opencode_cloud.sharing.service import Snapshots
+from opencode_cloud.sharing.service.snapshots import Snapshots
 from opencode_cloud.sharing.stream import SharingStream
 
 

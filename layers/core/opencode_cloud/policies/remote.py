@@ -23,7 +23,7 @@ from opencode_cloud.policies.offering import Document, with_gateway
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
-    from opencode_cloud.catalogue.service import CatalogueCache
+    from opencode_cloud.catalogue.service.caching import CatalogueCache
 
 
 class RemoteConfigRoutes:

@@ -10,8 +10,9 @@ import msgspec
 from opencode_cloud.contracts.ids import ConnectionId
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Viewer
-from opencode_cloud.sharing.service import FanOut, ShareAccess, Snapshots
-from opencode_cloud.sharing.service.access import is_over
+from opencode_cloud.sharing.service.access import ShareAccess, is_over
+from opencode_cloud.sharing.service.fan_out import FanOut
+from opencode_cloud.sharing.service.snapshots import Snapshots
 from opencode_cloud.sharing.service.viewing import Replay
 from opencode_cloud.sharing.store import ConnectionStore, DeliveryTask, ShareStore
 

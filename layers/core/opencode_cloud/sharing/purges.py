@@ -7,7 +7,7 @@ from typing import Any
 
 from opencode_cloud.kit import log
 from opencode_cloud.kit.batches import PartialBatch
-from opencode_cloud.sharing.service import ShareDeletion
+from opencode_cloud.sharing.service.deletion import ShareDeletion
 from opencode_cloud.sharing.store import PurgeRequest
 
 

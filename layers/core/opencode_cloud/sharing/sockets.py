@@ -15,7 +15,9 @@ from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import LONGEST_SHARE_ID, Protocol, share_not_found
 from opencode_cloud.sharing.protocol.frames import ack_frame, error_frame, gone_frame
 from opencode_cloud.sharing.protocol.items import parse
-from opencode_cloud.sharing.service import Owning, Publishing, Viewing
+from opencode_cloud.sharing.service.owning import Owning
+from opencode_cloud.sharing.service.publishing import Publishing
+from opencode_cloud.sharing.service.viewing import Viewing
 
 Answer = dict[str, Any]
 

@@ -13,7 +13,7 @@ from opencode_cloud.kit.batches import StreamBatch, StreamRecord
 from opencode_cloud.kit.errors import Gone
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Position
-from opencode_cloud.sharing.service import Snapshots
+from opencode_cloud.sharing.service.snapshots import Snapshots
 
 
 class LogEnd(msgspec.Struct, frozen=True):

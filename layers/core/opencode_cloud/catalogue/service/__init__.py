@@ -1,8 +1,4 @@
 """Rules of the catalogue, free of AWS and HTTP.
 
-Publishers import ``service.publishing`` directly, because it needs SQL, which readers do not have.
+A function imports only the modules that it uses: ``publishing`` needs SQL, ``reading`` an event loop.
 """
-
-from opencode_cloud.catalogue.service.reading import CatalogueCache, CatalogueReader
-
-__all__ = ["CatalogueCache", "CatalogueReader"]

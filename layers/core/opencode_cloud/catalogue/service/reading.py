@@ -1,20 +1,19 @@
-"""Read the current catalogue without a round trip for each call."""
+"""Read the current catalogue in a process with an event loop, without a round trip for each call."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
+from opencode_cloud.catalogue.service.caching import FRESH_SECONDS, age_seconds
 from opencode_cloud.catalogue.service.starting import starting_catalogue
 from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.log import logger
 
 if TYPE_CHECKING:
     from opencode_cloud.catalogue.models import Catalogue
-    from opencode_cloud.catalogue.store.current import AsyncCatalogueStore, CatalogueStore
+    from opencode_cloud.catalogue.store.current import AsyncCatalogueStore
 
-FRESH_SECONDS = 5.0
-"""The time in seconds for which a read catalogue counts as current."""
 STALE_SECONDS = 10.0
 """After these seconds without a read, a call waits for one: a published catalogue is in force within this time."""
 
@@ -35,7 +34,7 @@ class CatalogueReader:
 
     async def current(self) -> Catalogue:
         """Return the catalogue. Raises ``store_unavailable`` (503) when it was never read and cannot be read now."""
-        age = _age(self._read_at)
+        age = age_seconds(self._read_at)
         if self._catalogue is None:
             # Shielded, because callers share the read: one caller's cancellation must not end it.
             return await asyncio.shield(self._read())
@@ -61,35 +60,6 @@ class CatalogueReader:
             self._catalogue = await self._store.catalogue()
         self._read_at = now_ms()
         return self._catalogue
-
-
-class CatalogueCache:
-    """Caches the catalogue in a function's execution environment, which handles one request at a time."""
-
-    def __init__(self, store: CatalogueStore) -> None:
-        self._store = store
-        self._catalogue: Catalogue | None = None
-        self._read_at = 0
-
-    def current(self) -> Catalogue:
-        """Return the catalogue, at most ``FRESH_SECONDS`` old."""
-        return self.published() or starting_catalogue()
-
-    def published(self) -> Catalogue | None:
-        """Return the published catalogue, at most ``FRESH_SECONDS`` old; None when none was published."""
-        if _age(self._read_at) > FRESH_SECONDS:
-            version = self._store.version()
-            if version == 0:
-                self._catalogue = None
-            elif self._catalogue is None or self._catalogue.version != version:
-                self._catalogue = self._store.catalogue()
-            self._read_at = now_ms()
-        return self._catalogue
-
-
-def _age(read_at: int) -> float:
-    """Return the seconds since ``read_at``, by the wall clock: a monotonic clock may stop in a frozen process."""
-    return (now_ms() - read_at) / 1000
 
 
 def _note(reading: asyncio.Task[Catalogue]) -> None:

@@ -36,7 +36,7 @@ from opencode_cloud.kit.log import logger
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service.inference import Caller, InferenceAccess
-    from opencode_cloud.catalogue.service import CatalogueReader
+    from opencode_cloud.catalogue.service.reading import CatalogueReader
     from opencode_cloud.gateway.formats import ParsedRequest
     from opencode_cloud.gateway.service.health import Health
     from opencode_cloud.gateway.service.refusals import Refusals

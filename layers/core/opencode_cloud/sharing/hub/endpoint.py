@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.hub.delivery import HubDelivery
     from opencode_cloud.sharing.hub.followers import Followers
     from opencode_cloud.sharing.hub.group_commits import GroupCommits
-    from opencode_cloud.sharing.service import Owning, Viewing
-    from opencode_cloud.sharing.service.viewing import Replay
+    from opencode_cloud.sharing.service.owning import Owning
+    from opencode_cloud.sharing.service.viewing import Replay, Viewing
 
 LIVE_PATH, POLL_PATH = "/live", "/share_poll"
 PING_AFTER_SECONDS, IDLE_SECONDS = 240, 600

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.sharing.hub.group_commits import GroupCommits
-    from opencode_cloud.sharing.service import Owning
+    from opencode_cloud.sharing.service.owning import Owning
 
 LARGE_BODY = 64 * 1024
 """A larger body is decoded on a thread, so that other sockets need not wait for it."""

@@ -19,7 +19,8 @@ from opencode_cloud.kit import http_events
 from opencode_cloud.kit.api_responses import nothing
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
 from opencode_cloud.sharing.models import LONGEST_SHARE_ID, Listed, Mode, Ownership, ShareCursor, ShareUpdate
-from opencode_cloud.sharing.service import Owning, ShareDeletion
+from opencode_cloud.sharing.service.deletion import ShareDeletion
+from opencode_cloud.sharing.service.owning import Owning
 
 TAG = "Shares"
 MOST_REVOKED = 50

@@ -24,8 +24,10 @@ from opencode_cloud.sharing.models import Share, share_not_found
 from opencode_cloud.sharing.protocol.capability import share_of
 from opencode_cloud.sharing.protocol.items import from_legacy, parse
 from opencode_cloud.sharing.routes.readers import document_reply, visitor_of
-from opencode_cloud.sharing.service import Owning, Publishing, ShareDeletion, ShareReader
-from opencode_cloud.sharing.service.reading import legacy_data
+from opencode_cloud.sharing.service.deletion import ShareDeletion
+from opencode_cloud.sharing.service.owning import Owning
+from opencode_cloud.sharing.service.publishing import Publishing
+from opencode_cloud.sharing.service.reading import ShareReader, legacy_data
 
 
 class _Create(msgspec.Struct):

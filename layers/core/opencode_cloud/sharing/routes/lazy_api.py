@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opencode_cloud.access.service import Access
-    from opencode_cloud.sharing.service import Owning, ShareDeletion
+    from opencode_cloud.sharing.service.deletion import ShareDeletion
+    from opencode_cloud.sharing.service.owning import Owning
 
     Answer = Callable[[dict[str, Any], Any], dict[str, Any]]
 

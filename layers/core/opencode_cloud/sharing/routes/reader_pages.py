@@ -17,7 +17,7 @@ from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.sharing.rendering import pages
 from opencode_cloud.sharing.rendering.markdown import render_markdown
 from opencode_cloud.sharing.rendering.transcript import to_document
-from opencode_cloud.sharing.service import SharedState
+from opencode_cloud.sharing.service.reading import SharedState
 
 
 class ReaderPages:

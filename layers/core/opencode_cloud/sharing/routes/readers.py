@@ -24,7 +24,8 @@ from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.sharing.models import FUNCTION_MB, share_not_found
 from opencode_cloud.sharing.protocol.tickets import UNLOCK_SECONDS, VIEW_SECONDS
-from opencode_cloud.sharing.service import Redirect, ShareAccess, ShareDocument, ShareReader, Visitor
+from opencode_cloud.sharing.service.access import ShareAccess, Visitor
+from opencode_cloud.sharing.service.reading import Redirect, ShareDocument, ShareReader
 
 if TYPE_CHECKING:
     from opencode_cloud.sharing.routes.reader_pages import ReaderPages
