@@ -9,7 +9,7 @@ import pytest
 
 from opencode_cloud.catalogue.document import form_of
 from opencode_cloud.catalogue.models import Catalogue
-from opencode_cloud.catalogue.service import reading
+from opencode_cloud.catalogue.service import caching, reading
 from opencode_cloud.catalogue.service.caching import CatalogueCache
 from opencode_cloud.catalogue.service.reading import CatalogueReader
 from opencode_cloud.kit.errors import Unavailable
@@ -70,6 +70,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(reading, "now_ms", made)
+    monkeypatch.setattr(caching, "now_ms", made)
     return made
 
 
@@ -95,7 +96,7 @@ async def test_later_calls_never_wait_and_see_a_new_version_soon(clock: Clock) -
     assert (await reader.current()).version == 1
     await settled()
     assert shelf.reads["version"] == 1  # the catalogue is fresh
-    clock.seconds += reading.FRESH_SECONDS + 1
+    clock.seconds += caching.FRESH_SECONDS + 1
     shelf.open.clear()
     for _ in range(5):
         assert (await asyncio.wait_for(reader.current(), 0.1)).version == 1
@@ -111,7 +112,7 @@ async def test_the_whole_of_it_is_read_only_when_the_version_is_another(clock: C
     for _ in range(4):
         await reader.current()
         await settled()
-        clock.seconds += reading.FRESH_SECONDS + 1
+        clock.seconds += caching.FRESH_SECONDS + 1
     assert shelf.reads == {"version": 4, "catalogue": 1}
 
 
@@ -124,7 +125,7 @@ async def test_while_the_store_is_away_what_is_known_goes_on(clock: Clock) -> No
     shelf.away = False
     await reader.current()
     shelf.away = True
-    for seconds in (reading.FRESH_SECONDS + 1, reading.STALE_SECONDS + 1):
+    for seconds in (caching.FRESH_SECONDS + 1, reading.STALE_SECONDS + 1):
         clock.seconds += seconds
         assert (await reader.current()).version == 1
         await settled()
@@ -164,6 +165,6 @@ async def test_a_function_reads_the_version_at_most_every_five_seconds(clock: Cl
     assert [cache.current().version for _ in range(3)] == [1, 1, 1]
     shelf.number = 2
     assert cache.current().version == 1
-    clock.seconds += reading.FRESH_SECONDS + 1
+    clock.seconds += caching.FRESH_SECONDS + 1
     assert cache.current().version == 2
     assert shelf.reads == {"version": 2, "catalogue": 2}
