@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from opencode_cloud.catalogue.models import Format, Route, Upstream, UpstreamKind
 from opencode_cloud.gateway.beta_flags import sorted_flags

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import httpx
 import msgspec
 import openai
 import pytest
+from msgspec.structs import replace
 
 from opencode_cloud.catalogue.models import (
     Catalogue,

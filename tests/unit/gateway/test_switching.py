@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from opencode_cloud.access.models import KnownKey
 from opencode_cloud.catalogue.models import ModelKind, Route, TokenLimits, UpstreamKind

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -133,7 +132,9 @@ class Gateway:
 
         async def incoming(correlation: str) -> Incoming:
             target = PathTarget(str(request.path_params.get("model", "")), stream=False)
-            return replace(await self._incoming(request, format_, correlation, target), embedding=method)
+            return msgspec.structs.replace(
+                await self._incoming(request, format_, correlation, target), embedding=method
+            )
 
         await self._answer(request, format_, send, incoming)
 

@@ -36,7 +36,7 @@ class QueueMessage(msgspec.Struct, frozen=True):
     def of(cls, record: Record) -> QueueMessage:
         """Read a record of SQS."""
         receives = record.get("attributes", {}).get("ApproximateReceiveCount", "1")
-        return cls(record["messageId"], record["body"], record.get("receiptHandle", ""), int(receives))
+        return cls(record["messageId"], record["body"], record["receiptHandle"], int(receives))
 
 
 class PartialBatch(Generic[Payload]):
