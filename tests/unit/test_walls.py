@@ -119,6 +119,7 @@ READERS = {
     "kit/aws_api/endpoints.py",
     "kit/log.py",
     "kit/settings.py",
+    "kit/starting.py",
     "operators/command.py",
 }
 """Modules that may read the environment: settings of functions, variables of AWS's tools, and a command line."""

@@ -25,8 +25,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.sharing.models import Item, Position, Share, Viewer
@@ -44,8 +45,7 @@ _KEYS = 500
 _CHANGES = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """A share and its viewers, from a read that began at ``read_at`` (of the clock).
 
     ``sessions`` are those of the secrets that were checked with this row, by the secret.
@@ -54,7 +54,7 @@ class Known:
     share: Share
     viewers: tuple[Viewer, ...]
     read_at: float
-    sessions: dict[str, SealedSession] = field(default_factory=dict["str", "SealedSession"])
+    sessions: dict[str, SealedSession] = msgspec.field(default_factory=dict["str", "SealedSession"])
 
 
 class Tail:

@@ -1,0 +1,66 @@
+"""Functions that people wait for start without libraries that they do not need (docs/decisions/038)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.unit.composition.test_handlers import BESIDE, CLIENTS, handler_of
+from tests.unit.composition.test_settings import ROOT, environment_of, settings_of
+
+PROGRAM = """
+import gc, importlib.util, json, sys
+spec = importlib.util.spec_from_file_location("started", sys.argv[1])
+spec.loader.exec_module(importlib.util.module_from_spec(spec))
+assert gc.isenabled()
+print(json.dumps([*sys.modules]))
+"""
+SLOW = {
+    "asyncio",
+    "aws_lambda_powertools",
+    "boto3",
+    "botocore",
+    "email",
+    "http.client",
+    "importlib.metadata",
+    "jinja2",
+    "pydantic",
+    "sqlalchemy",
+    "ssl",
+    "ulid",
+    "urllib.request",
+    "zoneinfo",
+}
+"""Modules that take milliseconds to import, and packages of such modules."""
+SYNC = ("share", "live", "deliver", "snapshot", "purge")
+MOST_MODULES = {"share": 300, "live": 295, "deliver": 290, "snapshot": 260, "purge": 280, "identity": 360}
+"""Bounds above the present numbers, so that a new library is noticed."""
+
+
+def modules_of(function: str) -> set[str]:
+    """Return the modules that a process has when its handler is ready."""
+    environment = {**CLIENTS, **environment_of(settings_of(function)), **BESIDE}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(handler_of(function))],
+        env={**environment, "PATH": "", "PYTHONPATH": str(ROOT / "layers" / "core")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("function", MOST_MODULES)
+def test_a_lean_function_loads_no_slow_module(function: str) -> None:
+    loaded = modules_of(function)
+    assert loaded & SLOW == set()
+    assert len(loaded) <= MOST_MODULES[function]
+
+
+@pytest.mark.parametrize("function", SYNC)
+def test_the_sync_plane_defines_no_dataclass(function: str) -> None:
+    assert "dataclasses" not in modules_of(function)
