@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -160,6 +161,9 @@ class HubApplication:
         self._parts.delivery.start(loop)
         self._parts.sockets.start(loop)
         await loop.run_in_executor(self._parts.threads, self._origin_secret)
+        # Freeze all present objects. Otherwise the garbage collector scans them repeatedly while sockets wait.
+        gc.collect()
+        gc.freeze()
         chores = self._renew(), self._flush(), self._parts.endpoint.watch(), event_loop.watch(event_loop.log_step)
         work = [loop.create_task(each) for each in chores]
         await send({"type": "lifespan.startup.complete"})
