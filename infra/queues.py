@@ -46,7 +46,7 @@ class QueueDeclaration:
 CONSOLE_QUEUES: Mapping[str, QueueDeclaration] = {
     "relay": QueueDeclaration(
         consumer="relay",
-        producers=("console", "relay", "ledger", "operate"),
+        producers=("console", "relay", "ledger", "operate", "payments"),
         variable="RELAY_QUEUE_URL",
         # Revoked credentials wait in it.
         concurrency=20,
@@ -56,7 +56,7 @@ CONSOLE_QUEUES: Mapping[str, QueueDeclaration] = {
     ),
     "mail": QueueDeclaration(
         consumer="mail",
-        producers=("console", "relay", "mail", "ledger", "operate"),
+        producers=("console", "relay", "mail", "ledger", "operate", "payments"),
         variable="MAIL_QUEUE_URL",
         # SES admits 14 mails a second in a new account.
         concurrency=2,

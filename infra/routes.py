@@ -128,6 +128,12 @@ API_ROUTES: Mapping[str, tuple[str, ...]] = {
         "/exchange_github_app_token_with_pat",
         "/get_github_app_installation",
     ),
+    "payments": (
+        "/api/v1/workspaces/{workspace_id}/payment-portal",
+        "/api/v1/workspaces/{workspace_id}/top-ups",
+        "/api/v1/workspaces/{workspace_id}/top-ups/{proxy+}",
+        "/stripe/webhook",
+    ),
     "share": (
         "/api/v1/shares",
         "/api/v1/shares/{proxy+}",

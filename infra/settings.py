@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.packaging import ROOT
-from infra.stage import GitHub, Stage
+from infra.stage import GitHub, Stage, Stripe
 
 DOCUMENT = ROOT / "functions" / "settings.json"
 DECLARED: Mapping[str, Mapping[str, Any]] = json.loads(DOCUMENT.read_text())
@@ -44,7 +44,7 @@ def environment(function: str, shared: Mapping[str, str], own: Mapping[str, str]
 
 def of_stage(stage: Stage) -> dict[str, str]:
     """Return the variables whose values are settings of the stage."""
-    github = stage.github or GitHub()
+    github, stripe = stage.github or GitHub(), stage.stripe or Stripe()
     return {
         "PUBLIC_URL": stage.public_url,
         "SHARE_LIFETIME_SECONDS": str(stage.share_lifetime_seconds),
@@ -67,6 +67,10 @@ def of_stage(stage: Stage) -> dict[str, str]:
         "USAGE_RETENTION_DAYS": str(stage.usage_retention_days),
         "GITHUB_API_URL": github.api_url,
         "GITHUB_OIDC_ISSUER": github.oidc_issuer,
+        "STRIPE_API_URL": stripe.api_url,
+        "PROCESSING_FEE": stripe.processing_fee,
+        "LEAST_TOP_UP": str(stripe.least_top_up),
+        "MOST_TOP_UP": str(stripe.most_top_up),
         "ANONYMOUS_MODELS": _flag(stage.anonymous_models),
         "ANONYMOUS_REQUESTS_PER_DAY": str(stage.anonymous_requests_per_day),
     }

@@ -156,6 +156,17 @@ class Billing(_Settings):
     enabled: bool = Field(default=False, description="whether calls need a prepaid balance, and are booked")
 
 
+class Stripe(_Settings):
+    """The account at Stripe that sells credit (docs/stripe.md)."""
+
+    api_url: str = Field(default="https://api.stripe.com", pattern=r"^https?://[^\s]+$")
+    processing_fee: str = Field(
+        default="", pattern=r"^(0(\.\d+)?\+\d+)?$", description="rate and cents on top of a top-up, such as 0.044+30"
+    )
+    least_top_up: int = Field(default=10, ge=1, description="in dollars")
+    most_top_up: int = Field(default=10_000, ge=1, description="in dollars")
+
+
 class Stage(_Settings):
     """All settings of one deployment."""
 
@@ -220,6 +231,7 @@ class Stage(_Settings):
     emulator: str | None = Field(default=None, description="endpoint of the AWS emulator; only stage local has one")
     quotas: Quotas = Quotas()
     github: GitHub | None = Field(default=None, description="None: the deployment has no GitHub App")
+    stripe: Stripe | None = Field(default=None, description="None: the deployment takes no payments")
 
     @property
     def local(self) -> bool:

@@ -12,6 +12,7 @@ from local.problems import problems
 from opencode_cloud.http import openapi
 from opencode_cloud.http.api import api_app
 from opencode_cloud.kit.settings import load, variables
+from opencode_cloud.payments.routes.top_ups import TopUpRoutes
 from opencode_cloud.sharing.routes.api import ShareApi
 
 DOCUMENT = Path("docs") / "openapi.json"
@@ -43,7 +44,7 @@ VERSIONED = frozenset(
 def build(root: Path) -> dict[str, Any]:
     """Return the document, from the sources of the checkout `root`; changes this process's environment."""
     os.environ.update(CLIENTS)
-    schemas = [_schema(app) for app in (_console(), _shares())]
+    schemas = [_schema(app) for app in (_console(), _shares(), _payments())]
     return openapi.document(schemas, problems(root / "layers" / "core" / "opencode_cloud"), VERSIONED)
 
 
@@ -76,4 +77,12 @@ def _shares() -> APIGatewayHttpResolver:
     app = api_app()
     nothing: Any = None
     ShareApi(nothing, nothing, nothing, public_url="").mount(app)
+    return app
+
+
+def _payments() -> APIGatewayHttpResolver:
+    """Return the part of the API that the function `payments` serves."""
+    app = api_app()
+    nothing: Any = None
+    TopUpRoutes(nothing, nothing, public_url="").mount(app)
     return app

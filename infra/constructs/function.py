@@ -32,6 +32,7 @@ CORE = "core"
 CONSOLE = "console"
 GATEWAY = "gateway"
 ANALYTICS = "analytics"
+PAYMENTS = "payments"
 """Lists of third-party libraries in layers/dependencies."""
 
 

@@ -13,7 +13,7 @@ from constructs import Construct
 
 from infra import packaging
 from infra.constructs.apis import route
-from infra.constructs.function import ANALYTICS, CONSOLE, Function, Layers, Size
+from infra.constructs.function import ANALYTICS, CONSOLE, PAYMENTS, Function, Layers, Size
 from infra.constructs.queue import dead_letter_queue
 from infra.constructs.streams import read_stream
 from infra.queues import PROMPT_ATTEMPTS, TIMEOUTS
@@ -31,18 +31,19 @@ SIZES = {
     "relay": Size(timeout=TIMEOUTS["relay"], memory=1769),
     "mail": Size(timeout=TIMEOUTS["mail"], memory=1024),
     "github": Size(timeout=29, memory=1024),
+    "payments": Size(timeout=29, memory=1769),
     "ledger": Size(timeout=TIMEOUTS["ledger"], memory=1769),
     "operate": Size(timeout=120, memory=1024),
     "migrate": Size(timeout=900, memory=1024),
 }
-SERVED = ("identity", "console", "github")
+SERVED = ("identity", "console", "github", "payments")
 """Functions behind the HTTP API."""
 
-WITH_DATABASE = ("console", "relay", "mail", "ledger", "operate", "migrate")
+WITH_DATABASE = ("console", "relay", "mail", "ledger", "operate", "payments", "migrate")
 
 
 class ConsoleStack(Stack):
-    """Functions `identity`, `console`, `relay`, `mail`, `ledger`, `operate`, `github`, `migrate`; each migration."""
+    """Functions `identity`, `console`, `relay`, `mail`, `ledger`, `operate`, `github`, `payments`, `migrate`."""
 
     def __init__(
         self,
@@ -72,16 +73,23 @@ class ConsoleStack(Stack):
         self.ledger = self._ledger()
         self.operate = self._operate()
         self.github = self._github()
-        with_tables = (self.console, self.relay, self.mail, self.ledger, self.operate)
+        self.payments = self._payments()
+        with_tables = (self.console, self.relay, self.mail, self.ledger, self.operate, self.payments)
         self.functions = (self.identity, *with_tables, self.github, self.migrate)
         for function in with_tables:
             # Migrate before new code is deployed. A failed migration ends the deployment first.
             function.function.node.add_dependency(self.migration)
-        for served in (self.identity, self.console, self.github):
+        for served in (self.identity, self.console, self.github, self.payments):
             route(served, sharing.http, served.alias, API_ROUTES[served.name])
         for function in self.functions:
             CfnOutput(self, f"{function.name.capitalize()}FunctionName", value=function.function.function_name)
         CfnOutput(self, "LedgerFailedQueueUrl", value=self.failed["ledger"].queue_url)
+
+    @property
+    def _unused(self) -> set[str]:
+        """Functions that have nothing to do on this stage."""
+        used_by = {"github": self._stage.github, "payments": self._stage.stripe}
+        return {name for name, setting in used_by.items() if setting is None}
 
     def _function(self, name: str, layers: Layers | None = None, **own: str) -> Function:
         function = Function(
@@ -94,7 +102,7 @@ class ConsoleStack(Stack):
             own=own,
             network=self._database.network if name in WITH_DATABASE else None,
             # A snapshot has a monthly cost, which is justified only where a person waits for a start.
-            waited_for=name in SERVED and (name != "github" or self._stage.github is not None),
+            waited_for=name in SERVED and name not in self._unused,
         )
         if name in WITH_DATABASE:
             self._database.allow(function)
@@ -225,6 +233,22 @@ class ConsoleStack(Stack):
         function.allow("dynamodb:UpdateItem", on=[self._data.sessions.table_arn])
         secrets = [secret_arn, origin_arn] if secret_arn else [origin_arn]
         function.allow("secretsmanager:GetSecretValue", on=secrets)
+        return function
+
+    def _payments(self) -> Function:
+        """Create the function that sells credit. Its schedule exists only where there is an account at Stripe."""
+        data = self._data
+        function = self._function("payments", self._layers.with_list(self, self._stage, PAYMENTS))
+        self._allow_known(function)
+        self._allow_sessions(function)
+        self._allow_projecting(function)
+        secrets = [data.console_key_arn, data.origin_secret_arn]
+        secrets += [data.stripe_secret_arn] if data.stripe_secret_arn else []
+        function.allow("secretsmanager:GetSecretValue", on=secrets)
+        if self._stage.stripe:
+            hourly = events.Rule(self, "Hourly", schedule=events.Schedule.rate(Duration.hours(1)))
+            tick = events.RuleTargetInput.from_object({"source": "schedule"})
+            hourly.add_target(targets.LambdaFunction(function.alias, event=tick, retry_attempts=2))
         return function
 
     def _allow_known(self, function: Function) -> None:

@@ -62,6 +62,11 @@ class DataStack(Stack):
             if stage.github
             else ""
         )
+        self.stripe_secret_arn = (
+            self._secret("Stripe", "Key and webhook secrets of the account at Stripe (docs/stripe.md).", initial="{}")
+            if stage.stripe
+            else ""
+        )
         self.upstream_keys_arn = self._secret(
             "UpstreamKeys", "The deployment's own keys at model providers, by upstream (docs/operate.md).", initial="{}"
         )
@@ -99,6 +104,7 @@ class DataStack(Stack):
             "CredentialsKeyArn": self.credentials_key.key_arn,
             **({"GitHubAppSecretArn": self.github_secret_arn} if stage.github else {}),
             **({"LedgerKeyArn": self.ledger_key.key_arn} if self.ledger_key else {}),
+            **({"StripeSecretArn": self.stripe_secret_arn} if stage.stripe else {}),
             **({"HubSecretArn": self.hub_secret_arn} if stage.has_hubs else {}),
         }
         outputs |= {f"{name.capitalize()}QueueUrl": queue.queue_url for name, queue in self.queues.by_name.items()}
@@ -124,6 +130,7 @@ class DataStack(Stack):
             "DEPLOYMENT_KEY_SECRET": self.console_key_arn,
             "LOGIN_SECRETS": self.login_secrets_arn,
             "GITHUB_APP_SECRET": self.github_secret_arn,
+            "STRIPE_SECRET": self.stripe_secret_arn,
             "UPSTREAM_KEYS_SECRET": self.upstream_keys_arn,
             "ORIGIN_SECRET": self.origin_secret_arn,
             **({"HUB_SECRET": self.hub_secret_arn} if stage.has_hubs else {}),

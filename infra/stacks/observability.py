@@ -143,6 +143,8 @@ class ObservabilityStack(Stack):
         age = self._queues["relay"].metric_approximate_age_of_oldest_message(period=PERIOD, statistic="Maximum")
         meaning = "A change has not reached the other planes for over a minute: revoked keys may still work."
         self._alarm("ProjectionsBehind", age, 60, meaning)
+        meaning = "An event of Stripe does not fit the books and waits for a person (docs/stripe.md)."
+        self._alarm("StripeEventsKept", written("StripeEventKept", "payments"), 0, meaning)
         if self._cluster:
             busy = self._of_database("ACUUtilization")
             if self._database.egress_failures:

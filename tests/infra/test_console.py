@@ -11,8 +11,8 @@ from infra.routes import API_ROUTES, ROUTES, Target, match
 from tests.infra.synthesis import Synthesis
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = ("identity", "console", "relay", "mail", "ledger", "operate", "github", "migrate")
-WITH_DATABASE = {"console", "relay", "mail", "ledger", "operate", "migrate"}
+FUNCTIONS = ("identity", "console", "relay", "mail", "ledger", "operate", "github", "payments", "migrate")
+WITH_DATABASE = {"console", "relay", "mail", "ledger", "operate", "payments", "migrate"}
 TABLES = {"GetAttAccess": "access", "GetAttBudgets": "budgets", "GetAttUsage": "usage"}
 STREAM = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
 MAY = {
@@ -49,6 +49,11 @@ MAY = {
     },
     "mail": {"access": set[str](), "sessions": set[str](), "other": {"ses:SendEmail"}},
     "migrate": {"access": set[str](), "sessions": set[str](), "other": {"s3:GetObject", "s3:PutObject"}},
+    "payments": {
+        "access": {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},
+        "sessions": {"GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "Query"},
+        "other": {"kms:GetPublicKey", "secretsmanager:GetSecretValue", "sqs:SendMessage"},
+    },
     "github": {"access": set[str](), "sessions": {"UpdateItem"}, "other": {"secretsmanager:GetSecretValue"}},
 }
 QUEUE = {"sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueUrl", "sqs:DeleteMessage"}
@@ -196,11 +201,14 @@ def test_the_queues_wake_the_functions_behind_the_alias(synthesis: Synthesis) ->
 def test_snapshots_are_paid_for_where_people_wait(synthesis: Synthesis) -> None:
     for name in FUNCTIONS:
         function = synthesis.one("console", "AWS::Lambda::Function", name.capitalize())
-        people_wait = name in ("identity", "console") or (name == "github" and synthesis.stage.github is not None)
+        github, stripe = synthesis.stage.github is not None, synthesis.stage.stripe is not None
+        people_wait = (
+            name in ("identity", "console") or (name == "github" and github) or (name == "payments" and stripe)
+        )
         assert ("SnapStart" in function) == (synthesis.stage.snap_start and people_wait)
 
 
 def test_functions_of_the_console_plane_have_a_layer_more(synthesis: Synthesis) -> None:
     for function in synthesis.properties("console", "AWS::Lambda::Function"):
-        writes_parquet = function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == "ledger"
-        assert len(function["Layers"]) == 3 + writes_parquet
+        name = function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+        assert len(function["Layers"]) == 3 + (name in ("ledger", "payments"))

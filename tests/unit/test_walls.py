@@ -63,7 +63,7 @@ def test_a_handler_wires_our_library_and_decides_nothing(path: Path) -> None:
 
 def test_every_function_has_a_handler() -> None:
     sharing = {"share", "live", "deliver", "snapshot", "purge", "hub"}
-    console = {"identity", "console", "relay", "mail", "ledger", "operate", "github", "migrate"}
+    console = {"identity", "console", "relay", "mail", "ledger", "operate", "github", "payments", "migrate"}
     gateway = {"gateway", "budgets"}
     assert {path.parent.name for path in HANDLERS} == sharing | console | gateway
 

@@ -10,7 +10,8 @@ import httpx
 import pytest
 import stripe
 
-from tests.local.stripe.conftest import StandIn, error_of
+from tests.local.stripe.conftest import error_of
+from tests.stripe_stand_in import StandIn
 
 BACK = "http://127.0.0.1:9/back"
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import stripe
 
-from tests.local.stripe.conftest import StandIn, error_of
+from tests.local.stripe.conftest import error_of
+from tests.stripe_stand_in import StandIn
 
 PAID: Any = {
     "amount": 2123,

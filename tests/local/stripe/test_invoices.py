@@ -10,7 +10,8 @@ import pytest
 import stripe
 
 from local.stripe.resources.periods import end_of
-from tests.local.stripe.conftest import StandIn, error_of
+from tests.local.stripe.conftest import error_of
+from tests.stripe_stand_in import StandIn
 
 DAY = 86_400
 

@@ -7,7 +7,8 @@ import stripe
 
 from local.stripe import parameters
 from local.stripe.server import METHODS
-from tests.local.stripe.conftest import StandIn, error_of
+from tests.local.stripe.conftest import error_of
+from tests.stripe_stand_in import StandIn
 
 
 def test_every_parameter_that_a_method_acts_on_is_one_of_the_library() -> None:

@@ -8,7 +8,8 @@ import httpx
 import pytest
 import stripe
 
-from tests.local.stripe.conftest import StandIn, error_of
+from tests.local.stripe.conftest import error_of
+from tests.stripe_stand_in import StandIn
 
 
 def payment(token: str, **more: Any) -> Any:

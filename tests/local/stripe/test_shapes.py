@@ -8,8 +8,9 @@ import pytest
 import stripe
 
 from local.stripe import objects
-from tests.local.stripe.conftest import StandIn, error_of
+from tests.local.stripe.conftest import error_of
 from tests.local.stripe.shapes import object_problems
+from tests.stripe_stand_in import StandIn
 
 EPOCH = 1_800_000_000
 DAY = 86_400

@@ -40,6 +40,8 @@ SessionId = NewType("SessionId", str)
 """``sid_``: a login session of a browser or a device."""
 ShareId = NewType("ShareId", str)
 """128 random bits in base64url: 22 characters."""
+TopUpId = NewType("TopUpId", str)
+"""``top_``: a purchase of credit."""
 TransactionId = NewType("TransactionId", str)
 """``txn_``: a transaction of the outbox."""
 WorkspaceId = NewType("WorkspaceId", str)

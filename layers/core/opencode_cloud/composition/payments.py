@@ -1,0 +1,80 @@
+"""The function `payments`: sells credit by Stripe, takes its webhooks, and sweeps every hour what never arrived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from opencode_cloud.composition.control_plane import ControlPlane, ControlPlaneSettings
+from opencode_cloud.composition.services.access import access
+from opencode_cloud.composition.services.billing import BillingServices
+from opencode_cloud.composition.settings import (
+    AccessSettings,
+    BillingEnabled,
+    OriginSecret,
+    PublicUrl,
+    RequestsPerMinute,
+)
+from opencode_cloud.http.api import api_app, limited_answer
+from opencode_cloud.http.gate import only_once
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.edge import behind_edge
+from opencode_cloud.kit.lambda_handlers import Handler, frame
+from opencode_cloud.kit.money import DOLLAR
+from opencode_cloud.kit.rate_limits import REQUESTS_PER_MINUTE, RateLimiter
+from opencode_cloud.payments.fees import FeeSchedule
+from opencode_cloud.payments.routes import WEBHOOK_PATH, TopUpRoutes, answer_webhook
+from opencode_cloud.payments.service.effects import Effects
+from opencode_cloud.payments.service.receiving import Receiving
+from opencode_cloud.payments.service.topping_up import SaleTerms, ToppingUp
+from opencode_cloud.payments.store.events import EventStore
+from opencode_cloud.payments.store.top_ups import TopUpStore
+from opencode_cloud.payments.stripe_api import StripeApi
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentsSettings(ControlPlaneSettings, AccessSettings):
+    """Environment variables of the function."""
+
+    origin_secret: OriginSecret
+    billing: BillingEnabled = False
+    stripe_secret: Annotated[str, "the ARN of the secret of the account at Stripe; empty without one"] = ""
+    stripe_api_url: Annotated[str, "the URL of Stripe's API"] = "https://api.stripe.com"
+    processing_fee: Annotated[str, "rate and cents of the fee on top of a top-up, such as 0.044+30; empty: none"] = ""
+    least_top_up: Annotated[int, "the smallest top-up in dollars"] = 10
+    most_top_up: Annotated[int, "the largest top-up in dollars"] = 10_000
+    public_url: PublicUrl = ""
+    requests_per_minute: RequestsPerMinute = REQUESTS_PER_MINUTE
+
+
+def build(settings: PaymentsSettings) -> Handler:
+    """Return the handler."""
+    plane, allowed = ControlPlane(settings), access(settings)
+    secret = settings.stripe_secret if settings.billing else ""
+    api = StripeApi(settings.stripe_api_url, lambda: secret and aws.secret(secret), aws.secret.cache_clear)
+    store = TopUpStore()
+    payments = BillingServices.over(plane.database, plane.outbox, plane.audit).payments
+    receiving = Receiving(plane.outbox, api, Effects(api, store, payments), EventStore(), store)
+    terms = SaleTerms(
+        least=settings.least_top_up * DOLLAR,
+        most=settings.most_top_up * DOLLAR,
+        fees=FeeSchedule.parse(settings.processing_fee),
+    )
+    topping_up = ToppingUp(plane.outbox, plane.audit, api, store, terms)
+    app: Any = api_app()
+    app.use([only_once(allowed, settings.sessions_table, plane.deployment_key)])
+    TopUpRoutes(topping_up, allowed, settings.public_url).mount(app)
+    limiter = RateLimiter(settings.sessions_table, settings.requests_per_minute)
+
+    def answer(event: dict[str, Any], context: Any) -> Any:
+        if event["rawPath"] == WEBHOOK_PATH:
+            return answer_webhook(receiving, event)
+        return limited_answer(app, limiter, event, context)
+
+    served = behind_edge(answer, lambda: aws.secret(settings.origin_secret))
+
+    def handle(event: dict[str, Any], context: Any) -> Any:
+        # Anything without a path is a tick of the schedule.
+        return served(event, context) if "rawPath" in event else {"changes": receiving.sweep()}
+
+    return frame(handle)

@@ -1,0 +1,204 @@
+"""Top-ups, events of Stripe, the objects of Stripe as far as they matter here, and errors."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from opencode_cloud.contracts.ids import PaymentId, TopUpId, WorkspaceId
+from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, Unavailable, Unprocessable
+from opencode_cloud.kit.money import DOLLAR, shown
+
+CENT = DOLLAR // 100
+"""Micro-cents in a cent. Stripe counts US dollars in cents."""
+
+
+class TopUpState(StrEnum):
+    """The state of a top-up."""
+
+    OPEN = "open"
+    """The payer has not finished Checkout."""
+    PENDING = "pending"
+    """The payment is on its way, such as a bank debit."""
+    PAID = "paid"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+class TopUp(msgspec.Struct, frozen=True, kw_only=True):
+    """A purchase of credit. Amounts are micro-cents; both are whole cents."""
+
+    id: TopUpId
+    workspace_id: WorkspaceId
+    credit: int
+    fee: int
+    currency: str
+    state: TopUpState
+    reason: str = ""
+    """Stripe's code of the failure, if the top-up failed."""
+    attempt: int = 1
+    """Part of the idempotency keys; it grows only after Stripe has refused definitely."""
+    session_id: str = ""
+    payment_id: PaymentId = PaymentId("")
+    created_by: str = ""
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def gross_cents(self) -> int:
+        """The amount to charge, in cents."""
+        return (self.credit + self.fee) // CENT
+
+
+class Checkout(msgspec.Struct, frozen=True):
+    """A checkout session: its id, and the address of its page, empty once it has ended."""
+
+    id: str
+    url: str
+
+
+class SessionView(msgspec.Struct, frozen=True, kw_only=True):
+    """The present state of a checkout session."""
+
+    id: str
+    status: str
+    payment_id: PaymentId
+    top_up_id: TopUpId
+
+
+class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
+    """The present state of a payment intent. Amounts are cents."""
+
+    id: PaymentId
+    status: str
+    received: int
+    currency: str
+    """In upper case."""
+    customer_id: str
+    top_up_id: TopUpId
+    """From the metadata; empty for a payment that was not made here."""
+    code: str
+    """Code of the last failure, empty without one."""
+    at: datetime
+    """When the charge succeeded, else when the intent was made."""
+    balance_transaction_id: str = ""
+    stripe_fee: int = 0
+
+
+class RefundView(msgspec.Struct, frozen=True, kw_only=True):
+    """The present state of a refund. The amount is in cents."""
+
+    id: str
+    status: str
+    amount: int
+    payment_id: PaymentId
+    at: datetime
+
+
+class DisputeView(msgspec.Struct, frozen=True, kw_only=True):
+    """The present state of a dispute. Amounts are cents."""
+
+    id: str
+    status: str
+    withdrawn: int
+    """The amount that Stripe took at the opening; 0 for an inquiry."""
+    payment_id: PaymentId
+    at: datetime
+
+
+class EventHead(msgspec.Struct, frozen=True, kw_only=True):
+    """An event of Stripe without its contents: the present state of its object counts, not the event's copy."""
+
+    id: str
+    type: str
+    object_id: str
+    live: bool
+    created_at: datetime
+
+
+class EventState(StrEnum):
+    """The result of an event."""
+
+    APPLIED = "applied"
+    KEPT = "kept"
+    """It is genuine and could not be applied. A replay applies it later."""
+    IGNORED = "ignored"
+    """It has no effect here."""
+
+
+class AppliedBy(StrEnum):
+    """The way on which an event came."""
+
+    WEBHOOK = "webhook"
+    SWEEP = "sweep"
+    REPLAY = "replay"
+
+
+class StripeEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A processed event."""
+
+    head: EventHead
+    state: EventState
+    reason: str
+    applied_by: AppliedBy
+
+
+class Result(msgspec.Struct, frozen=True):
+    """The result of an event's effect, and the reason if it was kept."""
+
+    state: EventState
+    reason: str = ""
+
+
+class SignatureRefused(BadRequest):
+    """400: a webhook that Stripe did not sign, or not lately."""
+
+    def __init__(self) -> None:
+        super().__init__("invalid_signature", "The request has no valid signature of Stripe.")
+
+
+class StripeRefused(Exception):
+    """Stripe refused a request definitely: the same request would be refused again. ``code`` is Stripe's."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def stripe_away() -> Unavailable:
+    """Return the error for a request to Stripe with an unknown result; a retry with the same key is safe."""
+    return Unavailable("stripe_unavailable", "Stripe did not answer. Try again; nothing is charged twice.", 5)
+
+
+def payments_off() -> NotFound:
+    """Return the error for a deployment without an account at Stripe."""
+    return NotFound("payments_off", "This deployment takes no payments.")
+
+
+def amount_out_of_range(least: int, most: int) -> Unprocessable:
+    """Return the error for an amount that cannot be bought; bounds are micro-cents."""
+    return Unprocessable(
+        "amount_out_of_range", f"A top-up is in whole cents, from {shown(least)} to {shown(most)}. Choose another one."
+    )
+
+
+def top_up_not_found() -> NotFound:
+    """Return the error for a top-up that does not exist or belongs to another workspace."""
+    return NotFound("top_up_not_found", "The workspace has no top-up with this id.")
+
+
+def no_customer() -> Conflict:
+    """Return the error for the portal of a workspace that has never paid."""
+    return Conflict("no_customer", "The workspace has no payment method yet. Buy credit first.")
+
+
+def checkout_refused(code: str) -> Unprocessable:
+    """Return the error for a checkout that Stripe refused."""
+    return Unprocessable("checkout_refused", f"Stripe refused the checkout ({code}). Nothing was charged.")
+
+
+def event_not_found() -> NotFound:
+    """Return the error for the replay of an event that Stripe does not know."""
+    return NotFound("event_not_found", "Stripe has no such event. It keeps events for 30 days.")

@@ -1,0 +1,6 @@
+"""HTTP routes of payments."""
+
+from opencode_cloud.payments.routes.top_ups import TopUpRoutes
+from opencode_cloud.payments.routes.webhook import WEBHOOK_PATH, answer_webhook
+
+__all__ = ["WEBHOOK_PATH", "TopUpRoutes", "answer_webhook"]

@@ -1,0 +1,1 @@
+"""Rules of payments, free of AWS and HTTP."""

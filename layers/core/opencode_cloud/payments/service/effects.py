@@ -1,0 +1,204 @@
+"""The effect of each object of Stripe, from its present state and never from an event's copy.
+
+So events may come twice, late, in any order, and in the shape of any API version. Each effect runs in the unit that
+records its event. Stripe is asked before the unit begins, so no lock waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from opencode_cloud.billing.models.payments import Shares
+from opencode_cloud.contracts.ids import PaymentId
+from opencode_cloud.payments.models import (
+    CENT,
+    DisputeView,
+    EventState,
+    PaymentView,
+    RefundView,
+    Result,
+    SessionView,
+    TopUp,
+    TopUpState,
+)
+
+if TYPE_CHECKING:
+    from opencode_cloud.billing.service.payments import Payments
+    from opencode_cloud.outbox.service import UnitOfWork
+    from opencode_cloud.payments.store.top_ups import TopUpStore
+    from opencode_cloud.payments.stripe_api import StripeApi
+
+Effect = Callable[["UnitOfWork"], Result]
+APPLIED = Result(EventState.APPLIED)
+ENDED = frozenset({TopUpState.PAID, TopUpState.FAILED, TopUpState.EXPIRED})
+OPEN_DISPUTES = frozenset({"needs_response", "under_review", "appeal_needs_response", "appeal_under_review"})
+TYPES = (
+    "checkout.session.completed",
+    "checkout.session.expired",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "payment_intent.succeeded",
+    "payment_intent.processing",
+    "payment_intent.payment_failed",
+    "payment_intent.canceled",
+    "charge.refunded",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+)
+"""Types with an effect. At most 20, the most that Stripe's list of events filters by."""
+
+
+class Effects:
+    """Reads objects of Stripe, and returns what they do to our books."""
+
+    def __init__(self, api: StripeApi, top_ups: TopUpStore, payments: Payments) -> None:
+        self._api = api
+        self._top_ups = top_ups
+        self._payments = payments
+
+    def of(self, kind: str, object_id: str) -> Effect | None:
+        """Ask Stripe for the object of an event of the type ``kind``; None if such events have no effect."""
+        if kind not in TYPES:
+            return None
+        if kind.startswith("checkout.session."):
+            return self.of_session(object_id)
+        if kind.startswith("payment_intent."):
+            return self.of_payment(PaymentId(object_id))
+        if kind.startswith("charge.dispute."):
+            return self._of_dispute(object_id)
+        refunds = (
+            self._api.refunds_of_charge(object_id) if kind.startswith("charge.") else [self._api.refund_of(object_id)]
+        )
+        return self._of_refunds(refunds)
+
+    def of_session(self, session_id: str) -> Effect:
+        """Return the effect of a checkout session: that of its payment, or its end without one."""
+        session = self._api.session(session_id)
+        payment = self._api.payment(session.payment_id) if session.payment_id else None
+
+        def apply(unit: UnitOfWork) -> Result:
+            result = self._apply_payment(unit, payment) if payment else APPLIED
+            if session.status == "expired":
+                self._expire(unit, session)
+            return result
+
+        return apply
+
+    def of_payment(self, payment_id: PaymentId) -> Effect:
+        """Return the effect of a payment intent."""
+        payment = self._api.payment(payment_id)
+        return lambda unit: self._apply_payment(unit, payment)
+
+    def end(self, top_up: TopUp) -> Effect:
+        """Return the end of a top-up that never reached Stripe."""
+
+        def apply(unit: UnitOfWork) -> Result:
+            self._change(unit, top_up, state=TopUpState.EXPIRED)
+            return APPLIED
+
+        return apply
+
+    def _of_refunds(self, refunds: Sequence[RefundView]) -> Effect:
+        payments = {each.payment_id: self._api.payment(each.payment_id) for each in refunds if each.payment_id}
+
+        def apply(unit: UnitOfWork) -> Result:
+            for refund in refunds:
+                if refund.payment_id not in payments:
+                    return Result(EventState.KEPT, "payment_unknown")
+                # A refund may overtake its payment.
+                result = self._apply_payment(unit, payments[refund.payment_id])
+                if result.state is not EventState.APPLIED:
+                    return result
+                self._apply_refund(unit, refund)
+            return APPLIED
+
+        return apply
+
+    def _of_dispute(self, dispute_id: str) -> Effect:
+        dispute = self._api.dispute(dispute_id)
+        payment = self._api.payment(dispute.payment_id) if dispute.payment_id else None
+
+        def apply(unit: UnitOfWork) -> Result:
+            if payment is None:
+                return Result(EventState.KEPT, "payment_unknown")
+            result = self._apply_payment(unit, payment)
+            if result.state is EventState.APPLIED:
+                self._apply_dispute(unit, dispute)
+            return result
+
+        return apply
+
+    # ------------------------------------------------------------------------------------- in the unit
+
+    def _apply_payment(self, unit: UnitOfWork, payment: PaymentView) -> Result:
+        top_up = self._top_ups.lock(unit.connection, payment.top_up_id) if payment.top_up_id else None
+        if payment.status != "succeeded":
+            if top_up and top_up.state not in ENDED:
+                self._follow(unit, top_up, payment)
+            return APPLIED
+        if top_up is None or not self._fits(unit, top_up, payment):
+            # The money is real: it waits on the account `suspense` until an operator assigns it.
+            self._payments.suspend(unit, payment.id, payment.received * CENT, payment.at)
+            return Result(EventState.KEPT, "payment_unknown" if top_up is None else "payment_differs")
+        shares = Shares(credit=top_up.credit, fee=top_up.fee)
+        self._payments.top_up(unit, top_up.workspace_id, payment.id, shares, payment.at, payment.currency)
+        if payment.balance_transaction_id:
+            gross, fee = payment.received * CENT, payment.stripe_fee * CENT
+            self._payments.settle(unit, payment.balance_transaction_id, payment.id, gross, fee, payment.at)
+        if top_up.state is not TopUpState.PAID:
+            self._change(unit, top_up, state=TopUpState.PAID, payment_id=payment.id, reason="")
+        return APPLIED
+
+    def _fits(self, unit: UnitOfWork, top_up: TopUp, payment: PaymentView) -> bool:
+        """Tell whether a payment is the one that the top-up asked for. Amounts are the row's, never the metadata's."""
+        customer_id = self._top_ups.customer(unit.connection, top_up.workspace_id)
+        asked = (top_up.gross_cents, top_up.currency, customer_id)
+        is_other = top_up.state is TopUpState.PAID and top_up.payment_id != payment.id
+        return not is_other and asked == (payment.received, payment.currency, payment.customer_id)
+
+    def _follow(self, unit: UnitOfWork, top_up: TopUp, payment: PaymentView) -> None:
+        match payment.status:
+            case "processing":
+                self._change(unit, top_up, state=TopUpState.PENDING, payment_id=payment.id)
+            case "canceled":
+                self._change(unit, top_up, state=TopUpState.FAILED, reason="canceled")
+            case "requires_payment_method" if top_up.state is TopUpState.PENDING:
+                # A bank debit came back after the end of Checkout, so no other card can be tried there.
+                self._change(unit, top_up, state=TopUpState.FAILED, reason=payment.code)
+            case "requires_payment_method":
+                self._change(unit, top_up, reason=payment.code)
+            case _:
+                # The payer is busy, or Stripe has a new status: a later event tells the end.
+                pass
+
+    def _expire(self, unit: UnitOfWork, session: SessionView) -> None:
+        top_up = self._top_ups.lock(unit.connection, session.top_up_id) if session.top_up_id else None
+        # An older session of the same top-up ends without an effect.
+        if top_up and top_up.state is TopUpState.OPEN and top_up.session_id in ("", session.id):
+            self._change(unit, top_up, state=TopUpState.EXPIRED)
+
+    def _change(self, unit: UnitOfWork, top_up: TopUp, **values: object) -> None:
+        self._top_ups.change(unit.connection, top_up.id, **values)
+
+    def _apply_refund(self, unit: UnitOfWork, refund: RefundView) -> None:
+        self._payments.refund(unit, refund.payment_id, refund.id, refund.amount * CENT, refund.at)
+        if refund.status == "succeeded":
+            self._payments.refund_succeeded(unit, refund.id, refund.at)
+        elif refund.status in ("failed", "canceled"):
+            self._payments.refund_failed(unit, refund.id, refund.at)
+
+    def _apply_dispute(self, unit: UnitOfWork, dispute: DisputeView) -> None:
+        if not dispute.withdrawn:
+            return  # An inquiry takes nothing.
+        self._payments.dispute(unit, dispute.payment_id, dispute.id, dispute.withdrawn * CENT, dispute.at)
+        if dispute.status == "won":
+            self._payments.dispute_won(unit, dispute.id, dispute.at)
+        elif dispute.status not in OPEN_DISPUTES:
+            self._payments.dispute_lost(unit, dispute.id, dispute.at)

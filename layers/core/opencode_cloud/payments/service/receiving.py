@@ -1,0 +1,154 @@
+"""Process events of Stripe: once, with their effect, whichever way they come."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.errors import ServiceError, Unavailable
+from opencode_cloud.kit.log import count, logger
+from opencode_cloud.payments.models import (
+    AppliedBy,
+    EventHead,
+    EventState,
+    Result,
+    StripeEvent,
+    StripeRefused,
+    TopUp,
+    event_not_found,
+)
+from opencode_cloud.payments.service.effects import TYPES, Effect, Effects
+
+if TYPE_CHECKING:
+    from opencode_cloud.outbox.service import Outbox
+    from opencode_cloud.payments.store.events import EventStore
+    from opencode_cloud.payments.store.top_ups import TopUpStore
+    from opencode_cloud.payments.stripe_api import StripeApi
+
+ATTEMPTS = 3
+"""Attempts at a unit that conflicts with another one."""
+SWEPT = timedelta(days=3)
+"""Stripe delivers an event for three days."""
+LOOKED_UP_AFTER = timedelta(minutes=15)
+"""Age at which an unfinished top-up is looked up by itself."""
+BATCH = 200
+
+
+class Receiving:
+    """Takes events from the webhook, the sweep and replays."""
+
+    def __init__(
+        self, outbox: Outbox, api: StripeApi, effects: Effects, events: EventStore, top_ups: TopUpStore
+    ) -> None:
+        self._outbox = outbox
+        self._api = api
+        self._effects = effects
+        self._events = events
+        self._top_ups = top_ups
+
+    def webhook(self, body: bytes, signature: str) -> StripeEvent:
+        """Process a delivery. When it returns, the event is stored with its effect.
+
+        Raises:
+            SignatureRefused: (400) Stripe did not sign it.
+            Unavailable: (503) Nothing is stored. Stripe delivers it again.
+        """
+        return self.process(self._api.verified(body, signature), AppliedBy.WEBHOOK)
+
+    def replay(self, event_id: str) -> StripeEvent:
+        """Process an event that Stripe still knows; raises ``event_not_found`` (404)."""
+        head = self._api.event(event_id)
+        if head is None:
+            raise event_not_found()
+        return self.process(head, AppliedBy.REPLAY)
+
+    def replay_kept(self) -> int:
+        """Process the events again that could not be applied; return how many are applied now."""
+        with self._outbox.unit() as unit:
+            kept = self._events.kept(unit.connection, BATCH)
+        results = [self.process(each.head, AppliedBy.REPLAY) for each in kept]
+        return sum(each.state is EventState.APPLIED for each in results)
+
+    def sweep(self) -> int:
+        """Apply what never arrived: events of three days, and unfinished top-ups; return the number of changes."""
+        changes = 0
+        for head in self._api.events(TYPES, utc_now() - SWEPT):
+            changes += self._sweep_event(head)
+        with self._outbox.unit() as unit:
+            unfinished = self._top_ups.unfinished(unit.connection, utc_now() - LOOKED_UP_AFTER, BATCH)
+        return changes + sum(self._look_up(each) for each in unfinished)
+
+    def _look_up(self, top_up: TopUp) -> bool:
+        """Apply the present state of an unfinished top-up, for which no event came; return whether it changed."""
+        try:
+            # Without a session the process died before the payer got an address, so nothing can be paid.
+            effect = self._effects.of_session(top_up.session_id) if top_up.session_id else self._effects.end(top_up)
+            with self._outbox.unit() as unit:
+                effect(unit)
+        except (StripeRefused, ServiceError) as error:
+            # One bad top-up must not keep the others from being looked up.
+            count("TopUpLookUpFailed")
+            logger.exception("a top-up could not be looked up", extra={"top_up": top_up.id, "code": error.code})
+            return False
+        return True
+
+    def _sweep_event(self, head: EventHead) -> bool:
+        with self._outbox.unit() as unit:
+            known = self._events.get(unit.connection, head.id)
+        if known is not None:
+            return False
+        count("StripeEventSwept")
+        self.process(head, AppliedBy.SWEEP)
+        return True
+
+    def process(self, head: EventHead, applied_by: AppliedBy) -> StripeEvent:
+        """Process one event; a known one that was applied or ignored has no further effect."""
+        with self._outbox.unit() as unit:
+            known = self._events.get(unit.connection, head.id)
+        if known is not None and known.state is not EventState.KEPT:
+            return known
+        try:
+            effect = self._effect(head)
+            result = self._commit(head, applied_by, effect)
+        except (StripeRefused, ServiceError) as error:
+            if isinstance(error, Unavailable):
+                raise
+            # It is genuine and does not fit our books. Everything of its unit was rolled back.
+            result = self._commit(head, applied_by, _keep(error.code))
+        if result.state is EventState.KEPT:
+            count("StripeEventKept")
+            logger.error("an event of Stripe waits for a person", extra={"event": head.id, "reason": result.reason})
+        return StripeEvent(head=head, state=result.state, reason=result.reason, applied_by=applied_by)
+
+    def _effect(self, head: EventHead) -> Effect:
+        if head.live != self._api.live:
+            return _ignore("other_mode")
+        return self._effects.of(head.type, head.object_id) or _ignore("type")
+
+    def _commit(self, head: EventHead, applied_by: AppliedBy, effect: Effect) -> Result:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._attempt(head, applied_by, effect)
+            except Unavailable as error:
+                # The unit was rolled back and did nothing outside of the database.
+                if error.code != "database_busy":
+                    raise
+        return self._attempt(head, applied_by, effect)
+
+    def _attempt(self, head: EventHead, applied_by: AppliedBy, effect: Effect) -> Result:
+        with self._outbox.unit() as unit:
+            before = self._events.take(unit.connection, head, applied_by)
+            if before is not None and before is not EventState.KEPT:
+                return Result(before)
+            result = effect(unit)
+            self._events.finish(unit.connection, head.id, result, applied_by)
+            return result
+
+
+def _ignore(reason: str) -> Effect:
+    return lambda _unit: Result(EventState.IGNORED, reason)
+
+
+def _keep(reason: str) -> Effect:
+    return lambda _unit: Result(EventState.KEPT, reason)

@@ -1,0 +1,1 @@
+"""Rows of payments in MySQL."""

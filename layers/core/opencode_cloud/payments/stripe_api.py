@@ -1,0 +1,338 @@
+"""Stripe through its library, which no other module imports (https://docs.stripe.com/api).
+
+Objects of the library are no mappings, and a field that an answer lacks raises AttributeError. So optional fields are
+read by ``getattr``, and everything else is an error worth an alarm.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+import msgspec
+import stripe
+
+from opencode_cloud.contracts.ids import PaymentId, TopUpId, WorkspaceId
+from opencode_cloud.kit.log import logger
+from opencode_cloud.payments.models import (
+    CENT,
+    Checkout,
+    DisputeView,
+    EventHead,
+    PaymentView,
+    RefundView,
+    SessionView,
+    SignatureRefused,
+    StripeRefused,
+    TopUp,
+    payments_off,
+    stripe_away,
+)
+
+API_VERSION = "2026-10-28.endive"
+"""The version of Stripe's API, for answers. An endpoint has its own for events, whose contents are not read."""
+CONNECT_SECONDS = 3
+ANSWER_SECONDS = 8
+"""The library waits 80 s by itself, longer than an HTTP API does."""
+RETRIES = 2
+"""Repetitions of a request that got no answer. The library sends the same idempotency key again."""
+TOLERANCE_SECONDS = 300
+"""Age of a signature; the library checks only the past."""
+UNSET = "{}"
+"""The secret of a new deployment."""
+TOP_UP = "top_up"
+"""Name of our id in metadata."""
+DEFINITE_ANSWERS = frozenset({400, 401, 402, 403, 404})
+"""Statuses of a definite answer: the same request would get it again."""
+
+stripe.enable_telemetry = False
+_verify: Callable[[str, str, str, int], bool] = cast("Any", stripe.WebhookSignature).verify_header
+
+Answer = TypeVar("Answer")
+
+
+class StripeSecret(msgspec.Struct):
+    """The operator's secret, stored as JSON."""
+
+    api_key: str
+    webhook_secrets: tuple[str, ...]
+    """All that are valid: two during a rotation."""
+
+
+class StripeApi:
+    """Requests to Stripe. Every write has an idempotency key that is derived from our own id."""
+
+    def __init__(self, url: str, secret: Callable[[], str], forget_secret: Callable[[], None]) -> None:
+        """Speak to the API at ``url``.
+
+        Args:
+            url: The origin of the API.
+            secret: Returns the secret as stored, JSON; empty while the operator has not set it.
+            forget_secret: Drops the cached secret: the operator may have changed it.
+        """
+        self._url = url
+        self._secret = secret
+        self._forget_secret = forget_secret
+        self._built: tuple[str, stripe.StripeClient] | None = None
+
+    # ------------------------------------------------------------------------------------- webhooks
+
+    def verified(self, body: bytes, header: str) -> EventHead:
+        """Return the event of a signed request.
+
+        Raises:
+            SignatureRefused: (400) These bytes were not signed by a valid secret within five minutes.
+        """
+        try:
+            text = body.decode()
+        except UnicodeDecodeError as error:
+            raise SignatureRefused from error
+        if not self._signed(text, header, self._read().webhook_secrets):
+            # The operator may have rolled the secret since this process read it.
+            self._forget_secret()
+            if not self._signed(text, header, self._read().webhook_secrets):
+                raise SignatureRefused
+        try:
+            return msgspec.json.decode(text, type=_Event).head()
+        except msgspec.DecodeError as error:
+            raise SignatureRefused from error
+
+    def _signed(self, text: str, header: str, secrets: Sequence[str]) -> bool:
+        for number, secret in enumerate(secrets):
+            try:
+                _verify(text, header, secret, TOLERANCE_SECONDS)
+            except stripe.SignatureVerificationError:
+                continue
+            if _signed_at(header) > time.time() + TOLERANCE_SECONDS:
+                return False
+            logger.debug("a webhook was signed", extra={"secret": number})
+            return True
+        return False
+
+    @property
+    def live(self) -> bool:
+        """Whether the key is of the live mode."""
+        return "_live_" in self._read().api_key
+
+    # ------------------------------------------------------------------------------------- writes
+
+    def create_customer(self, workspace_id: WorkspaceId, name: str) -> str:
+        """Create the customer of a workspace and return its id; the same one for the same workspace."""
+        params: Any = {"name": name, "metadata": {"workspace": workspace_id}}
+        return self._write(self._client.v1.customers.create, params, key=f"customer:{workspace_id}:1").id
+
+    def open_checkout(self, top_up: TopUp, customer_id: str, success_url: str, cancel_url: str) -> Checkout:
+        """Open the checkout of a top-up. The card is saved, so that a later payment needs no typing.
+
+        Raises:
+            StripeRefused: It cannot be opened.
+            stripe_unavailable: (503) It may have been opened; the same call returns it.
+        """
+        amounts = [("Credit", top_up.credit), ("Processing fee", top_up.fee)]
+        metadata = {TOP_UP: top_up.id}
+        params: Any = {
+            "mode": "payment",
+            "customer": customer_id,
+            "client_reference_id": top_up.id,
+            "success_url": success_url,
+            "cancel_url": cancel_url,
+            "line_items": [_line(name, amount, top_up.currency) for name, amount in amounts if amount],
+            "metadata": metadata,
+            "payment_intent_data": {"metadata": metadata, "setup_future_usage": "off_session"},
+            "billing_address_collection": "required",
+            "customer_update": {"name": "auto", "address": "auto"},
+            "tax_id_collection": {"enabled": True},
+        }
+        key = f"top_up:{top_up.id}:checkout:{top_up.attempt}"
+        session = self._write(self._client.v1.checkout.sessions.create, params, key=key)
+        return Checkout(session.id, session.url or "")
+
+    def open_portal(self, customer_id: str, return_url: str) -> str:
+        """Return the address of the portal, where a customer changes cards."""
+        params: Any = {"customer": customer_id, "return_url": return_url}
+        return self._ask(lambda: self._client.v1.billing_portal.sessions.create(params)).url
+
+    def refund(self, payment_id: PaymentId, cents: int, key: str) -> RefundView:
+        """Refund a part of a payment; ``key`` names the operator's command.
+
+        Raises:
+            StripeRefused: The payment cannot be refunded, or not so much of it.
+        """
+        params: Any = {"payment_intent": payment_id, "amount": cents}
+        return _refund(self._write(self._client.v1.refunds.create, params, key=f"refund:{key}:1"))
+
+    # ------------------------------------------------------------------------------------- reads
+
+    def session(self, session_id: str) -> SessionView:
+        """Return the present state of a checkout session."""
+        found = self._ask(lambda: self._client.v1.checkout.sessions.retrieve(session_id))
+        return SessionView(
+            id=found.id,
+            status=found.status or "",
+            payment_id=PaymentId(_id(found.payment_intent)),
+            top_up_id=_top_up(found.metadata),
+        )
+
+    def payment(self, payment_id: PaymentId) -> PaymentView:
+        """Return the present state of a payment intent."""
+        expand: Any = {"expand": ["latest_charge.balance_transaction"]}
+        found = self._ask(lambda: self._client.v1.payment_intents.retrieve(payment_id, expand))
+        charge = found.latest_charge if isinstance(found.latest_charge, stripe.Charge) else None
+        entry = charge.balance_transaction if charge else None
+        failure = found.last_payment_error
+        return PaymentView(
+            id=PaymentId(found.id),
+            status=found.status,
+            received=found.amount_received,
+            currency=found.currency.upper(),
+            customer_id=_id(found.customer),
+            top_up_id=_top_up(found.metadata),
+            code=str(getattr(failure, "decline_code", None) or getattr(failure, "code", None) or ""),
+            at=_moment(charge.created if charge else found.created),
+            balance_transaction_id=_id(entry),
+            stripe_fee=entry.fee if isinstance(entry, stripe.BalanceTransaction) else 0,
+        )
+
+    def refund_of(self, refund_id: str) -> RefundView:
+        """Return the present state of a refund."""
+        return _refund(self._ask(lambda: self._client.v1.refunds.retrieve(refund_id)))
+
+    def refunds_of_charge(self, charge_id: str) -> list[RefundView]:
+        """Return all refunds of a charge, the oldest first."""
+        params: Any = {"charge": charge_id, "limit": 100}
+        found = self._ask(lambda: list(self._client.v1.refunds.list(params).auto_paging_iter()))
+        return [_refund(each) for each in reversed(found)]
+
+    def dispute(self, dispute_id: str) -> DisputeView:
+        """Return the present state of a dispute."""
+        found = self._ask(lambda: self._client.v1.disputes.retrieve(dispute_id))
+        return DisputeView(
+            id=found.id,
+            status=found.status,
+            withdrawn=max((-each.amount for each in found.balance_transactions), default=0),
+            payment_id=PaymentId(_id(found.payment_intent)),
+            at=_moment(found.created),
+        )
+
+    def event(self, event_id: str) -> EventHead | None:
+        """Return an event; None if Stripe does not know it, or not any more."""
+        try:
+            return _head(self._ask(lambda: self._client.v1.events.retrieve(event_id)))
+        except StripeRefused:
+            return None
+
+    def events(self, types: Sequence[str], since: datetime) -> Iterator[EventHead]:
+        """Yield the events of some types (at most 20) since a time (naive UTC), the oldest first."""
+        params: Any = {"types": list(types), "created": {"gte": _seconds(since)}, "limit": 100}
+        found = self._ask(lambda: list(self._client.v1.events.list(params).auto_paging_iter()))
+        yield from (_head(each) for each in reversed(found))
+
+    # ------------------------------------------------------------------------------------- internals
+
+    def _read(self) -> StripeSecret:
+        stored = self._secret()
+        if stored in ("", UNSET):
+            raise payments_off()
+        return msgspec.json.decode(stored, type=StripeSecret)
+
+    @property
+    def _client(self) -> stripe.StripeClient:
+        key = self._read().api_key
+        if self._built is None or self._built[0] != key:
+            client = stripe.StripeClient(
+                key,
+                stripe_version=API_VERSION,
+                base_addresses={"api": self._url},
+                max_network_retries=RETRIES,
+                http_client=stripe.RequestsClient(timeout=(CONNECT_SECONDS, ANSWER_SECONDS)),
+            )
+            self._built = (key, client)
+        return self._built[1]
+
+    def _write(self, method: Callable[[Any, Any], Answer], params: Any, *, key: str) -> Answer:
+        return self._ask(lambda: method(params, {"idempotency_key": key}))
+
+    def _ask(self, request: Callable[[], Answer]) -> Answer:
+        try:
+            return request()
+        except stripe.StripeError as error:
+            if isinstance(error, stripe.AuthenticationError):
+                self._forget_secret()
+            if error.http_status in DEFINITE_ANSWERS and not isinstance(error, stripe.IdempotencyError):
+                raise StripeRefused(str(error.code or type(error).__name__)) from error
+            logger.warning("Stripe gave no answer", extra={"status": error.http_status, "code": error.code})
+            raise stripe_away() from error
+
+
+class _Object(msgspec.Struct):
+    id: str = ""
+
+
+class _Data(msgspec.Struct):
+    object: _Object
+
+
+class _Event(msgspec.Struct):
+    id: str
+    type: str
+    created: int
+    livemode: bool
+    data: _Data
+
+    def head(self) -> EventHead:
+        return EventHead(
+            id=self.id,
+            type=self.type,
+            object_id=self.data.object.id,
+            live=self.livemode,
+            created_at=_moment(self.created),
+        )
+
+
+def _head(event: stripe.Event) -> EventHead:
+    about: Any = event.data.object
+    return EventHead(
+        id=event.id,
+        type=event.type,
+        object_id=str(about["id"]) if "id" in about else "",
+        live=event.livemode,
+        created_at=_moment(event.created),
+    )
+
+
+def _refund(found: stripe.Refund) -> RefundView:
+    return RefundView(
+        id=found.id,
+        status=found.status or "",
+        amount=found.amount,
+        payment_id=PaymentId(_id(found.payment_intent)),
+        at=_moment(found.created),
+    )
+
+
+def _line(name: str, micro_cents: int, currency: str) -> Any:
+    price = {"currency": currency.lower(), "unit_amount": micro_cents // CENT, "product_data": {"name": name}}
+    return {"price_data": price, "quantity": 1}
+
+
+def _top_up(metadata: Any) -> TopUpId:
+    return TopUpId(str(metadata[TOP_UP]) if metadata and TOP_UP in metadata else "")
+
+
+def _id(found: Any) -> str:
+    """Return the id of an object, which may be expanded or missing."""
+    return "" if found is None else str(getattr(found, "id", found))
+
+
+def _signed_at(header: str) -> int:
+    return int(dict(part.split("=", 1) for part in header.split(",") if "=" in part)["t"])
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.replace(tzinfo=UTC).timestamp())

@@ -1,0 +1,63 @@
+"""Tables of payments by Stripe (docs/stripe.md). Amounts are integers of 10^-8 of a currency's unit.
+
+The books of money are the ledger's tables. These rows list the requests to
+Stripe, and its events that were processed.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Enum, Index, Integer, String, UniqueConstraint
+
+from opencode_cloud.kit.sql import Id, Moment, id_column, table
+
+STRIPE_ID = 255
+"""Longest id that Stripe announces."""
+REASON = 64
+
+
+def _stripe_id(name: str, **options: object) -> Column[str]:
+    return Column(name, String(STRIPE_ID, collation="utf8mb4_bin"), nullable=False, server_default="", **options)  # type: ignore[arg-type]
+
+
+payment_customers = table(
+    "payment_customers",
+    Column("workspace_id", Id, primary_key=True),
+    _stripe_id("customer_id"),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("customer_id"),
+)
+"""The customer of a workspace at Stripe. There is one, and it stays the same."""
+
+top_ups = table(
+    "top_ups",
+    id_column(),
+    Column("workspace_id", Id, nullable=False),
+    Column("credit", BigInteger, nullable=False),
+    Column("fee", BigInteger, nullable=False),
+    Column("currency", String(3, collation="utf8mb4_bin"), nullable=False),
+    Column("state", Enum("open", "pending", "paid", "failed", "expired", name="state"), nullable=False),
+    Column("reason", String(REASON, collation="utf8mb4_bin"), nullable=False, server_default=""),
+    Column("attempt", Integer, nullable=False, server_default="1", comment="part of the idempotency keys"),
+    _stripe_id("session_id"),
+    _stripe_id("payment_id"),
+    Column("created_by", Id, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Index(None, "workspace_id", "created_at"),
+    Index(None, "state", "created_at"),
+)
+
+stripe_events = table(
+    "stripe_events",
+    Column("id", String(STRIPE_ID, collation="utf8mb4_bin"), primary_key=True),
+    Column("type", String(REASON, collation="utf8mb4_bin"), nullable=False),
+    _stripe_id("object_id"),
+    Column("live", Boolean, nullable=False),
+    Column("state", Enum("applied", "kept", "ignored", name="state"), nullable=False),
+    Column("reason", String(REASON, collation="utf8mb4_bin"), nullable=False, server_default=""),
+    Column("applied_by", Enum("webhook", "sweep", "replay", name="applied_by"), nullable=False),
+    Column("created_at", Moment, nullable=False, comment="when Stripe made it"),
+    Column("updated_at", Moment, nullable=False),
+    Index(None, "state", "created_at"),
+)
+"""A row is written in the transaction of the event's effect, so each row was processed. ``kept`` waits for a replay."""

@@ -1,0 +1,159 @@
+"""Refunds and disputes take back the right part of the credit, in any order and any number of deliveries."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from opencode_cloud.billing.models.accounts import AccountKind
+from tests.unit.billing.books import CENT, DOLLAR
+from tests.unit.payments.shop import TWENTY, Shop
+
+
+def test_three_partial_refunds_end_at_nothing_in_any_order_and_twice(shop: Shop) -> None:
+    top_up = shop.buy()
+    shop.deliver_all()
+    intent = shop.intent_of(top_up).id
+    for amount, left in ((700, 1_340_555_818), (700, 681_111_635), (723, 0)):
+        shop.client.refunds.create({"payment_intent": intent, "amount": amount})
+        shop.deliver_all()
+        assert shop.balance == left
+
+    events = shop.events() * 2
+    random.Random(7).shuffle(events)
+    shop.deliver(*events)
+
+    assert shop.balance == 0
+    assert shop.sum(AccountKind.FEES_INCOME) == 0
+    shop.books.verify()
+
+
+def test_refunds_that_overtake_their_payment_end_the_same(shop: Shop) -> None:
+    top_up = shop.buy()
+    for amount in (700, 700):
+        shop.client.refunds.create({"payment_intent": shop.intent_of(top_up).id, "amount": amount})
+
+    shop.deliver(*shop.events()[::-1])
+
+    assert shop.balance == 681_111_635
+    assert shop.kept() == []
+
+
+def test_a_full_refund_takes_exactly_the_credit(shop: Shop) -> None:
+    top_up = shop.buy()
+    shop.client.refunds.create({"payment_intent": shop.intent_of(top_up).id})
+    shop.deliver_all()
+
+    assert (shop.balance, shop.sum(AccountKind.FEES_INCOME)) == (0, 0)
+
+
+def test_a_small_refund_takes_its_share(shop: Shop) -> None:
+    top_up = shop.buy(10 * DOLLAR)
+    shop.client.refunds.create({"payment_intent": shop.intent_of(top_up).id, "amount": 333})
+    shop.deliver_all()
+
+    assert shop.balance == 10 * DOLLAR - 309_192_200
+
+
+def test_a_refund_of_credit_that_was_spent_leaves_a_debt(shop: Shop) -> None:
+    top_up = shop.buy()
+    shop.deliver_all()
+    shop.books.take(shop.books.use(1, 15 * DOLLAR))
+    shop.client.refunds.create({"payment_intent": shop.intent_of(top_up).id})
+    shop.deliver_all()
+    assert shop.balance == -15 * DOLLAR
+
+    shop.buy()
+    shop.deliver_all()
+
+    assert shop.balance == 5 * DOLLAR
+    shop.books.verify()
+
+
+def test_a_pending_refund_is_frozen_and_posted_when_it_succeeds(shop: Shop) -> None:
+    top_up = shop.buy(card="pm_card_pendingRefund")
+    refund = shop.client.refunds.create({"payment_intent": shop.intent_of(top_up).id, "amount": 700})
+    shop.deliver_all()
+    assert shop.balance == 1_340_555_818
+    assert shop.sum(AccountKind.REFUNDS) == 0
+
+    shop.stand_in.control("refunds/complete", refund=refund.id)
+    shop.deliver_all()
+
+    assert shop.balance == 1_340_555_818
+    assert shop.sum(AccountKind.REFUNDS) == -700 * CENT
+
+
+def test_a_refund_that_fails_gives_the_credit_back(shop: Shop) -> None:
+    top_up = shop.buy(card="pm_card_pendingRefund")
+    refund = shop.client.refunds.create({"payment_intent": shop.intent_of(top_up).id, "amount": 700})
+    shop.deliver_all()
+
+    shop.stand_in.control("refunds/fail", refund=refund.id)
+    shop.deliver_all()
+
+    assert shop.balance == TWENTY
+    shop.books.verify()
+
+
+def _dispute(shop: Shop, amount: int | None = None, **more: Any) -> str:
+    top_up = shop.buy()
+    charge = shop.intent_of(top_up).latest_charge.id
+    given = {"charge": charge} | ({"amount": amount} if amount else {}) | more
+    return shop.stand_in.control("disputes/open", **given)
+
+
+def test_a_dispute_freezes_what_it_withdraws_and_a_won_one_gives_it_back(shop: Shop) -> None:
+    dispute = _dispute(shop)
+    shop.deliver_all()
+    assert shop.balance == 0
+
+    shop.stand_in.control("disputes/end", dispute=dispute, won=True)
+    shop.deliver_all()
+
+    assert shop.balance == TWENTY
+    assert shop.sum(AccountKind.DISPUTES) == 0
+    shop.books.verify()
+
+
+def test_a_lost_dispute_over_a_part_takes_its_share(shop: Shop) -> None:
+    dispute = _dispute(shop, 500)
+    shop.stand_in.control("disputes/end", dispute=dispute, won=False)
+
+    shop.deliver(*shop.events()[::-1])
+    shop.deliver_all()
+
+    assert shop.balance == TWENTY - 471_031_559
+    shop.books.verify()
+
+
+def test_an_inquiry_books_nothing(shop: Shop) -> None:
+    inquiry = _dispute(shop, reason="inquiry")
+    shop.deliver_all()
+    shop.stand_in.control("disputes/end", dispute=inquiry, won=False)
+    shop.deliver_all()
+
+    assert shop.balance == TWENTY
+    assert shop.sum(AccountKind.DISPUTES) == 0
+    assert shop.kept() == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_everything_together_ends_the_same_in_any_order_with_repetitions(shop: Shop, seed: int) -> None:
+    kept, refunded, disputed = shop.buy(), shop.buy(30 * DOLLAR), shop.buy(50 * DOLLAR)
+    assert kept.id != refunded.id
+    shop.client.refunds.create({"payment_intent": shop.intent_of(refunded).id, "amount": 1000})
+    charge = shop.intent_of(disputed).latest_charge
+    dispute = shop.stand_in.control("disputes/open", charge=charge.id)
+    shop.stand_in.control("disputes/end", dispute=dispute, won=bool(seed % 2))
+    events = shop.events() * 10
+    random.Random(seed).shuffle(events)
+
+    shop.deliver(*events)
+
+    share = 30 * DOLLAR * 1000 // refunded.gross_cents
+    assert shop.balance == TWENTY + 30 * DOLLAR - share + (50 * DOLLAR if seed % 2 else 0)
+    assert shop.kept() == []
+    shop.books.verify()
