@@ -8,10 +8,13 @@ from typing import Any
 
 import httpx
 
-from opencode_cloud.contracts.ids import CallId, MemberId, WorkspaceId
+from opencode_cloud.contracts.ids import CallId, MemberId, TopUpId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
-from opencode_cloud.kit.clock import now_ms
+from opencode_cloud.kit.clock import now_ms, utc_now
 from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.sql import Database
+from opencode_cloud.payments.models import TopUp, TopUpState
+from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.schema.usage_events import to_row
 from tests.integration.people import People, Person
 from tests.integration.publisher import new_session_id, session
@@ -68,6 +71,7 @@ def fill(world: World) -> None:
     }
     world.ids["share"] = shared(world)
     world.ids["call"] = used(world)
+    world.ids["top_up"] = bought(world)
     period = {"from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z"}
     world.ids["export"] = make("usage/exports", **period)
     policy = {"policy": {"models": {"allow": [f"{CANARY}/*"]}}, "comment": CANARY}
@@ -86,6 +90,26 @@ def shared(world: World) -> str:
     item = session(session_id, f"{CANARY} session")
     must(client.post(f"/api/shares/{made['id']}/sync", json={"secret": made["secret"], "data": [item]}))
     return made["id"]
+
+
+def bought(world: World) -> str:
+    """Leave a purchase of credit behind, which the stage cannot make without an account at Stripe; return its id."""
+    now = utc_now()
+    top_up = TopUp(
+        id=TopUpId(new_id("top")),
+        workspace_id=WorkspaceId(world.workspace),
+        credit=2_000_000_000,
+        fee=0,
+        currency="USD",
+        state=TopUpState.EXPIRED,
+        reason=CANARY,
+        created_by=world.ids["member"],
+        created_at=now,
+        updated_at=now,
+    )
+    with Database(world.stack.database.access.url()).transaction() as connection:
+        TopUpStore().add(connection, top_up)
+    return top_up.id
 
 
 def used(world: World) -> str:

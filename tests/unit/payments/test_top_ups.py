@@ -12,7 +12,7 @@ from sqlalchemy import event as sql_events
 from sqlalchemy import select
 
 from opencode_cloud.billing.models.accounts import AccountKind
-from opencode_cloud.kit.errors import BadRequest, Conflict, ServiceError, Unavailable, Unprocessable
+from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, ServiceError, Unavailable, Unprocessable
 from opencode_cloud.payments.models import EventState, TopUpState
 from opencode_cloud.payments.service import receiving
 from opencode_cloud.schema.payments import stripe_events
@@ -290,6 +290,15 @@ def test_an_amount_outside_of_the_terms_asks_stripe_nothing(shop: Shop, credit: 
 
     assert caught.value.code == "amount_out_of_range"
     assert (list(shop.all_top_ups()), shop.events()) == ([], [])
+
+
+def test_without_an_account_at_stripe_nothing_is_sold_and_no_row_is_left(shop: Shop) -> None:
+    shop.api._secret = lambda: "{}"
+
+    with pytest.raises(NotFound) as caught:
+        shop.begin()
+
+    assert (caught.value.code, list(shop.all_top_ups())) == ("payments_off", [])
 
 
 def test_a_payment_that_was_not_bought_here_waits_in_suspense(shop: Shop) -> None:

@@ -77,6 +77,10 @@ class StripeApi:
         self._forget_secret = forget_secret
         self._built: tuple[str, stripe.StripeClient] | None = None
 
+    def check(self) -> None:
+        """Raise ``payments_off`` (404) unless the operator has set the secret."""
+        self._read()
+
     # ------------------------------------------------------------------------------------- webhooks
 
     def verified(self, body: bytes, header: str) -> EventHead:

@@ -62,10 +62,12 @@ class ToppingUp:
             return_url: Page to which Stripe sends the payer back.
 
         Raises:
+            payments_off: (404) The deployment has no account at Stripe.
             amount_out_of_range: (422) The operator's terms do not allow this amount.
             checkout_refused: (422) Stripe refused it.
             stripe_unavailable: (503) The result is unknown. Nothing is charged before the payer has confirmed.
         """
+        self._api.check()
         terms = self._terms
         if not terms.least <= credit <= terms.most or credit % CENT:
             raise amount_out_of_range(terms.least, terms.most)
