@@ -313,7 +313,8 @@ def test_a_link_stays_a_link(machine: Machine) -> None:
 
 
 def test_agents_learn_the_context_of_a_model_that_they_do_not_know(machine: Machine) -> None:
-    models = {model: {"limit": {"context": 200_000, "output": 8_000}} for model in MODELS}
+    known = {"limit": {"context": 200_000, "output": 8_000}, "modalities": {"input": ["text", "image"]}}
+    models = dict.fromkeys(MODELS, known)
     machine.cloud.config = {"provider": {"acme": {"models": models}}}
     for agent in ("claude-code", "codex", "qwen"):
         machine.connect(agent, model="gemini-3-pro")
@@ -322,7 +323,7 @@ def test_agents_learn_the_context_of_a_model_that_they_do_not_know(machine: Mach
     assert env["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "200000"
     assert tomllib.loads(written[".codex/config.toml"])["model_context_window"] == 200_000
     first = JSONC.read(written[".qwen/settings.json"], ["modelProviders", "openai"])[0]
-    assert first["generationConfig"] == {"contextWindowSize": 200_000}
+    assert first["generationConfig"] == {"contextWindowSize": 200_000, "modalities": {"image": True}}
 
 
 @pytest.mark.parametrize(("agent", "model"), [("claude-code", "claude-sonnet-5"), ("codex", "gpt-5.2")])

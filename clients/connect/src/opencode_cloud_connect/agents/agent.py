@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from opencode_cloud_connect.files import Change
-from opencode_cloud_connect.formats.values import as_object
+from opencode_cloud_connect.formats.values import as_list, as_object
 from opencode_cloud_connect.workspaces import Models
 
 KEY_VARIABLE = "OPENCODE_CLOUD_KEY"
@@ -43,9 +44,17 @@ class Settings:
     @property
     def context(self) -> int:
         """The model's context in tokens, from the server; 0 if it is unknown. Agents compact before it is full."""
-        entry = as_object(as_object(self.models.provider.get("models")).get(self.model))
-        context = as_object(entry.get("limit")).get("context")
+        context = as_object(self._listing.get("limit")).get("context")
         return context if isinstance(context, int) else 0
+
+    @property
+    def reads_images(self) -> bool:
+        """True if the server says that the model reads images."""
+        return "image" in as_list(as_object(self._listing.get("modalities")).get("input"))
+
+    @property
+    def _listing(self) -> dict[str, Any]:
+        return as_object(as_object(self.models.provider.get("models")).get(self.model))
 
     @property
     def base(self) -> str:

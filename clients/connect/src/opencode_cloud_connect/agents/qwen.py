@@ -11,9 +11,11 @@ from opencode_cloud_connect.formats.values import as_list, as_object
 
 
 def _changes(settings: Settings, places: Places) -> tuple[Change, ...]:
-    window = {"generationConfig": {"contextWindowSize": settings.context}} if settings.context else {}
+    # It sends no images to a model that it does not know, and compacts by a guess.
+    known: dict[str, Any] = {"contextWindowSize": settings.context} if settings.context else {}
+    known |= {"modalities": {"image": True}} if settings.reads_images else {}
     ours = {
-        **window,
+        **({"generationConfig": known} if known else {}),
         "id": settings.model,
         "name": f"{settings.model} (Opencode Cloud)",
         "baseUrl": settings.base_v1,
