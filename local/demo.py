@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from local.stack import LocalStack
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind

@@ -258,7 +258,7 @@ def test_entries_go_when_their_workspace_keeps_them_no_longer(trail: Trail) -> N
             )
         for workspace, age in ((WORKSPACE, 31), (WORKSPACE, 29), (OTHER, 399), (None, 366), ("wrk_gone", 366)):
             row = entry(ADA, "member.removed", Target("member", f"{workspace}-{age}"))
-            values = {name: getattr(row, name) for name in row.__slots__}
+            values = msgspec.structs.asdict(row)
             connection.execute(
                 audit_entries.insert(), values | {"workspace_id": workspace, "at": now - timedelta(days=age)}
             )

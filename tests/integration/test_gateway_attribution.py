@@ -35,7 +35,7 @@ PATHS = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def shop(world: World) -> Shop:
     """Create a workspace with a header of projects, a budget for each session, and a chain of fallbacks."""
     made = world.shop()

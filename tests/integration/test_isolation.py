@@ -164,7 +164,7 @@ def request_of(operation: Operation, ids: Mapping[str, str], version: str) -> di
 def beyond(ids: Mapping[str, str]) -> dict[str, str]:
     """Return unknown ids of the same kinds in the same workspace, so that a permitted request changes nothing."""
     nothing = {name: f"{value.partition('_')[0]}_{NOWHERE}" for name, value in ids.items()}
-    return nothing | {"workspace": ids["workspace"], "version": "999999"}
+    return nothing | {"workspace": ids["workspace"], "version": "999999", "period": "1999-01"}
 
 
 def expected(operation: Operation, actor: Actor) -> tuple[int, str] | None:

@@ -68,6 +68,9 @@ def fill(world: World) -> None:
         "credential": make("providers", provider="anthropic", name=CANARY, secret="sk-ant-" + secrets.token_hex(16)),
         "budget": make("budgets", scope="workspace", unit="cost", period="month", limit=2_000_000_000),
         "version": "1",
+        "period": "2026-10",
+        # The stage keeps no ledger, so it has no transaction.
+        "transaction": new_id("ltx"),
     }
     world.ids["share"] = shared(world)
     world.ids["call"] = used(world)

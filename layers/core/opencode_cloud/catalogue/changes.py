@@ -62,5 +62,5 @@ def _rates(written: Written) -> dict[str, Any]:
     # A price of embeddings may leave its output out.
     return {
         name: money.exact(money.parse_dollars(value)) if isinstance(value, str) else value
-        for name, value in {"output": "0", **written}.items()
+        for name, value in {**written, "output": written.get("output", "0")}.items()
     }

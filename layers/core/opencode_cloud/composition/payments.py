@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from opencode_cloud.composition.control_plane import ControlPlane, ControlPlaneSettings
 from opencode_cloud.composition.services.access import access
-from opencode_cloud.composition.services.billing import BillingServices
+from opencode_cloud.composition.services.billing import payments_of
 from opencode_cloud.composition.settings import (
     AccessSettings,
     BillingEnabled,
@@ -32,7 +31,6 @@ from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.payments.stripe_api import StripeApi
 
 
-@dataclass(frozen=True, kw_only=True)
 class PaymentsSettings(ControlPlaneSettings, AccessSettings):
     """Environment variables of the function."""
 
@@ -53,7 +51,7 @@ def build(settings: PaymentsSettings) -> Handler:
     secret = settings.stripe_secret if settings.billing else ""
     api = StripeApi(settings.stripe_api_url, lambda: secret and aws.secret(secret), aws.secret.cache_clear)
     store = TopUpStore()
-    payments = BillingServices.over(plane.database, plane.outbox, plane.audit).payments
+    payments = payments_of(plane.database, plane.outbox, plane.audit)
     receiving = Receiving(plane.outbox, api, Effects(api, store, payments), EventStore(), store)
     terms = SaleTerms(
         least=settings.least_top_up * DOLLAR,

@@ -41,7 +41,7 @@ def billing_services(
     if not enabled:
         return None
     store, closing, checkpoints = LedgerStore(), ClosingStore(), CheckpointStore()
-    booking = Booking(outbox, store, Balance(database, outbox, audit, BudgetStore()))
+    booking = _booking(database, outbox, audit, store)
     reader = LedgerReader(database, store)
 
     def sign(message: bytes) -> bytes:
@@ -60,6 +60,15 @@ def billing_services(
     )
 
 
+def payments_of(database: Database, outbox: Outbox, audit: AuditTrail) -> Payments:
+    """Build what books payments and their returns."""
+    return Payments(_booking(database, outbox, audit, LedgerStore()), PaymentStore())
+
+
 def reader_of(database: Database, *, enabled: bool = True) -> BillingReader:
     """Build what the routes read with; every read is refused if the deployment keeps no ledger."""
     return BillingReader(database, LedgerReader(database, LedgerStore()), ClosingStore(), enabled=enabled)
+
+
+def _booking(database: Database, outbox: Outbox, audit: AuditTrail, store: LedgerStore) -> Booking:
+    return Booking(outbox, store, Balance(database, outbox, audit, BudgetStore()))
