@@ -17,6 +17,7 @@ from opencode_cloud.kit.errors import BadRequest, ServiceError, TooManyRequests,
 from opencode_cloud.kit.http_app import HttpApp, answer, answer_errors, answer_unknown_routes, response_of
 from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.kit.http_routes import HttpRoutes
+from opencode_cloud.kit.log import logger
 
 LONG = b"x" * (2 * http_events.PACK_FROM_BYTES)
 
@@ -78,7 +79,7 @@ def theirs() -> HttpApp:
     app = HttpApp()
 
     def reply(error: ServiceError) -> Response[str]:
-        return response_of(http_events.error_reply(app.current_event.raw_event, error, ""))
+        return response_of(http_events.error_reply(app.current_event.raw_event, error, logger.get_correlation_id()))
 
     answer_errors(app, reply)
     answer_unknown_routes(app, reply)
