@@ -16,10 +16,12 @@ from websockets.sync.client import ClientConnection, connect
 from opencode_cloud_client import Forbidden, Unauthorized, follow
 from tests.integration.projected import OwnedShare, People, Person, share_as
 from tests.integration.publisher import message, new_session_id, part, session
-from tests.waiting import PATIENCE, in_one_window
+from tests.waiting import PATIENCE, in_one_window, until
 
 PASSWORD = "correct horse"
 WORDS = "words of the session"
+REVOKED_SECONDS = 5
+"""Time in which a revoked credential is refused everywhere (invariant I9)."""
 HTML = {"accept": "text/html"}
 ROUTES: dict[str, Callable[[str], tuple[str, dict[str, str]]]] = {
     "page": lambda share: (f"/share/{share}", HTML),
@@ -129,6 +131,17 @@ def is_ended(socket: ClientConnection) -> bool:
     except TimeoutError:
         pass
     return False
+
+
+def is_closed(socket: ClientConnection) -> bool:
+    """Receive what has arrived; tell whether the server has closed the socket."""
+    try:
+        while True:
+            socket.recv(timeout=0.1)
+    except ConnectionClosed:
+        return True
+    except TimeoutError:
+        return False
 
 
 @pytest.mark.parametrize("mode", MAY)
@@ -289,6 +302,8 @@ def test_a_change_takes_hold_of_open_sockets(stack: Any, change: str) -> None:
             assert ask(socket, share.id, "ping", ticket)["type"] == "error"
         elif change == "revocation":
             assert next_frame(socket) == {"type": "gone", "share": share.id}
+        elif change in ("removal", "role", "sign-out"):
+            until(lambda: share.sync(part("1", "new")) and is_closed(socket), REVOKED_SECONDS)
         else:
             assert is_ended(socket)
     with live(stack) as socket:

@@ -418,6 +418,12 @@ class TestSockets:
         functions.deliver.handler(delivery, SimpleNamespace(aws_request_id="request"))
         assert [frame["content"]["text"] for frame in socket.frames] == ["one"]
 
+    def test_a_cdn_keeps_no_refusal_of_a_legacy_socket(self, functions: Functions) -> None:
+        share, socket = functions.create(), functions.plane.gateway.connect()
+        functions.http("DELETE", f"/api/share/{share['id']}", {"secret": share["secret"]})
+        # CloudFront would keep a 410, for the sockets of all shares.
+        assert functions.socket_event(socket, "CONNECT", protocol="poll", id=share["id"])["statusCode"] == 404
+
 
 def test_the_purge_function_takes_what_the_share_function_has_put_into_the_queue(functions: Functions) -> None:
     share = functions.create()

@@ -111,6 +111,7 @@ async def test_a_legacy_socket_of_an_unknown_share_is_refused(hub: HubProcess) -
         async with hub.socket("/share_poll?id=" + "A" * 22):
             pass
     assert refused.value.response.status_code == 404
+    assert refused.value.response.headers["cache-control"] == "no-store"
 
 
 async def test_only_the_cdn_is_answered(hub: HubProcess, share: SharedSession) -> None:

@@ -176,6 +176,8 @@ class ServerSocket(asyncio.Protocol):
             return
         response = self._parser.reject(HTTPStatus(status), body)
         response.headers["Content-Type"] = "application/json"
+        # CloudFront would answer all sockets of the path with it for ten seconds.
+        response.headers["Cache-Control"] = "no-store"
         self._parser.send_response(response)
         self._flush()
         self._cut()

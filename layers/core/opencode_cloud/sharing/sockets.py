@@ -65,7 +65,9 @@ class SharingSockets:
             self._viewing.poll(connection_id, ShareId(share_id))
         except ServiceError as error:
             body = http_events.error_body(error.code, error.message, event["requestContext"]["requestId"])
-            return {"statusCode": int(error.status), "body": body.decode()}
+            # API Gateway passes on no header of this answer, and CloudFront keeps a 410 without one for all sockets.
+            status = HTTPStatus.NOT_FOUND if error.status is HTTPStatus.GONE else error.status
+            return {"statusCode": int(status), "body": body.decode()}
         return {"statusCode": HTTPStatus.OK}
 
     def _message(self, connection_id: ConnectionId, event: Mapping[str, Any]) -> Answer:
