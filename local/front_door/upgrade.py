@@ -60,7 +60,9 @@ async def relay_websocket(request: web.BaseRequest, route: Route, settings: Sett
     viewer.set_protocol(ViewerSide(relay, viewer.get_protocol()))
     transport.write(handshake(request, route, settings))
     await relay.finished.wait()
-    return Relayed() if relay.refused is None else RefusedHandshake(status=relay.refused)
+    if relay.refused is None:
+        return Relayed()
+    return RefusedHandshake(status=relay.refused, headers={"Cache-Control": relay.refused_cache_control})
 
 
 def origin_of(route: Route, settings: Settings) -> SplitResult:

@@ -93,6 +93,12 @@ def close_frame(code: int, *, masked: bool) -> bytes:
     return bytes([FINAL | CLOSE, 2 | (MASKED if masked else 0)]) + (bytes(4) if masked else b"") + payload
 
 
+def _cache_control(answer: bytes) -> str:
+    lines = answer.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+    values = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("cache-control:")]
+    return ", ".join(values)
+
+
 class Relay:
     """One WebSocket: the viewer's connection, the connection to the API, and the end of both."""
 
@@ -103,7 +109,9 @@ class Relay:
         self.origin: asyncio.Transport | None = None
         self.finished = asyncio.Event()
         self.refused: int | None = None
-        """The status of the API's refusal of the handshake."""
+        """The status of the origin's refusal of the handshake."""
+        self.refused_cache_control = ""
+        """That header of the refusal. API Gateway sends none, a hub does."""
         self._accepted = False
         self._from_viewer = FrameMeter(quotas.websocket_frame, quotas.websocket_message)
         # API Gateway splits posts of functions into frames itself, so only the message is limited.
@@ -172,6 +180,7 @@ class Relay:
         self._accepted = data.startswith(b"HTTP/1.1 101")
         if not self._accepted and self.refused is None and data[:5] == b"HTTP/" and data[9:12].isdigit():
             self.refused = int(data[9:12])
+            self.refused_cache_control = _cache_control(data)
         return data.partition(b"\r\n\r\n")[2] if self._accepted else b""
 
     def _check_age(self) -> None:

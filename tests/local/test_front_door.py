@@ -53,6 +53,8 @@ class Origin:
     async def socket(self, request: web.Request) -> web.StreamResponse:
         if "refuse" in request.query:
             return web.Response(status=403)
+        if "gone" in request.query:
+            return web.Response(status=410, headers={"Cache-Control": request.query["gone"]})
         socket = web.WebSocketResponse(max_msg_size=64 * MIB, compress=False)
         await socket.prepare(request)
         with contextlib.suppress(ConnectionError):
@@ -216,6 +218,13 @@ async def test_the_cdn_would_keep_a_refused_handshake_for_all_sockets() -> None:
         assert await handshake(door, "?refuse=1") == 403
         # It is kept when the refused viewer has left.
         await until_awaited(lambda: handshake_is(door, 403))
+
+
+async def test_the_cdn_keeps_a_410_of_a_handshake_unless_the_origin_forbids_it(door: Door) -> None:
+    assert await handshake(door, "?gone=no-store") == 410
+    assert await handshake(door) == 101
+    assert await handshake(door, "?gone=max-age=1") == 410
+    await until_awaited(lambda: handshake_is(door, 410))
 
 
 async def handshake_is(door: Door, status: int) -> bool:
