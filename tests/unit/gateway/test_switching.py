@@ -101,6 +101,18 @@ class TestUnavailable:
         assert (refusal.code, "`big`" in refusal.message) == ("upstream_failed", True)
         event = only(found)
         assert (event.requested_model, event.outcome, event.cost) == ("big", "failed", 0)
+        assert [target.id for target, _ in found.asked] == [*["big"] * 3, *["small"] * 3, *["long"] * 3]
+
+    async def test_the_client_gets_its_models_error_if_the_next_model_refuses_the_request(self) -> None:
+        found = rig(answering(big=DOWN, small=refused(400)), chain("small", "long"))
+        refusal = await error(found)
+        assert (refusal.code, asked(found)) == ("upstream_failed", ["big", "small"])
+        assert only(found).outcome == "failed"
+
+    async def test_a_model_is_not_asked_again_under_another_name(self) -> None:
+        found = rig(answering(big=DOWN), chain("large", "small"))
+        await found.call()
+        assert [target.id for target, _ in found.asked] == [*["big"] * 3, "small"]
 
     @pytest.mark.parametrize(
         ("answers", "when"),

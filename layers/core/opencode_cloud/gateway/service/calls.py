@@ -85,10 +85,11 @@ class CallObserver(Protocol):
 
 
 class _Unanswered(NamedTuple):
-    """The error of a call that its model did not answer, and the reason for which another model may."""
+    """The error of a call that its model did not answer."""
 
     error: ServiceError
-    reason: FallbackReason
+    reason: FallbackReason | None
+    """The reason for which another model may answer; None: none may."""
 
 
 class Calls:
@@ -131,7 +132,7 @@ class Calls:
             while unanswered := await self._answer(state, sink):
                 # The client learns why the model that it asked for did not answer.
                 first = first or unanswered.error
-                other = await self._switching.after(state, unanswered.reason)
+                other = await self._switching.after(state, unanswered.reason) if unanswered.reason else None
                 if other is None:
                     await self._fail(state, first, sink)
                     return
@@ -153,14 +154,14 @@ class Calls:
             await asyncio.gather(*self._settling, return_exceptions=True)
 
     async def _answer(self, state: CallState, sink: Sink) -> _Unanswered | None:
-        """Answer a call by its model; return why it has no answer yet that another model may give."""
+        """Answer a call by its model; return the error if no upstream of the model began to answer."""
         dispatcher = UpstreamDispatcher(state, sink, self._health, self._open)
         try:
             await dispatcher.dispatch()
         except ServiceError as error:
             state.failed(error)
-            if reason := dispatcher.fallback_reason:
-                return _Unanswered(error, reason)
+            if not dispatcher.answered:
+                return _Unanswered(error, dispatcher.fallback_reason)
             await self._fail(state, error, sink)
         return None
 

@@ -85,7 +85,8 @@ class UpstreamDispatcher:
         self._deadline = state.started + max(target.upstream.timers.total for target in state.targets)
         self._requests = OutgoingRequests(state)
         self._failures: list[tuple[UpstreamTarget, AttemptFailed]] = []
-        self._answered = False
+        self.answered = False
+        """True once an upstream has begun to answer. No other model may serve the call then."""
 
     async def dispatch(self) -> None:
         """Answer the call. Raises a :class:`ServiceError` if no upstream answers, or the answer breaks off."""
@@ -96,8 +97,8 @@ class UpstreamDispatcher:
 
     @property
     def fallback_reason(self) -> FallbackReason | None:
-        """Return the reason for which another model may serve the call; None: none may, or an answer has begun."""
-        return None if self._answered else fallback_reason(self._failures)
+        """Return the reason for which another model may serve a call without an answer; None: none may."""
+        return fallback_reason(self._failures)
 
     # ------------------------------------------------------------------------------------ one piece
 
@@ -275,7 +276,7 @@ class UpstreamDispatcher:
                         raise error_of(state, failures) from error
                 else:
                     self._health.succeeded(target.circuit)
-                    self._answered = True
+                    self.answered = True
                     return answered
             pause = _pause(next(pauses, None), [_last_of(failures, target) for target in state.targets])
             if pause is None or time.monotonic() + pause >= self._deadline:

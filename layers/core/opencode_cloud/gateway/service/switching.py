@@ -80,7 +80,7 @@ class ModelSwitching:
         chain = _chain(state, reason)
         for name in chain.to if chain else ():
             other = await self._admission.with_model(state, name, reason)
-            if other is None or other.model.id in state.tried:
+            if other is None or other.model.id in other.tried:
                 continue
             if reason is FallbackReason.CONTEXT and _longest_prompt(other) <= _longest_prompt(state):
                 continue
