@@ -20,6 +20,9 @@ MINISTACK_PORT = 4566
 EDGE_REGION = "us-east-1"
 """The region of CloudFront's certificates and metrics."""
 
+ZONES = 2
+"""Availability zones of a network: the minimum of Aurora and of balancers."""
+
 
 class InvalidStage(Exception):
     """A stage's settings are invalid. The message names the setting and the reason."""
@@ -204,7 +207,7 @@ class Stage(_Settings):
         default=True, description="false: the account already has a role by which API Gateway writes logs"
     )
     zones: tuple[str, ...] = Field(
-        default=(), description="availability zones of networks, two or more; none: the first two of the region"
+        default=(), description="the two availability zones of networks; none: the first two of the region"
     )
     signing_keys: tuple[SigningKeyName, ...] = Field(
         default=("a", "b"),
@@ -262,7 +265,7 @@ class Stage(_Settings):
             raise ValueError("sync.runtime = container needs a domain: functions reach hubs at the public address")
         if self.local and self.domain:
             raise ValueError("stage local has no domain: its front door listens on 127.0.0.1")
-        if len(self.zones) == 1 or len(set(self.zones)) < len(self.zones):
+        if self.zones and not len(self.zones) == len(set(self.zones)) == ZONES:
             raise ValueError("zones: name two different zones, the minimum of Aurora and of balancers, or none")
         if self.name == "production":
             self._check_production()

@@ -22,9 +22,8 @@ from infra import packaging
 from infra.constructs.function import common_environment, retention
 from infra.constructs.nag import acknowledge
 from infra.constructs.workload import Workload
-from infra.constructs.zones import ZONES
 from infra.settings import environment
-from infra.stage import Stage
+from infra.stage import ZONES, Stage
 
 PORT = 8080
 IDLE = Duration.seconds(400)

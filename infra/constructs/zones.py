@@ -7,10 +7,7 @@ import jsii
 from aws_cdk import Fn, Stack
 from constructs import Construct
 
-from infra.stage import Stage
-
-ZONES = 2
-"""The minimum of Aurora and of balancers."""
+from infra.stage import ZONES, Stage
 
 
 class ZonedStack(Stack):
@@ -27,4 +24,4 @@ class ZonedStack(Stack):
     @jsii.member(jsii_name="availabilityZones")
     def availability_zones(self) -> list[str]:
         """Return the zones' names, or references that CloudFormation resolves."""
-        return list(self._zones[:ZONES]) or [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]
+        return list(self._zones) or [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]

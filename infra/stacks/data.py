@@ -63,7 +63,12 @@ class DataStack(Stack):
             else ""
         )
         self.stripe_secret_arn = (
-            self._secret("Stripe", "Key and webhook secrets of the account at Stripe (docs/stripe.md).", initial="{}")
+            self._secret(
+                "Stripe",
+                "Key and webhook secrets of the account at Stripe (docs/stripe.md).",
+                initial="{}",
+                optional=True,
+            )
             if stage.stripe
             else ""
         )
@@ -175,7 +180,7 @@ class DataStack(Stack):
         return key
 
     def _ledger_key(self) -> kms.Key:
-        return kms.Key(
+        key = kms.Key(
             self,
             "LedgerKey",
             description="Opencode Cloud: signs checkpoints of the ledger",
@@ -183,6 +188,8 @@ class DataStack(Stack):
             key_usage=kms.KeyUsage.SIGN_VERIFY,
             removal_policy=self._removal,
         )
+        let_go(key)
+        return key
 
     def _credentials_key(self) -> kms.Key:
         key = kms.Key(

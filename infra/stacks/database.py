@@ -19,8 +19,8 @@ from infra.constructs import egress
 from infra.constructs.function import Function, Network, retention
 from infra.constructs.nag import acknowledge
 from infra.constructs.references import hold, published, weakly
-from infra.constructs.zones import ZONES, ZonedStack
-from infra.stage import Stage
+from infra.constructs.zones import ZonedStack
+from infra.stage import ZONES, Stage
 
 ENGINE = rds.DatabaseClusterEngine.aurora_mysql(version=rds.AuroraMysqlEngineVersion.VER_3_10_3)
 """MySQL 8.0; pausing needs Aurora MySQL 3.08 or newer."""

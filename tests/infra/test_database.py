@@ -117,6 +117,12 @@ def test_a_synthesis_asks_no_account_for_its_zones(on_aws: Synthesis) -> None:
     assert all("Fn::GetAZs" in str(subnet["AvailabilityZone"]) for subnet in subnets)
 
 
+def test_networks_are_in_the_zones_that_a_stage_names(hubbed: Synthesis) -> None:
+    for stack in ("database", "hub"):
+        subnets = hubbed.properties(stack, "AWS::EC2::Subnet")
+        assert {subnet["AvailabilityZone"] for subnet in subnets} == {"us-east-1b", "us-east-1c"}
+
+
 def test_rds_proxy_is_refused_where_the_database_should_sleep(tmp_path: Path) -> None:
     file = tmp_path / "stage.toml"
     file.write_text("[database]\nproxy = true\n")

@@ -3,9 +3,7 @@ from pathlib import Path
 import pytest
 
 from infra.stage import InvalidStage, from_environment, load
-
-MAIL = 'alarm_email = "operator@example.com"\nmail_from = "no-reply@example.com"\n'
-"""Settings that production must have."""
+from tests.infra.variants import MAIL
 
 
 @pytest.fixture
@@ -67,6 +65,9 @@ def test_a_file_overrides_single_settings(tmp_path: Path, production_file: Path)
         ("local", "[domain]\nname='a'\nzone_id='b'\nzone_name='c'", "has no domain"),
         ("dev", "region = 'eu-west-1'\n[domain]\nname='a'\nzone_id='b'\nzone_name='c'", "certificate_arn"),
         ("dev", "[domain]\nname='a'", "domain.zone_id"),
+        ("dev", "zones = ['us-east-1a']", "two different zones"),
+        ("dev", "zones = ['us-east-1a', 'us-east-1a']", "two different zones"),
+        ("dev", "zones = ['us-east-1a', 'us-east-1b', 'us-east-1c']", "two different zones"),
         ("production", "mail_from = 'no-reply@example.com'", "alarm_email"),
         ("production", "alarm_email = 'operator@example.com'", "mail_from"),
     ],

@@ -18,7 +18,10 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
     "alice": ("alice", ""),
     "production": ("production", REGION + MAIL + DOMAIN),
     "contained": ("dev", REGION + '[gateway]\nruntime = "container"\ntask_cpu = 2048\n'),
-    "hubbed": ("dev", REGION + MAIL + DOMAIN + '[sync]\nruntime = "container"\n'),
+    "hubbed": (
+        "dev",
+        REGION + MAIL + 'zones = ["us-east-1b", "us-east-1c"]\n' + DOMAIN + '[sync]\nruntime = "container"\n',
+    ),
     # Every setting that adds, removes or exchanges resources has another value than in `production`.
     "switched": (
         "production",
@@ -27,7 +30,7 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
         + 'watched = false\negress = "nat-instance"\nsigning_keys = ["b", "c"]\n'
         + DOMAIN
         + CERTIFICATE
-        + '[database]\nproxy = true\n[github]\n[billing]\nenabled = true\n[sync]\nruntime = "container"\n'
+        + '[database]\nproxy = true\n[github]\n[stripe]\n[billing]\nenabled = true\n[sync]\nruntime = "container"\n'
         + '[gateway]\nruntime = "container"\nmemory = 2048\n',
     ),
 }
@@ -37,6 +40,7 @@ SWITCHES: Mapping[str, tuple[str, str]] = {
     "the proxy": ("", "[database]\nproxy = true\n"),
     "dashboard and alarms": ("", "watched = false\n"),
     "GitHub": ("", "[github]\n"),
+    "Stripe": ("", "[stripe]\n"),
     "the gateway's runtime": ("", '[gateway]\nruntime = "container"\nmemory = 2048\n'),
     "the runtime of sharing": (DOMAIN, DOMAIN + '[sync]\nruntime = "container"\n'),
     "a domain": ("", DOMAIN),
