@@ -10,7 +10,7 @@ from typing import Any
 
 from infra.operations.protection import Template, dangers, frozen, stack_policy
 from infra.operations.rollback import functions, prune
-from infra.operations.stages import STACKS, cdk, chosen, client, outputs, stack_name
+from infra.operations.stages import STACKS, ask, cdk, chosen, client, outputs, stack_name
 from infra.packaging import ROOT
 from infra.stage import Stage
 
@@ -28,7 +28,7 @@ def main() -> None:
     allowed = os.environ.get("ALLOW", "").split()
     stop_at_losses(before, after, allowed)
     cdk(stage, "diff", "--app", str(CDK_OUT))
-    if not os.environ.get("YES") and sys.stdin.isatty() and input("Deploy these changes? (yes) ") != "yes":
+    if not os.environ.get("YES") and ask("Deploy these changes? (yes) ", otherwise="YES=1 deploys") != "yes":
         sys.exit("Nothing was deployed.")
     if stage.retain_data and migrates(before, after):
         save_database(client("rds", stage), stage, say=print)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from infra.operations.stages import cdk, chosen, client
+from infra.operations.stages import ask, cdk, chosen, client
 from infra.stage import Stage
 
 STAGE_TAG = "opencode-cloud:stage"
@@ -18,7 +18,8 @@ def main() -> None:
     stage = chosen()
     if stage.retain_data:
         sys.exit(f"Stage {stage.name} keeps its data (retain_data): delete its stacks by hand, one by one.")
-    typed = os.environ.get("CONFIRM") or input(f"Type {stage.name} to delete the stage with all of its data: ")
+    question = f"Type {stage.name} to delete the stage with all of its data: "
+    typed = os.environ.get("CONFIRM") or ask(question, otherwise=f"CONFIRM={stage.name} deletes")
     if typed != stage.name:
         sys.exit("Nothing was deleted.")
     cdk(stage, "destroy", "--all", "--force")

@@ -20,12 +20,11 @@ def main() -> None:
 def functions(cloudformation: Any, stage: Stage) -> list[str]:
     """Return the names of the stage's deployed functions, except those that only a deployment calls."""
     named = (outputs(cloudformation, stage, stack) or {} for stack in STACKS)
-    suffix = "FunctionName"
     return sorted(
         value
         for found in named
         for key, value in found.items()
-        if key.endswith(suffix) and key not in ("MigrateFunctionName", "HubFunctionName")
+        if key.endswith("FunctionName") and key != "MigrateFunctionName"
     )
 
 

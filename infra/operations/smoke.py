@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from infra.operations.stages import chosen, client, outputs
@@ -28,6 +30,10 @@ ACTION_LOOKS = 10
 
 class Failed(Exception):
     """A step did not do what it should. The message says what it did."""
+
+
+UNREACHED = (httpx.HTTPError, OSError, WebSocketException, BotoCoreError, ClientError)
+"""Errors of connections, of handshakes and of AWS."""
 
 
 def main() -> None:
@@ -55,7 +61,7 @@ def run(steps: list[tuple[str, Callable[[], object]]], say: Callable[[str], None
     for name, step in steps:
         try:
             step()
-        except (Failed, httpx.HTTPError, OSError) as error:
+        except (Failed, *UNREACHED) as error:
             good = False
             say(f"FAIL  {name}: {type(error).__name__}: {error}")
         else:
