@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.unit.composition.test_settings import FUNCTIONS, ROOT, environment_of, settings_of
 
 PROGRAM = """
-import importlib.util, json, os, socket, sys
+import gc, importlib.util, json, os, socket, sys
 
 def refuse(*_):
     raise AssertionError("a handler calls something as it starts")
@@ -17,10 +17,12 @@ socket.socket.connect = refuse
 for path, environment in json.load(sys.stdin):
     before = dict(os.environ)
     os.environ.update(environment)
+    gc.unfreeze()
     spec = importlib.util.spec_from_file_location("started", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert callable(getattr(module, "handler", None) or module.app)
+    assert gc.isenabled() and gc.get_freeze_count(), "a handler is imported outside of kit.starting.Starting"
     os.environ.clear()
     os.environ.update(before)
     print(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,6 +37,7 @@ from opencode_cloud.kit import aws, event_loop
 from opencode_cloud.kit.asgi_middleware import EdgeOnly, LoadShedding
 from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.starting import spare_present_objects
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -147,9 +147,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
         # Loading the tokenizer takes over half a second. Only some calls need it, so the others must not wait.
         warming = asyncio.create_task(_warm_up(asyncio.to_thread(token_bounds.warm_up)))
         await _warm_up(asyncio.to_thread(tokens.key_set), catalogue.current(), keys.platform())
-        # Freeze all present objects. Otherwise the garbage collector scans them repeatedly while streams wait.
-        gc.collect()
-        gc.freeze()
+        spare_present_objects()
         watching = asyncio.create_task(event_loop.watch(event_loop.log_step))
         try:
             yield
