@@ -44,7 +44,7 @@ def widgets(hub: HubStack) -> list[cloudwatch.IWidget]:
             [written("StalledSocketCount", "hub")],
             right=[written("LoopStoodStill", "hub", "Maximum")],
         ),
-        graph("Rows of dead hubs", left),
+        graph("Rows of dead hubs, and failed tasks", left, right=[written("FailedTaskCount", "hub")]),
         graph("Rows and posts that no hub signed", doubtful),
     ]
 

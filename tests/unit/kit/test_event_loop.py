@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from opencode_cloud.kit import event_loop
+from opencode_cloud.kit import event_loop, log
 
 LONG = 4 * event_loop.LONGEST_STEP_SECONDS
 
@@ -43,6 +43,24 @@ async def test_many_short_steps_are_not_reported() -> None:
 
 async def test_a_process_that_was_frozen_is_not_reported() -> None:
     assert await reports_during(lambda: time.sleep(LONG)) == []
+
+
+async def test_an_error_of_a_background_task_is_counted_and_ends_no_other_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counted: list[str] = []
+    monkeypatch.setattr(log, "count", lambda name, _value=1: counted.append(name))
+    done: list[int] = []
+    tasks = event_loop.BackgroundTasks()
+
+    async def work(divisor: int) -> None:
+        await asyncio.sleep(0)
+        done.append(1 // divisor)
+
+    tasks.start(work(0))
+    tasks.start(work(1))
+    await tasks.settle()
+    assert (done, counted) == ([1], ["FailedTaskCount"])
 
 
 def test_a_step_that_holds_up_the_loop_is_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,8 @@ from typing import Any, cast
 import pytest
 
 from opencode_cloud.contracts.ids import ConnectionId
+from opencode_cloud.kit import log
+from opencode_cloud.kit.dynamodb.errors import store_unavailable
 from opencode_cloud.sharing.hub import announcing
 from opencode_cloud.sharing.hub.announcing import Announcing
 from opencode_cloud.sharing.models import Mode, Position, Protocol, Record, Share, Viewer
@@ -31,6 +33,7 @@ class Elsewhere:
         self.viewers: list[Viewer] = []
         self.told: list[tuple[str, int]] = []
         self.looks = 0
+        self.broken = False
         delivery = SimpleNamespace(address=ADDRESS, deliver=lambda *_: None)
         fan_out = SimpleNamespace(push=self._push)
         hubs = SimpleNamespace(push=lambda _share, _record, viewers, *_: viewers)
@@ -49,6 +52,8 @@ class Elsewhere:
 
     def _look(self, _: object) -> Head:
         self.looks += 1
+        if self.broken:
+            raise store_unavailable()
         return Head(share(), (), tuple(self.viewers), Position())
 
     def _push(self, _share: Share, sent: Record, viewers: Sequence[Viewer], *_: object) -> None:
@@ -93,6 +98,29 @@ async def test_a_process_that_stops_tells_all_before(elsewhere: Elsewhere, monke
     async with asyncio.timeout(LONG / 2):
         await elsewhere.announcing.settle()
     assert {("a", 2), ("late", 2)} <= set(elsewhere.told)
+
+
+async def test_records_that_cannot_be_pushed_are_counted_and_later_ones_are_pushed(
+    elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[str] = []
+    monkeypatch.setattr(log, "count", lambda name, _value=1: counted.append(name))
+    elsewhere.join("a")
+    elsewhere.broken = True
+    elsewhere.commit(1)
+    await until_async(lambda: counted == ["FailedPostCount"])
+    elsewhere.broken = False
+    elsewhere.commit(2)
+    await until_async(lambda: elsewhere.told == [("a", 2)])
+    await elsewhere.announcing.settle()
+
+
+async def test_a_process_that_stops_does_not_wait_for_a_store_that_fails(elsewhere: Elsewhere) -> None:
+    elsewhere.broken = True
+    elsewhere.commit(1)
+    async with asyncio.timeout(LONG / 2):
+        await elsewhere.announcing.settle()
+    assert elsewhere.looks == 1
 
 
 async def test_many_viewers_are_left_to_functions(elsewhere: Elsewhere) -> None:

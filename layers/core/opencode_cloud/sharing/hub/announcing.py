@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from opencode_cloud.contracts.ids import ShareId
+from opencode_cloud.kit import log
+from opencode_cloud.kit.event_loop import BackgroundTasks
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.service.fan_out import INLINE_VIEWERS
 from opencode_cloud.sharing.service.hubs import HubPost
@@ -33,13 +36,15 @@ class _Round:
     def __init__(self) -> None:
         self.waiting: list[Announcement] = []
         self.woken = asyncio.Event()
-        self.is_due = False
-        """True when the viewers must be looked at again."""
 
-    def end(self) -> None:
-        """Have the viewers looked at again."""
-        self.is_due = True
+    def add(self, announcement: Announcement) -> None:
+        self.waiting.append(announcement)
         self.woken.set()
+
+    def take(self) -> list[Announcement]:
+        taken, self.waiting = self.waiting, []
+        self.woken.clear()
+        return taken
 
 
 class Announcing:
@@ -68,7 +73,7 @@ class Announcing:
         self._tasks = tasks
         self._threads = threads
         self._rounds: dict[ShareId, _Round] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running = BackgroundTasks()
         self._settling = False
 
     def announce(self, announcement: Announcement) -> None:
@@ -87,58 +92,54 @@ class Announcing:
         round_ = self._rounds.get(share.id)
         if round_ is None:
             round_ = self._rounds[share.id] = _Round()
-            task = asyncio.get_running_loop().create_task(self._run(share.id, round_))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-        round_.waiting.append(announcement)
-        round_.woken.set()
+            self._running.start(self._run(share.id, round_))
+        round_.add(announcement)
 
     async def settle(self) -> None:
         """Wait until all records so far were pushed."""
         self._settling = True
         for round_ in self._rounds.values():
             round_.woken.set()
-        await asyncio.gather(*self._running)
+        await self._running.settle()
 
     async def _run(self, share_id: ShareId, round_: _Round) -> None:
         """Push the records of a share, until none has come between two looks."""
-        loop = asyncio.get_running_loop()
-        share: Share | None = None
         known: Sequence[Viewer] = ()
-        since_look: list[Announcement] = []
-        try:
-            while round_.waiting or since_look:
-                looked_at = loop.time()
-                announcements, round_.waiting = round_.waiting, []
-                known_ids = {viewer.connection_id for viewer in known}
-                seen = await loop.run_in_executor(self._threads, self._look, share_id)
-                share = seen.share
-                known = [viewer for viewer in seen.viewers if viewer.connection_id != self._delivery.address]
-                joined = [viewer for viewer in known if viewer.connection_id not in known_ids]
-                await self._pushed(since_look, share, joined)
-                await self._pushed(announcements, share, known)
-                since_look = await self._pushed_until(looked_at + LOOK_SECONDS, round_, share, known)
-        except Exception:  # noqa: BLE001 - push is best effort (docs/decisions/004)
-            logger.exception("records could not be pushed")
-        finally:
-            del self._rounds[share_id]
+        since_look: Sequence[Announcement] = ()
+        while round_.waiting or since_look:
+            try:
+                known, since_look = await self._pushed_between_looks(share_id, round_, known, since_look)
+            except Exception:  # noqa: BLE001 - push is best effort (docs/decisions/004): viewers see the gap, and resume
+                logger.exception("records could not be pushed")
+                log.count("FailedPostCount")
+                known, since_look = (), ()
+        del self._rounds[share_id]
 
-    async def _pushed_until(
-        self, deadline: float, round_: _Round, share: Share | None, known: Sequence[Viewer]
-    ) -> list[Announcement]:
-        """Push what is announced until ``deadline`` (of the loop) to the ``known`` viewers, and return it."""
+    async def _pushed_between_looks(
+        self, share_id: ShareId, round_: _Round, known: Sequence[Viewer], since_look: Sequence[Announcement]
+    ) -> tuple[Sequence[Viewer], Sequence[Announcement]]:
+        """Look at the viewers, and push until the next look is due; return the viewers, and what came after the look.
+
+        ``known`` are the viewers of the last look. Those that have joined are also sent what came since then.
+        """
+        loop = asyncio.get_running_loop()
+        next_look = loop.time() + LOOK_SECONDS
+        announcements = round_.take()
+        known_ids = {viewer.connection_id for viewer in known}
+        seen = await loop.run_in_executor(self._threads, self._look, share_id)
+        viewers = [viewer for viewer in seen.viewers if viewer.connection_id != self._delivery.address]
+        joined = [viewer for viewer in viewers if viewer.connection_id not in known_ids]
+        await self._pushed(since_look, seen.share, joined)
+        await self._pushed(announcements, seen.share, viewers)
         pushed: list[Announcement] = []
-        round_.is_due = False
-        alarm = asyncio.get_running_loop().call_at(deadline, round_.end)
-        while not (round_.is_due or self._settling):
-            announcements, round_.waiting = round_.waiting, []
-            await self._pushed(announcements, share, known)
+        while not self._settling and loop.time() < next_look:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(next_look):
+                    await round_.woken.wait()
+            announcements = round_.take()
+            await self._pushed(announcements, seen.share, viewers)
             pushed += announcements
-            if not round_.waiting:
-                round_.woken.clear()
-                await round_.woken.wait()
-        alarm.cancel()
-        return pushed
+        return viewers, pushed
 
     async def _pushed(
         self, announcements: Sequence[Announcement], share: Share | None, viewers: Sequence[Viewer]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -20,6 +18,7 @@ from opencode_cloud.kit.edge import EDGE, Forwarded
 from opencode_cloud.kit.errors import BadRequest, Forbidden, MethodNotAllowed, ServiceError, unexpected
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.sealed_posts import POST_PATH, PostSeal
+from opencode_cloud.kit.starting import spare_present_objects
 from opencode_cloud.kit.websocket_server import ENDPOINT
 from opencode_cloud.sharing.service.hubs import HubPost, Hubs, decode_post
 
@@ -49,8 +48,7 @@ _JSON = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubParts:
+class HubParts(msgspec.Struct, frozen=True, kw_only=True):
     """The objects of one process."""
 
     threads: Executor
@@ -161,9 +159,7 @@ class HubApplication:
         self._parts.delivery.start(loop)
         self._parts.sockets.start(loop)
         await loop.run_in_executor(self._parts.threads, self._origin_secret)
-        # Freeze all present objects. Otherwise the garbage collector scans them repeatedly while sockets wait.
-        gc.collect()
-        gc.freeze()
+        spare_present_objects()
         chores = self._renew(), self._flush(), self._parts.endpoint.watch(), event_loop.watch(event_loop.log_step)
         work = [loop.create_task(each) for each in chores]
         await send({"type": "lifespan.startup.complete"})

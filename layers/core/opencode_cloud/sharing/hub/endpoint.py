@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId
@@ -16,6 +16,7 @@ from opencode_cloud.kit import http_events
 from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.edge import ORIGIN_HEADER, is_secret
 from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unavailable, unexpected
+from opencode_cloud.kit.event_loop import BackgroundTasks
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.websocket_server import GOING_AWAY, UNEXPECTED, PreparedFrame, ServerSocket
 from opencode_cloud.sharing.protocol.frames import ack_frame
@@ -71,7 +72,7 @@ class HubEndpoint:
         self._origin_secret = origin_secret
         self._most_sockets = most_sockets
         self._stop = stop
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = BackgroundTasks()
         self._replays = asyncio.Semaphore(REPLAYS)
 
     # ------------------------------------------------------------------------------------------- sockets
@@ -93,7 +94,7 @@ class HubEndpoint:
             socket.accept()
         else:
             share_id = parse_qs(target.query).get("id", [""])[0]
-            self._start(self._poll(socket, ShareId(share_id)))
+            self._background.start(self._poll(socket, ShareId(share_id)))
 
     async def receive(self, socket: ServerSocket, message: bytes) -> None:
         """Handle a message. A legacy viewer's is answered by an error, as the other messages of unknown form are."""
@@ -109,7 +110,7 @@ class HubEndpoint:
 
     def closed(self, socket: ServerSocket) -> None:
         """Forget a socket."""
-        self._start(self._blocking(self._viewing.leave, ConnectionId(socket.connection_id)))
+        self._background.start(self._blocking(self._viewing.leave, ConnectionId(socket.connection_id)))
 
     def stop(self) -> None:
         """Prepare for the end of all sockets."""
@@ -203,11 +204,6 @@ class HubEndpoint:
 
     async def _blocking(self, work: Callable[..., Result], *arguments: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _take(frames: Iterator[bytes], socket: ServerSocket) -> Sequence[PreparedFrame]:

@@ -11,7 +11,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+
+import msgspec
 
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.log import logger
@@ -26,13 +27,12 @@ Spend = Callable[[str, int, Mapping[str, int]], Totals]
 """Adds amounts to the sums of a subject in the store, and returns the sums."""
 
 
-@dataclass(slots=True)
-class _Sums:
+class _Sums(msgspec.Struct):
     """The sums of one window: those of the store, as of the last write, and what was added since then."""
 
     window: int
     stored: dict[str, int]
-    added: dict[str, int] = field(default_factory=dict[str, int])
+    added: dict[str, int] = msgspec.field(default_factory=dict[str, int])
     written_at: float = 0.0
     writing: bool = False
 
