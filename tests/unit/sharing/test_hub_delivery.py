@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from opencode_cloud.contracts.ids import ShareId, WorkspaceId
+from opencode_cloud.kit import log
 from opencode_cloud.kit.asgi_middleware import Message
 from opencode_cloud.kit.sealed_posts import POST_PATH, PostSeal
 from opencode_cloud.kit.websocket_server import PreparedFrame
@@ -60,7 +61,10 @@ class Hub:
         self.steps = Steps()
         self.followers = Followers()
         self.row: Share | None = share()
-        store = cast("Any", SimpleNamespace(share=lambda _: self.row, record_with=lambda _, first: record(first)))
+        self.changed: list[ShareId] = []
+        store: Any = SimpleNamespace(
+            share=lambda _: self.row, record_with=lambda _, first: record(first), note_change=self.changed.append
+        )
         gate = ShareAccess(store, cast("Any", _Workspaces()))
         self.delivery = HubDelivery(ADDRESS, self.followers, store, gate, self.steps)
 
@@ -156,11 +160,35 @@ async def test_a_share_that_was_revoked_closes_its_sockets() -> None:
     assert [viewer.codes for viewer in viewers] == [[1001, 1001], [1001, 1001]]
 
 
+async def test_the_end_of_all_sockets_has_the_share_read_before_the_next_commit() -> None:
+    hub = Hub()
+    hub.follow()
+    hub.delivery.deliver(HubPost(kind="closed", share_id=SHARE))
+    assert hub.changed == [SHARE]
+
+
+async def test_a_record_that_cannot_be_delivered_is_counted_and_the_next_one_is_delivered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counted: list[str] = []
+    monkeypatch.setattr(log, "count", lambda name, _value=1: counted.append(name))
+    hub = Hub()
+    viewer = hub.follow(tickets.write(OWNERSHIP.ticket_key, SHARE))
+    hub.row = cast("Any", "no share")
+    hub.delivery.deliver(post(1, mode=Mode.PASSWORD))
+    await hub.run()
+    hub.row = share(OWNERSHIP)
+    hub.delivery.deliver(post(2, mode=Mode.PASSWORD))
+    await hub.run()
+    assert viewer.ends == [2]
+    assert counted == ["FailedTaskCount"]
+
+
 async def _posted(hub: Hub, sent: HubPost) -> int:
     """Send a post to the hub as another process does; return the status."""
     seal = PostSeal(lambda: b"k" * 32)
     passed = cast("Any", SimpleNamespace(pass_on=lambda _: None))
-    parts: dict[str, Any] = dict.fromkeys(HubParts.__dataclass_fields__)
+    parts: dict[str, Any] = dict.fromkeys(HubParts.__struct_fields__)
     parts |= {"delivery": hub.delivery, "seal": PostSeal(lambda: b"k" * 32), "hubs": passed, "threads": hub.steps}
     application = HubApplication(lambda: HubParts(**parts), str, longest_body=1000)
     application._parts = HubParts(**parts)

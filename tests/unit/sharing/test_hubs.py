@@ -137,3 +137,12 @@ def test_rows_that_a_stopping_hub_leaves_are_counted_and_the_others_are_deleted(
     left = len(cloud.rows("shares"))
     assert 0 < left <= WRITES_AT_ONCE
     assert counted == {"LeftHubRowCount": left}
+
+
+def test_a_hub_whose_first_socket_follows_a_share_reads_it_again(store: HubShareStore) -> None:
+    forgotten: list[ShareId] = []
+    store.tell_changes(forgotten.append)
+    for _ in range(2):
+        socket = store._followers.add(cast("Any", object()))
+        store.add_viewer(ShareId("shr_new"), Viewer(socket, Protocol.LIVE))
+    assert forgotten == ["shr_new"]

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit import log
+from opencode_cloud.kit.event_loop import BackgroundTasks
 from opencode_cloud.kit.websocket_server import GOING_AWAY, TRY_AGAIN_LATER, PreparedFrame
 from opencode_cloud.sharing.models import Mode, Protocol, Record, Share, Viewer
 from opencode_cloud.sharing.protocol.frames import gone_frame
@@ -19,8 +20,8 @@ from opencode_cloud.sharing.service.hubs import HubPost
 
 if TYPE_CHECKING:
     from opencode_cloud.sharing.hub.followers import Followers
+    from opencode_cloud.sharing.hub.store import HubShareStore
     from opencode_cloud.sharing.service.access import ShareAccess
-    from opencode_cloud.sharing.store import ShareStore
 
 LARGE_RECORD = 32 * 1024
 """Bytes of items. The frames of a larger record are made on a thread, so that other sockets need not wait for it."""
@@ -34,7 +35,7 @@ class HubDelivery:
     """Passes records to the sockets that follow their share. Its private methods run on the event loop."""
 
     def __init__(
-        self, address: str, followers: Followers, store: ShareStore, share_access: ShareAccess, threads: Executor
+        self, address: str, followers: Followers, store: HubShareStore, share_access: ShareAccess, threads: Executor
     ) -> None:
         """``address`` is this hub's, as other processes reach it."""
         self.address = address
@@ -45,7 +46,7 @@ class HubDelivery:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._held: dict[_Place, list[PreparedFrame]] = {}
         self._turns: WeakValueDictionary[ShareId, asyncio.Lock] = WeakValueDictionary()
-        self._waiting: set[asyncio.Task[None]] = set()
+        self._waiting = BackgroundTasks()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Use the event loop that the sockets belong to."""
@@ -64,9 +65,7 @@ class HubDelivery:
             self._end(post.share_id, deleted=post.kind == "deleted")
         elif post.record is None or post.share_id in self._turns or _is_slow(post, post.record):
             turn = self._turns.setdefault(post.share_id, asyncio.Lock())
-            task = asyncio.get_running_loop().create_task(self._deliver_in_turn(turn, post, share))
-            self._waiting.add(task)
-            task.add_done_callback(self._waiting.discard)
+            self._waiting.start(self._deliver_in_turn(turn, post, share))
         else:
             viewers = self._followers.viewers(post.share_id)
             self._push(post.share_id, _frames_for(viewers, post, post.record), viewers)
@@ -129,6 +128,8 @@ class HubDelivery:
             log.count("StalledSocketCount")
 
     def _end(self, share_id: ShareId, *, deleted: bool) -> None:
+        # The next commit is judged by the present audience, also for sockets that connect again at once.
+        self._store.note_change(share_id)
         viewers = self._followers.viewers(share_id)
         if deleted:
             frame = PreparedFrame(gone_frame(share_id))

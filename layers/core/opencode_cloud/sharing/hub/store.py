@@ -65,8 +65,12 @@ class HubShareStore(ShareStore):
         self._hubs = hubs
 
     def tell_changes(self, forget: Callable[[ShareId], None]) -> None:
-        """Have ``forget`` called after each change of a share's row by this process."""
+        """Have ``forget`` called when the row of a share has changed, or may have changed unnoticed."""
         self._forget = forget
+
+    def note_change(self, share_id: ShareId) -> None:
+        """Note that another process has changed the row of a share."""
+        self._forget(share_id)
 
     # --------------------------------------------------------- changes that this process must know at once
 
@@ -109,6 +113,8 @@ class HubShareStore(ShareStore):
             is_new = not self._followers.has(share_id, viewer.connection_id)
             if now_seconds() - self._written.get(share_id, 0) > REFRESH_SECONDS:
                 self._write(share_id)
+                # Without its row, this hub was not told of changes.
+                self._forget(share_id)
             if not self._followers.join(share_id, viewer):
                 self._leave(share_id, viewer.connection_id)
             return is_new

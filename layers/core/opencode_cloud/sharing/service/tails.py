@@ -12,8 +12,9 @@ a hub. A commit of a known share needs no read before its put. That is safe:
 - A function's read after the put also finds that the share was removed. The commit is then refused, and the purge
   deletes the record (I5). A hub acknowledges before that read, so it knows a share for a shorter time.
 - Viewers who lose access lose their sockets before the change is acknowledged. The owner, the workspace and its policy
-  are read for each commit (I9).
-- A process that changes a share forgets it at once.
+  are read for each commit, and the credentials of viewers for each push (I9).
+- A process that changes a share forgets it at once. So does a hub that is told to close the sockets of a share, and a
+  hub whose first socket follows a share.
 - A share whose secret may be replaced is always read. So is one without rows.
 - A claim within that time is the only change that is seen late: a sender without a login may still write. Revocations
   have five seconds (I9).
