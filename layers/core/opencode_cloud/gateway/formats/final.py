@@ -47,10 +47,9 @@ def final_refusal(status: int, body: bytes) -> bytes:
     if not is_final(status) or not _IN_TEXT.search(body.decode("latin-1")):
         return body
     try:
-        document: object = msgspec.json.decode(body)
+        return final_json(msgspec.json.encode(_final_messages(msgspec.json.decode(body))))
     except (ValueError, RecursionError):
         return final_text(body.decode("utf-8", "replace")).encode()
-    return final_json(msgspec.json.encode(_final_messages(document)))
 
 
 def _final_messages(value: object) -> object:
