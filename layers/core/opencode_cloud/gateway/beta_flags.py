@@ -57,7 +57,8 @@ def sorted_flags(upstream: Upstream, header: str) -> SortedFlags:
 
 def without_members(body: bytes, flags: tuple[str, ...]) -> bytes:
     """Return a body without the members whose flag is among ``flags``, which the upstream does not get."""
-    behind = [name for name, flag in _BEHIND_FLAGS.items() if flag in flags]
+    # Bodies can have megabytes, so they are decoded only if such a member may be there.
+    behind = [name for name, flag in _BEHIND_FLAGS.items() if flag in flags and name.encode() in body]
     if not behind:
         return body
     members: dict[str, msgspec.Raw] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
