@@ -18,6 +18,7 @@ _HIDDEN = ("script", "style")
 """Elements whose text a browser does not show."""
 LONGEST_RETRY_AFTER = 86_400.0
 """Seconds. A longer wait that an upstream asks for is shortened to it."""
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?)s")
 _HTTP = re.compile(r"[1-5][0-9]{2}")
 _STATUS = {  # for errors within a stream, which have no HTTP status
     "authentication_error": 401,
@@ -135,9 +136,8 @@ def _is_retry_info(entry: object) -> bool:
 def _seconds(delay: object) -> float | None:
     """Return a google.protobuf.Duration in seconds: text such as `37.5s`, or an object of seconds and nanoseconds."""
     if isinstance(delay, str):
-        number = delay.removesuffix("s")
-        digits = number.replace(".", "", 1)
-        return float(number) if number != delay and digits.isascii() and digits.isdecimal() else None
+        text = _DURATION.fullmatch(delay)
+        return float(text[1]) if text else None
     members = _members(delay)
     seconds, nanos = members.get("seconds", 0), members.get("nanos", 0)
     if not members or not all(isinstance(part, (int, str)) and str(part).isdecimal() for part in (seconds, nanos)):

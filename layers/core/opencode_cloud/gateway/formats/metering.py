@@ -23,8 +23,12 @@ Form = TypeVar("Form")
 class StreamMeter(ABC):
     """Base of the meters of all formats."""
 
-    def __init__(self, read_usage: Callable[[object], Tokens | None]) -> None:
+    def __init__(
+        self, read_usage: Callable[[object], Tokens | None], tier_in: Callable[[object], str] = lambda _usage: ""
+    ) -> None:
+        """``tier_in`` returns the service tier in a usage object, in formats that report it there."""
         self._read_usage = read_usage
+        self._tier_in = tier_in
         self.tokens: Tokens | None = None
         """Usage as the upstream last reported it; None: it has not."""
         self.complete = False
@@ -57,10 +61,6 @@ class StreamMeter(ABC):
         self.tokens = merge(self.tokens, tokens)
         self.tier = self._tier_in(found) or self.tier
         return tokens is not None
-
-    def _tier_in(self, report: object) -> str:  # noqa: ARG002 - some formats report it elsewhere
-        """Return the service tier in a usage object, in formats that report it there."""
-        return ""
 
 
 def decoder(form: type[Form]) -> Callable[[bytes], Form]:

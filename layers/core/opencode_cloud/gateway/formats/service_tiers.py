@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from opencode_cloud.catalogue.models import STANDARD_TIER
+from opencode_cloud.gateway.formats.reading import Node
 
 _STANDARD = frozenset({"default", "standard", "standard_only", "on_demand", "provisioned_throughput", "scale"})
 """Names of the standard tier. Capacity that is bought in advance has no other price by tokens."""
@@ -22,7 +25,13 @@ def tier_name(value: object) -> str:
     return STANDARD_TIER if bare in _STANDARD else bare[:40]
 
 
-def tier_of_usage(*values: object) -> str:
-    """Return the tier that a report of usage names: the first that is not the standard one, by several members."""
-    names = [name for value in values if (name := tier_name(value))]
+def tier_of_answer(answer: Node) -> str:
+    """Return the service tier that served an answer of OpenAI's formats; empty: it does not say."""
+    return tier_name(answer.raw("service_tier"))
+
+
+def tier_of_usage(usage: object, *members: str) -> str:
+    """Return the tier in the ``members`` of a usage object: the first that is not the standard one; empty: none."""
+    found = cast("dict[str, Any]", usage) if isinstance(usage, dict) else {}
+    names = [name for member in members if (name := tier_name(found.get(member)))]
     return next((name for name in names if name != STANDARD_TIER), names[0] if names else "")

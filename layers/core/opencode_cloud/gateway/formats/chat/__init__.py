@@ -11,6 +11,7 @@ from opencode_cloud.gateway.formats.defaults import fixed_path, itself, no_count
 from opencode_cloud.gateway.formats.error_forms import openai_body
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.service_tiers import tier_of_answer
 from opencode_cloud.gateway.formats.sse import COMMENT
 from opencode_cloud.gateway.formats.tools import tool_names
 from opencode_cloud.gateway.formats.wire import WireFormat
@@ -46,7 +47,7 @@ CHAT = WireFormat(
     error_in=errors.error_in,
     read_usage=usage.read,
     write_usage=usage.write,
-    served_tier=usage.served_tier,
+    served_tier=tier_of_answer,
     read_answer=answers.read,
     write_answer=answers.write,
     reader=ChatReader,

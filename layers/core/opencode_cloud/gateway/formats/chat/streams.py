@@ -30,6 +30,7 @@ from opencode_cloud.gateway.formats.models import (
     UpstreamFault,
 )
 from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.service_tiers import tier_of_answer
 from opencode_cloud.gateway.formats.streaming import BlockNumbers
 from opencode_cloud.gateway.formats.surrogates import decode_event
 from opencode_cloud.gateway.formats.usage import merge
@@ -72,7 +73,7 @@ class ChatReader:
             self.fault = fault
             return
         self.tokens = merge(self.tokens, usage.read(chunk.raw("usage")))
-        self.tier = usage.served_tier(chunk) or self.tier
+        self.tier = tier_of_answer(chunk) or self.tier
         for choice in chunk.each("choices"):
             if not choice.integer("index"):
                 yield from self._choice(choice)

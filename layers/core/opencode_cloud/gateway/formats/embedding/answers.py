@@ -29,14 +29,14 @@ Vector = list[float]
 _GARBAGE = (ValueError, RecursionError, Malformed)
 
 
-class _Frame(msgspec.Struct):
+class _Frame(msgspec.Struct, rename="camel"):
     """The members of an answer besides its vectors, which can have megabytes."""
 
     data: msgspec.Raw = msgspec.Raw()
     embedding: msgspec.Raw = msgspec.Raw()
     embeddings: msgspec.Raw = msgspec.Raw()
     usage: Any = None
-    usageMetadata: Any = None  # noqa: N815 - Google's name
+    usage_metadata: Any = None
     error: Any = None
 
     def vectors(self) -> bool:
@@ -52,7 +52,7 @@ def relay_embedding(parsed: ParsedRequest, source: Format, body: bytes) -> Whole
         if frame.error or not frame.vectors():
             fault = wire.error_in(Node(json_codec.decode(body, object)))
             raise UpstreamGarbage(_reason(fault), fault)
-        usage = frame.usageMetadata if source is Format.GENERATE else frame.usage
+        usage = frame.usage_metadata if source is Format.GENERATE else frame.usage
         tokens = wire.read_usage(usage)
         converted = body if parsed.format is source else _converted(parsed, source, body, tokens)
     except _GARBAGE as error:

@@ -18,19 +18,19 @@ class _Content(msgspec.Struct):
     parts: list[Any] | None = None
 
 
-class _Candidate(msgspec.Struct):
+class _Candidate(msgspec.Struct, rename="camel"):
     content: _Content | None = None
-    finishReason: Any = None  # noqa: N815 - Google's name
+    finish_reason: Any = None
 
 
-class _Feedback(msgspec.Struct):
-    blockReason: Any = None  # noqa: N815 - Google's name
+class _Feedback(msgspec.Struct, rename="camel"):
+    block_reason: Any = None
 
 
-class _GenerateChunk(msgspec.Struct):
+class _GenerateChunk(msgspec.Struct, rename="camel"):
     candidates: list[_Candidate] | None = None
-    usageMetadata: msgspec.Raw = msgspec.Raw()  # noqa: N815 - Google's name
-    promptFeedback: _Feedback | None = None  # noqa: N815 - Google's name
+    usage_metadata: msgspec.Raw = msgspec.Raw()
+    prompt_feedback: _Feedback | None = None
     error: Any = None
 
 
@@ -41,25 +41,22 @@ class GenerateMeter(StreamMeter):
     """The meter of generateContent. The last chunk has the reason of the end."""
 
     def __init__(self) -> None:
-        super().__init__(usage.read)
+        super().__init__(usage.read, usage.tier_in)
 
     def read(self, data: bytes) -> bool:
         """Count the data of one event."""
         chunk = _generate(data)
         if chunk.error:
             self.fault = fault_of(json_codec.decode(data, dict[str, Any]))
-        self._count(chunk.usageMetadata)
+        self._count(chunk.usage_metadata)
         for candidate in chunk.candidates or ():
-            ended = candidate.finishReason not in NO_REASON
+            ended = candidate.finish_reason not in NO_REASON
             parts = (candidate.content.parts if candidate.content else None) or []
             # A reason is no end while text follows: some servers send one in the middle.
             self.complete = ended or (self.complete and not parts)
             self.progress += ended or bool(parts)
             self.generated += generated_bytes(parts)
-        if chunk.promptFeedback is not None and chunk.promptFeedback.blockReason:
+        if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
             self.complete = True
             self.progress += 1
         return False
-
-    def _tier_in(self, report: object) -> str:
-        return usage.tier_in(report)

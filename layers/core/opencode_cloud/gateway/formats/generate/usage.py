@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats.reading import Node
@@ -44,5 +44,4 @@ def served_tier(answer: Node) -> str:
 
 def tier_in(usage: object) -> str:
     """Return the tier in a usage object: of the Gemini API, or of Vertex AI."""
-    members = cast("dict[str, Any]", usage) if isinstance(usage, dict) else {}
-    return tier_of_usage(members.get("serviceTier"), members.get("trafficType"))
+    return tier_of_usage(usage, "serviceTier", "trafficType")

@@ -40,7 +40,7 @@ class MessagesMeter(StreamMeter):
     """The meter of Messages."""
 
     def __init__(self) -> None:
-        super().__init__(usage.read)
+        super().__init__(usage.read, usage.tier_in)
 
     def read(self, data: bytes) -> bool:
         """Count the data of one event."""
@@ -60,6 +60,3 @@ class MessagesMeter(StreamMeter):
         if event.type == "error":
             self.fault = fault_of(json_codec.decode(data, dict[str, Any]))
         return False
-
-    def _tier_in(self, report: object) -> str:
-        return usage.tier_in(report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats.reading import Node
@@ -52,5 +52,4 @@ def served_tier(answer: Node) -> str:
 
 def tier_in(usage: object) -> str:
     """Return the tier in a usage object. A fast ``speed`` has a price as a tier has."""
-    members = cast("dict[str, Any]", usage) if isinstance(usage, dict) else {}
-    return tier_of_usage(members.get("speed"), members.get("service_tier"))
+    return tier_of_usage(usage, "speed", "service_tier")

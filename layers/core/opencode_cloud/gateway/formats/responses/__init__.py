@@ -11,6 +11,7 @@ from opencode_cloud.gateway.formats.responses.limits import LIMITS
 from opencode_cloud.gateway.formats.responses.members import MEMBERS
 from opencode_cloud.gateway.formats.responses.metering import ResponsesMeter
 from opencode_cloud.gateway.formats.responses.streams import ResponsesReader, ResponsesWriter
+from opencode_cloud.gateway.formats.service_tiers import tier_of_answer
 from opencode_cloud.gateway.formats.sse import COMMENT
 from opencode_cloud.gateway.formats.tools import tool_names
 from opencode_cloud.gateway.formats.wire import WireFormat
@@ -46,7 +47,7 @@ RESPONSES = WireFormat(
     error_in=error_in,
     read_usage=usage.read,
     write_usage=usage.write,
-    served_tier=usage.served_tier,
+    served_tier=tier_of_answer,
     read_answer=answers.read,
     write_answer=answers.write,
     reader=ResponsesReader,

@@ -64,7 +64,7 @@ class ResponsesMeter(StreamMeter):
             if event.response:
                 response = _response.decode(event.response)
                 self._count(response.usage)
-                self.tier = tier_name(response.service_tier)
+                self.tier = tier_name(response.service_tier) or self.tier
                 self.generated = max(self.generated, generated_bytes(response.output))
             self.complete = self.complete or event.type in _RESPONSES_ENDS[:2]
         if event.type in ("error", "response.failed"):

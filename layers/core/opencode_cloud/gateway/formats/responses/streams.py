@@ -30,6 +30,7 @@ from opencode_cloud.gateway.formats.responses import usage
 from opencode_cloud.gateway.formats.responses.answers import finished, frame, read_item, stop_of, write_item
 from opencode_cloud.gateway.formats.responses.errors import failure_of
 from opencode_cloud.gateway.formats.responses.tools import OfferedTools
+from opencode_cloud.gateway.formats.service_tiers import tier_of_answer
 from opencode_cloud.gateway.formats.surrogates import decode_event
 from opencode_cloud.gateway.formats.usage import merge
 
@@ -167,7 +168,7 @@ class ResponsesReader:
     def _end(self, kind: str, event: Node) -> Iterator[Event]:
         response = event.at("response")
         self.tokens = merge(self.tokens, usage.read(response.raw("usage")))
-        self.tier = usage.served_tier(response) or self.tier
+        self.tier = tier_of_answer(response) or self.tier
         if kind == "response.failed":
             self.fault = fault_of(failure_of(event.members()))
             return

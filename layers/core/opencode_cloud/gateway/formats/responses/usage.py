@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from opencode_cloud.contracts.usage import Tokens
-from opencode_cloud.gateway.formats.reading import Node
-from opencode_cloud.gateway.formats.service_tiers import tier_name
 from opencode_cloud.gateway.formats.usage import UsageCounts, counts_of
 
 
@@ -41,8 +39,3 @@ def write(tokens: Tokens) -> dict[str, Any]:
         "output_tokens_details": {"reasoning_tokens": tokens.reasoning},
         "total_tokens": tokens.total,
     }
-
-
-def served_tier(answer: Node) -> str:
-    """Return the service tier that served an answer; empty: it does not say."""
-    return tier_name(answer.raw("service_tier"))
