@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from opencode_cloud.budgets.models.documents import LARGEST, Budget, CreateBudget
+from opencode_cloud.budgets.models.documents import Budget, CreateBudget
 from opencode_cloud.budgets.service import budgets
 from opencode_cloud.contracts.actor import Actor
-from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, BudgetUsage
+from opencode_cloud.contracts.budgets import LARGEST_LIMIT, BudgetPeriod, BudgetScope, BudgetUnit, BudgetUsage
 from opencode_cloud.contracts.ids import KeyId, MemberId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import KeyScope
@@ -104,7 +104,7 @@ def test_a_limit_of_zero_can_be_set(office: Office, owner: Actor) -> None:
     ("asked", "code"),
     [
         (wish(limit=-1), "invalid_budget"),
-        (wish(limit=LARGEST + 1), "invalid_budget"),
+        (wish(limit=LARGEST_LIMIT + 1), "invalid_budget"),
         (wish(period=BudgetPeriod.MINUTE), "invalid_budget"),
         (wish(BudgetScope.MEMBER), "invalid_budget"),
         (wish(BudgetScope.PROJECT), "invalid_budget"),
@@ -272,7 +272,7 @@ def test_a_balance_is_the_sum_of_its_grants(office: Office, owner: Actor) -> Non
     assert [grant.amount for grant in office.balance.grants(owner.workspace_id)] == [-5 * DOLLAR, 25 * DOLLAR]
 
 
-@pytest.mark.parametrize("amount", [0, -1, LARGEST + 1])
+@pytest.mark.parametrize("amount", [0, -1, LARGEST_LIMIT + 1])
 def test_a_balance_is_never_less_than_nothing(office: Office, owner: Actor, amount: int) -> None:
     with pytest.raises(ServiceError) as error:
         office.balance.grant(owner, owner.workspace_id, amount, "pilot", "order-1")

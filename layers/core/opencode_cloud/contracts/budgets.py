@@ -16,6 +16,9 @@ import msgspec
 from opencode_cloud.contracts.ids import BudgetId, CallId
 from opencode_cloud.kit.errors import PaymentRequired, TooManyRequests, Unavailable
 
+LARGEST_LIMIT = 9_000_000_000_000_000
+"""The largest limit: below 2^53, so that every JSON parser keeps it exactly. In micro-cents, 90 million dollars."""
+
 
 class BudgetUnit(StrEnum):
     """The unit in which a budget counts."""

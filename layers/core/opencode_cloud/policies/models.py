@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from opencode_cloud.contracts.access import EnforcedRules, FallbackChain, FallbackReason
+from opencode_cloud.contracts.budgets import LARGEST_LIMIT
 from opencode_cloud.kit.errors import Forbidden, NotFound, Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.timestamps import Instant
@@ -20,8 +21,6 @@ MAX_PATTERNS = 200
 DAY_SECONDS = 86_400
 MOST_FALLBACKS = 3
 """Models in one chain. Each takes as long as its upstreams need to fail."""
-MOST_SESSION_BUDGET = 9_000_000_000_000_000
-"""The largest limit of a budget, in micro-cents."""
 
 
 class ShareMode(StrEnum):
@@ -111,7 +110,7 @@ class Policy(_Form):
     session_budget: int | None = Field(
         default=None,
         ge=1,
-        le=MOST_SESSION_BUDGET,
+        le=LARGEST_LIMIT,
         description="The most that the calls of one client session may cost together, in micro-cents (a dollar is "
         "100,000,000); null: unlimited. It ends loops of agents.",
     )

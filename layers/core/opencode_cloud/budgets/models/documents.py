@@ -14,9 +14,6 @@ from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.errors import Conflict, NotFound, Unprocessable
 from opencode_cloud.kit.timestamps import Instant
 
-LARGEST = 9_000_000_000_000_000
-"""The largest limit: below 2^53, so that every JSON parser keeps it exactly. In micro-cents, 90 million dollars."""
-
 
 class CurrentUsage(ApiModel):
     """Usage of a budget in its present window, in the budget's unit."""
@@ -147,16 +144,9 @@ def budget_exists() -> Conflict:
     return Conflict("budget_exists", "There is a budget of this subject, unit and period already. Change its limit.")
 
 
-def too_many_budgets(limit: int) -> Conflict:
-    """Return the error for a workspace that has reached its maximum number of budgets."""
-    return Conflict("too_many_budgets", f"The workspace has {limit} budgets, the most that it may. Delete some.")
-
-
-def too_many_project_budgets(limit: int) -> Conflict:
-    """Return the error for a workspace that has reached its maximum number of budgets of projects."""
-    return Conflict(
-        "too_many_budgets", f"The workspace has {limit} budgets of projects, the most that it may. Delete some."
-    )
+def too_many_budgets(limit: int, kind: str = "") -> Conflict:
+    """Return the error for a workspace that has reached its maximum number of budgets, or of a ``kind`` of them."""
+    return Conflict("too_many_budgets", f"The workspace has {limit} budgets{kind}, the most that it may. Delete some.")
 
 
 def session_budget_is_policy() -> Unprocessable:

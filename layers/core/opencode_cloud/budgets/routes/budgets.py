@@ -9,8 +9,8 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, Field
 
-from opencode_cloud.budgets.models.documents import LARGEST, BalanceGrant, Budget, CreateBudget, SubjectUsage
-from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
+from opencode_cloud.budgets.models.documents import BalanceGrant, Budget, CreateBudget, SubjectUsage
+from opencode_cloud.contracts.budgets import LARGEST_LIMIT, BudgetPeriod, BudgetScope, BudgetUnit
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
@@ -27,7 +27,7 @@ Amount = Annotated[
     int,
     Field(
         ge=0,
-        le=LARGEST,
+        le=LARGEST_LIMIT,
         description="In the budget's unit: micro-cents (a dollar is 100,000,000), requests or tokens. 0: nothing.",
     ),
 ]

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opencode_cloud.budgets.models.documents import LARGEST, BalanceGrant, grant_differs, invalid_grant
+from opencode_cloud.budgets.models.documents import BalanceGrant, grant_differs, invalid_grant
 from opencode_cloud.budgets.windows import counter
 from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.audit import Target
-from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, KnownBudget
+from opencode_cloud.contracts.budgets import LARGEST_LIMIT, BudgetPeriod, BudgetScope, BudgetUnit, KnownBudget
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit import money
@@ -126,7 +126,7 @@ class Balance:
         balance, now = self._store.balance(unit.connection, workspace_id), utc_now()
         before = balance.limit if balance else 0
         after = before + amount
-        if not 0 <= after <= LARGEST:
+        if not 0 <= after <= LARGEST_LIMIT:
             raise invalid_grant(f"all grants together would be {money.shown(after)}")
         if balance is not None:
             self._store.change(unit.connection, balance.id, {"amount": after}, now)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from opencode_cloud.audit.service import Recorder
 from opencode_cloud.budgets.messages import title
 from opencode_cloud.budgets.models.documents import (
-    LARGEST,
     Budget,
     BudgetFilter,
     CreateBudget,
@@ -22,11 +21,18 @@ from opencode_cloud.budgets.models.documents import (
     invalid_budget,
     session_budget_is_policy,
     too_many_budgets,
-    too_many_project_budgets,
 )
 from opencode_cloud.budgets.windows import counter
 from opencode_cloud.contracts.actor import Actor, ActorKind
-from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, BudgetUsage, Counter, KnownBudget
+from opencode_cloud.contracts.budgets import (
+    LARGEST_LIMIT,
+    BudgetPeriod,
+    BudgetScope,
+    BudgetUnit,
+    BudgetUsage,
+    Counter,
+    KnownBudget,
+)
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.contracts.projects import is_project
@@ -153,9 +159,10 @@ class BudgetService:
                 raise budget_exists()
             if self._store.count(unit.connection, workspace_id) >= MOST_BUDGETS:
                 raise too_many_budgets(MOST_BUDGETS)
-            of_projects = self._store.count(unit.connection, workspace_id, BudgetScope.PROJECT)
-            if request.scope is BudgetScope.PROJECT and of_projects >= MOST_PROJECT_BUDGETS:
-                raise too_many_project_budgets(MOST_PROJECT_BUDGETS)
+            if request.scope is BudgetScope.PROJECT and (
+                self._store.count(unit.connection, workspace_id, request.scope) >= MOST_PROJECT_BUDGETS
+            ):
+                raise too_many_budgets(MOST_PROJECT_BUDGETS, " of projects")
             self._store.add(unit.connection, row)
             budget = self._of(unit.connection, workspace_id, BudgetId(budget_id))
             _emit_changes(unit, subject)
@@ -259,8 +266,8 @@ def _check(request: CreateBudget) -> None:
         raise invalid_budget("subject_id", "a project has at most 64 letters, digits, blanks and signs `._:/@+-`")
     if request.period is BudgetPeriod.MINUTE and request.unit is BudgetUnit.COST:
         raise invalid_budget("period", "by the minute there are limits of requests and tokens, not of money")
-    if not 0 <= request.limit <= LARGEST:
-        raise invalid_budget("limit", f"it lies between 0 and {LARGEST}")
+    if not 0 <= request.limit <= LARGEST_LIMIT:
+        raise invalid_budget("limit", f"it lies between 0 and {LARGEST_LIMIT}")
 
 
 def _emit_changes(unit: UnitOfWork, subject: Subject | None) -> None:
