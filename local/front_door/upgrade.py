@@ -12,18 +12,8 @@ from local.front_door.settings import Settings
 from local.front_door.websocket import OriginSide, Relay, ViewerSide
 
 
-class Relayed(web.StreamResponse):
-    """An empty answer for the HTTP server after a finished WebSocket."""
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """Send no head, because the API's own was passed on."""
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Send no body."""
-
-
-class RefusedHandshake(web.Response):
-    """The API's refusal of a handshake, which it has sent to the viewer already."""
+class Relayed(web.Response):
+    """An answer that the relay has passed to the viewer already. The HTTP server must not send it again."""
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Send no head."""
@@ -60,9 +50,10 @@ async def relay_websocket(request: web.BaseRequest, route: Route, settings: Sett
     viewer.set_protocol(ViewerSide(relay, viewer.get_protocol()))
     transport.write(handshake(request, route, settings))
     await relay.finished.wait()
-    if relay.refused is None:
+    if relay.refusal is None:
         return Relayed()
-    return RefusedHandshake(status=relay.refused, headers={"Cache-Control": relay.refused_cache_control})
+    status, headers = relay.refusal
+    return Relayed(status=status, headers=headers)
 
 
 def origin_of(route: Route, settings: Settings) -> SplitResult:

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from dataclasses import dataclass, field
+from http.client import parse_headers
+from io import BytesIO
 
 from local.front_door.settings import LARGEST_BACKLOG, Quotas
 
@@ -93,10 +95,12 @@ def close_frame(code: int, *, masked: bool) -> bytes:
     return bytes([FINAL | CLOSE, 2 | (MASKED if masked else 0)]) + (bytes(4) if masked else b"") + payload
 
 
-def _cache_control(answer: bytes) -> str:
-    lines = answer.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
-    values = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("cache-control:")]
-    return ", ".join(values)
+def refusal_in(answer: bytes) -> tuple[int, dict[str, str]] | None:
+    """Return status and `Cache-Control`, if it is sent, of an answer to a handshake; None if it is not HTTP."""
+    if answer[:5] != b"HTTP/" or not answer[9:12].isdigit():
+        return None
+    said = parse_headers(BytesIO(answer.partition(b"\r\n")[2])).get_all("Cache-Control")
+    return int(answer[9:12]), {"Cache-Control": ", ".join(said)} if said else {}
 
 
 class Relay:
@@ -108,10 +112,8 @@ class Relay:
         self.viewer = viewer
         self.origin: asyncio.Transport | None = None
         self.finished = asyncio.Event()
-        self.refused: int | None = None
-        """The status of the origin's refusal of the handshake."""
-        self.refused_cache_control = ""
-        """That header of the refusal. API Gateway sends none, a hub does."""
+        self.refusal: tuple[int, dict[str, str]] | None = None
+        """Status and `Cache-Control` of the origin's refusal of the handshake."""
         self._accepted = False
         self._from_viewer = FrameMeter(quotas.websocket_frame, quotas.websocket_message)
         # API Gateway splits posts of functions into frames itself, so only the message is limited.
@@ -178,9 +180,8 @@ class Relay:
         if self._accepted:
             return data
         self._accepted = data.startswith(b"HTTP/1.1 101")
-        if not self._accepted and self.refused is None and data[:5] == b"HTTP/" and data[9:12].isdigit():
-            self.refused = int(data[9:12])
-            self.refused_cache_control = _cache_control(data)
+        if not self._accepted and self.refusal is None:
+            self.refusal = refusal_in(data)
         return data.partition(b"\r\n\r\n")[2] if self._accepted else b""
 
     def _check_age(self) -> None:

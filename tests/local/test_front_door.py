@@ -218,6 +218,10 @@ async def test_the_cdn_would_keep_a_refused_handshake_for_all_sockets() -> None:
         assert await handshake(door, "?refuse=1") == 403
         # It is kept when the refused viewer has left.
         await until_awaited(lambda: handshake_is(door, 403))
+        with pytest.raises(InvalidStatus) as kept:
+            await connect(f"{door.websocket_url}/live")
+        assert kept.value.response.headers["X-Cache"] == "Error from cloudfront"
+        assert "Cache-Control" not in kept.value.response.headers
 
 
 async def test_the_cdn_keeps_a_410_of_a_handshake_unless_the_origin_forbids_it(door: Door) -> None:
