@@ -194,7 +194,6 @@ class LocalStack:
         self.port, self.emulator_port = ports["port"], ports["emulator"]
         self.gateway.port, self.mailbox.port = ports["gateway"], ports["mailbox"]
         self.hub.port = ports["hub"]
-        self.stripe.port = ports["stripe"]
 
     def stop(self) -> None:
         """Stop everything cleanly, and save the state."""
@@ -388,8 +387,9 @@ class LocalStack:
         self.emulator_port = wanted_emulator or _first_free(remembered.get("emulator"))
         self.gateway.choose_port(remembered.get("gateway"))
         self.hub.choose_port(remembered.get("hub"))
-        for port, name in ((self.port, "PORT"), (self.emulator_port, "EMULATOR_PORT")):
-            if not is_free(port):
+        named = [(self.port, "PORT"), (self.emulator_port, "EMULATOR_PORT"), (self.stripe.port, "STRIPE_PORT")]
+        for port, name in named:
+            if port and not is_free(port):
                 raise PortTaken(
                     f"Port {port} of 127.0.0.1 is in use by another program. Choose one: make dev {name}=<number>"
                 )
@@ -398,7 +398,6 @@ class LocalStack:
     def _keep_ports(self) -> None:
         ports = {"port": self.port, "emulator": self.emulator_port}
         ports |= {"gateway": self.gateway.port, "hub": self.hub.port, "mailbox": self.mailbox.port}
-        ports["stripe"] = self.stripe.port
         self._ports_file.write_text(json.dumps(ports))
 
     def _read_ports(self) -> dict[str, int]:

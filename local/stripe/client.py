@@ -18,7 +18,6 @@ class StripeStandIn:
         """Use `state` for log and record; `root` is the checkout, `port` 0 takes a free one."""
         self.program = Program("stripe", state / "run", state / "logs")
         self._root = root
-        self._wanted = port
         self.port = port
 
     @property
@@ -32,7 +31,7 @@ class StripeStandIn:
         Raises:
             ProgramFailed: It did not start.
         """
-        self.port = self._wanted or free_port()
+        self.port = self.port or free_port()
         command = [sys.executable, "-m", "local.stripe", "--with-parent", "--port", str(self.port)]
         self.program.start(command, clean_environment(), self._root)
         self.program.wait_until(lambda: accepts(self.port), READY_SECONDS)

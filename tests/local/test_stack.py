@@ -114,11 +114,12 @@ def test_a_program_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
     orphan.wait(PATIENCE)
 
 
-def test_a_port_in_use_is_told_with_what_to_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["port", "emulator_port", "stripe_port"])
+def test_a_port_in_use_is_told_with_what_to_do(tmp_path: Path, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(PortTaken, match=f"Port {port} .* make dev PORT="):
-            LocalStack(tmp_path, port=port).start()
+        with pytest.raises(PortTaken, match=f"Port {port} .* make dev {name.upper()}="):
+            LocalStack(tmp_path, **{name: port}).start()
 
 
 def test_a_folder_in_use_is_told(tmp_path: Path) -> None:
