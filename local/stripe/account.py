@@ -1,7 +1,6 @@
 """One account: its objects, its events, and its clocks. Each secret key has an account of its own."""
 
 import copy
-import secrets
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -18,15 +17,8 @@ API_VERSION = "2026-10-28.endive"
 class Account:
     """The state behind one secret key, in memory."""
 
-    def __init__(self, key: str, url: str) -> None:
-        """Begin empty.
-
-        Args:
-            key: The secret key.
-            url: Origin of the stand-in, for links to its pages.
-        """
-        self.id = f"acct_{secrets.token_hex(8)}"
-        self.key = key
+    def __init__(self, url: str) -> None:
+        """Begin empty; `url` is the origin of the stand-in, for links to its pages."""
         self.url = url
         self.answers = KnownAnswers()
         self.faults = Faults()

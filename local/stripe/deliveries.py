@@ -110,8 +110,8 @@ class Deliveries:
 
     async def _deliver(self, event: Json, endpoint: Json) -> None:
         for pause in (*RETRY_SECONDS, None):
-            if endpoint.get("status") != "enabled":
-                return
+            if endpoint not in self._account.all("webhook_endpoint", status="enabled"):
+                return  # deleted or disabled since the last attempt
             if await self._post(event, endpoint):
                 event["pending_webhooks"] -= 1
                 return

@@ -16,7 +16,7 @@ def decode(text: str) -> dict[str, Any]:
         ParametersRefused: A name is malformed or given twice.
     """
     values: dict[str, Any] = {}
-    for name, value in parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text)):
+    for name, value in parse_qsl(text, keep_blank_values=True):
         _put(values, name, _path(name), value)
     return {name: _lists(value) for name, value in values.items()}
 

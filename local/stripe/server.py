@@ -111,7 +111,9 @@ class Server:
         kind, _, key = request.headers.get("Authorization", "").partition(" ")
         if kind != "Bearer" or not key.startswith(KEY_FORMS):
             raise StripeError(401, "invalid_request_error", "Give a secret key of the test mode: sk_test_...")
-        return self._accounts.setdefault(key, Account(key, self._url))
+        if key not in self._accounts:
+            self._accounts[key] = Account(self._url)
+        return self._accounts[key]
 
 
 class Call:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from local.stripe.account import Account
-from local.stripe.errors import StripeError, missing_object
+from local.stripe.errors import card_error, missing_object
 from local.stripe.objects import Json, make
 
 
@@ -114,8 +114,7 @@ def refuse_attachment(account: Account, method_id: str) -> None:
     card = behaviour(account, method_id)
     if card.fails_to_attach and card.decline:
         code, decline_code, message = card.decline
-        extra = {"decline_code": decline_code} if decline_code else {}
-        raise StripeError(402, "card_error", message, code=code, param="", **extra)
+        raise card_error(message, code, decline_code, param="")
 
 
 def _card(card: TestCard) -> Json:

@@ -127,7 +127,7 @@ def finalize(account: Account, invoice: Json) -> None:
     page = f"{account.url}/pages/invoices/{invoice['id']}"
     invoice["status_transitions"]["finalized_at"] = now
     invoice.update(status="open", number=f"{customer['invoice_prefix']}-{number:04d}", effective_at=now)
-    invoice.update(hosted_invoice_url=page, invoice_pdf=f"{page}/pdf", ending_balance=0)
+    invoice.update(hosted_invoice_url=page, ending_balance=0)
     account.emit("invoice.finalized", invoice)
     if invoice["amount_due"] == 0:
         _mark_paid(account, invoice, 0)

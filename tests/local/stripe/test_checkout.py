@@ -127,7 +127,7 @@ def test_a_session_lives_from_30_minutes_to_a_day(client: stripe.StripeClient) -
         assert late.error.param == "expires_at"
 
 
-def test_two_buttons_at_once_pay_once(stand_in: StandIn, saving: stripe.checkout.Session) -> None:
+def test_a_page_that_is_sent_twice_pays_once(stand_in: StandIn, saving: stripe.checkout.Session) -> None:
     type_card(saving, "4242424242424242")
 
     assert "This page has ended" in type_card(saving, "4242424242424242").text

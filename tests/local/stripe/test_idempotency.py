@@ -58,6 +58,7 @@ def test_refused_parameters_leave_the_key_free(stand_in: StandIn) -> None:
     api = stand_in.client().v1
     wrong: Any = {"currency": "usd"}
     error_of(lambda: api.payment_intents.create(wrong, {"idempotency_key": "k"}))
+    error_of(lambda: api.billing_portal.sessions.create({}, {"idempotency_key": "k"}))
 
     assert api.payment_intents.create(PAID, {"idempotency_key": "k"}).status == "succeeded"
 
@@ -111,14 +112,12 @@ def test_a_key_that_is_too_long_is_refused(stand_in: StandIn) -> None:
     assert answer.status_code == 400
 
 
-@pytest.mark.parametrize(("fault", "charges"), [("drop_before", 1), ("drop_after", 1)])
-def test_the_library_tries_a_dropped_connection_again_with_the_same_key(
-    stand_in: StandIn, fault: str, charges: int
-) -> None:
+@pytest.mark.parametrize("fault", ["drop_before", "drop_after"])
+def test_the_library_tries_a_dropped_connection_again_with_the_same_key(stand_in: StandIn, fault: str) -> None:
     stand_in.fault(fault)
 
     assert stand_in.client(retries=2).v1.payment_intents.create(PAID).status == "succeeded"
-    assert count(stand_in, "charges") == charges
+    assert count(stand_in, "charges") == 1
 
 
 def test_the_library_does_not_try_429_again(stand_in: StandIn) -> None:

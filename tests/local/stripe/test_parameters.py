@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import stripe
 
@@ -23,19 +25,22 @@ def test_every_parameter_that_a_method_acts_on_is_one_of_the_library() -> None:
 
 
 def test_an_unknown_parameter_is_refused_by_its_name(client: stripe.StripeClient) -> None:
-    error = error_of(lambda: client.v1.customers.create({"emial": "a@example.com"}))  # type: ignore[typeddict-unknown-key]
+    misspelled: Any = {"emial": "a@example.com"}
+    error = error_of(lambda: client.v1.customers.create(misspelled))
 
     assert (type(error), error.code, error.error.param) == (stripe.InvalidRequestError, "parameter_unknown", "emial")
 
 
 def test_an_unknown_member_is_refused_by_its_path(client: stripe.StripeClient) -> None:
-    error = error_of(lambda: client.v1.customers.create({"address": {"town": "Ulm"}}))  # type: ignore[typeddict-unknown-key]
+    address: Any = {"town": "Ulm"}
+    error = error_of(lambda: client.v1.customers.create({"address": address}))
 
     assert (error.code, error.error.param) == ("parameter_unknown", "address[town]")
 
 
 def test_a_required_parameter_that_is_missing_is_named(client: stripe.StripeClient) -> None:
-    error = error_of(lambda: client.v1.payment_intents.create({"currency": "usd"}))  # type: ignore[typeddict-item]
+    incomplete: Any = {"currency": "usd"}
+    error = error_of(lambda: client.v1.payment_intents.create(incomplete))
 
     assert (error.code, error.error.param) == ("parameter_missing", "amount")
 
@@ -135,9 +140,15 @@ def test_a_list_comes_newest_first_in_pages(client: stripe.StripeClient, custome
 
 
 def test_ids_expand_to_objects_also_in_lists(client: stripe.StripeClient, customer: stripe.Customer) -> None:
-    paid = {"amount": 2123, "currency": "usd", "customer": customer.id, "payment_method": "pm_card_visa"}
     client.v1.payment_intents.create(
-        {**paid, "confirm": True, "allowed_payment_method_types": ["card"]}  # type: ignore[typeddict-item]
+        {
+            "amount": 2123,
+            "currency": "usd",
+            "customer": customer.id,
+            "payment_method": "pm_card_visa",
+            "allowed_payment_method_types": ["card"],
+            "confirm": True,
+        }
     )
 
     listed = client.v1.payment_intents.list(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import stripe
 
+from local.stripe.deliveries import RETRY_SECONDS
 from tests.local.stripe.conftest import error_of
 from tests.stripe_stand_in import StandIn
 from tests.waiting import until
@@ -89,9 +90,26 @@ def test_an_event_that_is_refused_comes_again(stand_in: StandIn, receiver: Recei
     until(lambda: receiver.deliveries)
 
     assert [each["type"] for each in receiver.events] == ["customer.created"]
-    undelivered = stand_in.client().v1.events.list({"delivery_success": False}).data
     until(lambda: not stand_in.client().v1.events.list({"delivery_success": False}).data)
-    assert len(undelivered) <= 1
+
+
+@pytest.mark.parametrize("change", ["deleted", "disabled"])
+def test_an_event_comes_no_more_to_an_endpoint_that_is_deleted_or_disabled(
+    stand_in: StandIn, receiver: Receiver, change: str
+) -> None:
+    made = endpoint(stand_in, receiver)
+    receiver.failures = 1_000
+    client = stand_in.client()
+    client.v1.customers.create({})
+    until(lambda: receiver.failures < 1_000)
+
+    if change == "deleted":
+        client.v1.webhook_endpoints.delete(made.id)
+    else:
+        client.v1.webhook_endpoints.update(made.id, {"disabled": True})
+
+    until(lambda: stand_in.control("webhooks/idle"))
+    assert 1_000 - receiver.failures < len(RETRY_SECONDS)
 
 
 def test_an_endpoint_gets_only_the_types_that_it_wants(stand_in: StandIn, receiver: Receiver) -> None:
