@@ -40,6 +40,11 @@ def invalid(message: str, code: str | None, param: str) -> ParametersRefused:
     return ParametersRefused(400, "invalid_request_error", message, **_given(code=code, param=param))
 
 
+def missing(param: str) -> ParametersRefused:
+    """Return the error about a parameter that the method needs."""
+    return invalid(f"Missing required param: {param}.", "parameter_missing", param)
+
+
 def missing_object(kind: str, object_id: str, param: str, status: int = 400) -> StripeError:
     """Return the error for an id that the account does not have; 404 if it stands in the path."""
     return refused(f"No such {kind.replace('_', ' ')}: '{object_id}'", "resource_missing", param, status)

@@ -91,6 +91,14 @@ def make(kind: str, **given: Any) -> Json:
     return made
 
 
+def changes(made: Json, values: dict[str, Any], names: str = "") -> Json:
+    """Return what an update sets: metadata, and the fields `names` (separated by spaces); an empty text means null."""
+    fields = {name: None if values[name] == "" else values[name] for name in names.split() if name in values}
+    if "metadata" in values:
+        fields["metadata"] = _merged(made["metadata"], values["metadata"])
+    return fields
+
+
 def listing(data: list[Any], url: str, *, has_more: bool = False) -> Json:
     """Return a list object."""
     return {"object": "list", "data": data, "has_more": has_more, "url": url}
@@ -98,3 +106,8 @@ def listing(data: list[Any], url: str, *, has_more: bool = False) -> Json:
 
 def _may_be_null(hint: Any) -> bool:
     return get_origin(hint) is Union and type(None) in get_args(hint)
+
+
+def _merged(old: dict[str, str] | None, given: Any) -> dict[str, str]:
+    """Return metadata after a change: an empty text unsets a key, an empty parameter all."""
+    return {} if given == "" else {key: text for key, text in ((old or {}) | given).items() if text != ""}

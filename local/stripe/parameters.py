@@ -11,7 +11,7 @@ from stripe import RequestOptions
 from stripe.params import billing_portal, checkout, test_helpers
 from typing_extensions import get_type_hints, is_typeddict
 
-from local.stripe.errors import invalid, lacking
+from local.stripe.errors import invalid, lacking, missing
 
 OPTIONS = frozenset(RequestOptions.__annotations__)
 """Members of some TypedDicts that are no parameters."""
@@ -74,8 +74,7 @@ def _typed_dict(kind: Any, given: Any, path: str) -> dict[str, Any]:
             raise invalid(f"Received unknown parameter: {inner}", "parameter_unknown", inner)
         values[name] = _value(members[name], value, inner)
     for name in sorted(kind.__required_keys__ - OPTIONS - values.keys()):
-        inner = _inner(path, name)
-        raise invalid(f"Missing required param: {inner}.", "parameter_missing", inner)
+        raise missing(_inner(path, name))
     return values
 
 

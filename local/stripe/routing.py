@@ -3,13 +3,18 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+from local.stripe import parameters
 from local.stripe.account import Account
-from local.stripe.objects import Json
+from local.stripe.listing import page
+from local.stripe.objects import CLASSES, Json
 
 Handler = Callable[..., Json]
 """Takes the account, the parameters and the ids of the path; returns the answer's object."""
+Fits = Callable[[Json, dict[str, Any]], bool]
+"""Returns whether an object is in the list that the parameters ask for."""
+CURSORS = frozenset({"limit", "starting_after", "ending_before"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,32 @@ class Methods:
 
         return register
 
+    def add_retrieve(self, kind: str) -> None:
+        """Register the method that returns the object of an id."""
+
+        def retrieve(account: Account, _values: dict[str, Any], object_id: str) -> Json:
+            return account.at(kind, object_id)
+
+        self.add("GET", f"{_url(kind)}/{{}}", _parameters(kind, "Retrieve"))(retrieve)
+
+    def add_list(self, kind: str, having: str = "", *, also: str = "", fits: Fits | None = None) -> None:
+        """Register the method that lists the objects of a kind, newest first.
+
+        Args:
+            kind: Member `object`.
+            having: Parameters that the field of the same name must equal, separated by spaces.
+            also: Further parameters, on which `fits` acts.
+            fits: Selects among the objects that have these fields.
+        """
+        names, url, given = having.split(), _url(kind), _parameters(kind, "List")
+
+        def list_all(account: Account, values: dict[str, Any]) -> Json:
+            found = account.all(kind, **{name: values[name] for name in names if name in values})
+            return page((each for each in found if fits is None or fits(each, values)), values, url)
+
+        by_time = parameters.names(given) & {"created"}
+        self.add("GET", url, given, " ".join([*names, also, *CURSORS, *by_time]))(list_all)
+
     def find(self, verb: str, path: str) -> tuple[Method, tuple[str, ...]] | None:
         """Return the method of a request, and the ids in its path."""
         for method in self._methods:
@@ -61,3 +92,12 @@ class Methods:
             if match and method.verb == verb:
                 return method, match.groups()
         return None
+
+
+def _url(kind: str) -> str:
+    return cast("Any", CLASSES[kind][1]).class_url()
+
+
+def _parameters(kind: str, action: str) -> str:
+    group, dot, _ = kind.rpartition(".")
+    return f"{group}{dot}{CLASSES[kind][1].__name__}{action}Params"

@@ -4,42 +4,20 @@ from typing import Any
 
 from local.stripe.account import Account
 from local.stripe.errors import refused
-from local.stripe.listing import include, page
-from local.stripe.objects import Json, listing, make
+from local.stripe.listing import include
+from local.stripe.objects import Json, changes, listing, make
 from local.stripe.resources.cards import behaviour
-from local.stripe.resources.customers import merged
 from local.stripe.routing import Methods
 
 methods = Methods()
-_PAGE = "created limit starting_after ending_before"
 DISPUTE_FEE = 1500
 """In the minor unit."""
 
 
-@methods.add("GET", "/v1/charges/{}", "ChargeRetrieveParams")
-def retrieve(account: Account, _values: dict[str, Any], charge_id: str) -> Json:
-    """Return a charge."""
-    return account.at("charge", charge_id)
-
-
-@methods.add("GET", "/v1/charges", "ChargeListParams", f"customer payment_intent {_PAGE}")
-def list_charges(account: Account, values: dict[str, Any]) -> Json:
-    """List charges."""
-    having = {name: values[name] for name in ("customer", "payment_intent") if name in values}
-    return page(account.all("charge", **having), values, "/v1/charges")
-
-
-@methods.add("GET", "/v1/balance_transactions/{}", "BalanceTransactionRetrieveParams")
-def retrieve_entry(account: Account, _values: dict[str, Any], entry_id: str) -> Json:
-    """Return an entry of the balance."""
-    return account.at("balance_transaction", entry_id)
-
-
-@methods.add("GET", "/v1/balance_transactions", "BalanceTransactionListParams", f"currency source type {_PAGE}")
-def list_entries(account: Account, values: dict[str, Any]) -> Json:
-    """List the entries of the balance."""
-    having = {name: values[name] for name in ("currency", "source", "type") if name in values}
-    return page(account.all("balance_transaction", **having), values, "/v1/balance_transactions")
+methods.add_retrieve("charge")
+methods.add_list("charge", "customer payment_intent")
+methods.add_retrieve("balance_transaction")
+methods.add_list("balance_transaction", "currency source type")
 
 
 @methods.add("POST", "/v1/refunds", "RefundCreateParams", "amount charge payment_intent reason metadata")
@@ -106,38 +84,17 @@ def fail_refund(account: Account, made: Json) -> None:
     account.emit("charge.refund.updated", made)
 
 
-@methods.add("GET", "/v1/refunds/{}", "RefundRetrieveParams")
-def retrieve_refund(account: Account, _values: dict[str, Any], refund_id: str) -> Json:
-    """Return a refund."""
-    return account.at("refund", refund_id)
-
-
-@methods.add("GET", "/v1/refunds", "RefundListParams", f"charge payment_intent {_PAGE}")
-def list_refunds(account: Account, values: dict[str, Any]) -> Json:
-    """List refunds."""
-    having = {name: values[name] for name in ("charge", "payment_intent") if name in values}
-    return page(account.all("refund", **having), values, "/v1/refunds")
-
-
-@methods.add("GET", "/v1/disputes/{}", "DisputeRetrieveParams")
-def retrieve_dispute(account: Account, _values: dict[str, Any], dispute_id: str) -> Json:
-    """Return a dispute."""
-    return account.at("dispute", dispute_id)
-
-
-@methods.add("GET", "/v1/disputes", "DisputeListParams", f"charge payment_intent {_PAGE}")
-def list_disputes(account: Account, values: dict[str, Any]) -> Json:
-    """List disputes."""
-    having = {name: values[name] for name in ("charge", "payment_intent") if name in values}
-    return page(account.all("dispute", **having), values, "/v1/disputes")
+methods.add_retrieve("refund")
+methods.add_list("refund", "charge payment_intent")
+methods.add_retrieve("dispute")
+methods.add_list("dispute", "charge payment_intent")
 
 
 @methods.add("POST", "/v1/disputes/{}", "DisputeUpdateParams", "evidence.uncategorized_text submit metadata")
 def update_dispute(account: Account, values: dict[str, Any], dispute_id: str) -> Json:
     """Submit evidence: the texts `winning_evidence` and `losing_evidence` decide, as in Stripe's test mode."""
     made = account.at("dispute", dispute_id)
-    if "metadata" in values:
-        made["metadata"] = merged(made["metadata"], values["metadata"])
+    made.update(changes(made, values))
     text = values.get("evidence", {}).get("uncategorized_text")
     made["evidence"]["uncategorized_text"] = text or made["evidence"]["uncategorized_text"]
     if text and values.get("submit", True):

@@ -4,11 +4,11 @@ import secrets
 from typing import Any
 
 from local.stripe.account import Account
-from local.stripe.errors import lacking, refused
+from local.stripe.errors import lacking, missing, refused
 from local.stripe.listing import include, page
-from local.stripe.objects import Json, listing, make
+from local.stripe.objects import Json, changes, listing, make
 from local.stripe.resources.cards import ADDRESS, from_token
-from local.stripe.resources.customers import attach_to, merged
+from local.stripe.resources.customers import attach_to
 from local.stripe.resources.customers import create as create_customer
 from local.stripe.resources.customers import update as update_customer
 from local.stripe.resources.intents import complete_setup, new_intent, new_setup, take_method
@@ -85,11 +85,11 @@ _DATA = ("payment_intent_data", "subscription_data")
 
 def _check(account: Account, values: dict[str, Any], mode: str | None) -> None:
     if mode is None:
-        raise refused("Missing required param: mode.", "parameter_missing", "mode")
+        raise missing("mode")
     if "success_url" not in values:
-        raise refused("Missing required param: success_url.", "parameter_missing", "success_url")
+        raise missing("success_url")
     if mode != "setup" and not values.get("line_items"):
-        raise refused("Missing required param: line_items.", "parameter_missing", "line_items")
+        raise missing("line_items")
     if values.get("automatic_tax", {}).get("enabled") or values.get("ui_mode", "hosted_page") != "hosted_page":
         raise lacking("taxes, and checkout pages inside of other pages")
     _check_customer(account, values)
@@ -123,7 +123,7 @@ def _line(account: Account, line: dict[str, Any], index: int) -> Json:
     price = price_of(account, line, f"line_items[{index}]")
     quantity = line.get("quantity")
     if quantity is None:
-        raise refused("Quantity is required.", "parameter_missing", f"line_items[{index}][quantity]")
+        raise missing(f"line_items[{index}][quantity]")
     amount = price["unit_amount"] * quantity
     sums = {"amount_discount": 0, "amount_subtotal": amount, "amount_tax": 0, "amount_total": amount}
     product = account.at("product", price["product"])
@@ -132,31 +132,15 @@ def _line(account: Account, line: dict[str, Any], index: int) -> Json:
     return made
 
 
-@methods.add("GET", "/v1/checkout/sessions/{}", "checkout.SessionRetrieveParams")
-def retrieve(account: Account, _values: dict[str, Any], session_id: str) -> Json:
-    """Return a session."""
-    return account.at("checkout.session", session_id)
-
-
-@methods.add(
-    "GET",
-    "/v1/checkout/sessions",
-    "checkout.SessionListParams",
-    "customer payment_intent status subscription created limit starting_after ending_before",
-)
-def list_all(account: Account, values: dict[str, Any]) -> Json:
-    """List sessions."""
-    names = ("customer", "payment_intent", "status", "subscription")
-    having = {name: values[name] for name in names if name in values}
-    return page(account.all("checkout.session", **having), values, "/v1/checkout/sessions")
+methods.add_retrieve("checkout.session")
+methods.add_list("checkout.session", "customer payment_intent status subscription")
 
 
 @methods.add("POST", "/v1/checkout/sessions/{}", "checkout.SessionUpdateParams", "metadata")
 def update(account: Account, values: dict[str, Any], session_id: str) -> Json:
     """Change the metadata of a session."""
     made = account.at("checkout.session", session_id)
-    if "metadata" in values:
-        made["metadata"] = merged(made["metadata"], values["metadata"])
+    made.update(changes(made, values))
     return made
 
 
@@ -284,7 +268,7 @@ def _follow(account: Account, intent: Json) -> None:
 def create_portal(account: Account, values: dict[str, Any]) -> Json:
     """Create a session of the portal."""
     if "customer" not in values:
-        raise refused("Missing required param: customer.", "parameter_missing", "customer")
+        raise missing("customer")
     account.get("customer", values["customer"], "customer")
     made = make(
         "billing_portal.session",

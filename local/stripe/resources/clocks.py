@@ -5,7 +5,6 @@ from typing import Any
 
 from local.stripe.account import Account
 from local.stripe.errors import StripeError, refused
-from local.stripe.listing import page
 from local.stripe.objects import Json, make
 from local.stripe.resources import invoicing
 from local.stripe.resources.periods import end_of
@@ -40,18 +39,8 @@ def create(account: Account, values: dict[str, Any]) -> Json:
     return made
 
 
-@methods.add("GET", "/v1/test_helpers/test_clocks/{}", "test_helpers.TestClockRetrieveParams")
-def retrieve(account: Account, _values: dict[str, Any], clock_id: str) -> Json:
-    """Return a clock."""
-    return account.at("test_helpers.test_clock", clock_id)
-
-
-@methods.add(
-    "GET", "/v1/test_helpers/test_clocks", "test_helpers.TestClockListParams", "limit starting_after ending_before"
-)
-def list_all(account: Account, values: dict[str, Any]) -> Json:
-    """List clocks."""
-    return page(account.all("test_helpers.test_clock"), values, "/v1/test_helpers/test_clocks")
+methods.add_retrieve("test_helpers.test_clock")
+methods.add_list("test_helpers.test_clock")
 
 
 @methods.add("DELETE", "/v1/test_helpers/test_clocks/{}", "test_helpers.TestClockDeleteParams")

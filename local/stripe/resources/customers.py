@@ -1,17 +1,18 @@
 """Customers and their payment methods."""
 
+import secrets
 from typing import Any
 
 from local.stripe.account import Account
-from local.stripe.errors import refused
+from local.stripe.errors import missing, refused
 from local.stripe.listing import include, page
-from local.stripe.objects import Json, listing, make
+from local.stripe.objects import Json, changes, listing, make
 from local.stripe.resources.cards import ADDRESS, refuse_attachment, resolve
 from local.stripe.routing import Methods
 
 methods = Methods()
-_TEXTS = ("business_name", "description", "email", "individual_name", "name", "phone", "tax_exempt")
-_FIELDS = "address business_name description email individual_name name phone preferred_locales tax_exempt metadata"
+_TEXTS = "business_name description email individual_name name phone"
+_FIELDS = f"{_TEXTS} address preferred_locales tax_exempt metadata"
 _DEFAULTS = "invoice_settings.default_payment_method"
 
 
@@ -28,14 +29,14 @@ def create(account: Account, values: dict[str, Any]) -> Json:
         balance=0,
         created=found["frozen_time"] if found else account.now(),
         delinquent=False,
-        invoice_prefix=f"T{len(list(account.all('customer'))) + 1:07d}",
+        invoice_prefix=secrets.token_hex(4).upper(),
         invoice_settings=dict.fromkeys(("custom_fields", "default_payment_method", "footer", "rendering_options")),
         metadata=values.get("metadata") or {},
         next_invoice_sequence=1,
         preferred_locales=values.get("preferred_locales", []),
         tax_exempt=values.get("tax_exempt") or "none",
         test_clock=clock,
-        **{name: values[name] or None for name in _TEXTS if name in values and name != "tax_exempt"},
+        **{name: values[name] or None for name in _TEXTS.split() if name in values},
     )
     account.add(made)
     if "payment_method" in values:
@@ -49,13 +50,13 @@ def create(account: Account, values: dict[str, Any]) -> Json:
 def update(account: Account, values: dict[str, Any], customer_id: str) -> Json:
     """Change a customer."""
     made = account.at("customer", customer_id)
-    fields = {name: values[name] or None for name in _TEXTS if name in values}
+    fields = changes(made, values, _TEXTS)
+    if "tax_exempt" in values:
+        fields["tax_exempt"] = values["tax_exempt"] or "none"
     if "address" in values:
         fields["address"] = _address(values["address"])
     if "preferred_locales" in values:
         fields["preferred_locales"] = values["preferred_locales"]
-    if "metadata" in values:
-        fields["metadata"] = merged(made["metadata"], values["metadata"])
     before = dict(made["invoice_settings"])
     _set_default(account, made, values)
     changed = {name: made[name] for name in fields if made[name] != fields[name]}
@@ -74,26 +75,15 @@ def retrieve(account: Account, _values: dict[str, Any], customer_id: str) -> Jso
     return account.find("customer", customer_id) or account.at("customer", customer_id)
 
 
-@methods.add(
-    "GET", "/v1/customers", "CustomerListParams", "email created limit starting_after ending_before test_clock"
-)
-def list_all(account: Account, values: dict[str, Any]) -> Json:
-    """List customers."""
-    having = {name: values[name] for name in ("email", "test_clock") if name in values}
-    return page(account.all("customer", **having), values, "/v1/customers")
-
-
-@methods.add("GET", "/v1/payment_methods/{}", "PaymentMethodRetrieveParams")
-def retrieve_method(account: Account, _values: dict[str, Any], method_id: str) -> Json:
-    """Return a payment method."""
-    return account.at("payment_method", method_id)
+methods.add_list("customer", "email test_clock")
+methods.add_retrieve("payment_method")
 
 
 @methods.add("POST", "/v1/payment_methods/{}/attach", "PaymentMethodAttachParams", "customer")
 def attach(account: Account, values: dict[str, Any], method_id: str) -> Json:
     """Attach a payment method to a customer."""
     if "customer" not in values:
-        raise refused("Missing required param: customer.", "parameter_missing", "customer")
+        raise missing("customer")
     return attach_to(account, resolve(account, method_id), values["customer"])
 
 
@@ -126,13 +116,7 @@ def list_of_customer(account: Account, values: dict[str, Any], customer_id: str)
     return page(found, values, f"/v1/customers/{customer_id}/payment_methods")
 
 
-@methods.add(
-    "GET", "/v1/payment_methods", "PaymentMethodListParams", "customer type limit starting_after ending_before"
-)
-def list_methods(account: Account, values: dict[str, Any]) -> Json:
-    """List payment methods."""
-    having = {name: values[name] for name in ("customer", "type") if name in values}
-    return page(account.all("payment_method", **having), values, "/v1/payment_methods")
+methods.add_list("payment_method", "customer type")
 
 
 @include("customer", "subscriptions")
@@ -155,11 +139,6 @@ def attach_to(account: Account, method: Json, customer_id: str) -> Json:
         method["customer"] = customer_id
         account.emit("payment_method.attached", method)
     return method
-
-
-def merged(old: dict[str, str] | None, given: Any) -> dict[str, str]:
-    """Return metadata after a change: an empty text unsets a key, an empty parameter all."""
-    return {} if given == "" else {key: text for key, text in ((old or {}) | given).items() if text != ""}
 
 
 def _address(given: Any) -> Json | None:

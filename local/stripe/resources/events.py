@@ -8,24 +8,21 @@ from local.stripe.account import API_VERSION, Account
 from local.stripe.deliveries import Secret
 from local.stripe.errors import lacking, refused
 from local.stripe.listing import page
-from local.stripe.objects import Json, make
-from local.stripe.resources.customers import merged
+from local.stripe.objects import Json, changes, make
 from local.stripe.routing import Methods
 
 methods = Methods()
 TYPES = 20
 """The most types that a list of events filters by."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_PAGE = "limit starting_after ending_before"
 
 
-@methods.add("GET", "/v1/events/{}", "EventRetrieveParams")
-def retrieve(account: Account, _values: dict[str, Any], event_id: str) -> Json:
-    """Return an event."""
-    return account.at("event", event_id)
+methods.add_retrieve("event")
 
 
-@methods.add("GET", "/v1/events", "EventListParams", f"created delivery_success type types {_PAGE}")
+@methods.add(
+    "GET", "/v1/events", "EventListParams", "created delivery_success type types limit starting_after ending_before"
+)
 def list_all(account: Account, values: dict[str, Any]) -> Json:
     """List events."""
     types: list[str] = values.get("types", [])
@@ -76,24 +73,14 @@ def update_endpoint(account: Account, values: dict[str, Any], endpoint_id: str) 
     """Change an endpoint."""
     made = account.at("webhook_endpoint", endpoint_id)
     _check(values)
-    made.update({name: values[name] for name in ("url", "enabled_events", "description") if name in values})
-    if "metadata" in values:
-        made["metadata"] = merged(made["metadata"], values["metadata"])
+    made.update(changes(made, values, "url enabled_events description"))
     if "disabled" in values:
         made["status"] = "disabled" if values["disabled"] else "enabled"
     return made
 
 
-@methods.add("GET", "/v1/webhook_endpoints/{}", "WebhookEndpointRetrieveParams")
-def retrieve_endpoint(account: Account, _values: dict[str, Any], endpoint_id: str) -> Json:
-    """Return an endpoint."""
-    return account.at("webhook_endpoint", endpoint_id)
-
-
-@methods.add("GET", "/v1/webhook_endpoints", "WebhookEndpointListParams", _PAGE)
-def list_endpoints(account: Account, values: dict[str, Any]) -> Json:
-    """List endpoints."""
-    return page(account.all("webhook_endpoint"), values, "/v1/webhook_endpoints")
+methods.add_retrieve("webhook_endpoint")
+methods.add_list("webhook_endpoint")
 
 
 @methods.add("DELETE", "/v1/webhook_endpoints/{}", "WebhookEndpointDeleteParams")

@@ -5,10 +5,9 @@ from typing import Any
 
 from local.stripe.account import Account
 from local.stripe.errors import StripeError, refused
-from local.stripe.listing import page
-from local.stripe.objects import Json, make
+from local.stripe.objects import Json, changes, make
 from local.stripe.resources.cards import needs_authentication, resolve
-from local.stripe.resources.customers import attach_to, merged
+from local.stripe.resources.customers import attach_to
 from local.stripe.resources.payments import pay
 from local.stripe.routing import Methods
 
@@ -17,7 +16,6 @@ SMALLEST = 50
 """The least amount of a charge in US dollars, in cents."""
 _CONFIRM = "payment_method off_session return_url setup_future_usage receipt_email"
 _CREATE = "amount currency customer allowed_payment_method_types automatic_payment_methods confirm metadata description"
-_PAGE = "created limit starting_after ending_before customer"
 
 
 @methods.add("POST", "/v1/payment_intents", "PaymentIntentCreateParams", f"{_CREATE} {_CONFIRM}")
@@ -117,11 +115,9 @@ def update(account: Account, values: dict[str, Any], intent_id: str) -> Json:
     if set(values) - {"metadata", "description"} and not intent["status"].startswith("requires_"):
         message = f"This PaymentIntent could not be updated because it has a status of {intent['status']}."
         raise refused(message, "payment_intent_unexpected_state")
-    if "metadata" in values:
-        intent["metadata"] = merged(intent["metadata"], values["metadata"])
     if values.get("payment_method"):
         take_method(account, intent, values["payment_method"])
-    intent.update({name: values[name] for name in ("amount", "description") if name in values})
+    intent.update(changes(intent, values, "amount description"))
     return intent
 
 
@@ -138,17 +134,8 @@ def cancel(account: Account, values: dict[str, Any], intent_id: str) -> Json:
     return intent
 
 
-@methods.add("GET", "/v1/payment_intents/{}", "PaymentIntentRetrieveParams")
-def retrieve(account: Account, _values: dict[str, Any], intent_id: str) -> Json:
-    """Return an intent."""
-    return account.at("payment_intent", intent_id)
-
-
-@methods.add("GET", "/v1/payment_intents", "PaymentIntentListParams", _PAGE)
-def list_all(account: Account, values: dict[str, Any]) -> Json:
-    """List intents."""
-    having = {"customer": values["customer"]} if "customer" in values else {}
-    return page(account.all("payment_intent", **having), values, "/v1/payment_intents")
+methods.add_retrieve("payment_intent")
+methods.add_list("payment_intent", "customer")
 
 
 _SETUP = "confirm customer payment_method allowed_payment_method_types usage metadata description return_url"
@@ -224,7 +211,4 @@ def complete_setup(account: Account, intent: Json) -> None:
     account.emit("setup_intent.succeeded", intent)
 
 
-@methods.add("GET", "/v1/setup_intents/{}", "SetupIntentRetrieveParams")
-def retrieve_setup(account: Account, _values: dict[str, Any], intent_id: str) -> Json:
-    """Return a setup intent."""
-    return account.at("setup_intent", intent_id)
+methods.add_retrieve("setup_intent")

@@ -3,16 +3,14 @@
 from typing import Any
 
 from local.stripe.account import Account
-from local.stripe.errors import refused
-from local.stripe.listing import include, page
-from local.stripe.objects import Json, listing, make
+from local.stripe.errors import missing, refused
+from local.stripe.listing import include
+from local.stripe.objects import Json, changes, listing, make
 from local.stripe.resources import invoicing
-from local.stripe.resources.customers import merged
 from local.stripe.resources.products import price_of
 from local.stripe.routing import Methods
 
 methods = Methods()
-_PAGE = "created limit starting_after ending_before"
 _CREATE = (
     "auto_advance collection_method currency customer default_payment_method description metadata"
     " pending_invoice_items_behavior days_until_due footer"
@@ -23,7 +21,7 @@ _CREATE = (
 def create(account: Account, values: dict[str, Any]) -> Json:
     """Create a draft."""
     if "customer" not in values:
-        raise refused("Missing required param: customer.", "parameter_missing", "customer")
+        raise missing("customer")
     customer = account.get("customer", values["customer"], "customer")
     if values.get("default_payment_method"):
         account.get("payment_method", values["default_payment_method"], "default_payment_method")
@@ -46,26 +44,17 @@ def create(account: Account, values: dict[str, Any]) -> Json:
 def update(account: Account, values: dict[str, Any], invoice_id: str) -> Json:
     """Change an invoice."""
     made = account.at("invoice", invoice_id)
-    plain = ("auto_advance", "description", "default_payment_method")
-    fields = {name: values[name] for name in plain if name in values}
-    if "metadata" in values:
-        fields["metadata"] = merged(made["metadata"], values["metadata"])
+    fields = changes(made, values, "auto_advance description default_payment_method")
     return account.change(made, "invoice.updated", **fields)
 
 
-@methods.add("GET", "/v1/invoices/{}", "InvoiceRetrieveParams")
-def retrieve(account: Account, _values: dict[str, Any], invoice_id: str) -> Json:
-    """Return an invoice."""
-    return account.at("invoice", invoice_id)
-
-
-@methods.add("GET", "/v1/invoices", "InvoiceListParams", f"customer status subscription collection_method {_PAGE}")
-def list_all(account: Account, values: dict[str, Any]) -> Json:
-    """List invoices."""
-    having = {name: values[name] for name in ("customer", "status", "collection_method") if name in values}
-    found = account.all("invoice", **having)
-    wanted = values.get("subscription")
-    return page((each for each in found if wanted in (None, invoicing.subscription_of(each))), values, "/v1/invoices")
+methods.add_retrieve("invoice")
+methods.add_list(
+    "invoice",
+    "customer status collection_method",
+    also="subscription",
+    fits=lambda made, values: values.get("subscription") in (None, invoicing.subscription_of(made)),
+)
 
 
 @methods.add("DELETE", "/v1/invoices/{}", "InvoiceDeleteParams")
@@ -122,7 +111,7 @@ _ITEM = "amount currency customer description invoice metadata quantity pricing.
 def create_item(account: Account, values: dict[str, Any]) -> Json:
     """Create an item, on a draft or waiting for one."""
     if "customer" not in values:
-        raise refused("Missing required param: customer.", "parameter_missing", "customer")
+        raise missing("customer")
     customer = account.get("customer", values["customer"], "customer")
     invoice = account.get("invoice", values["invoice"], "invoice") if "invoice" in values else None
     if invoice and invoice["status"] != "draft":
@@ -130,10 +119,9 @@ def create_item(account: Account, values: dict[str, Any]) -> Json:
     amount, pricing, currency = _amount(account, values)
     if invoice and invoice["currency"] != currency:
         raise refused(f"The invoice is in {invoice['currency']}, the item in {currency}.", None, "currency")
-    now = account.now(customer["id"])
-    made = new_item(account, customer, amount, currency, description=values.get("description"), pricing=pricing)
-    made.update(metadata=values.get("metadata") or {}, quantity=values.get("quantity", 1))
-    made.update(quantity_decimal=str(made["quantity"]), period={"start": now, "end": now})
+    chosen = {name: values[name] for name in ("description", "quantity") if name in values}
+    chosen["metadata"] = values.get("metadata") or {}
+    made = new_item(account, customer, amount, currency, pricing=pricing, **chosen)
     if invoice:
         invoicing.take_items(account, invoice, [made])
     account.emit("invoiceitem.created", made)
@@ -143,7 +131,8 @@ def create_item(account: Account, values: dict[str, Any]) -> Json:
 def new_item(account: Account, customer: Json, amount: int, currency: str, **fields: Any) -> Json:
     """Store and return an item that waits for an invoice; `amount` in minor units."""
     now = account.now(customer["id"])
-    given: Json = {"proration": False, "quantity": 1, "period": {"start": now, "end": now}} | fields
+    usual: Json = {"metadata": {}, "proration": False, "quantity": 1, "period": {"start": now, "end": now}}
+    given = usual | fields
     return account.add(
         make(
             "invoiceitem",
@@ -153,7 +142,6 @@ def new_item(account: Account, customer: Json, amount: int, currency: str, **fie
             date=now,
             discountable=True,
             discounts=[],
-            metadata={},
             net_amount=amount,
             quantity_decimal=str(given["quantity"]),
             tax_rates=[],
@@ -163,35 +151,22 @@ def new_item(account: Account, customer: Json, amount: int, currency: str, **fie
     )
 
 
-@methods.add("GET", "/v1/invoiceitems/{}", "InvoiceItemRetrieveParams")
-def retrieve_item(account: Account, _values: dict[str, Any], item_id: str) -> Json:
-    """Return an item."""
-    return account.at("invoiceitem", item_id)
+methods.add_retrieve("invoiceitem")
+methods.add_list(
+    "invoiceitem",
+    "customer invoice",
+    also="pending",
+    fits=lambda made, values: values.get("pending") in (None, made["invoice"] is None),
+)
 
 
-@methods.add("GET", "/v1/invoiceitems", "InvoiceItemListParams", f"customer invoice pending {_PAGE}")
-def list_items(account: Account, values: dict[str, Any]) -> Json:
-    """List items."""
-    having = {name: values[name] for name in ("customer", "invoice") if name in values}
-    found = account.all("invoiceitem", **having)
-    pending = values.get("pending")
-    return page((each for each in found if pending in (None, each["invoice"] is None)), values, "/v1/invoiceitems")
+def _pays(payment: Json, values: dict[str, Any]) -> bool:
+    """Return whether it is the payment of the given intent."""
+    return values.get("payment", {}).get("payment_intent") in (None, payment["payment"]["payment_intent"])
 
 
-@methods.add("GET", "/v1/invoice_payments", "InvoicePaymentListParams", f"invoice payment status {_PAGE}")
-def list_payments(account: Account, values: dict[str, Any]) -> Json:
-    """List payments of invoices, such as that of one payment intent."""
-    having = {name: values[name] for name in ("invoice", "status") if name in values}
-    intent = values.get("payment", {}).get("payment_intent")
-    found = account.all("invoice_payment", **having)
-    fitting = (each for each in found if intent in (None, each["payment"]["payment_intent"]))
-    return page(fitting, values, "/v1/invoice_payments")
-
-
-@methods.add("GET", "/v1/invoice_payments/{}", "InvoicePaymentRetrieveParams")
-def retrieve_payment(account: Account, _values: dict[str, Any], payment_id: str) -> Json:
-    """Return the payment of an invoice."""
-    return account.at("invoice_payment", payment_id)
+methods.add_retrieve("invoice_payment")
+methods.add_list("invoice_payment", "invoice status", also="payment", fits=_pays)
 
 
 @include("invoice", "payments")
@@ -208,7 +183,7 @@ def _amount(account: Account, values: dict[str, Any]) -> tuple[int, Json | None,
     quantity = values.get("quantity", 1)
     if "amount" in values:
         if "currency" not in values:
-            raise refused("Missing required param: currency.", "parameter_missing", "currency")
+            raise missing("currency")
         return values["amount"], None, values["currency"].lower()
     line = {"price": values["pricing"]["price"]} if "pricing" in values else values
     price = price_of(account, {name: line[name] for name in ("price", "price_data") if name in line}, "pricing")

@@ -3,14 +3,11 @@
 from typing import Any
 
 from local.stripe.account import Account
-from local.stripe.errors import refused
-from local.stripe.listing import page
-from local.stripe.objects import Json, make
-from local.stripe.resources.customers import merged
+from local.stripe.errors import lacking, missing, refused
+from local.stripe.objects import Json, changes, make
 from local.stripe.routing import Methods
 
 methods = Methods()
-_PAGE = "created limit starting_after ending_before"
 
 
 @methods.add("POST", "/v1/products", "ProductCreateParams", "id name description metadata active unit_label tax_code")
@@ -40,23 +37,11 @@ def create_product(account: Account, values: dict[str, Any]) -> Json:
 def update_product(account: Account, values: dict[str, Any], product_id: str) -> Json:
     """Change a product."""
     made = account.at("product", product_id)
-    fields = {name: values[name] for name in ("name", "description", "active", "unit_label") if name in values}
-    if "metadata" in values:
-        fields["metadata"] = merged(made["metadata"], values["metadata"])
-    return account.change(made, "product.updated", **fields)
+    return account.change(made, "product.updated", **changes(made, values, "name description active unit_label"))
 
 
-@methods.add("GET", "/v1/products/{}", "ProductRetrieveParams")
-def retrieve_product(account: Account, _values: dict[str, Any], product_id: str) -> Json:
-    """Return a product."""
-    return account.at("product", product_id)
-
-
-@methods.add("GET", "/v1/products", "ProductListParams", f"active {_PAGE}")
-def list_products(account: Account, values: dict[str, Any]) -> Json:
-    """List products."""
-    having = {"active": values["active"]} if "active" in values else {}
-    return page(account.all("product", **having), values, "/v1/products")
+methods.add_retrieve("product")
+methods.add_list("product", "active")
 
 
 _PRICE = "active currency product unit_amount recurring.interval recurring.interval_count recurring.usage_type"
@@ -70,7 +55,7 @@ def create_price(account: Account, values: dict[str, Any]) -> Json:
     if ("product" in values) == ("product_data" in values):
         raise refused("You must specify exactly one of product and product_data.", "parameter_missing", "product")
     if "unit_amount" not in values:
-        raise refused("Missing required param: unit_amount.", "parameter_missing", "unit_amount")
+        raise missing("unit_amount")
     if "product_data" in values:
         values["product"] = create_product(account, values["product_data"])["id"]
     product = account.get("product", values["product"], "product")
@@ -116,13 +101,13 @@ def price_of(account: Account, line: dict[str, Any], param: str) -> Json:
         return price
     data = line["price_data"]
     if "unit_amount" not in data:
-        raise refused(f"Missing required param: {param}[price_data][unit_amount].", "parameter_missing", param)
+        raise missing(f"{param}[price_data][unit_amount]")
     if "product" in data:
         product_id = account.get("product", data["product"], f"{param}[price_data][product]")["id"]
     elif "product_data" in data:
         product_id = create_product(account, data["product_data"])["id"]
     else:
-        raise refused(f"Missing required param: {param}[price_data][product].", "parameter_missing", param)
+        raise missing(f"{param}[price_data][product]")
     return new_price(account, data | {"active": False}, product_id)
 
 
@@ -130,30 +115,21 @@ def price_of(account: Account, line: dict[str, Any], param: str) -> Json:
 def update_price(account: Account, values: dict[str, Any], price_id: str) -> Json:
     """Change a price; its amount never changes."""
     made = account.at("price", price_id)
-    fields = {name: values[name] for name in ("active", "nickname", "lookup_key") if name in values}
-    if "metadata" in values:
-        fields["metadata"] = merged(made["metadata"], values["metadata"])
-    return account.change(made, "price.updated", **fields)
+    return account.change(made, "price.updated", **changes(made, values, "active nickname lookup_key"))
 
 
-@methods.add("GET", "/v1/prices/{}", "PriceRetrieveParams")
-def retrieve_price(account: Account, _values: dict[str, Any], price_id: str) -> Json:
-    """Return a price."""
-    return account.at("price", price_id)
-
-
-@methods.add("GET", "/v1/prices", "PriceListParams", f"active product lookup_keys {_PAGE}")
-def list_prices(account: Account, values: dict[str, Any]) -> Json:
-    """List prices."""
-    having = {name: values[name] for name in ("active", "product") if name in values}
-    found = account.all("price", **having)
-    keys = values.get("lookup_keys")
-    return page((each for each in found if keys is None or each["lookup_key"] in keys), values, "/v1/prices")
+methods.add_retrieve("price")
+methods.add_list(
+    "price",
+    "active product",
+    also="lookup_keys",
+    fits=lambda made, values: "lookup_keys" not in values or made["lookup_key"] in values["lookup_keys"],
+)
 
 
 def _recurring(given: dict[str, Any]) -> Json:
     usage_type = given.get("usage_type", "licensed")
     if usage_type != "licensed":
-        raise refused("The stand-in has licensed prices only.", None, "recurring[usage_type]", status=501)
+        raise lacking(f"prices of the usage type {usage_type}")
     counted = {"interval_count": given.get("interval_count", 1), "trial_period_days": None, "meter": None}
     return {"interval": given["interval"], "usage_type": usage_type, **counted}

@@ -1,20 +1,17 @@
-"""Subscriptions: methods. `renewals` says what time does to them."""
+"""Subscriptions: methods. `clocks` says what time does to them."""
 
 from typing import Any
 
 from local.stripe.account import Account
-from local.stripe.errors import StripeError, refused
-from local.stripe.listing import page
-from local.stripe.objects import Json, listing, make
+from local.stripe.errors import StripeError, missing, refused
+from local.stripe.objects import Json, changes, listing, make
 from local.stripe.resources import invoicing
-from local.stripe.resources.customers import merged
 from local.stripe.resources.invoices import new_item
 from local.stripe.resources.periods import end_of
 from local.stripe.resources.products import price_of
 from local.stripe.routing import Methods
 
 methods = Methods()
-_PAGE = "created limit starting_after ending_before"
 _CREATE = (
     "cancel_at_period_end collection_method customer default_payment_method description metadata off_session"
     " items.price items.price_data items.quantity items.metadata payment_behavior trial_period_days currency"
@@ -27,7 +24,7 @@ def create(account: Account, values: dict[str, Any]) -> Json:
     """Create a subscription and its first invoice, and try to collect it."""
     if not values.get("customer") or not values.get("items"):
         name = "items" if values.get("customer") else "customer"
-        raise refused(f"Missing required param: {name}.", "parameter_missing", name)
+        raise missing(name)
     customer = account.get("customer", values["customer"], "customer")
     prices = [price_of(account, line, f"items[{index}]") for index, line in enumerate(values["items"])]
     made = _new(account, customer, values, prices)
@@ -165,10 +162,7 @@ def update(account: Account, values: dict[str, Any], subscription_id: str) -> Js
     if made["status"] in ("canceled", "incomplete_expired"):
         raise refused("A canceled subscription can only update its cancellation_details and metadata.", None, "id")
     before = {"items": _quantities(made)}
-    plain = ("cancel_at_period_end", "default_payment_method", "description")
-    fields = {name: values[name] for name in plain if name in values}
-    if "metadata" in values:
-        fields["metadata"] = merged(made["metadata"], values["metadata"])
+    fields = changes(made, values, "cancel_at_period_end default_payment_method description")
     before |= {name: made[name] for name in fields if made[name] != fields[name]}
     made.update(fields)
     if "cancel_at_period_end" in values:
@@ -252,23 +246,15 @@ def cancel_now(account: Account, subscription: Json) -> None:
     account.emit("customer.subscription.deleted", subscription)
 
 
-@methods.add("GET", "/v1/subscriptions/{}", "SubscriptionRetrieveParams")
-def retrieve(account: Account, _values: dict[str, Any], subscription_id: str) -> Json:
-    """Return a subscription."""
-    return account.at("subscription", subscription_id)
-
-
-@methods.add("GET", "/v1/subscriptions", "SubscriptionListParams", f"customer status price test_clock {_PAGE}")
-def list_all(account: Account, values: dict[str, Any]) -> Json:
-    """List subscriptions; without a status, those that have not ended."""
-    having = {name: values[name] for name in ("customer", "test_clock") if name in values}
+def _is_listed(made: Json, values: dict[str, Any]) -> bool:
+    """Select by state and price; without a state, those that have not ended."""
     status, price = values.get("status"), values.get("price")
+    by_status = made["status"] != "canceled" if status is None else status in ("all", made["status"])
+    return by_status and (price is None or any(item["price"]["id"] == price for item in made["items"]["data"]))
 
-    def fits(each: Json) -> bool:
-        by_status = each["status"] != "canceled" if status is None else status in ("all", each["status"])
-        return by_status and (price is None or any(item["price"]["id"] == price for item in each["items"]["data"]))
 
-    return page(filter(fits, account.all("subscription", **having)), values, "/v1/subscriptions")
+methods.add_retrieve("subscription")
+methods.add_list("subscription", "customer test_clock", also="status price", fits=_is_listed)
 
 
 @methods.add("DELETE", "/v1/customers/{}", "CustomerDeleteParams")
