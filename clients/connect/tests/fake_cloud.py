@@ -33,9 +33,16 @@ class FakeCloud:
     requests: list[tuple[str, str, Any]] = field(default_factory=list[tuple[str, str, Any]])
     drop: int = 0
     """The number of requests to drop without an answer."""
+    answers: dict[str, tuple[int, Any]] = field(default_factory=dict[str, tuple[int, Any]])
+    """Answers by path, in place of its own."""
+    drop_after: str = ""
+    """Drop the request that follows the one for this path."""
 
     def answer(self, method: str, path: str, body: Any, token: str) -> tuple[int, Any]:
         self.requests.append((method, path, body))
+        self.drop += path == self.drop_after
+        if path in self.answers:
+            return self.answers[path]
         route = (method, path.split("?")[0])
         match route:
             case ("POST", "/auth/device/code"):
@@ -99,7 +106,7 @@ def serving() -> Iterator[FakeCloud]:
 
         do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - names of the base class
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - a name of the base class
+        def log_message(self, *args: Any, **more: Any) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

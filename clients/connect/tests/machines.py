@@ -13,12 +13,20 @@ from opencode_cloud_connect.agents import AGENTS, Places
 from opencode_cloud_connect.connecting import Connector
 from opencode_cloud_connect.terminal import Terminal
 
+INTERRUPT = "\x03\n"
+
 
 class Typist(io.StringIO):
-    """A terminal at which a person types these lines."""
+    """A terminal at which a person types these lines. `INTERRUPT` is Ctrl-C."""
 
     def isatty(self) -> bool:
         return True
+
+    def readline(self, size: int = -1, /) -> str:
+        line = super().readline(size)
+        if line == INTERRUPT:
+            raise KeyboardInterrupt
+        return line
 
 
 @dataclass

@@ -8,11 +8,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fake_cloud import FakeCloud
-from machines import Machine
+from fake_cloud import FakeCloud, Json
+from machines import INTERRUPT, Machine
 
+from opencode_cloud_connect import http
 from opencode_cloud_connect.agents import AGENTS
 from opencode_cloud_connect.errors import ConnectError, Declined
 from opencode_cloud_connect.http import Server
@@ -47,17 +49,9 @@ def test_polls_wait_for_the_interval_and_longer_when_asked(machine: Machine) -> 
 
 def test_a_lost_connection_is_tried_again(machine: Machine) -> None:
     machine.cloud.polls = ["authorization_pending"]
-    answer = machine.cloud.answer
-
-    def once_lost(method: str, path: str, body: object, token: str) -> tuple[int, object]:
-        said = answer(method, path, body, token)
-        if path == "/auth/device/code":
-            machine.cloud.drop = 1
-        return said
-
-    machine.cloud.answer = once_lost  # type: ignore[method-assign]
+    machine.cloud.drop_after = "/auth/device/code"
     machine.connect("codex")
-    assert machine.cloud.drop == 0
+    assert (machine.cloud.drop, machine.cloud.polls) == (0, [])
 
 
 @pytest.mark.parametrize(("error", "code"), [("access_denied", "login_denied"), ("expired_token", "login_expired")])
@@ -95,12 +89,17 @@ def test_the_workspace_is_named_chosen_in_the_browser_or_asked_for(
 
 @pytest.mark.parametrize(
     ("workspaces", "wish", "code"),
-    [(TWO, "", "workspace_needed"), (TWO, "Nowhere", "workspace_not_found"), ([], "", "no_workspace")],
+    [
+        ([{**TWO[0], "name": "Same"}, {**TWO[1], "name": "Same"}], "Same", "workspace_needed"),
+        (TWO, "", "workspace_needed"),
+        (TWO, "Nowhere", "workspace_not_found"),
+        ([], "", "no_workspace"),
+    ],
 )
 def test_an_unclear_workspace_is_an_error_where_no_person_can_be_asked(
-    machine: Machine, workspaces: list[dict[str, str | None]], wish: str, code: str
+    machine: Machine, workspaces: list[Json], wish: str, code: str
 ) -> None:
-    machine.cloud.workspaces = workspaces  # type: ignore[assignment]
+    machine.cloud.workspaces = workspaces
     with pytest.raises(ConnectError) as raised:
         machine.connect("codex", workspace=wish)
     assert raised.value.code == code
@@ -138,6 +137,22 @@ def test_a_person_who_declines_keeps_files_and_key(machine: Machine) -> None:
     assert machine.files() == before
     assert [each["revoked"] for each in machine.cloud.keys.values()] == [False, True]
     assert (machine.home / ".config/opencode-cloud/keys/codex").read_text().strip() == key
+
+
+def test_a_person_who_interrupts_the_question_keeps_no_new_key(machine: Machine) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        machine.connect("codex", f"1\n{INTERRUPT}")
+    assert machine.files() == {}
+    assert [key["revoked"] for key in machine.cloud.keys.values()] == [True]
+
+
+def test_a_new_key_stays_valid_if_the_old_one_cannot_be_revoked(machine: Machine) -> None:
+    machine.connect("codex")
+    machine.cloud.answers["/api/v1/workspaces/wrk_1/keys/key_1"] = (403, {"code": "not_permitted"})
+    said = machine.connect("codex", new_key=True)
+    assert "The key key_1 was not revoked" in said
+    assert machine.cloud.keys["key_2"]["secret"] in (machine.home / ".codex/.env").read_text()
+    assert not machine.cloud.keys["key_2"]["revoked"]
 
 
 def test_the_difference_is_shown_before_the_question(machine: Machine) -> None:
@@ -204,6 +219,8 @@ def test_a_variable_that_wins_over_the_files_is_named(machine: Machine) -> None:
     [
         ("http://cloud.example.com", "insecure_address"),
         ("cloud.example.com", "invalid_address"),
+        ("https://[cloud", "invalid_address"),
+        ("https://cloud.example.com:port", "invalid_address"),
         ("", "invalid_address"),
     ],
 )
@@ -213,9 +230,23 @@ def test_a_key_never_goes_over_plain_http_to_another_machine(address: str, code:
     assert raised.value.code == code
 
 
-def test_a_server_of_another_kind_is_named(cloud: FakeCloud) -> None:
-    cloud.answer = lambda *_: (200, None)  # type: ignore[method-assign]
-    assert Server(cloud.url).call("GET", "/").document is None
+@pytest.mark.parametrize("answer", [(200, None), (200, ["page"]), (301, None)])
+def test_a_server_of_another_kind_is_named(machine: Machine, answer: tuple[int, Any]) -> None:
+    machine.cloud.answers["/auth/device/code"] = answer
+    with pytest.raises(ConnectError, match="/auth/device/code answered") as raised:
+        machine.connect("codex")
+    assert raised.value.code == "not_opencode_cloud"
+
+
+def test_an_answer_that_is_too_large_is_an_error(cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "_LARGEST", 10)
+    cloud.answers["/"] = (200, {"a": "long answer"})
+    with pytest.raises(ConnectError) as raised:
+        Server(cloud.url).call("GET", "/")
+    assert raised.value.code == "answer_too_large"
+
+
+def test_a_server_that_cannot_be_reached_is_named() -> None:
     with pytest.raises(ConnectError) as raised:
         Server("http://127.0.0.1:9").call("GET", "/")
     assert raised.value.code == "unreachable"
@@ -249,6 +280,11 @@ def test_errors_are_one_sentence_with_a_code(machine: Machine) -> None:
     assert done.returncode == 1
     assert "--yes" in done.stderr
     assert machine.files() == {}
+    (machine.home / ".codex/config.toml").mkdir(parents=True)
+    done = run(machine.home, "connect", "codex", "--host", machine.cloud.url, "--yes")
+    assert done.returncode == 1
+    assert re.fullmatch(r"opencode-cloud: .*/config.toml: Is a directory. \[file_failed\]\n", done.stderr)
+    assert all(key["revoked"] for key in machine.cloud.keys.values())
 
 
 def test_a_record_that_cannot_be_read_is_named(machine: Machine) -> None:

@@ -103,7 +103,7 @@ class Accesses:
         known = workspaces(server, login.access_token)
         wanted = self._wishes.workspace or login.workspace_id
         found = [each for each in known if wanted in (each.id, each.name)]
-        if self._wishes.workspace and len(found) != 1:
+        if self._wishes.workspace and not found:
             names = ", ".join(f"{each.name} ({each.id})" for each in known)
             raise ConnectError("workspace_not_found", f"{wanted} is not one of your workspaces: {names}.")
         self._chosen = self._asked(found or known)
@@ -115,12 +115,13 @@ class Accesses:
         if len(found) == 1:
             return found[0]
         if not self._terminal.interactive:
-            raise ConnectError("workspace_needed", "You have several workspaces. Name one with --workspace.")
+            raise ConnectError("workspace_needed", "You have several workspaces. Name the id of one with --workspace.")
         return found[self._terminal.choose("Workspace", [f"{each.name} ({each.id})" for each in found])]
 
     def _logged_in(self, server: Server) -> Login:
         if self._login is None or self._login[0].url != server.url:
             self.close()
+            self._chosen = None
             self._login = server, log_in(server, self._terminal.say, self._sleep)
         return self._login[1]
 

@@ -40,11 +40,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command, and exit with 1 and a sentence for an error."""
+    """Run the command, and exit with 1 and a sentence for an error of ours or of a file."""
     try:
         run(parser().parse_args(arguments))
     except ConnectError as error:
         sys.stderr.write(f"opencode-cloud: {error}\n")
+        sys.exit(1)
+    except OSError as error:
+        sys.stderr.write(f"opencode-cloud: {error.filename or 'A file'}: {error.strerror or error}. [file_failed]\n")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

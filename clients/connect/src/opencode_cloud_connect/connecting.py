@@ -27,22 +27,25 @@ class Connector:
         self._places = places
         self._terminal = terminal
         self._wishes = wishes
-        self._state = State(places.environment, places.home)
+        self._state = State(places)
         self._accesses = Accesses(self._state, terminal, wishes, sleep)
 
     def connect(self, agent: Agent) -> None:
         """Log in, make or reuse a key, and write the agent's files. Raises :class:`ConnectError`."""
         access = self._accesses.of(agent.name)
+        known = self._state.connection(agent.name)
         try:
             settings = self._settings(agent, access)
             if self._wishes.print_only:
                 self._print(agent, settings, access)
-            else:
-                self._configure(agent, settings, access)
-        except ConnectError:
+                return
+            self._configure(agent, settings, access)
+        except (ConnectError, OSError, KeyboardInterrupt):
             if access.new:
                 self._accesses.revoke(access.server, access.workspace.id, access.key_id)
             raise
+        if known and access.new and known.host == access.server.url:
+            self._end_key_before(access.server, known)
 
     def disconnect(self, agent: Agent, *, revoke: bool) -> None:
         """Restore the agent's files and delete its key here, and with ``revoke`` also at the server."""
@@ -128,8 +131,14 @@ class Connector:
             write(each)
         self._terminal.say(f"{agent.title} is connected. Start it: {agent.start(settings)}")
         self._terminal.say(f"Take it back: opencode-cloud disconnect {agent.name}")
-        if known and access.new and known.host == access.server.url:
-            self._accesses.revoke(access.server, known.workspace_id, known.key_id)
+
+    def _end_key_before(self, server: Server, known: Connection) -> None:
+        """Revoke the key of the connection before. The agent works without this, so a failure is only told."""
+        try:
+            self._accesses.revoke(server, known.workspace_id, known.key_id)
+        except ConnectError as error:
+            self._terminal.say(f"The key before stays valid until you revoke it in the console. {error}")
+        else:
             self._terminal.say(f"The key before, {known.key_id}, is revoked.")
 
     def _connection(self, agent: Agent, settings: Settings, access: Access, files: Sequence[WrittenFile]) -> Connection:

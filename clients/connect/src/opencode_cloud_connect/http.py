@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -32,46 +33,59 @@ class Server:
 
     def __init__(self, address: str) -> None:
         """Take ``https://<host>``. Raises ``insecure_address`` for plain HTTP to another machine."""
-        parts = urlsplit(address.rstrip("/"))
-        if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.username:
+        self.url = address.rstrip("/")
+        try:
+            parts = urlsplit(self.url)
+            valid = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # brackets that are no IPv6 address, or a port that is no number
+            parts, valid = urlsplit(""), False
+        if not valid or parts.query or parts.fragment or parts.username:
             raise ConnectError("invalid_address", f"{address} is no address such as https://cloud.example.com.")
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise ConnectError("insecure_address", f"Use https: a key would cross the network in clear to {address}.")
-        self.url = address.rstrip("/")
         self._opener = urllib.request.build_opener(_NoRedirects())
 
-    def call(
-        self, method: str, path: str, body: Any = None, *, token: str = "", headers: dict[str, str] | None = None
-    ) -> Answer:
-        """Send a request and return any answer. Raises ``unreachable`` and ``not_opencode_cloud``."""
-        sent = {"User-Agent": USER_AGENT, "Accept": "application/json", **(headers or {})}
+    def call(self, method: str, path: str, body: Any = None, *, token: str = "") -> Answer:
+        """Send a request and return any answer.
+
+        Raises ``unreachable``, ``answer_too_large`` and ``not_opencode_cloud``.
+        """
+        sent = {"User-Agent": USER_AGENT, "Accept": "application/json"}
         if token:
             sent["Authorization"] = f"Bearer {token}"
         data = None if body is None else json.dumps(body).encode()
         if data is not None:
             sent["Content-Type"] = "application/json"
-        request = urllib.request.Request(self.url + path, data, sent, method=method)  # noqa: S310 - checked above
+        request = urllib.request.Request(self.url + path, data, sent, method=method)  # noqa: S310 - http or https, see __init__
         try:
             with self._opener.open(request, timeout=TIMEOUT) as response:
-                status, content = response.status, response.read(_LARGEST)
+                status, content = response.status, response.read(_LARGEST + 1)
         except urllib.error.HTTPError as error:
-            status, content = error.code, error.read(_LARGEST)
-        except (urllib.error.URLError, OSError) as error:
+            status, content = error.code, error.read(_LARGEST + 1)
+        except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise ConnectError("unreachable", f"{self.url} cannot be reached: {reason}.") from error
+        if len(content) > _LARGEST:
+            message = f"{self.url}{path} answered with more than {_LARGEST // 2**20} MiB. Tell its operator."
+            raise ConnectError("answer_too_large", message)
         try:
             return Answer(status, json.loads(content) if content.strip() else None)
         except ValueError as error:
-            message = f"{self.url}{path} answered {status} without JSON: it is no Opencode Cloud server."
-            raise ConnectError("not_opencode_cloud", message) from error
+            raise self._of_another_kind(path, status) from error
 
-    def ask(self, method: str, path: str, body: Any = None, *, token: str, **headers: str) -> Any:
-        """Send a request and return the document of its answer. Raises :class:`ServerRefused` for an error."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        answer = self.call(method, path, body, token=token, headers=named)
+    def ask(self, method: str, path: str, body: Any = None, *, token: str) -> dict[str, Any]:
+        """Send a request and return the object that it answers. Raises :class:`ServerRefused` for an error."""
+        answer = self.call(method, path, body, token=token)
         if answer.status >= 400:
             raise refusal(answer)
-        return answer.document
+        document = as_object(answer.document)
+        if not document:
+            raise self._of_another_kind(path, answer.status)
+        return document
+
+    def _of_another_kind(self, path: str, status: int) -> ConnectError:
+        message = f"{self.url}{path} answered {status} without a JSON object: it is no Opencode Cloud server."
+        return ConnectError("not_opencode_cloud", message)
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from opencode_cloud_connect.errors import ConnectError
+from opencode_cloud_connect.formats.values import as_object
 from opencode_cloud_connect.http import Server, refusal
 
 CLIENT_ID = "opencode-cli"
@@ -48,7 +48,7 @@ def log_in(server: Server, say: Callable[[str], None], sleep: Callable[[float], 
             if error.code != "unreachable":
                 raise
             continue
-        document: dict[str, Any] = answer.document or {}
+        document = as_object(answer.document)
         if "access_token" in document:
             chosen = str(document.get("org_id") or "")
             return Login(document["access_token"], document.get("refresh_token", ""), chosen)

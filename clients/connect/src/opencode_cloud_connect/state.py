@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opencode_cloud_connect.agents.agent import Places
 from opencode_cloud_connect.errors import ConnectError
 from opencode_cloud_connect.files import PRIVATE, Planned, Undo, replace
 from opencode_cloud_connect.formats import ABSENT
@@ -49,8 +49,8 @@ class Connection:
 class State:
     """The folder with connections, keys and backups."""
 
-    def __init__(self, environment: Mapping[str, str], home: Path) -> None:
-        self.folder = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "opencode-cloud"
+    def __init__(self, places: Places) -> None:
+        self.folder = places.folder("XDG_CONFIG_HOME", ".config") / "opencode-cloud"
 
     def key_file(self, agent: str) -> Path:
         """Return the file that holds the key of an agent, and nothing else."""

@@ -31,7 +31,6 @@ class Key:
 
     id: str
     secret: str = field(repr=False)
-    expires_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def make_key(server: Server, token: str, workspace_id: str, name: str, expires_a
     """Create a key for model calls. ``expires_at`` is a time such as ``2027-01-31T00:00:00Z``, or empty."""
     wish = {"name": name, "scopes": [SCOPE], **({"expires_at": expires_at} if expires_at else {})}
     made = server.ask("POST", f"/api/v1/workspaces/{quote(workspace_id)}/keys", wish, token=token)
-    return Key(made["id"], made["secret"], made.get("expires_at") or "")
+    return Key(made["id"], made["secret"])
 
 
 def revoke_key(server: Server, token: str, workspace_id: str, key_id: str) -> None:

@@ -25,7 +25,7 @@ class Places:
     def folder(self, variable: str, *default: str) -> Path:
         """Return the folder that ``variable`` names, else the folder ``default`` below the home folder."""
         named = self.environment.get(variable)
-        return Path(named).expanduser() if named else self.home.joinpath(*default)
+        return Path(named).expanduser().absolute() if named else self.home.joinpath(*default)
 
 
 @dataclass(frozen=True)

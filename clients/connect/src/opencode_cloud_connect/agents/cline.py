@@ -25,7 +25,7 @@ def _changes(settings: Settings, places: Places) -> tuple[Change, ...]:
         Edit(("lastUsedProvider",), COMPATIBLE),
         Edit(("providers", COMPATIBLE), entry),
     )
-    data = places.folder("CLINE_DATA_DIR") if "CLINE_DATA_DIR" in places.environment else None
+    data = places.folder("CLINE_DATA_DIR") if places.environment.get("CLINE_DATA_DIR") else None
     folder = data or places.folder("CLINE_DIR", ".cline") / "data"
     return (Change(folder / "settings" / "providers.json", "json", edits),)
 

@@ -16,8 +16,8 @@ FOLDER = "io.datasette.llm"
 
 def _folder(places: Places) -> Path:
     """Return the folder of llm's settings, as the library that it uses chooses it on each system."""
-    if named := places.environment.get("LLM_USER_PATH"):
-        return Path(named)
+    if places.environment.get("LLM_USER_PATH"):
+        return places.folder("LLM_USER_PATH")
     if sys.platform == "darwin":
         return places.home / "Library" / "Application Support" / FOLDER
     if os.name == "nt":

@@ -38,7 +38,7 @@ def _provider(settings: Settings, key: str) -> dict[str, Any]:
 
 def _changes(settings: Settings, places: Places) -> tuple[Change, ...]:
     edits = (
-        Edit(("provider", PROVIDER), _provider(settings, f"{{file:{settings.key_file}}}")),
+        Edit(("provider", PROVIDER), _provider(settings, f"{{file:{settings.key_file.as_posix()}}}")),
         Edit(("model",), f"{PROVIDER}/{settings.model}"),
         Edit(("small_model",), f"{PROVIDER}/{settings.small_model}"),
     )
