@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -250,6 +251,10 @@ def test_a_member_of_ours_that_a_person_changed_since_stays_and_is_named(machine
         ("codex", ".codex/config.toml", 'model_providers = { mine = { name = "x" } }\n'),
         ("codex", ".codex/config.toml", 'model = """\nx"""\n'),
         ("aider", ".aider.conf.yml", "model:\n  sonnet\n"),
+        ("aider", ".aider.conf.yml", "{model: sonnet}\n"),
+        ("aider", ".aider.conf.yml", "---\n# mine\n  model: sonnet\n"),
+        ("aider", ".aider.conf.yml", "dark-mode: true\n...\n"),
+        ("gemini", ".gemini/.env", 'GEMINI_API_KEY="one\ntwo"\n'),
         ("llm", f"{LLM_FOLDER}/extra-openai-models.yaml", "models: {}\n"),
     ],
 )  # fmt: skip
@@ -300,6 +305,104 @@ def test_the_agents_own_variables_move_its_files(machine: Machine, variable: str
     machine.environment[variable] = str(machine.home / "moved")
     machine.connect(agent)
     assert (machine.home / file).exists()
+
+
+def test_a_relative_folder_is_that_of_the_connection(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.environment["CODEX_HOME"] = "moved"
+    monkeypatch.chdir(machine.home)
+    machine.connect("codex")
+    assert (machine.home / "moved" / "config.toml").exists()
+    monkeypatch.chdir(machine.home.parent)
+    machine.disconnect("codex")
+    assert machine.files() == {}
+
+
+def test_an_empty_variable_moves_nothing(machine: Machine) -> None:
+    machine.environment["CLINE_DATA_DIR"] = ""
+    machine.connect("cline")
+    assert list(machine.files()) == [".cline/data/settings/providers.json"]
+
+
+def of_windows(text: str) -> bytes:
+    """Return a text as editors of Windows write it."""
+    return b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode()
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_a_file_of_windows_keeps_its_mark_and_its_line_ends(machine: Machine, agent: str) -> None:
+    expected = EXPECTED[agent]
+    machine.write(dict.fromkeys(expected.before, ""))
+    for name, text in expected.before.items():
+        (machine.home / name).write_bytes(of_windows(text + "\n"))
+    before = machine.files()
+    machine.connect(agent)
+    plain = {name: text.removeprefix("\ufeff").replace("\r\n", "\n") for name, text in texts(machine).items()}
+    expected.check(plain, machine.cloud.url, machine.key)
+    assert [name for name in expected.before if machine.files()[name][0] != of_windows(plain[name])] == []
+    machine.disconnect(agent)
+    assert machine.files() == before
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_an_editor_of_windows_may_save_a_file_that_is_then_taken_back(machine: Machine, agent: str) -> None:
+    machine.connect(agent)
+    for name, text in texts(machine).items():
+        (machine.home / name).write_bytes(of_windows(text))
+    machine.disconnect(agent)
+    text = "".join(texts(machine).values())
+    assert machine.key not in text
+    assert machine.cloud.url not in text
+
+
+def test_a_value_comes_back_with_its_comment_and_quotation_marks(machine: Machine) -> None:
+    machine.write({".aider.conf.yml": "model: sonnet # mine\nweak-model: 'haiku'\n"})
+    machine.connect("aider")
+    file = machine.home / ".aider.conf.yml"
+    file.write_text(file.read_text() + "dark-mode: true\n")
+    machine.disconnect("aider")
+    assert file.read_text() == "model: sonnet # mine\nweak-model: 'haiku'\ndark-mode: true\n"
+
+
+@pytest.mark.parametrize(
+    ("agent", "name", "text"),
+    [
+        (
+            "gemini",
+            ".gemini/settings.json",
+            '{"mcpServers": {"x": {"env": {"PAT": "secret-1"}, "args": ["secret-2"]}}}',
+        ),
+        ("claude-code", ".claude/settings.json", '{"env": {"ANTHROPIC_AUTH_TOKEN": "secret-1", "X": "secret-2"}}'),
+        ("opencode", ".config/opencode/opencode.json", '{"mcp": {"headers": {"Authorization": "Bearer secret-1"}}}'),
+        ("codex", ".codex/.env", "# A=secret-1\nexport OPENCODE_CLOUD_KEY=secret-2,secret-3 # secret-4"),
+        ("qwen", ".qwen/settings.json", '{"modelProviders": {"openai": [{"customHeaders": {"x": "secret-1"}}]}}'),
+    ],
+)
+def test_no_value_that_a_person_has_is_printed(machine: Machine, agent: str, name: str, text: str) -> None:
+    machine.write({name: text})
+    assert "secret-" not in machine.connect(agent)
+
+
+def test_a_link_to_a_file_that_does_not_exist_stays(machine: Machine) -> None:
+    target = machine.home / "dotfiles" / "settings.json"
+    link = machine.home / ".claude" / "settings.json"
+    link.parent.mkdir()
+    link.symlink_to(target)
+    machine.connect("claude-code")
+    assert target.exists()
+    machine.disconnect("claude-code")
+    assert link.is_symlink()
+    assert not target.exists()
+
+
+def test_a_file_that_was_broken_since_is_named(machine: Machine) -> None:
+    machine.connect("claude-code")
+    file = machine.home / ".claude" / "settings.json"
+    file.write_bytes(b"\xff{")
+    with pytest.raises(NotEditable, match=r"settings.json cannot be restored: it is not UTF-8"):
+        machine.disconnect("claude-code")
+    assert file.read_bytes() == b"\xff{"
 
 
 def test_a_link_stays_a_link(machine: Machine) -> None:

@@ -161,7 +161,7 @@ class Connector:
         content, mode, left = _restored(file)
         path = Path(file.path)
         if content is None:
-            path.unlink(missing_ok=True)
+            path.resolve().unlink(missing_ok=True)
         else:
             replace(path, content, PRIVATE if mode is None else mode)
         if left:
@@ -184,5 +184,5 @@ def _restored(file: WrittenFile) -> tuple[bytes | None, int | None, list[str]]:
         return None, None, []
     if digest(content) == file.digest or content == before:
         return before, file.mode, []
-    text, left = taken_back(content.decode(), file.format, file.undos)
-    return text.encode(), file.mode, left
+    taken, left = taken_back(Path(file.path), content, file.format, file.undos)
+    return taken, file.mode, left

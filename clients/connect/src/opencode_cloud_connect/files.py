@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import difflib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,14 @@ PRIVATE = 0o600
 """The mode of files with a secret: only their owner reads them."""
 PRIVATE_FOLDER = 0o700
 _SENSITIVE = re.compile(r"(key|token|secret|password|credential)", re.IGNORECASE)
-_VALUE = re.compile(r"""([:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}"']+)""")
+_TOKEN = re.compile(
+    r"""(?P<name>"(?:[^"\\]|\\.)*"|'[^']*')(?=\s*[:=])"""
+    r"""|(?P<quoted>"(?:[^"\\]|\\.)*"|'[^']*')"""
+    r"""|[:=]\s*(?:true|false|null|-?[\d.]+)(?=\s*(?:,\s*(?:["}\]]|$)|[}\]]|$))"""
+    r"""|(?P<before>[:=]\s*)(?P<rest>(?:[^\s"'{\[]|\[(?=[^\s"'{\[\]])).*)"""
+    r"""|(?P<unclosed>["'].*)"""
+)
+"""A member's name, a text in quotation marks, a number or a constant, a bare value, a text of several lines."""
 _OUR_SECRET = re.compile(r"oc_sk_[\w-]{8,}")
 
 
@@ -79,57 +87,76 @@ def plan(change: Change, before: bytes | None, mode: int | None) -> Planned:
     form = FORMATS[change.format]
     undos: list[Undo] = []
     try:
-        text = (before or b"").decode()
+        text, encode = _decoded(before or b"")
         for edit in change.edits:
             known = form.read(text, edit.path)
             value = edit.merge(known) if edit.merge else edit.value
             undos.append(Undo(list(edit.path), known, value, _depth(change.format, text, edit.path)))
             text = form.put(text, edit.path, value)
-    except UnicodeDecodeError as error:
-        raise NotEditable(f"{path} is not UTF-8.") from error
     except NotEditable as error:
         raise NotEditable(f"{path} cannot be changed: {error.message}.") from error
-    return Planned(change, before, mode, text.encode(), undos)
+    return Planned(change, before, mode, encode(text), undos)
+
+
+def _decoded(content: bytes) -> tuple[str, Callable[[str], bytes]]:
+    r"""Return a text with the line ends ``\n``, and the function that gives it the file's own form again.
+
+    Editors of Windows write a byte order mark, and the line ends ``\r\n``. A file with both kinds of line ends keeps
+    them. Raises :class:`NotEditable` for another encoding.
+    """
+    mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
+    try:
+        text = content.removeprefix(mark).decode()
+    except UnicodeDecodeError as error:
+        raise NotEditable("it is not UTF-8. Save it as UTF-8, and try again") from error
+    ends = "\r\n" if 0 < text.count("\r\n") == text.count("\n") else "\n"
+    return text.replace(ends, "\n"), lambda changed: mark + changed.replace("\n", ends).encode()
 
 
 def difference(planned: Planned) -> str:
-    """Return how the file on the disk changes, as a unified difference.
+    """Return how the file on the disk changes, as a unified difference without unchanged lines.
 
-    Secrets are masked: ours, and values of members that are named like one. In a file with secrets, all values are
-    masked but those that we write.
+    Values are masked, except for those that we write, and those that they replace. Of these, secrets are masked too.
     """
     known = present(planned.change.path)[0]
     before, after = ((content or b"").decode(errors="replace") for content in (known, planned.after))
     old = "/dev/null" if known is None else str(planned.change.path)
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), old, str(planned.change.path), "", "", 2, "")
-    ours = [text for undo in planned.undos for text in _texts(undo.after)] if planned.change.private else None
-    return "\n".join(line if line.startswith(("---", "+++", "@@")) else masked(line, ours) for line in lines)
+    lines = list(
+        difflib.unified_diff(before.splitlines(), after.splitlines(), old, str(planned.change.path), n=0, lineterm="")
+    )
+    shown = set(_shown(planned.undos))
+    return "\n".join([*lines[:2], *(masked(line, shown) for line in lines[2:])])
 
 
-def masked(line: str, ours: Sequence[str] | None = None) -> str:
-    """Return a line of a file without secrets. With ``ours``, only lines with one of these values show values."""
-    line, keys = _OUR_SECRET.subn(lambda match: f"oc_sk_...{match[0][-4:]}", line)
-    name, separator, _ = line.partition(":") if ":" in line.split("=")[0] else line.partition("=")
-    hide = _SENSITIVE.search(name) if ours is None else not any(text in line for text in ours)
-    if separator and hide and not keys:
-        return _VALUE.sub(lambda match: match[1] + _hidden(match[2]), line)
-    return line
+def masked(line: str, shown: Collection[str]) -> str:
+    """Return a line of a file with no values but numbers, constants and those in ``shown``."""
+
+    def mask(match: re.Match[str]) -> str:
+        value = match["quoted"] or match["rest"] or match["unclosed"]
+        if value is None:
+            return match[0]
+        if value.strip().strip("\"'") not in shown:
+            return (match["before"] or "") + '"***"'
+        return _OUR_SECRET.sub(lambda secret: f"oc_sk_...{secret[0][-4:]}", match[0])
+
+    return _TOKEN.sub(mask, line)
 
 
-def _texts(value: Any) -> Iterable[str]:
-    """Yield the texts within a value."""
+def _shown(undos: Iterable[Undo]) -> Iterator[str]:
+    """Yield the texts that we write, and those that they replace if their members are not named like secrets."""
+    for undo in undos:
+        yield from set(_texts(undo.after)) - set(_texts(undo.before))
+        if isinstance(undo.before, str) and not _SENSITIVE.search(undo.path[-1]):
+            yield from _texts(undo.before)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts within a value, without quotation marks. A text of several lines has its quoted parts."""
     if isinstance(value, str):
-        yield value
+        yield value.strip("\"'")
+        yield from re.findall(r'"([^"\n]*)"', value)
     for each in [*as_list(value), *as_object(value).values()]:
         yield from _texts(each)
-
-
-def _hidden(value: str) -> str:
-    """Mask a value. Names of variables and files are no secrets."""
-    plain = value.strip("\"'")
-    if plain.startswith(("{file:", "{env:", "$")) or re.fullmatch(r"[A-Z][A-Z0-9_]*|true|false|null|\d*", plain):
-        return value
-    return '"***"'
 
 
 def write(planned: Planned) -> None:
@@ -162,20 +189,27 @@ def make_folder(folder: Path) -> None:
         each.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
 
 
-def taken_back(text: str, format_: str, undos: Sequence[Undo]) -> tuple[str, list[str]]:
-    """Take edits back in a file that changed since. Return the text, and the members that the person changed."""
+def taken_back(path: Path, content: bytes, format_: str, undos: Sequence[Undo]) -> tuple[bytes, list[str]]:
+    """Take edits back in a file that changed since. Return the contents, and the members that the person changed.
+
+    Raises :class:`NotEditable`, which names the file.
+    """
     form, left = FORMATS[format_], list[str]()
-    for undo in reversed(undos):
-        if form.read(text, undo.path) != undo.after:
-            left.append(".".join(undo.path))
-        elif undo.before is not ABSENT:
-            text = form.put(text, undo.path, undo.before)
-        else:
-            text = form.drop(text, undo.path)
-            for length in range(len(undo.path) - 1, undo.kept, -1):
-                if form.read(text, undo.path[:length]) == {}:
-                    text = form.drop(text, undo.path[:length])
-    return text, left
+    try:
+        text, encode = _decoded(content)
+        for undo in reversed(undos):
+            if form.read(text, undo.path) != undo.after:
+                left.append(".".join(undo.path))
+            elif undo.before is not ABSENT:
+                text = form.put(text, undo.path, undo.before)
+            else:
+                text = form.drop(text, undo.path)
+                for length in range(len(undo.path) - 1, undo.kept, -1):
+                    if form.read(text, undo.path[:length]) == {}:
+                        text = form.drop(text, undo.path[:length])
+    except NotEditable as error:
+        raise NotEditable(f"{path} cannot be restored: {error.message}.") from error
+    return encode(text), left
 
 
 def _depth(format_: str, text: str, path: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from opencode_cloud_connect.agents.agent import KEY_VARIABLE, Agent, Places, Settings
@@ -16,7 +17,8 @@ def _changes(settings: Settings, places: Places) -> tuple[Change, ...]:
         "openai-api-base": settings.base_v1,
         "openai-api-key": settings.key,
     }
-    edits = tuple(Edit((name,), value) for name, value in lines.items())
+    # A text in double quotes of YAML has the escapes of JSON.
+    edits = tuple(Edit((name,), json.dumps(value)) for name, value in lines.items())
     return (Change(places.home / ".aider.conf.yml", "yaml", edits),)
 
 

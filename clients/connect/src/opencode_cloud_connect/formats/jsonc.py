@@ -15,7 +15,7 @@ from opencode_cloud_connect.errors import NotEditable
 from opencode_cloud_connect.formats.values import at
 
 INDENT = "  "
-_SPACE = re.compile(r"(?:[ \t\r\n\ufeff]|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_SPACE = re.compile(r"(?:[ \t\r\n]|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 _SCALAR = re.compile(r"[^\s,\]}/\"]+")
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from opencode_cloud_connect.errors import NotEditable
@@ -12,30 +11,42 @@ from opencode_cloud_connect.formats.values import ABSENT
 
 
 class Lines:
-    """A format in which each line has one value. A path has one name, and values are text."""
+    """A format in which each line has one value. A path has one name.
 
-    def __init__(self, separator: str, before: str, write: Callable[[str], str], more: str) -> None:
-        """``before`` and ``more`` are patterns: of text before a name, and of a line that continues the value above."""
+    A value is the text behind the separator as it is written, with its quotation marks and a comment behind it. So it
+    comes back as it was.
+    """
+
+    def __init__(self, separator: str, before: str, more: str, other: str) -> None:
+        """Take the separator and three patterns.
+
+        They are text before a name, a line that continues the value above, and a line of a file in another form.
+        """
         self._separator = separator
         self._before = before
-        self._write = write
         self._more = re.compile(more)
+        self._other = re.compile(other, re.MULTILINE)
 
     def read(self, text: str, path: Sequence[str]) -> Any:
         """Return the value of the last line with this name, or ``ABSENT``."""
         lines = text.splitlines(keepends=True)
         found = self._found(lines, path[0])
-        return _unquoted(lines[found[-1]].split(self._separator.strip(), 1)[1]) if found else ABSENT
+        return found[-1][1].strip() if found else ABSENT
 
     def put(self, text: str, path: Sequence[str], value: Any) -> str:
         """Return ``text`` with the value on a line. Raises :class:`NotEditable` where it takes several lines."""
-        lines, line = text.splitlines(keepends=True), f"{path[0]}{self._separator}{self._write(value)}\n"
+        if self._other.search(text):
+            raise NotEditable(
+                "it is not a mapping with each name at the beginning of a line. Write it so, and try again"
+            )
+        lines = text.splitlines(keepends=True)
         found = self._found(lines, path[0])
         if not found:
             whole = text if not text or text.endswith("\n") else text + "\n"
-            return whole + line
-        self._check(lines, found[-1], path[0])
-        return "".join([*lines[: found[-1]], line, *lines[found[-1] + 1 :]])
+            return f"{whole}{path[0]}{self._separator}{value}\n"
+        index = self._single(lines, found[-1], path[0])
+        start = lines[index].partition(self._separator.strip())[0].rstrip()
+        return "".join([*lines[:index], f"{start}{self._separator}{value}\n", *lines[index + 1 :]])
 
     def drop(self, text: str, path: Sequence[str]) -> str:
         """Return ``text`` without the last line with this name."""
@@ -43,26 +54,26 @@ class Lines:
         found = self._found(lines, path[0])
         if not found:
             return text
-        self._check(lines, found[-1], path[0])
-        return "".join([*lines[: found[-1]], *lines[found[-1] + 1 :]])
+        index = self._single(lines, found[-1], path[0])
+        return "".join([*lines[:index], *lines[index + 1 :]])
 
-    def _found(self, lines: Sequence[str], name: str) -> list[int]:
+    def _found(self, lines: Sequence[str], name: str) -> list[tuple[int, str]]:
+        """Return the places and values of all lines with a name."""
         wanted = re.compile(rf"{self._before}{re.escape(name)}\s*{self._separator.strip()}")
-        return [index for index, line in enumerate(lines) if wanted.match(line)]
+        matches = ((index, line, wanted.match(line)) for index, line in enumerate(lines))
+        return [(index, line[match.end() :]) for index, line, match in matches if match]
 
-    def _check(self, lines: Sequence[str], index: int, name: str) -> None:
-        if index + 1 < len(lines) and self._more.match(lines[index + 1]):
+    def _single(self, lines: Sequence[str], found: tuple[int, str], name: str) -> int:
+        """Return the place of a line whose value ends on it."""
+        index, value = found[0], found[1].strip()
+        unclosed = value[:1] in ("'", '"') and value.count(value[0]) < 2
+        if unclosed or (index + 1 < len(lines) and self._more.match(lines[index + 1])):
             raise NotEditable(f"{name} takes several lines. Write it on one line, and try again")
+        return index
 
 
-def _unquoted(text: str) -> str:
-    value = text.strip()
-    if value[:1] == '"' == value[-1:] and len(value) > 1:
-        return str(json.loads(value))
-    return value[1:-1] if value[:1] == "'" == value[-1:] and len(value) > 1 else value
-
-
-DOTENV = Lines("=", r"\s*(?:export\s+)?", str, r"(?!)")
-"""The format of ``.env`` files. Values are written without quotes."""
-YAML = Lines(": ", "", json.dumps, r"[ \t]+\S|-\s")
-"""Scalars at the top of a YAML mapping, in double quotes, which have the escapes of JSON."""
+_NEVER = "(?!)"
+DOTENV = Lines("=", r"\s*(?:export\s+)?", _NEVER, _NEVER)
+"""The format of ``.env`` files."""
+YAML = Lines(": ", "", r"[ \t]+\S|-\s", r"\A(?:\s*\n|[ \t]*#.*\n|---.*\n|%.*\n)*(?:[ \t]+[^\s#]|[{\[]|- )|^\.\.\.")
+"""The top level of a YAML mapping."""

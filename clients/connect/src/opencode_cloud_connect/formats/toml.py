@@ -121,8 +121,8 @@ def _key(name: str) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """Write a scalar. A basic string of TOML has the escapes of JSON, but for the solidus, which is not escaped."""
-    return json.dumps(value)
+    """Write a scalar. A basic string of TOML has the escapes of JSON, but no pairs of them for one character."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 TOML = Toml()
