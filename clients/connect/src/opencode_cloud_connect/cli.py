@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command, and exit with 1 and a sentence for an error of ours or of a file."""
+    """Run the command, and exit with 1 and a sentence for an error."""
     try:
         run(parser().parse_args(arguments))
     except ConnectError as error:

@@ -116,7 +116,7 @@ def _decoded(content: bytes) -> tuple[str, Callable[[str], bytes]]:
 def difference(planned: Planned) -> str:
     """Return how the file on the disk changes, as a unified difference without unchanged lines.
 
-    Values are masked, except for those that we write, and those that they replace. Of these, secrets are masked too.
+    Secrets are masked, and all values but those that we write and those that they replace.
     """
     known = present(planned.change.path)[0]
     before, after = ((content or b"").decode(errors="replace") for content in (known, planned.after))
