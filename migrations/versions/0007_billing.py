@@ -171,6 +171,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),
         sa.Column("workspace_id", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("idempotency_key", sa.String(length=128, collation="utf8mb4_bin"), nullable=False),
         sa.Column("reason", sa.String(length=255), nullable=False),
         sa.Column("corrects", sa.String(length=30, collation="utf8mb4_bin"), server_default="", nullable=False),
         sa.Column("proposed_by", sa.String(length=254), nullable=False),
@@ -178,6 +179,9 @@ def upgrade() -> None:
         sa.Column("approved_by", sa.String(length=254), server_default="", nullable=False),
         sa.Column("transaction_id", sa.String(length=30, collation="utf8mb4_bin"), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_proposals")),
+        sa.UniqueConstraint(
+            "workspace_id", "idempotency_key", name=op.f("uq_ledger_proposals_workspace_id_idempotency_key")
+        ),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_unicode_520_ci",
         mysql_engine="InnoDB",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from sqlalchemy import select
 
 from opencode_cloud.billing.commands import BillingCommand, execute_billing_command
 from opencode_cloud.billing.models.accounts import AccountKind
@@ -17,6 +18,7 @@ from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.ids import LedgerTransactionId, PaymentId
 from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, Unprocessable
 from opencode_cloud.operators.command import command_of, parser
+from opencode_cloud.schema.audit import audit_entries
 from tests.unit.billing.books import AT, DOLLAR, Books
 from tests.unit.billing.test_payments import TWENTY
 from tests.unit.usage.events import WORKSPACE
@@ -75,6 +77,34 @@ def test_a_large_adjustment_needs_a_second_operator(books: Books, desk: Credits)
     assert caught.value.code == "proposal_done"
     assert (books.available(), books.limit()) == (-101 * DOLLAR, 0)
     assert books.place.actions() == ["adjustment.proposed", "balance.adjusted"]
+
+
+def test_a_large_adjustment_is_proposed_and_booked_once_for_its_key(books: Books, desk: Credits) -> None:
+    proposal = desk.adjust(ANN, WORKSPACE, 101 * DOLLAR, "gift", "k")
+    assert isinstance(proposal, Proposal)
+    assert desk.adjust(ANN, WORKSPACE, 101 * DOLLAR, "gift", "k") == proposal
+    booked = desk.approve(BEN, proposal.id)
+    assert adjusted(desk.adjust(ANN, WORKSPACE, 101 * DOLLAR, "gift", "k")).id == booked.id
+    assert books.available() == 101 * DOLLAR
+    assert books.place.actions() == ["adjustment.proposed", "balance.adjusted"]
+
+
+@pytest.mark.parametrize(("first", "second"), [(101, 102), (101, 5), (5, 101)])
+def test_another_amount_under_the_key_of_an_adjustment_is_refused(
+    books: Books, desk: Credits, first: int, second: int
+) -> None:
+    desk.adjust(ANN, WORKSPACE, first * DOLLAR, "gift", "k")
+    with pytest.raises(Conflict) as caught:
+        desk.adjust(ANN, WORKSPACE, second * DOLLAR, "gift", "k")
+    assert caught.value.code == "idempotency_key_reused"
+    assert len(books.place.actions()) == 1
+
+
+def test_the_audit_trail_shows_the_amount_of_a_reversal(books: Books, desk: Credits) -> None:
+    wrong = adjusted(desk.adjust(ANN, WORKSPACE, 95 * DOLLAR, "typo", "k"))
+    desk.reverse(ANN, wrong.id, "typo")
+    found = books.rows(select(audit_entries.c.after).where(audit_entries.c.action == "transaction.reversed"))
+    assert [row["after"]["amount"] for row in found] == [-95 * DOLLAR]
 
 
 def test_a_payment_is_refunded_and_not_reversed(books: Books, desk: Credits) -> None:

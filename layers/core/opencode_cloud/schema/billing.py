@@ -158,12 +158,14 @@ ledger_proposals = table(
     id_column(),
     Column("workspace_id", Id, nullable=False),
     Column("amount", BigInteger, nullable=False),
+    _text("idempotency_key", KEY),
     Column("reason", String(255), nullable=False),
     Column("corrects", Id, nullable=False, server_default=""),
     Column("proposed_by", String(254), nullable=False),
     Column("proposed_at", Moment, nullable=False),
     Column("approved_by", String(254), nullable=False, server_default=""),
     Column("transaction_id", Id, nullable=False, server_default=""),
+    UniqueConstraint("workspace_id", "idempotency_key"),
 )
 """Adjustments above the limit of one operator, until a second one approves them."""
 

@@ -16,6 +16,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     workspace_id: WorkspaceId
     amount: int
     """Micro-cents that are added to the balance; negative: taken from it."""
+    idempotency_key: str
+    """The operator's key, unique in the workspace. The adjustment is booked under it."""
     reason: str
     corrects: LedgerTransactionId
     proposed_by: str

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.billing.models.errors import (
     invalid_amount,
+    key_reused,
     not_reversible,
     proposal_done,
     proposal_not_found,
@@ -16,6 +17,7 @@ from opencode_cloud.billing.models.proposals import Proposal
 from opencode_cloud.billing.models.transactions import LedgerTransaction, TransactionDraft, TransactionKind
 from opencode_cloud.billing.service import drafts
 from opencode_cloud.billing.service.double_entry import LARGEST
+from opencode_cloud.billing.service.reading import movement_of
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
 from opencode_cloud.kit import money
@@ -72,22 +74,34 @@ class Credits:
         key: str,
         corrects: LedgerTransactionId = LedgerTransactionId(""),
     ) -> LedgerTransaction | Proposal:
-        """Add to a balance, or take from it. Above ``ALONE`` it becomes a proposal for a second operator.
+        """Add to a balance, or take from it, once for each idempotency ``key``.
+
+        Above ``ALONE`` it becomes a proposal for a second operator. A repetition returns the same proposal, and its
+        transaction after the approval.
 
         Raises ``invalid_amount`` (422), ``transaction_not_found`` (404) for an unknown ``corrects``, or
-        ``idempotency_key_reused`` (409).
+        ``idempotency_key_reused`` (409) for other terms under the key.
         """
         _check(amount)
         with self._booking.unit() as unit:
             if corrects and self._store.transaction(unit.connection, corrects, workspace_id) is None:
                 raise transaction_not_found()
+            draft = drafts.adjustment(workspace_id, amount, key, utc_now(), corrects)
+            # Under this lock, one command at a time decides whether the key is known.
+            self._booking.lock(unit, [workspace_id])
+            if known := self._proposals.of_key(unit.connection, workspace_id, key):
+                if (known.amount, known.corrects) != (amount, corrects):
+                    raise key_reused(draft.kind, key)
+                return self._store.transaction(unit.connection, known.transaction_id) or known
             if abs(amount) <= ALONE:
-                draft = drafts.adjustment(workspace_id, amount, key, utc_now(), corrects)
                 return self._book(unit, actor, draft, "balance.adjusted", reason)
+            if self._store.known(unit.connection, [draft]):
+                raise key_reused(draft.kind, key)
             proposal = Proposal(
                 id=new_id("lpr"),
                 workspace_id=workspace_id,
                 amount=amount,
+                idempotency_key=key,
                 reason=reason,
                 corrects=corrects,
                 proposed_by=actor.name,
@@ -110,7 +124,9 @@ class Credits:
                 raise proposal_done()
             if proposal.proposed_by == actor.name:
                 raise second_person()
-            draft = drafts.adjustment(proposal.workspace_id, proposal.amount, proposal.id, utc_now(), proposal.corrects)
+            draft = drafts.adjustment(
+                proposal.workspace_id, proposal.amount, proposal.idempotency_key, utc_now(), proposal.corrects
+            )
             booked = self._book(unit, actor, draft, "balance.adjusted", proposal.reason)
             self._proposals.approve(unit.connection, proposal_id, actor.name, booked.id)
             return booked
@@ -135,8 +151,7 @@ class Credits:
         locked = self._booking.lock(unit, [draft.workspace_id])
         (booked,) = self._booking.book(unit, locked, [draft])
         if booked.id == draft.id:
-            amount = draft.terms.get("amount", 0)
-            self._record(unit, actor, action, booked.id, draft.workspace_id, int(amount), reason)
+            self._record(unit, actor, action, booked.id, draft.workspace_id, movement_of(booked).amount, reason)
         return booked
 
     def _record(
