@@ -74,6 +74,11 @@ class TestTopUps:
         till("suspend", PAYMENT, GROSS)
         assert till.books.sum(_K.SUSPENSE) == -GROSS
 
+    def test_money_without_an_owner_in_another_currency_is_not_booked(self, till: Till) -> None:
+        with till.books.booking.unit() as unit, pytest.raises(Unprocessable) as caught:
+            till.payments.suspend(unit, PAYMENT, GROSS, AT, "EUR")
+        assert caught.value.code == "currency_mismatch"
+
 
 class TestRefunds:
     def test_parts_take_700_700_and_723_of_2123_cents(self, till: Till) -> None:
@@ -127,11 +132,13 @@ class TestRefunds:
 
     def test_money_that_has_left_clears_the_refund(self, till: Till) -> None:
         till.paid()
+        till("settle", "txn_1", PAYMENT, GROSS, 92 * CENT)
         till("refund", PAYMENT, "re_1", GROSS)
         till("refund_succeeded", "re_1")
         assert till.books.sum(_K.REFUNDS) == -GROSS
         till("refund_paid", "re_1", PAYMENT, GROSS)
         assert till.books.sum(_K.REFUNDS) == till.books.sum(_K.STRIPE_CLEARING) == 0
+        assert till.books.sum(_K.BANK) == -92 * CENT
 
 
 class TestDisputes:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from opencode_cloud.billing.models.accounts import AccountKind
+from opencode_cloud.billing.store.checks import clearing
+from opencode_cloud.kit.clock import utc_now
 from tests.unit.billing.books import CENT, DOLLAR
 from tests.unit.payments.shop import TWENTY, Shop
+from tests.unit.usage.events import WORKSPACE
 
 
 def test_three_partial_refunds_end_at_nothing_in_any_order_and_twice(shop: Shop) -> None:
@@ -83,7 +87,8 @@ def test_a_pending_refund_is_frozen_and_posted_when_it_succeeds(shop: Shop) -> N
     shop.deliver_all()
 
     assert shop.balance == 1_340_555_818
-    assert shop.sum(AccountKind.REFUNDS) == -700 * CENT
+    assert shop.sum(AccountKind.REFUNDS) == 0
+    assert shop.sum(AccountKind.BANK) == (2123 - 700) * CENT - shop.sum(AccountKind.STRIPE_FEES)
 
 
 def test_a_refund_that_fails_gives_the_credit_back(shop: Shop) -> None:
@@ -138,6 +143,22 @@ def test_an_inquiry_books_nothing(shop: Shop) -> None:
     assert shop.balance == TWENTY
     assert shop.sum(AccountKind.DISPUTES) == 0
     assert shop.kept() == []
+
+
+def test_nothing_stays_uncleared_after_refunds_disputes_and_money_without_an_owner(shop: Shop) -> None:
+    top_up = shop.buy()
+    shop.client.refunds.create({"payment_intent": shop.intent_of(top_up).id, "amount": 700})
+    for won in (False, True):
+        shop.stand_in.control("disputes/end", dispute=_dispute(shop), won=won)
+    _dispute(shop)
+    stray = {"amount": 2123, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True}
+    shop.client.payment_intents.create({**stray, "customer": shop.topping_up.customer(WORKSPACE)})
+
+    shop.deliver_all()
+
+    assert shop.kept() == ["payment_unknown"]
+    with shop.books.database.transaction() as connection:
+        assert list(clearing(connection, utc_now() + timedelta(days=1))) == []
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -164,7 +164,7 @@ def hold_end(payment: Payment, hold: Hold, kind: TransactionKind, at: datetime, 
 
 def refund_paid(refund_id: str, payment: Payment, gross: int, at: datetime) -> TransactionDraft:
     """Return Stripe's balance transaction of a refund: the money has left."""
-    legs = {house(_K.REFUNDS, payment.currency): gross, house(_K.STRIPE_CLEARING, payment.currency): -gross}
+    legs = {house(_K.REFUNDS, payment.currency): gross, house(_K.BANK, payment.currency): -gross}
     return draft(
         TransactionKind.REFUND_PAID,
         refund_id,
@@ -177,7 +177,7 @@ def refund_paid(refund_id: str, payment: Payment, gross: int, at: datetime) -> T
 
 
 def _withdrawn(payment: Payment, gross: int) -> dict[LedgerAccountId, int]:
-    return {house(_K.DISPUTES, payment.currency): gross, house(_K.STRIPE_CLEARING, payment.currency): -gross}
+    return {house(_K.DISPUTES, payment.currency): gross, house(_K.BANK, payment.currency): -gross}
 
 
 def dispute(payment: Payment, dispute_id: str, shares: Shares, at: datetime) -> TransactionDraft:

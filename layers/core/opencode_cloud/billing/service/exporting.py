@@ -37,7 +37,6 @@ _GROUPS: Mapping[AccountKind, str] = {
     AccountKind.SUSPENSE: "Liabilities",
     AccountKind.PROMOTIONS: "Expenses",
     AccountKind.WRITE_OFF: "Expenses",
-    AccountKind.ROUNDING: "Expenses",
     AccountKind.OPENING: "Equity",
 }
 

@@ -71,8 +71,15 @@ class Payments:
             self._store.add(unit.connection, payment)
         return booked
 
-    def suspend(self, unit: UnitOfWork, payment_id: PaymentId, gross: int, at: datetime) -> LedgerTransaction:
-        """Book a payment that belongs to no known workspace to the account ``suspense``."""
+    def suspend(
+        self, unit: UnitOfWork, payment_id: PaymentId, gross: int, at: datetime, currency: str = USD
+    ) -> LedgerTransaction:
+        """Book a payment that belongs to no known workspace to the account ``suspense``.
+
+        Raises ``currency_mismatch`` (422) for another currency than the ledger's.
+        """
+        if currency != USD:
+            raise currency_mismatch(USD, currency)
         (booked,) = self._booking.book(unit, self._booking.lock(unit, []), [drafts.suspense(payment_id, gross, at)])
         return booked
 

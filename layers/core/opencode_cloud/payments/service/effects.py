@@ -145,16 +145,20 @@ class Effects:
             return APPLIED
         if top_up is None or not self._fits(unit, top_up, payment):
             # The money is real: it waits on the account `suspense` until an operator assigns it.
-            self._payments.suspend(unit, payment.id, payment.received * CENT, payment.at)
+            self._payments.suspend(unit, payment.id, payment.received * CENT, payment.at, payment.currency)
+            self._settle(unit, payment)
             return Result(EventState.KEPT, "payment_unknown" if top_up is None else "payment_differs")
         shares = Shares(credit=top_up.credit, fee=top_up.fee)
         self._payments.top_up(unit, top_up.workspace_id, payment.id, shares, payment.at, payment.currency)
-        if payment.balance_transaction_id:
-            gross, fee = payment.received * CENT, payment.stripe_fee * CENT
-            self._payments.settle(unit, payment.balance_transaction_id, payment.id, gross, fee, payment.at)
+        self._settle(unit, payment)
         if top_up.state is not TopUpState.PAID:
             self._change(unit, top_up, state=TopUpState.PAID, payment_id=payment.id, reason="")
         return APPLIED
+
+    def _settle(self, unit: UnitOfWork, payment: PaymentView) -> None:
+        if payment.balance_transaction_id:
+            gross, fee = payment.received * CENT, payment.stripe_fee * CENT
+            self._payments.settle(unit, payment.balance_transaction_id, payment.id, gross, fee, payment.at)
 
     def _fits(self, unit: UnitOfWork, top_up: TopUp, payment: PaymentView) -> bool:
         """Tell whether a payment is the one that the top-up asked for. Amounts are the row's, never the metadata's."""
@@ -191,6 +195,7 @@ class Effects:
         self._payments.refund(unit, refund.payment_id, refund.id, refund.amount * CENT, refund.at)
         if refund.status == "succeeded":
             self._payments.refund_succeeded(unit, refund.id, refund.at)
+            self._payments.refund_paid(unit, refund.id, refund.payment_id, refund.amount * CENT, refund.at)
         elif refund.status in ("failed", "canceled"):
             self._payments.refund_failed(unit, refund.id, refund.at)
 
