@@ -51,7 +51,6 @@ def upgrade() -> None:
         sa.Column("currency", sa.String(length=3, collation="utf8mb4_bin"), nullable=False),
         sa.Column("state", sa.Enum("open", "pending", "paid", "failed", "expired", name="state"), nullable=False),
         sa.Column("reason", sa.String(length=64, collation="utf8mb4_bin"), server_default="", nullable=False),
-        sa.Column("attempt", sa.Integer(), server_default="1", nullable=False, comment="part of the idempotency keys"),
         sa.Column("session_id", sa.String(length=255, collation="utf8mb4_bin"), server_default="", nullable=False),
         sa.Column("payment_id", sa.String(length=255, collation="utf8mb4_bin"), server_default="", nullable=False),
         sa.Column("created_by", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -157,14 +156,6 @@ class TestRounding:
         rounded = rounding.lines(amounts)
         assert sum(rounded) == rounding.half_up(sum(amounts))
         assert all(abs(before - after) < 2 * CENT for before, after in zip(amounts, rounded, strict=True))
-
-    @given(st.integers(0, 10**9), st.integers(0, 1000))
-    def test_a_mark_up_is_exact(self, amount: int, percent: int) -> None:
-        factor = Fraction(percent, 100)
-        assert abs(rounding.marked_up(amount, factor) - amount * factor) <= Fraction(1, 2)
-
-    def test_a_factor_of_2_11_is_rounded_half_up(self) -> None:
-        assert rounding.marked_up(950, Fraction("2.11")) == 2005
 
 
 class TestMonths:

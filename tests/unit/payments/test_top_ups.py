@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from opencode_cloud.billing.models.accounts import AccountKind
 from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, ServiceError, Unavailable, Unprocessable
+from opencode_cloud.payments.deliveries import answer_invocation
 from opencode_cloud.payments.models import EventState, TopUpState
 from opencode_cloud.payments.service import receiving
 from opencode_cloud.schema.payments import stripe_events
@@ -184,10 +185,17 @@ def test_stripe_that_is_away_gets_the_event_again(shop: Shop) -> None:
 def test_the_sweep_credits_what_was_never_delivered(shop: Shop) -> None:
     shop.buy()
 
-    assert shop.receiving.sweep() > 0
-    assert shop.receiving.sweep() == 0
+    tick = {"source": "schedule"}
+    assert answer_invocation(shop.receiving, tick)["processed"] > 0
+    assert answer_invocation(shop.receiving, tick) == {"processed": 0}
 
     assert shop.balance == TWENTY
+
+
+def test_a_sweep_without_the_operators_secret_asks_for_nothing(shop: Shop) -> None:
+    shop.api._secret = lambda: "{}"
+
+    assert shop.receiving.sweep() == 0
 
 
 def test_an_unfinished_top_up_is_looked_up_by_itself(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,19 +390,33 @@ def test_a_kept_event_is_applied_by_a_replay_when_it_fits(shop: Shop, monkeypatc
         assert shop.deliver(completed)[0].state is EventState.KEPT
     assert shop.balance == 0
 
-    assert shop.receiving.replay_kept() == 1
-    assert shop.receiving.replay_kept() == 0
+    assert answer_invocation(shop.receiving, {"replay": "kept"}) == {"applied": 1}
+    assert answer_invocation(shop.receiving, {"replay": "kept"}) == {"applied": 0}
 
     assert shop.balance == TWENTY
 
 
 def test_an_operator_replays_an_event_by_its_id(shop: Shop) -> None:
     shop.buy()
+    event_id = shop.events("payment_intent.succeeded")[0]["id"]
 
-    assert shop.receiving.replay(shop.events("payment_intent.succeeded")[0]["id"]).state is EventState.APPLIED
+    assert answer_invocation(shop.receiving, {"replay": event_id}) == {"state": "applied", "reason": ""}
     assert shop.balance == TWENTY
     with pytest.raises(ServiceError, match="no such event"):
-        shop.receiving.replay("evt_unknown")
+        answer_invocation(shop.receiving, {"replay": "evt_unknown"})
+
+
+def test_a_key_that_stripe_refuses_leaves_the_event_to_the_next_delivery(shop: Shop) -> None:
+    shop.buy()
+    completed = shop.events("checkout.session.completed")[0]
+    account, shop.stand_in.key = shop.stand_in.key, "wrong"
+
+    with pytest.raises(Unavailable):
+        shop.deliver(completed)
+    assert shop.rows(_event_rows()) == []
+
+    shop.stand_in.key = account
+    assert shop.deliver(completed)[0].state is EventState.APPLIED
 
 
 class TestSignatures:
@@ -405,12 +427,22 @@ class TestSignatures:
             (body + b" ", signature),
             (body, ""),
             (body, signature.replace("v1=", "v0=")),
+            (body, "t=1,v1=\u00e9"),
             (b"\xff\xfe", signature),
         ):
             with pytest.raises(BadRequest) as caught:
                 shop.receiving.webhook(*changed)
             assert caught.value.code == "invalid_signature"
         assert shop.balance == 0
+
+    def test_unsigned_requests_do_not_each_read_the_secret_anew(self, shop: Shop) -> None:
+        forgotten: list[None] = []
+        shop.api._forget_secret = lambda: forgotten.append(None)
+        for _ in range(3):
+            with pytest.raises(BadRequest):
+                shop.receiving.webhook(b"{}", "t=1,v1=x")
+
+        assert len(forgotten) == 1
 
     @pytest.mark.parametrize("seconds", [-301, 86_400])
     def test_a_signature_of_another_time_is_refused(self, shop: Shop, seconds: int) -> None:

@@ -10,7 +10,6 @@ from opencode_cloud.billing.service.checkpoints import Checkpoints
 from opencode_cloud.billing.service.closing import MonthClose
 from opencode_cloud.billing.service.credits import Credits
 from opencode_cloud.billing.service.exporting import LedgerExport
-from opencode_cloud.billing.service.payments import Payments
 from opencode_cloud.billing.service.reading import BillingReader
 from opencode_cloud.billing.service.settling import UsageSettlement
 from opencode_cloud.billing.store.reading import LedgerReader
@@ -21,7 +20,6 @@ class BillingServices:
     """The services of billing."""
 
     settlement: UsageSettlement
-    payments: Payments
     credits: Credits
     closing: MonthClose
     reconciliation: BookReconciliation

@@ -21,6 +21,7 @@ from opencode_cloud.kit.edge import behind_edge
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.money import DOLLAR
 from opencode_cloud.kit.rate_limits import REQUESTS_PER_MINUTE, RateLimiter
+from opencode_cloud.payments.deliveries import answer_invocation
 from opencode_cloud.payments.fees import FeeSchedule
 from opencode_cloud.payments.routes import WEBHOOK_PATH, TopUpRoutes, answer_webhook
 from opencode_cloud.payments.service.effects import Effects
@@ -72,7 +73,7 @@ def build(settings: PaymentsSettings) -> Handler:
     served = behind_edge(answer, lambda: aws.secret(settings.origin_secret))
 
     def handle(event: dict[str, Any], context: Any) -> Any:
-        # Anything without a path is a tick of the schedule.
-        return served(event, context) if "rawPath" in event else {"changes": receiving.sweep()}
+        # An event without a path comes from the schedule or from an operator.
+        return served(event, context) if "rawPath" in event else answer_invocation(receiving, event)
 
     return frame(handle)

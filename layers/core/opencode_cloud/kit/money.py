@@ -12,9 +12,9 @@ from typing import Final, NewType
 MicroCents = NewType("MicroCents", int)
 """A hundred millionth of a US dollar. One token of the cheapest model costs several micro-cents."""
 DOLLAR: Final = MicroCents(100_000_000)
+CENT: Final = MicroCents(DOLLAR // 100)
 PLACES: Final = 8
 """Decimal places of an amount in dollars."""
-_CENT = DOLLAR // 100
 _FINE = DOLLAR // 10_000
 
 
@@ -50,5 +50,5 @@ def shown(amount: int) -> str:
     rounding up: a rest must not look larger than it is, and a limit must not look reached before it is.
     """
     whole, part = divmod(abs(amount), DOLLAR)
-    places = 2 if part % _CENT == 0 else 4 if abs(amount) >= _FINE else PLACES
+    places = 2 if part % CENT == 0 else 4 if abs(amount) >= _FINE else PLACES
     return f"{'-' if amount < 0 else ''}${whole:,}.{f'{part:0{PLACES}d}'[:places]}"

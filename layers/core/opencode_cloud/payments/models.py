@@ -9,10 +9,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import PaymentId, TopUpId, WorkspaceId
 from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, Unavailable, Unprocessable
-from opencode_cloud.kit.money import DOLLAR, shown
-
-CENT = DOLLAR // 100
-"""Micro-cents in a cent. Stripe counts US dollars in cents."""
+from opencode_cloud.kit.money import CENT, shown
 
 
 class TopUpState(StrEnum):
@@ -38,8 +35,6 @@ class TopUp(msgspec.Struct, frozen=True, kw_only=True):
     state: TopUpState
     reason: str = ""
     """Stripe's code of the failure, if the top-up failed."""
-    attempt: int = 1
-    """Part of the idempotency keys; it grows only after Stripe has refused definitely."""
     session_id: str = ""
     payment_id: PaymentId = PaymentId("")
     created_by: str = ""

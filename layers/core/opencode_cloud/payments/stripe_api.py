@@ -6,8 +6,9 @@ read by ``getattr``, and everything else is an error worth an alarm.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -16,8 +17,8 @@ import stripe
 
 from opencode_cloud.contracts.ids import PaymentId, TopUpId, WorkspaceId
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.money import CENT
 from opencode_cloud.payments.models import (
-    CENT,
     Checkout,
     DisputeView,
     EventHead,
@@ -44,8 +45,10 @@ UNSET = "{}"
 """The secret of a new deployment."""
 TOP_UP = "top_up"
 """Name of our id in metadata."""
-DEFINITE_ANSWERS = frozenset({400, 401, 402, 403, 404})
-"""Statuses of a definite answer: the same request would get it again."""
+DEFINITE_ANSWERS = frozenset({400, 402, 404})
+"""Statuses of a definite answer: the same request would get it again. A new key of the operator ends 401 and 403."""
+SECRET_SECONDS = 60
+"""Shortest time between two reads of the secret, so that unsigned requests do not cause one each."""
 
 stripe.enable_telemetry = False
 _verify: Callable[[str, str, str, int], bool] = cast("Any", stripe.WebhookSignature).verify_header
@@ -75,11 +78,18 @@ class StripeApi:
         self._url = url
         self._secret = secret
         self._forget_secret = forget_secret
+        self._forgotten_at = -math.inf
         self._built: tuple[str, stripe.StripeClient] | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the operator has set the secret."""
+        return self._secret() not in ("", UNSET)
 
     def check(self) -> None:
         """Raise ``payments_off`` (404) unless the operator has set the secret."""
-        self._read()
+        if not self.is_ready:
+            raise payments_off()
 
     # ------------------------------------------------------------------------------------- webhooks
 
@@ -93,18 +103,19 @@ class StripeApi:
             text = body.decode()
         except UnicodeDecodeError as error:
             raise SignatureRefused from error
-        if not self._signed(text, header, self._read().webhook_secrets):
-            # The operator may have rolled the secret since this process read it.
-            self._forget_secret()
-            if not self._signed(text, header, self._read().webhook_secrets):
-                raise SignatureRefused
+        # The library cannot compare a signature that is not ASCII.
+        if not header.isascii():
+            raise SignatureRefused
+        # The operator may have rolled the secret since this process read it.
+        if not self._signed(text, header) and not (self._forget() and self._signed(text, header)):
+            raise SignatureRefused
         try:
             return msgspec.json.decode(text, type=_Event).head()
         except msgspec.DecodeError as error:
             raise SignatureRefused from error
 
-    def _signed(self, text: str, header: str, secrets: Sequence[str]) -> bool:
-        for number, secret in enumerate(secrets):
+    def _signed(self, text: str, header: str) -> bool:
+        for number, secret in enumerate(self._read().webhook_secrets):
             try:
                 _verify(text, header, secret, TOLERANCE_SECONDS)
             except stripe.SignatureVerificationError:
@@ -125,7 +136,7 @@ class StripeApi:
     def create_customer(self, workspace_id: WorkspaceId, name: str) -> str:
         """Create the customer of a workspace and return its id; the same one for the same workspace."""
         params: Any = {"name": name, "metadata": {"workspace": workspace_id}}
-        return self._write(self._client.v1.customers.create, params, key=f"customer:{workspace_id}:1").id
+        return self._write(self._client.v1.customers.create, params, key=f"customer:{workspace_id}").id
 
     def open_checkout(self, top_up: TopUp, customer_id: str, success_url: str, cancel_url: str) -> Checkout:
         """Open the checkout of a top-up. The card is saved, so that a later payment needs no typing.
@@ -149,23 +160,13 @@ class StripeApi:
             "customer_update": {"name": "auto", "address": "auto"},
             "tax_id_collection": {"enabled": True},
         }
-        key = f"top_up:{top_up.id}:checkout:{top_up.attempt}"
-        session = self._write(self._client.v1.checkout.sessions.create, params, key=key)
+        session = self._write(self._client.v1.checkout.sessions.create, params, key=f"top_up:{top_up.id}:checkout")
         return Checkout(session.id, session.url or "")
 
     def open_portal(self, customer_id: str, return_url: str) -> str:
         """Return the address of the portal, where a customer changes cards."""
         params: Any = {"customer": customer_id, "return_url": return_url}
         return self._ask(lambda: self._client.v1.billing_portal.sessions.create(params)).url
-
-    def refund(self, payment_id: PaymentId, cents: int, key: str) -> RefundView:
-        """Refund a part of a payment; ``key`` names the operator's command.
-
-        Raises:
-            StripeRefused: The payment cannot be refunded, or not so much of it.
-        """
-        params: Any = {"payment_intent": payment_id, "amount": cents}
-        return _refund(self._write(self._client.v1.refunds.create, params, key=f"refund:{key}:1"))
 
     # ------------------------------------------------------------------------------------- reads
 
@@ -185,6 +186,8 @@ class StripeApi:
         found = self._ask(lambda: self._client.v1.payment_intents.retrieve(payment_id, expand))
         charge = found.latest_charge if isinstance(found.latest_charge, stripe.Charge) else None
         entry = charge.balance_transaction if charge else None
+        if isinstance(entry, stripe.BalanceTransaction) and entry.currency != found.currency:
+            entry = None  # The account settles in another currency, whose fee is not in our books.
         failure = found.last_payment_error
         return PaymentView(
             id=PaymentId(found.id),
@@ -227,19 +230,25 @@ class StripeApi:
         except StripeRefused:
             return None
 
-    def events(self, types: Sequence[str], since: datetime) -> Iterator[EventHead]:
-        """Yield the events of some types (at most 20) since a time (naive UTC), the oldest first."""
+    def events(self, types: Sequence[str], since: datetime) -> list[EventHead]:
+        """Return the events of some types (at most 20) since a time (naive UTC), the oldest first."""
         params: Any = {"types": list(types), "created": {"gte": _seconds(since)}, "limit": 100}
         found = self._ask(lambda: list(self._client.v1.events.list(params).auto_paging_iter()))
-        yield from (_head(each) for each in reversed(found))
+        return [_head(each) for each in reversed(found)]
 
     # ------------------------------------------------------------------------------------- internals
 
     def _read(self) -> StripeSecret:
-        stored = self._secret()
-        if stored in ("", UNSET):
-            raise payments_off()
-        return msgspec.json.decode(stored, type=StripeSecret)
+        self.check()
+        return msgspec.json.decode(self._secret(), type=StripeSecret)
+
+    def _forget(self) -> bool:
+        """Drop the cached secret unless that was done within the last minute; return whether it was dropped."""
+        if time.monotonic() < self._forgotten_at + SECRET_SECONDS:
+            return False
+        self._forgotten_at = time.monotonic()
+        self._forget_secret()
+        return True
 
     @property
     def _client(self) -> stripe.StripeClient:
@@ -263,10 +272,10 @@ class StripeApi:
             return request()
         except stripe.StripeError as error:
             if isinstance(error, stripe.AuthenticationError):
-                self._forget_secret()
+                self._forget()
             if error.http_status in DEFINITE_ANSWERS and not isinstance(error, stripe.IdempotencyError):
                 raise StripeRefused(str(error.code or type(error).__name__)) from error
-            logger.warning("Stripe gave no answer", extra={"status": error.http_status, "code": error.code})
+            logger.warning("Stripe gave no result", extra={"status": error.http_status, "code": error.code})
             raise stripe_away() from error
 
 

@@ -6,6 +6,8 @@ of ``ledger_transactions``, ``ledger_entries``, ``ledger_postings``, ``ledger_ch
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     CHAR,
     JSON,
@@ -32,8 +34,8 @@ BODY = 8192
 LAYERS = ("posted", "pending")
 
 
-def _text(name: str, length: int, **options: object) -> Column[str]:
-    return Column(name, String(length, collation="utf8mb4_bin"), nullable=False, **options)  # type: ignore[arg-type]
+def _text(name: str, length: int, **options: Any) -> Column[str]:
+    return Column(name, String(length, collation="utf8mb4_bin"), nullable=False, **options)
 
 
 def _number(name: str) -> Column[int]:

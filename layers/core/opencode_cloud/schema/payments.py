@@ -6,7 +6,9 @@ Stripe, and its events that were processed.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Enum, Index, Integer, String, UniqueConstraint
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Enum, Index, String, UniqueConstraint
 
 from opencode_cloud.kit.sql import Id, Moment, id_column, table
 
@@ -15,8 +17,8 @@ STRIPE_ID = 255
 REASON = 64
 
 
-def _stripe_id(name: str, **options: object) -> Column[str]:
-    return Column(name, String(STRIPE_ID, collation="utf8mb4_bin"), nullable=False, server_default="", **options)  # type: ignore[arg-type]
+def _stripe_id(name: str, **options: Any) -> Column[str]:
+    return Column(name, String(STRIPE_ID, collation="utf8mb4_bin"), nullable=False, server_default="", **options)
 
 
 payment_customers = table(
@@ -37,7 +39,6 @@ top_ups = table(
     Column("currency", String(3, collation="utf8mb4_bin"), nullable=False),
     Column("state", Enum("open", "pending", "paid", "failed", "expired", name="state"), nullable=False),
     Column("reason", String(REASON, collation="utf8mb4_bin"), nullable=False, server_default=""),
-    Column("attempt", Integer, nullable=False, server_default="1", comment="part of the idempotency keys"),
     _stripe_id("session_id"),
     _stripe_id("payment_id"),
     Column("created_by", Id, nullable=False),

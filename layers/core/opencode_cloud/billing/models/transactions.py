@@ -35,13 +35,14 @@ class TransactionKind(StrEnum):
     DISPUTE_WON = "dispute_won"
     DISPUTE_LOST = "dispute_lost"
     ADJUSTMENT = "adjustment"
-    WRITE_OFF = "write_off"
     REVERSAL = "reversal"
     """The opposite of another transaction, which it names."""
 
 
 USAGE_KINDS = frozenset({TransactionKind.USAGE, TransactionKind.OPENING_USAGE})
 """Kinds that the gateway's counter has counted already."""
+CHARGING_KINDS = frozenset({TransactionKind.USAGE, TransactionKind.USAGE_UNCOUNTED})
+"""Kinds that charge usage events, which ``ledger_postings`` lists."""
 
 
 class CauseKind(StrEnum):
@@ -49,7 +50,6 @@ class CauseKind(StrEnum):
 
     CALLS = "calls"
     PAYMENT = "payment"
-    STRIPE_EVENT = "stripe_event"
     OPERATOR = "operator"
     SYSTEM = "system"
 
@@ -62,7 +62,7 @@ class Layer(StrEnum):
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """The reason of a transaction: a call, a payment, an event of Stripe, or an operator's command."""
+    """The reason of a transaction: calls, a payment, an operator's command, or the opening of the books."""
 
     kind: CauseKind
     id: str

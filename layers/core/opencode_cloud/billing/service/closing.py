@@ -11,13 +11,14 @@ import msgspec
 from opencode_cloud.billing.models.accounts import USD
 from opencode_cloud.billing.models.documents import LateUsage, Statement, StatementTotal, UsageOfStatement
 from opencode_cloud.billing.models.errors import month_open
-from opencode_cloud.billing.models.transactions import TransactionKind
+from opencode_cloud.billing.models.transactions import CHARGING_KINDS
 from opencode_cloud.billing.service import rounding
 from opencode_cloud.billing.service.chain import next_period, period_bounds
 from opencode_cloud.billing.service.reading import movement_of
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.log import count, logger
+from opencode_cloud.kit.money import CENT
 
 if TYPE_CHECKING:
     from opencode_cloud.billing.store.closing import ClosingStore
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 OPEN_DAYS = 2
 """Days of the next month during which a month stays open for late events (docs/decisions/035)."""
 AT_ONCE = 100
-_USAGE = frozenset({TransactionKind.USAGE, TransactionKind.USAGE_UNCOUNTED})
 
 
 class MonthClose:
@@ -94,9 +94,9 @@ class MonthClose:
                 continue
             amounts[row.kind] -= int(row.amount)
             numbers[row.kind] += row.transactions
-            if row.kind in _USAGE and row.month != period:
+            if row.kind in CHARGING_KINDS and row.month != period:
                 late[row.month] += int(row.amount)
-        charged = -sum(amounts[kind] for kind in _USAGE if kind in amounts) - sum(late.values())
+        charged = -sum(amounts[kind] for kind in CHARGING_KINDS if kind in amounts) - sum(late.values())
         usage = self._usage(connection, workspace_id, start, end, charged)
         movements = self._closing.movements(connection, self._store, workspace_id, period)
         return Statement(
@@ -133,7 +133,7 @@ class MonthClose:
             rows.append(("", "", 0, rest))
         cents = rounding.lines([row[3] for row in rows])
         return [
-            UsageOfStatement(model=model, key_id=key_id, calls=calls, amount=amount, cents=line // rounding.CENT)
+            UsageOfStatement(model=model, key_id=key_id, calls=calls, amount=amount, cents=line // CENT)
             for (model, key_id, calls, amount), line in zip(rows, cents, strict=True)
         ]
 

@@ -41,7 +41,6 @@ _REVERSIBLE = frozenset(
         TransactionKind.ADJUSTMENT,
         TransactionKind.USAGE,
         TransactionKind.USAGE_UNCOUNTED,
-        TransactionKind.WRITE_OFF,
     }
 )
 """Payments have refunds instead of reversals."""

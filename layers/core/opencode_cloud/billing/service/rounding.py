@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
-CENT = 1_000_000
-"""Micro-cents of a cent."""
+from opencode_cloud.kit.money import CENT
 
 
-def half_up(amount: int, unit: int = CENT) -> int:
-    """Return an amount rounded to multiples of ``unit``, halves away from zero."""
+def half_up(amount: int) -> int:
+    """Return micro-cents rounded to whole cents, halves away from zero."""
     sign = -1 if amount < 0 else 1
-    return sign * ((2 * abs(amount) + unit) // (2 * unit)) * unit
+    return sign * ((2 * abs(amount) + CENT) // (2 * CENT)) * CENT
 
 
-def lines(amounts: Sequence[int], unit: int = CENT) -> list[int]:
-    """Return amounts in multiples of ``unit`` that sum to the rounded total.
+def lines(amounts: Sequence[int]) -> list[int]:
+    """Return micro-cents as whole cents, still in micro-cents, that sum to the rounded total.
 
-    Each is rounded down, and the units that are missing go to the largest remainders, the earlier line first.
+    Each is rounded down, and the cents that are missing go to the largest remainders, the earlier line first.
     """
-    total = half_up(sum(amounts), unit)
-    rounded = [amount // unit * unit for amount in amounts]
-    missing = (total - sum(rounded)) // unit
+    total = half_up(sum(amounts))
+    rounded = [amount // CENT * CENT for amount in amounts]
+    missing = (total - sum(rounded)) // CENT
     order = sorted(range(len(amounts)), key=lambda index: (rounded[index] - amounts[index], index))
     for index in order[:missing]:
-        rounded[index] += unit
+        rounded[index] += CENT
     return rounded
-
-
-def marked_up(amount: int, factor: Fraction) -> int:
-    """Return an amount times an exact factor, rounded half up to a whole micro-cent."""
-    product = amount * factor
-    sign = -1 if product < 0 else 1
-    return sign * int(abs(product) + Fraction(1, 2))

@@ -98,7 +98,7 @@ def usage_drafts(
     return drafts
 
 
-def digest_of(charges: Iterable[UsageCharge]) -> str:
+def _digest_of(charges: Iterable[UsageCharge]) -> str:
     """Return the SHA-256 of the ids and amounts of charges, which binds them to their transaction's hash."""
     lines = "".join(f"{each.event_id}:{each.amount}\n" for each in sorted(charges, key=lambda each: each.event_id))
     return hashlib.sha256(lines.encode()).hexdigest()
@@ -112,7 +112,7 @@ def _left(accounts: Accounts, workspace_id: WorkspaceId) -> int:
 def _transaction(
     group: Sequence[UsageCharge], amount: int, from_promo: int, corrects: LedgerTransactionId | None
 ) -> TransactionDraft:
-    first, digest = group[0], digest_of(group)
+    first, digest = group[0], _digest_of(group)
     kind = TransactionKind.USAGE if first.counted else TransactionKind.USAGE_UNCOUNTED
     legs = {
         (account_id(first.workspace_id, AccountKind.PROMO, USD), Layer.POSTED): from_promo,

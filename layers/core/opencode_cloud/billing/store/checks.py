@@ -13,7 +13,7 @@ from sqlalchemy import and_, case, func, or_, select
 
 from opencode_cloud.billing.models.accounts import OF_WORKSPACE, AccountKind, house
 from opencode_cloud.billing.models.findings import BookFinding
-from opencode_cloud.billing.models.transactions import USAGE_KINDS
+from opencode_cloud.billing.models.transactions import CHARGING_KINDS, USAGE_KINDS
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.schema.billing import (
@@ -118,7 +118,7 @@ def account_sums(connection: Connection) -> Iterator[BookFinding]:
     """An account's sums are those of its entries."""
     posted = func.coalesce(func.sum(case((_entry.layer == "posted", _entry.amount), else_=0)), 0)
     pending = func.coalesce(func.sum(case((_entry.layer == "pending", _entry.amount), else_=0)), 0)
-    is_credit = and_(_entry.layer == "posted", _transaction.kind.not_in(sorted(USAGE_KINDS)))
+    is_credit = and_(_entry.layer == "posted", _transaction.kind.not_in(USAGE_KINDS))
     credited = func.coalesce(func.sum(case((is_credit, _entry.amount), else_=0)), 0)
     names = ("posted", "pending", "credited")
     sums = (posted, pending, credited)
@@ -249,7 +249,7 @@ def posting_sums(connection: Connection) -> Iterator[BookFinding]:
         select(_transaction.id, _transaction.workspace_id, _entry.amount, events.label("events"))
         .join(ledger_entries, _entry.seq == _transaction.seq)
         .where(
-            _transaction.kind.in_(("usage", "usage_uncounted")),
+            _transaction.kind.in_(CHARGING_KINDS),
             _entry.account_id == revenue,
             events != -_entry.amount,
         )

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from opencode_cloud.billing.models.accounts import OF_WORKSPACE, account_id
 from opencode_cloud.billing.models.documents import Statement, StatementSummary
-from opencode_cloud.billing.models.transactions import LedgerTransaction, TransactionKind
+from opencode_cloud.billing.models.transactions import CHARGING_KINDS, LedgerTransaction
 from opencode_cloud.billing.store.ledger import COLUMNS, LedgerStore, transaction_of
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.schema.billing import (
@@ -26,7 +26,6 @@ from opencode_cloud.schema.usage import usage_days
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
 
-_USAGE = (TransactionKind.USAGE, TransactionKind.USAGE_UNCOUNTED)
 _AT_ONCE = 500
 
 
@@ -130,7 +129,7 @@ class ClosingStore:
         """Return the transactions of a month that are not usage, with their entries."""
         column = ledger_transactions.c
         query = select(*COLUMNS).where(
-            column.workspace_id == workspace_id, column.period == period, column.kind.not_in(_USAGE)
+            column.workspace_id == workspace_id, column.period == period, column.kind.not_in(CHARGING_KINDS)
         )
         found = [transaction_of(row) for row in connection.execute(query.order_by(column.seq)).mappings()]
         entries: dict[int, Any] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -75,14 +74,6 @@ class LedgerReader:
         """Return the sums of entries by kind of account, of transactions ``after`` a number and ``through`` another."""
         with self._database.transaction() as connection:
             return trial_balance(connection, through, after)
-
-    def last_booked(self) -> tuple[int, datetime] | None:
-        """Return number and time of the latest transaction; None for an empty ledger."""
-        column = ledger_transactions.c
-        query = select(column.seq, column.booked_at).order_by(column.seq.desc()).limit(1)
-        with self._database.transaction() as connection:
-            row = connection.execute(query).first()
-            return (row.seq, row.booked_at) if row else None
 
     def _with_entries(self, query: Select[Any]) -> list[LedgerTransaction]:
         with self._database.transaction() as connection:

@@ -49,7 +49,6 @@ def billing_services(
 
     return BillingServices(
         settlement=UsageSettlement(booking, store),
-        payments=Payments(booking, PaymentStore()),
         credits=Credits(booking, store, ProposalStore(), audit),
         closing=MonthClose(database, store, closing),
         reconciliation=BookReconciliation(BookChecks(database), reader),

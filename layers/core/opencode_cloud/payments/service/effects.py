@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.billing.models.payments import Shares
 from opencode_cloud.contracts.ids import PaymentId
+from opencode_cloud.kit.money import CENT
 from opencode_cloud.payments.models import (
-    CENT,
     DisputeView,
     EventState,
     PaymentView,
@@ -138,7 +138,7 @@ class Effects:
     # ------------------------------------------------------------------------------------- in the unit
 
     def _apply_payment(self, unit: UnitOfWork, payment: PaymentView) -> Result:
-        top_up = self._top_ups.lock(unit.connection, payment.top_up_id) if payment.top_up_id else None
+        top_up = self._top_ups.get(unit.connection, payment.top_up_id, lock=True) if payment.top_up_id else None
         if payment.status != "succeeded":
             if top_up and top_up.state not in ENDED:
                 self._follow(unit, top_up, payment)
@@ -183,7 +183,7 @@ class Effects:
                 pass
 
     def _expire(self, unit: UnitOfWork, session: SessionView) -> None:
-        top_up = self._top_ups.lock(unit.connection, session.top_up_id) if session.top_up_id else None
+        top_up = self._top_ups.get(unit.connection, session.top_up_id, lock=True) if session.top_up_id else None
         # An older session of the same top-up ends without an effect.
         if top_up and top_up.state is TopUpState.OPEN and top_up.session_id in ("", session.id):
             self._change(unit, top_up, state=TopUpState.EXPIRED)

@@ -71,16 +71,25 @@ class Receiving:
         return sum(each.state is EventState.APPLIED for each in results)
 
     def sweep(self) -> int:
-        """Apply what never arrived: events of three days, and unfinished top-ups; return the number of changes."""
-        changes = 0
-        for head in self._api.events(TYPES, utc_now() - SWEPT):
-            changes += self._sweep_event(head)
+        """Apply what never arrived: events of three days, and unfinished top-ups; return the number of both.
+
+        Without the operator's secret there is nothing to ask for.
+        """
+        if not self._api.is_ready:
+            return 0
+        heads = self._api.events(TYPES, utc_now() - SWEPT)
+        with self._outbox.unit() as unit:
+            known = self._events.known(unit.connection, [head.id for head in heads])
+        missed = [head for head in heads if head.id not in known]
+        for head in missed:
+            count("StripeEventSwept")
+            self.process(head, AppliedBy.SWEEP)
         with self._outbox.unit() as unit:
             unfinished = self._top_ups.unfinished(unit.connection, utc_now() - LOOKED_UP_AFTER, BATCH)
-        return changes + sum(self._look_up(each) for each in unfinished)
+        return len(missed) + sum(self._look_up(each) for each in unfinished)
 
     def _look_up(self, top_up: TopUp) -> bool:
-        """Apply the present state of an unfinished top-up, for which no event came; return whether it changed."""
+        """Apply the present state of an unfinished top-up, for which no event came; return whether it could."""
         try:
             # Without a session the process died before the payer got an address, so nothing can be paid.
             effect = self._effects.of_session(top_up.session_id) if top_up.session_id else self._effects.end(top_up)
@@ -91,15 +100,6 @@ class Receiving:
             count("TopUpLookUpFailed")
             logger.exception("a top-up could not be looked up", extra={"top_up": top_up.id, "code": error.code})
             return False
-        return True
-
-    def _sweep_event(self, head: EventHead) -> bool:
-        with self._outbox.unit() as unit:
-            known = self._events.get(unit.connection, head.id)
-        if known is not None:
-            return False
-        count("StripeEventSwept")
-        self.process(head, AppliedBy.SWEEP)
         return True
 
     def process(self, head: EventHead, applied_by: AppliedBy) -> StripeEvent:

@@ -11,10 +11,9 @@ from opencode_cloud.billing.models.accounts import USD
 from opencode_cloud.contracts.ids import TopUpId, WorkspaceId
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.kit.money import DOLLAR
+from opencode_cloud.kit.money import CENT, DOLLAR
 from opencode_cloud.payments.fees import FeeSchedule
 from opencode_cloud.payments.models import (
-    CENT,
     Checkout,
     StripeRefused,
     TopUp,
@@ -121,7 +120,7 @@ class ToppingUp:
     def get(self, workspace_id: WorkspaceId, top_up_id: TopUpId) -> TopUp:
         """Return a top-up of a workspace; raises ``top_up_not_found`` (404)."""
         with self._outbox.unit() as unit:
-            found = self._store.lock(unit.connection, top_up_id)
+            found = self._store.get(unit.connection, top_up_id)
         if found is None or found.workspace_id != workspace_id:
             raise top_up_not_found()
         return found

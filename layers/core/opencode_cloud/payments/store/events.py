@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
@@ -24,6 +24,11 @@ class EventStore:
         """Return a processed event; None if it never came."""
         row = connection.execute(select(stripe_events).where(stripe_events.c.id == event_id)).mappings().first()
         return _event(row) if row else None
+
+    def known(self, connection: Connection, event_ids: Sequence[str]) -> set[str]:
+        """Return which of some events were processed."""
+        query = select(stripe_events.c.id).where(stripe_events.c.id.in_(event_ids))
+        return set(connection.execute(query).scalars())
 
     def take(self, connection: Connection, head: EventHead, applied_by: AppliedBy) -> EventState | None:
         """Lock the row of an event, which is written if it is new; return its state, None for a new one.

@@ -26,10 +26,10 @@ class TopUpStore:
         """Write a top-up."""
         connection.execute(top_ups.insert(), msgspec.structs.asdict(top_up))
 
-    def lock(self, connection: Connection, top_up_id: TopUpId) -> TopUp | None:
-        """Lock a top-up and return it; None if there is none."""
-        query = select(top_ups).where(top_ups.c.id == top_up_id).with_for_update()
-        row = connection.execute(query).mappings().first()
+    def get(self, connection: Connection, top_up_id: TopUpId, *, lock: bool = False) -> TopUp | None:
+        """Return a top-up, locked on demand; None if there is none."""
+        query = select(top_ups).where(top_ups.c.id == top_up_id)
+        row = connection.execute(query.with_for_update() if lock else query).mappings().first()
         return _top_up(row) if row else None
 
     def change(self, connection: Connection, top_up_id: TopUpId, **values: Any) -> None:
