@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.operations.protection import Template, dangers, frozen, stack_policy
-from infra.operations.rollback import functions, prune
-from infra.operations.stages import STACKS, ask, cdk, chosen, client, outputs, stack_name
+from infra.operations.rollback import functions, in_use, prune
+from infra.operations.stages import STACKS, ask, cdk, chosen, client, described, stack_name
 from infra.packaging import ROOT
 from infra.stage import Stage
 
@@ -33,19 +33,29 @@ def main() -> None:
     if stage.retain_data and migrates(before, after):
         save_database(client("rds", stage), stage, say=print)
     protect(cloudformation, stage, before, allowed)
-    cdk(stage, "deploy", "--all", "--app", str(CDK_OUT), "--require-approval", "never", "--progress", "events")
-    protect(cloudformation, stage, after)
-    prune(client("lambda", stage), functions(cloudformation, stage))
+    lambda_, repeated = client("lambda", stage), failed_before(cloudformation, stage)
+    used = in_use(lambda_, functions(cloudformation, stage))
+    try:
+        cdk(stage, "deploy", "--all", "--app", str(CDK_OUT), "--require-approval", "never", "--progress", "events")
+        protect(cloudformation, stage, after)
+    finally:
+        prune(lambda_, functions(cloudformation, stage), used, repeated=repeated)
 
 
 def deployed(cloudformation: Any, stage: Stage) -> dict[str, Template]:
     """Return the templates of the deployed stacks, by the last parts of their names."""
     found: dict[str, Template] = {}
     for stack in STACKS:
-        if outputs(cloudformation, stage, stack) is not None:
+        if described(cloudformation, stage, stack):
             body = cloudformation.get_template(StackName=stack_name(stage, stack))["TemplateBody"]
             found[stack] = body if isinstance(body, dict) else json.loads(body)
     return found
+
+
+def failed_before(cloudformation: Any, stage: Stage) -> bool:
+    """Tell whether the last update of a stack failed, so that some stacks are new and some are old."""
+    found = (described(cloudformation, stage, stack) for stack in STACKS)
+    return any("ROLLBACK" in it["StackStatus"] for it in found if it)
 
 
 def synthesized(folder: Path, stage: Stage) -> dict[str, Template]:

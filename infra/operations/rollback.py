@@ -1,14 +1,11 @@
 """`make rollback STAGE=...`: let all aliases point to the versions of functions before the last deployment."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from infra.constructs.function import ALIAS
 from infra.operations.stages import STACKS, chosen, client, outputs
 from infra.stage import Stage
-
-KEPT_VERSIONS = 2
-"""Published versions of a function that `make deploy` keeps: the one in use, and the one before for a rollback."""
 
 
 def main() -> None:
@@ -30,23 +27,39 @@ def functions(cloudformation: Any, stage: Stage) -> list[str]:
 
 def roll_back(lambda_: Any, names: list[str], say: Callable[[str], None]) -> None:
     """Move each alias to the newest version that is older than its own. A function without one stays."""
-    for name in names:
-        now = lambda_.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"]
-        older = [version for version in versions(lambda_, name) if version < int(now)]
+    for name, now in in_use(lambda_, names).items():
+        older = [version for version in versions(lambda_, name) if version < now]
         if older:
             lambda_.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=str(older[-1]))
             say(f"{name}: {now} -> {older[-1]}")
         else:
             say(f"{name}: {now} stays, there is no older version")
-    say("The next deployment moves the aliases forward. The schema stays.")
+    say("Now deploy the release before. A deployment moves only the aliases of functions that it changes.")
 
 
-def prune(lambda_: Any, names: list[str]) -> None:
-    """Delete all but the newest versions of each function, and never the one in use."""
-    for name in names:
-        now = int(lambda_.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"])
-        for version in versions(lambda_, name)[:-KEPT_VERSIONS]:
-            if version != now:
+def in_use(lambda_: Any, names: list[str]) -> dict[str, int]:
+    """Return the version of each function to which its alias points."""
+    return {name: int(lambda_.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"]) for name in names}
+
+
+def prune(lambda_: Any, names: list[str], before: Mapping[str, int], *, repeated: bool) -> None:
+    """Delete the versions that a rollback of this deployment must not return to.
+
+    `before` has the versions that were in use before the deployment. Only a function that the deployment changed keeps
+    an older version, since otherwise a rollback would return the others to the release before the last. A deployment
+    that changed no function deletes nothing. A `repeated` one finishes what another began: then the versions before
+    the first try are kept.
+    """
+    now = in_use(lambda_, names)
+    if now == before:
+        return
+    for name, used in now.items():
+        published = versions(lambda_, name)
+        kept = {used, before.get(name)}
+        if repeated:
+            kept.update([version for version in published if version < used][-1:])
+        for version in published:
+            if version not in kept:
                 lambda_.delete_function(FunctionName=name, Qualifier=str(version))
 
 

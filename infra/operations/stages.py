@@ -52,13 +52,18 @@ def stack_name(stage: Stage, stack: str) -> str:
 
 def outputs(cloudformation: Any, stage: Stage, stack: str) -> dict[str, str] | None:
     """Return the outputs of a deployed stack, or None if it is not deployed."""
+    found = described(cloudformation, stage, stack)
+    return {it["OutputKey"]: it["OutputValue"] for it in found.get("Outputs", [])} if found else None
+
+
+def described(cloudformation: Any, stage: Stage, stack: str) -> dict[str, Any] | None:
+    """Return CloudFormation's description of a stack, or None if it is not deployed."""
     try:
-        answer = cloudformation.describe_stacks(StackName=stack_name(stage, stack))
+        return cloudformation.describe_stacks(StackName=stack_name(stage, stack))["Stacks"][0]
     except cloudformation.exceptions.ClientError as error:
         if "does not exist" in str(error):
             return None
         raise
-    return {it["OutputKey"]: it["OutputValue"] for it in answer["Stacks"][0].get("Outputs", [])}
 
 
 def cdk(stage: Stage, *arguments: str) -> None:

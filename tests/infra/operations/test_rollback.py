@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from infra.operations.deploy import failed_before
 from infra.operations.rollback import functions, prune, roll_back
 from infra.operations.stages import STACKS
 from infra.stage import load
@@ -20,10 +23,10 @@ def aliased(stub: Any, name: str, version: str) -> None:
 def test_each_alias_goes_to_the_version_before_its_own() -> None:
     client, stub = stubbed("lambda")
     aliased(stub, "share", "10")
+    aliased(stub, "new", "1")
     listed(stub, "share", "9", "10", "2")
     moved = {"FunctionName": "share", "Name": "live", "FunctionVersion": "9"}
     stub.add_response("update_alias", {}, moved)
-    aliased(stub, "new", "1")
     listed(stub, "new", "1")
     said: list[str] = []
     roll_back(client, ["share", "new"], said.append)
@@ -31,13 +34,50 @@ def test_each_alias_goes_to_the_version_before_its_own() -> None:
     assert said[:2] == ["share: 10 -> 9", "new: 1 stays, there is no older version"]
 
 
-def test_old_versions_are_deleted_but_never_the_one_in_use() -> None:
+def check_prune(
+    before: dict[str, int], published: dict[str, tuple[str, ...]], deleted: dict[str, str], *, repeated: bool = False
+) -> None:
+    """Require that exactly the version in `deleted` goes of each function. The newest version is in use."""
+    client, stub = stubbed("lambda")
+    for name, numbers in published.items():
+        aliased(stub, name, numbers[-1])
+    for name, numbers in published.items():
+        listed(stub, name, *numbers)
+        if name in deleted:
+            gone = {"FunctionName": name, "Qualifier": deleted[name]}
+            stub.add_response("delete_function", {"StatusCode": 204}, gone)
+    prune(client, list(published), before, repeated=repeated)
+    stub.assert_no_pending_responses()
+
+
+def test_only_what_a_deployment_changed_can_go_back() -> None:
+    published = {"share": ("1", "2", "3"), "mail": ("4", "5")}
+    check_prune({"share": 2, "mail": 5}, published, {"share": "1", "mail": "4"})
+
+
+def test_no_rollback_returns_to_a_version_that_was_rolled_back() -> None:
+    check_prune({"share": 1}, {"share": ("1", "2", "3")}, {"share": "2"})
+
+
+def test_a_repeated_deployment_keeps_the_versions_before_its_first_try() -> None:
+    published = {"share": ("1", "2"), "mail": ("4", "5"), "live": ("7",)}
+    check_prune({"share": 2, "mail": 4, "live": 7}, published, {}, repeated=True)
+
+
+def test_a_deployment_that_changes_no_function_keeps_all() -> None:
     client, stub = stubbed("lambda")
     aliased(stub, "share", "2")
-    listed(stub, "share", "1", "2", "3", "4")
-    stub.add_response("delete_function", {"StatusCode": 204}, {"FunctionName": "share", "Qualifier": "1"})
-    prune(client, ["share"])
+    prune(client, ["share"], {"share": 2}, repeated=False)
     stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(("status", "failed"), [("UPDATE_ROLLBACK_COMPLETE", True), ("UPDATE_COMPLETE", False)])
+def test_a_failed_deployment_is_seen_by_the_next(status: str, failed: bool) -> None:
+    client, stub = stubbed("cloudformation")
+    for _ in STACKS:
+        it = {"StackName": "s", "CreationTime": "2026-01-01T00:00:00Z", "StackStatus": status}
+        stub.add_response("describe_stacks", {"Stacks": [it]})
+    assert failed_before(client, load("dev", environ={})) is failed
 
 
 def test_the_migration_is_not_rolled_back() -> None:
