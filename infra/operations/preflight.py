@@ -1,9 +1,9 @@
 """`make preflight STAGE=...`: what an account lacks for a stage, with what to do. It reads, and changes nothing."""
 
-import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email.utils import parseaddr
 from typing import Any
 
 from infra.operations.stages import chosen, client
@@ -91,13 +91,20 @@ def _mail(stage: Stage, ses: Any) -> Iterator[Finding]:
     account = ses.get_account()
     advice = "Ask AWS to move the account out of SES's sandbox (SES, Account dashboard). It takes about a day."
     yield Finding(account["ProductionAccessEnabled"], "SES sends to every address, not only to verified ones", advice)
-    found = re.search(r"[^<\s]+@([^>\s]+)", stage.mail_from)
-    domain = found[1] if found else stage.mail_from
-    listed = ses.list_email_identities()["EmailIdentities"]
-    verified = [it["IdentityName"] for it in listed if it["SendingEnabled"]]
-    sender = found[0] if found else stage.mail_from
-    good = any(name == sender or domain == name or domain.endswith(f".{name}") for name in verified)
+    _, sender = parseaddr(stage.mail_from)
+    _, _, domain = sender.rpartition("@")
+    labels = domain.split(".")
+    # A verified domain may also send for its subdomains.
+    domains = [".".join(labels[first:]) for first in range(len(labels) - 1)]
+    good = any(_verified(ses, identity) for identity in (sender, *domains))
     yield Finding(good, f"SES may send as {stage.mail_from}", f"Verify {domain} in SES, Identities, in this region.")
+
+
+def _verified(ses: Any, identity: str) -> bool:
+    try:
+        return ses.get_email_identity(EmailIdentity=identity)["VerifiedForSendingStatus"]
+    except ses.exceptions.NotFoundException:
+        return False
 
 
 def _zone(stage: Stage, route53: Any) -> Finding:

@@ -104,13 +104,8 @@ def _text(value: Any) -> str:
 
 def stack_policy(logical_ids: Iterable[str]) -> str:
     """Return the policy of a stack, by which CloudFormation refuses to remove or to replace the given resources."""
-    statements = [
-        {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"},
-        {
-            "Effect": "Deny",
-            "Action": ["Update:Replace", "Update:Delete"],
-            "Principal": "*",
-            "Resource": [f"LogicalResourceId/{logical_id}" for logical_id in sorted(logical_ids)],
-        },
-    ]
+    statements: list[dict[str, Any]] = [{"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"}]
+    if protected := [f"LogicalResourceId/{logical_id}" for logical_id in sorted(logical_ids)]:
+        refused = ["Update:Replace", "Update:Delete"]
+        statements.append({"Effect": "Deny", "Action": refused, "Principal": "*", "Resource": protected})
     return json.dumps({"Statement": statements})

@@ -17,14 +17,14 @@ class Account:
     def __init__(self, **changed: Any) -> None:
         limits = {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000}
         zone = {"Id": "Z", "Name": "example.com.", "CallerReference": "r", "Config": {"PrivateZone": False}}
-        sender = {"IdentityName": "example.com", "SendingEnabled": True}
         self.answers: dict[str, list[tuple[str, Any]]] = {
             "sts": [("get_caller_identity", {"Account": changed.get("account", "111122223333")})],
             "ssm": [("get_parameter", {"Parameter": {"Value": changed.get("bootstrap", "28")}})],
             "lambda": [("get_account_settings", {"AccountLimit": limits | changed.get("limits", {})})],
             "sesv2": [
                 ("get_account", {"ProductionAccessEnabled": changed.get("out_of_sandbox", True)}),
-                ("list_email_identities", {"EmailIdentities": [sender | changed.get("sender", {})]}),
+                ("get_email_identity", "NotFoundException"),
+                ("get_email_identity", {"VerifiedForSendingStatus": changed.get("verified", True)}),
             ],
             "route53": [("get_hosted_zone", {"HostedZone": zone | changed.get("zone", {})})],
             "acm": [("describe_certificate", {"Certificate": {"Status": changed.get("certificate", "ISSUED")}})],
@@ -65,7 +65,7 @@ def test_a_seasoned_account_lacks_nothing(production: Stage) -> None:
         ({"limits": {"ConcurrentExecutions": 10}}, "10 invocations", "Service Quotas"),
         ({"limits": {"ConcurrentExecutions": 750}}, "gateway.concurrency = 700", "650 at most"),
         ({"out_of_sandbox": False}, "SES sends to every address", "sandbox"),
-        ({"sender": {"IdentityName": "other.example"}}, "send as no-reply@example.com", "Verify example.com"),
+        ({"verified": False}, "send as no-reply@example.com", "Verify example.com"),
         ({"zone": {"Name": "example.org."}}, "example.org", "domain.zone_id"),
         ({"certificate": "PENDING_VALIDATION"}, "pending_validation", "validated"),
     ],

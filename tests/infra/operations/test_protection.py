@@ -94,6 +94,8 @@ def test_cloudformation_refuses_losses_itself() -> None:
         ("Deny", ["LogicalResourceId/Shares"]),
     ]
     assert statements[1]["Action"] == ["Update:Replace", "Update:Delete"]
+    # A statement without a resource is no policy.
+    assert len(json.loads(stack_policy([]))["Statement"]) == 1
 
 
 def test_a_change_of_the_schema_saves_the_database_first() -> None:

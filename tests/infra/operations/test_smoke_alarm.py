@@ -1,8 +1,10 @@
-"""The alarm of the smoke test: a topic that refuses it fails the test."""
+"""The smoke test's alarm: a topic that refuses it fails the test. So do errors of sockets and of AWS."""
 
 import pytest
+from botocore.exceptions import NoCredentialsError
+from websockets.exceptions import InvalidMessage
 
-from infra.operations.smoke import Failed, raise_alarm
+from infra.operations.smoke import Failed, raise_alarm, run
 from infra.stage import load
 from tests.infra.operations.stubs import stubbed
 
@@ -32,3 +34,13 @@ def test_the_topic_must_take_the_alarm(summaries: list[str], failure: str) -> No
     else:
         raise_alarm(client, STAGE, sleep=lambda _: None)
     stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize("error", [InvalidMessage("403"), NoCredentialsError()])
+def test_an_error_fails_its_step_and_no_other(error: Exception) -> None:
+    def breaks() -> None:
+        raise error
+
+    said: list[str] = []
+    assert not run([("one", breaks), ("two", lambda: None)], said.append)
+    assert said == [f"FAIL  one: {type(error).__name__}: {error}", "ok    two"]
