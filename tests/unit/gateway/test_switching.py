@@ -152,6 +152,15 @@ class TestUnavailable:
         assert asked(found) == ["big"]
         assert only(found).outcome == "interrupted"
 
+    async def test_no_header_names_a_model_before_it_answers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(dispatcher, "HEARTBEAT_SECONDS", 0.02)
+        found = rig(answering(big=DOWN, small=Scripted([0.1, DOWN])), chain("small", "long"))
+        sink = await found.call()
+        assert sink.body.startswith(b":")
+        assert sink.body.endswith(WHOLE)
+        assert not {"x-opencode-model", "x-opencode-fallback"} & sink.headers.keys()
+        assert only(found).model == "long"
+
     async def test_a_frame_without_contents_is_no_answer_yet(self) -> None:
         found = rig(answering(big=Scripted([b": ping\n\n"])), chain("small"))
         assert (await found.call()).body == WHOLE

@@ -146,13 +146,13 @@ class CallAdmission:
     async def with_model(self, state: CallState, name: str, reason: FallbackReason) -> CallState | None:
         """Return the call as another model would serve it, with its reservation; ``name`` is ``provider/model``.
 
-        None if the caller may not use the model, or no upstream of it can be asked. A call for vectors keeps its model,
-        because vectors of two models cannot be compared.
+        None if the call had the model before, the caller may not use it, or no upstream of it can be asked. A call for
+        vectors keeps its model, because vectors of two models cannot be compared.
         """
         catalogue = await self._catalogue.current()
         provider, _, model_name = name.partition("/")
         model = catalogue.find(model_name) if provider == catalogue.provider else None
-        if model is None or _refusal(state.caller, catalogue, model):
+        if model is None or model.id in (*state.tried, state.model.id) or _refusal(state.caller, catalogue, model):
             return None
         if ModelKind.EMBEDDING in (model.kind, state.model.kind):
             return None

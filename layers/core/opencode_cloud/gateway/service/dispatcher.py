@@ -322,7 +322,7 @@ class UpstreamDispatcher:
                 if done:
                     return task.result()
                 if not self._sink.begun:
-                    # No header names the upstream, because it is unknown at this time.
+                    # No header names upstream or model, because they are unknown at this time.
                     await self._begin(None, EVENT_STREAM if streamed else JSON)
                 # JSON ignores blanks before a document (RFC 8259, section 2).
                 await self._sink.send(heartbeat(self._state.incoming.format) if streamed else b" ")
@@ -333,7 +333,7 @@ class UpstreamDispatcher:
 
     async def _begin(self, target: UpstreamTarget | None, content_type: str) -> None:
         named = {"x-opencode-upstream": target.id} if target else {}
-        if self._state.fallback:
+        if target and self._state.fallback:
             named |= {"x-opencode-model": self._state.model.id, "x-opencode-fallback": self._state.fallback.value}
         dropped = self._requests.to(target).dropped if target else self._state.parsed.dropped
         if dropped:

@@ -38,14 +38,13 @@ class ModelSwitching:
         if chain is None:
             await self._budgets.reserve(state.reservation, state.event())
             return state
-        if await self._budgets.used_percent(state.reservation) >= chain.budget_percent:
-            cheaper = await self._reserved_cheaper(state)
-            if cheaper is not None:
-                return cheaper
+        full = await self._budgets.used_percent(state.reservation) >= chain.budget_percent
+        if full and (cheaper := await self._reserved_cheaper(state)):
+            return cheaper
         try:
             await self._budgets.reserve(state.reservation, state.event())
         except BudgetExhausted:
-            cheaper = await self._reserved_cheaper(state)
+            cheaper = None if full else await self._reserved_cheaper(state)
             if cheaper is None:
                 raise
             return cheaper
@@ -80,7 +79,7 @@ class ModelSwitching:
         chain = _chain(state, reason)
         for name in chain.to if chain else ():
             other = await self._admission.with_model(state, name, reason)
-            if other is None or other.model.id in other.tried:
+            if other is None:
                 continue
             if reason is FallbackReason.CONTEXT and _longest_prompt(other) <= _longest_prompt(state):
                 continue
