@@ -10,7 +10,7 @@ LONGEST_PROJECT = 64
 """Characters of the name of a project."""
 MOST_HEADERS = 5
 """Headers that a workspace may choose."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/@+-]{0,62}[A-Za-z0-9._:/@+-]|[A-Za-z0-9]")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._:/@+-]*[A-Za-z0-9._:/@+-])?")
 _IDS = ("mem_", "svc_", "key_")
 """Beginnings of ids. A budget's subject is an id or the name of a project, so none may be taken for another."""
 _HEADER = re.compile(r"x-[a-z0-9][a-z0-9-]{0,61}")
@@ -21,8 +21,8 @@ _CONFIDENTIAL = re.compile(
 
 
 def is_project(name: str) -> bool:
-    """Tell whether ``name`` can be the name of a project: ASCII, at most 64 characters, and no id."""
-    return _NAME.fullmatch(name) is not None and not name.startswith(_IDS)
+    """Tell whether ``name`` can be the name of a project: ASCII, at most ``LONGEST_PROJECT`` characters, and no id."""
+    return len(name) <= LONGEST_PROJECT and _NAME.fullmatch(name) is not None and not name.startswith(_IDS)
 
 
 def is_project_header(name: str) -> bool:

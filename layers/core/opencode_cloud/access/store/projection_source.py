@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Column, select
+from sqlalchemy import Column, or_, select
 
 from opencode_cloud.access.models import OF_WORKSPACE, Known, ProjectionKey, ProjectionKind
 from opencode_cloud.contracts.access import (
@@ -128,10 +128,7 @@ class ProjectionSource:
             id=row.id,
             name=row.name,
             policy=policy,
-            budgets=(
-                *_budgets(connection, workspace_id, [""], row.name),
-                *_project_budgets(connection, workspace_id),
-            ),
+            budgets=_workspace_budgets(connection, workspace_id, row.name),
             project_headers=tuple(settings.project_headers or ()) if settings else (),
             metadata_days=settings.metadata_days if settings else 0,
         )
@@ -215,18 +212,24 @@ class ProjectionSource:
 def _budgets(
     connection: Connection, workspace_id: WorkspaceId, subjects: Sequence[str], name: str
 ) -> tuple[KnownBudget, ...]:
-    """Return the budgets of a subject (empty: of the workspace), with the subject's name in messages."""
+    """Return the budgets of a subject, with the subject's name in messages."""
     conditions = (budgets.c.workspace_id == workspace_id, budgets.c.subject_id.in_(subjects))
     rows = connection.execute(select(budgets).where(*conditions).order_by(budgets.c.id))
-    # Each member's counter gets the member's own name at the call.
-    return tuple(_known(row, "" if row.scope == BudgetScope.EACH_MEMBER else name) for row in rows)
+    return tuple(_known(row, name) for row in rows)
 
 
-def _project_budgets(connection: Connection, workspace_id: WorkspaceId) -> tuple[KnownBudget, ...]:
-    """Return the budgets of projects. No row is projected for a project, so the workspace's row has them."""
-    conditions = (budgets.c.workspace_id == workspace_id, budgets.c.scope == BudgetScope.PROJECT)
-    rows = connection.execute(select(budgets).where(*conditions).order_by(budgets.c.id))
-    return tuple(_known(row, f"project {row.subject_id}") for row in rows)
+def _workspace_budgets(connection: Connection, workspace_id: WorkspaceId, name: str) -> tuple[KnownBudget, ...]:
+    """Return the budgets of a workspace, of each member, and of projects, for which no row is projected."""
+    own = or_(budgets.c.subject_id == "", budgets.c.scope == BudgetScope.PROJECT)
+    query = select(budgets).where(budgets.c.workspace_id == workspace_id, own).order_by(budgets.c.id)
+
+    def shown(row: Row[Any]) -> str:
+        if row.scope == BudgetScope.PROJECT:
+            return f"project {row.subject_id}"
+        # Each member's counter gets the member's own name at the call.
+        return "" if row.scope == BudgetScope.EACH_MEMBER else name
+
+    return tuple(_known(row, shown(row)) for row in connection.execute(query))
 
 
 def _known(row: Row[Any], name: str) -> KnownBudget:

@@ -13,6 +13,7 @@ from opencode_cloud.budgets.models.documents import BalanceGrant, Budget, Create
 from opencode_cloud.contracts.budgets import LARGEST_LIMIT, BudgetPeriod, BudgetScope, BudgetUnit
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.contracts.projects import LONGEST_PROJECT
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.etags import version_of_request
@@ -34,7 +35,9 @@ Amount = Annotated[
 OfScope = Annotated[BudgetScope | None, Query(description="Only budgets of this scope.")]
 OfSubject = Annotated[
     str | None,
-    Query(alias="subject", max_length=64, description="Only those of this member, account, key or project."),
+    Query(
+        alias="subject", max_length=LONGEST_PROJECT, description="Only those of this member, account, key or project."
+    ),
 ]
 
 
@@ -45,7 +48,9 @@ class NewBudget(BaseModel):
         description="The subject of the budget. `each_member` is for members without their own budget."
     )
     subject_id: str | None = Field(
-        default=None, max_length=64, description="The member, service account, key or project, if the scope is one."
+        default=None,
+        max_length=LONGEST_PROJECT,
+        description="The member, service account, key or project, if the scope is one.",
     )
     unit: BudgetUnit
     period: BudgetPeriod = Field(description="How often it resets, in UTC. `minute` is for requests and tokens.")

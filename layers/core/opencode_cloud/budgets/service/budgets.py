@@ -35,7 +35,7 @@ from opencode_cloud.contracts.budgets import (
 )
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
-from opencode_cloud.contracts.projects import is_project
+from opencode_cloud.contracts.projects import LONGEST_PROJECT, is_project
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.etags import check_version
 from opencode_cloud.kit.ids import new_id
@@ -263,7 +263,9 @@ def _check(request: CreateBudget) -> None:
             "subject_id", "a budget of a member, service account, key or project names it, and no other budget does"
         )
     if request.scope is BudgetScope.PROJECT and not is_project(request.subject):
-        raise invalid_budget("subject_id", "a project has at most 64 letters, digits, blanks and signs `._:/@+-`")
+        raise invalid_budget(
+            "subject_id", f"a project has at most {LONGEST_PROJECT} letters, digits, blanks and signs `._:/@+-`"
+        )
     if request.period is BudgetPeriod.MINUTE and request.unit is BudgetUnit.COST:
         raise invalid_budget("period", "by the minute there are limits of requests and tokens, not of money")
     if not 0 <= request.limit <= LARGEST_LIMIT:

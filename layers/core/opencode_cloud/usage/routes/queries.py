@@ -7,6 +7,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import AwareDatetime, BaseModel, Field
 
+from opencode_cloud.contracts.projects import LONGEST_PROJECT
 from opencode_cloud.contracts.usage import Outcome
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.timestamps import to_utc
@@ -34,7 +35,9 @@ class UsageQuery(BaseModel):
     )
     key: str | None = Field(default=None, max_length=30, description="Only calls with this key, by id.")
     project: str | None = Field(
-        default=None, max_length=64, description="Only calls of this project. Empty: only calls without a project."
+        default=None,
+        max_length=LONGEST_PROJECT,
+        description="Only calls of this project. Empty: only calls without a project.",
     )
     agent: str | None = Field(
         default=None, max_length=32, description="Only calls of this program, such as `opencode` or `claude-code`."
