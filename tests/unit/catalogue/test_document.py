@@ -70,6 +70,24 @@ def test_everything_else_is_as_it_was_written() -> None:
     assert catalogue.find("BIG") is None
 
 
+@pytest.mark.parametrize(("written", "percent"), [({}, 200), ({"unpriced_tier_percent": 150}, 150)])
+def test_the_price_of_a_tier_without_a_price_is_stated_in_percent(written: dict[str, int], percent: int) -> None:
+    assert read(document(**written)).unpriced_tier_percent == percent
+
+
+@pytest.mark.parametrize("percent", [99, 1001, "200", None])
+def test_that_percentage_is_bounded(percent: object) -> None:
+    assert set(faults(document(unpriced_tier_percent=percent))) == {"/unpriced_tier_percent"}
+
+
+def test_an_upstream_lists_the_flags_that_it_knows() -> None:
+    written = document()
+    written["upstreams"]["bedrock"]["beta_flags"] = ["context-1m-2025-08-07"]
+    catalogue = read(written)
+    assert catalogue.upstreams["bedrock"].beta_flags == ("context-1m-2025-08-07",)
+    assert catalogue.upstreams["vllm"].beta_flags is None
+
+
 @FEW
 @given(documents())
 def test_any_valid_document_comes_back_as_it_went_into_the_store(written: dict[str, Any]) -> None:
