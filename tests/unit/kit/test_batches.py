@@ -129,6 +129,21 @@ class TestQueues:
         assert failed(batch.handle, message("a"), message("b")) == ["a", "b"]
         assert receipts == ["receipt-a"]
 
+    def test_an_error_while_a_message_is_given_up_is_logged_and_it_comes_again(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def refuse(_: Order) -> None:
+            raise OSError("it cannot be given up")
+
+        consumer = Consumer({"a": RuntimeError("no")})
+        batch = PartialBatch(Order, consumer.process, max_receives=1, on_exhausted=refuse)
+        assert failed(batch.handle, message("a")) == ["a"]
+        logged = [msgspec.json.decode(line) for line in capsys.readouterr().out.splitlines()]
+        assert [(record["message"], record["exception_name"]) for record in logged] == [
+            ("a message is given up", "RuntimeError"),
+            ("a message failed", "OSError"),
+        ]
+
     def test_in_parallel_no_message_waits_for_another(self) -> None:
         together = Barrier(3, timeout=10)
         batch = PartialBatch(Order, lambda _: together.wait(), parallel=True)

@@ -74,15 +74,18 @@ class PartialBatch(Generic[Payload]):
     def _take(self, record: Record) -> None:
         message = QueueMessage.of(record)
         try:
-            payload = self._decoder.decode(message.body)
-        except msgspec.DecodeError:
-            logger.exception("a message cannot be read", extra={"message_id": message.message_id})
+            self._attempt(message)
+        except Exception as error:
+            _note(message, error)
             raise
+
+    def _attempt(self, message: QueueMessage) -> None:
+        payload = self._decoder.decode(message.body)
         try:
             self._process(payload)
         except Exception as error:
-            _note(message, error)
             if self._is_exhausted(message, error):
+                logger.exception("a message is given up", extra=_fields(message))
                 if self._on_exhausted is not None:
                     self._on_exhausted(payload)
                 return
@@ -174,8 +177,11 @@ def _sequence_number(record: Record) -> str:
 
 
 def _note(message: QueueMessage, error: Exception) -> None:
-    fields = {"message_id": message.message_id, "receives": message.receives}
     if isinstance(error, Redeliver):
-        logger.info("a message is to come again", extra={**fields, "reason": str(error)})
+        logger.info("a message is to come again", extra={**_fields(message), "reason": str(error)})
     else:
-        logger.exception("a message failed", extra=fields)
+        logger.exception("a message failed", extra=_fields(message))
+
+
+def _fields(message: QueueMessage) -> dict[str, Any]:
+    return {"message_id": message.message_id, "receives": message.receives}
