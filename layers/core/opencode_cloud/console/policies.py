@@ -39,8 +39,6 @@ MODES = {
     ShareMode.WORKSPACE: "members only",
     ShareMode.OFF: "no one: sharing is disabled",
 }
-UNSHOWN = ("session_budget", "fallbacks")
-"""Members of a policy without a field in the form."""
 LISTED = "listed"
 LARGEST_TEXT = 1_000_000
 _MANAGE = {Versioned.POLICY: Permission.POLICY_MANAGE, Versioned.CONFIGURATION: Permission.CONFIGURATION_MANAGE}
@@ -85,7 +83,7 @@ class VersionPages(ABC):
     def publish(self, request: PageRequest) -> Response[str]:
         """``POST .../{kind}``: publish the next version."""
         read, (document, comment) = request.form.version(), self.typed(request.form)
-        document |= self.unshown(request)
+        document = {**self.kept(request), **document}
         here = self._app.base_url()
         self.publisher.publish(request.actor, request.workspace.id, self._kind, document, read, comment, here=here)
         return see(f"{request.base}/{self._kind}?done=published")
@@ -114,8 +112,8 @@ class VersionPages(ABC):
         self.publisher.restore(request.actor, request.workspace.id, self._kind, number, read, comment, here=here)
         return see(f"{request.base}/{self._kind}?done=restored")
 
-    def unshown(self, _request: PageRequest) -> dict[str, Any]:
-        """Return the members of the current document that the form does not show. Publishing keeps them."""
+    def kept(self, _request: PageRequest) -> dict[str, Any]:
+        """Return the document of which publishing keeps the members that the form does not show."""
         return {}
 
     @abstractmethod
@@ -142,10 +140,9 @@ class PolicyPages(VersionPages):
             filled = {name: request.form.one(name) for name in filled}
         return {"filled": filled, "present": current, "rules": RULES, "modes": MODES, "units": UNITS}
 
-    def unshown(self, request: PageRequest) -> dict[str, Any]:
+    def kept(self, request: PageRequest) -> dict[str, Any]:
         """See the base class."""
-        current = self.publisher.current(self._kind, request.workspace.id).document
-        return {name: current[name] for name in UNSHOWN if name in current}
+        return self.publisher.current(self._kind, request.workspace.id).document
 
     def typed(self, form: Form) -> tuple[dict[str, Any], str]:
         """See the base class."""
@@ -155,7 +152,7 @@ class PolicyPages(VersionPages):
             "share": {"mode": form.one("share_mode"), "max_lifetime_seconds": _lifetime(form)},
         }
         change = checked(PolicyChange, {"policy": policy, "comment": form.one("comment")})
-        return change.policy.model_dump(mode="json"), change.comment
+        return change.policy.model_dump(mode="json", include=set(policy)), change.comment
 
 
 class ConfigurationPages(VersionPages):
