@@ -15,6 +15,7 @@ from opencode_cloud.http.requests import subject_of
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, ServiceError, TooManyRequests
 from opencode_cloud.kit.http_app import HttpApp, answer, answer_errors, answer_unknown_routes, response_of
+from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.rate_limits import RateLimiter
 
@@ -38,7 +39,7 @@ def api_app() -> ApiApp:
     app = ApiApp()
 
     def problem(error: ServiceError, extra: Mapping[str, Any] | None = None) -> Response[str]:
-        return problem_reply(app.current_event.raw_event, error, logger.get_correlation_id(), extra)
+        return response_of(_problem(app.current_event.raw_event, error, logger.get_correlation_id(), extra))
 
     answer_errors(app, problem)
     answer_unknown_routes(app, problem)
@@ -71,20 +72,14 @@ def limited_answer(
         if answered["statusCode"] == HTTPStatus.UNAUTHORIZED:
             limiter.take(limiter.refused, http_events.source_network(event))
     except TooManyRequests as error:
-        refusal = problem_reply(event, error, logger.get_correlation_id())
-        return {
-            "statusCode": refusal.status_code,
-            "headers": refusal.headers,
-            "body": refusal.body,
-            "isBase64Encoded": False,
-        }
+        return _problem(event, error, logger.get_correlation_id()).as_event()
     answered["headers"] = {**answered.get("headers", {}), **usage.headers}
     return answered
 
 
-def problem_reply(
+def _problem(
     event: http_events.Event, error: ServiceError, correlation_id: str, extra: Mapping[str, Any] | None = None
-) -> Response[str]:
+) -> HttpReply:
     """Answer with ``error`` as a problem document, in which ``code`` is stable."""
     document = {
         "type": f"{http_events.base_url(event, '')}/api/docs/problems#{error.code}",
@@ -96,12 +91,7 @@ def problem_reply(
         **error.details,
         **(extra or {}),
     }
-    headers = dict(http_events.PRIVATE)
+    headers = http_events.error_headers(error)
     if isinstance(error, TooManyRequests):
         headers |= error.headers
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
-    if error.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
-    body = msgspec.json.encode(document)
-    return response_of(http_events.reply(event, body, PROBLEM, status=error.status, headers=headers))
+    return http_events.reply(event, msgspec.json.encode(document), PROBLEM, status=error.status, headers=headers)

@@ -166,12 +166,18 @@ def error_body(code: str, message: str, correlation_id: str) -> bytes:
 
 def error_reply(event: Event, error: ServiceError, correlation_id: str) -> HttpReply:
     """Answer with ``error`` as JSON."""
+    body = error_body(error.code, error.message, correlation_id)
+    return reply(event, body, status=error.status, headers=error_headers(error))
+
+
+def error_headers(error: ServiceError) -> dict[str, str]:
+    """Return the headers of an answer with ``error``."""
     headers = dict(PRIVATE)
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return reply(event, error_body(error.code, error.message, correlation_id), status=error.status, headers=headers)
+    return headers
 
 
 def preflight() -> HttpReply:
