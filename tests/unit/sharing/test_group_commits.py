@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from opencode_cloud.contracts.ids import ClientSessionId, ShareId, WorkspaceId
 from opencode_cloud.kit import log
-from opencode_cloud.kit.errors import Forbidden, ServiceError, Unavailable
+from opencode_cloud.kit.errors import Forbidden, InternalError, ServiceError, Unavailable
 from opencode_cloud.kit.rate_counters import Expense, Totals
 from opencode_cloud.sharing.hub import group_commits
 from opencode_cloud.sharing.hub.group_commits import GROUP_PUBLICATIONS, GroupCommits
@@ -262,6 +262,25 @@ async def test_it_does_not_wait_long_for_those_that_do_not_return(monkeypatch: p
     hub.steps.run_one()
     await pause()
     assert [task.result().seq for task in others] == [4, 5]
+
+
+async def test_a_defect_while_a_record_is_announced_is_answered_to_those_that_wait() -> None:
+    hub = Hub(Log())
+
+    def fail(_: Announcement) -> None:
+        raise KeyError
+
+    commits = GroupCommits(hub.publishing.commit_group, fail, hub.steps, patience=0)
+    publication = Publication(SECRET, [Item(key="part/m/a", type="part", data=b"{}")], 1, "192.0.2.1")
+    first = asyncio.create_task(commits.publish(SHARE, publication))
+    await pause()
+    second = asyncio.create_task(commits.publish(SHARE, publication))
+    await pause()
+    hub.steps.run_one()
+    assert (await first).seq == 1
+    with pytest.raises(InternalError):
+        await second
+    await commits.settle()
 
 
 async def test_a_group_has_a_bound() -> None:

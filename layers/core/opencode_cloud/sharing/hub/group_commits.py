@@ -14,6 +14,8 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
 from opencode_cloud.contracts.ids import ShareId
+from opencode_cloud.kit.errors import unexpected
+from opencode_cloud.kit.event_loop import BackgroundTasks
 from opencode_cloud.sharing.models import Commit
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ class GroupCommits:
         self._threads = threads
         self._patience = patience
         self._queues: dict[ShareId, _Queue] = {}
-        self._rounds: dict[ShareId, asyncio.Task[None]] = {}
+        self._running = BackgroundTasks()
 
     async def publish(self, share_id: ShareId, publication: Publication) -> Commit:
         """Commit a publication, and return when it is durable. Raises the errors of ``Publishing.sync``."""
@@ -86,14 +88,14 @@ class GroupCommits:
         queue = self._queues.get(share_id)
         if queue is None:
             queue = self._queues[share_id] = _Queue()
-            self._rounds[share_id] = loop.create_task(self._run(share_id, queue))
+            self._running.start(self._run(share_id, queue))
         queue.add(publication, done)
         return await done
 
     async def settle(self) -> None:
         """Wait for all publications so far."""
-        while self._rounds:
-            await asyncio.gather(*self._rounds.values(), return_exceptions=True)
+        while self._queues:
+            await self._running.settle()
 
     async def _run(self, share_id: ShareId, queue: _Queue) -> None:
         loop = asyncio.get_running_loop()
@@ -116,7 +118,9 @@ class GroupCommits:
                     wait = min((time.monotonic() - began) * self._patience, LONGEST_WAIT)
                     await queue.gather(min(len(queue.waiting) + len(group), GROUP_PUBLICATIONS), wait)
         finally:
-            del self._rounds[share_id], self._queues[share_id]
+            del self._queues[share_id]
+            for _, done in queue.waiting:  # after a defect; it is logged
+                _end(done, unexpected())
 
 
 def _next_group(queue: deque[_Waiting]) -> list[_Waiting]:
