@@ -40,9 +40,9 @@ MOST_MODULES = {"share": 300, "live": 295, "deliver": 290, "snapshot": 260, "pur
 """Bounds above the present numbers, so that a new library is noticed."""
 
 
-def modules_of(function: str) -> set[str]:
+def modules_of(function: str, **variables: str) -> set[str]:
     """Return the modules that a process has when its handler is ready."""
-    environment = {**CLIENTS, **environment_of(settings_of(function)), **BESIDE}
+    environment = {**CLIENTS, **environment_of(settings_of(function)), **BESIDE, **variables}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(handler_of(function))],
         env={**environment, "PATH": "", "PYTHONPATH": str(ROOT / "layers" / "core")},
@@ -59,6 +59,12 @@ def test_a_lean_function_loads_no_slow_module(function: str) -> None:
     loaded = modules_of(function)
     assert loaded & SLOW == set()
     assert len(loaded) <= MOST_MODULES[function]
+
+
+@pytest.mark.parametrize("kind", ["snap-start", "provisioned-concurrency", "on-demand"])
+def test_a_function_that_starts_ahead_imports_what_readers_need(kind: str) -> None:
+    loaded = modules_of("share", AWS_LAMBDA_INITIALIZATION_TYPE=kind)
+    assert ({"jinja2", "opencode_cloud.sharing.rendering.markdown"} <= loaded) == (kind != "on-demand")
 
 
 @pytest.mark.parametrize("function", SYNC)

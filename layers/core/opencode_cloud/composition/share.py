@@ -81,10 +81,10 @@ def build(settings: ShareSettings) -> Handler:
 
 
 def prepare_pages() -> None:
-    """Import the pages and compile their templates, which otherwise happens at the first request of a page."""
-    from opencode_cloud.sharing.rendering import pages
+    """Import the renderers and compile the templates, which otherwise happens at the first request of a reader."""
+    from opencode_cloud.sharing.routes import reader_pages
 
-    pages.prepare()
+    reader_pages.pages.prepare()
 
 
 class SharingServices(msgspec.Struct, frozen=True):
