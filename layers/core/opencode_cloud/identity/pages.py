@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from opencode_cloud.access.service import AccessRequest
@@ -64,8 +64,7 @@ AUTHORIZATION_PARAMETERS = frozenset(
 """The parameters of an authorization request. All others are ignored (RFC 6749, 3.1)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityServices:
+class IdentityServices(msgspec.Struct, frozen=True, kw_only=True):
     """The dependencies of the pages."""
 
     access: Access

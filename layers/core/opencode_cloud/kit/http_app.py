@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
+import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from opencode_cloud.kit import http_events
@@ -19,14 +19,13 @@ from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.kit.log import logger
 
 
-@dataclass(slots=True)
-class _Request:
+class _Request(msgspec.Struct):
     """The state of a resolver during one request."""
 
     event: Any = None
     lambda_context: Any = None
-    context: dict[str, Any] = field(default_factory=dict[str, Any])
-    frames: list[str] = field(default_factory=list[str])
+    context: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    frames: list[str] = msgspec.field(default_factory=list[str])
 
 
 class HttpApp(APIGatewayHttpResolver):
