@@ -18,7 +18,7 @@ _HIDDEN = ("script", "style")
 """Elements whose text a browser does not show."""
 LONGEST_RETRY_AFTER = 86_400.0
 """Seconds. A longer wait that an upstream asks for is shortened to it."""
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?)s")
+_DURATION = re.compile(r"(?<![0-9.])([0-9]+(?:\.[0-9]*)?)s")
 _HTTP = re.compile(r"[1-5][0-9]{2}")
 _STATUS = {  # for errors within a stream, which have no HTTP status
     "authentication_error": 401,
