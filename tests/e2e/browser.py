@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -39,13 +41,22 @@ def headless_chromium() -> Iterator[Browser]:
 
 
 def _executable(playwright: Playwright) -> str | None:
-    own = playwright.chromium.executable_path
-    found = os.environ.get("CHROMIUM") or _on_path()
-    if found is None and not Path(own).exists():
-        found = _from_debian()
-    if found is None and not Path(own).exists():
-        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
-    return found
+    return installed_browser(Path(playwright.chromium.executable_path))
+
+
+def installed_browser(own: Path) -> str | None:
+    """Return the browser to run, or None for Playwright's ``own``. Install one if the machine has none.
+
+    Several processes of one run ask for a browser at the same time, and apt serves one at a time.
+    """
+    with Path(tempfile.gettempdir(), f"opencode-cloud-browser-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = os.environ.get("CHROMIUM") or _on_path()
+        if found is None and not own.exists():
+            found = _from_debian()
+        if found is None and not own.exists():
+            subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
+        return found
 
 
 def _on_path() -> str | None:
@@ -55,8 +66,9 @@ def _on_path() -> str | None:
 def _from_debian() -> str | None:
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         return None
-    subprocess.run(["apt-get", "-qq", "update"], check=True)
-    subprocess.run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", "chromium"], check=True)
+    apt = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300")
+    subprocess.run([*apt, "update"], check=True)
+    subprocess.run([*apt, "install", "-y", "--no-install-recommends", "chromium"], check=True)
     return _on_path()
 
 
