@@ -60,7 +60,6 @@ function replaceBy(title, words, link) {
     root.append(button)
   }
   document.title = `${title} · Opencode Cloud`
-  document.querySelector("footer").remove()
   silent?.remove()
   latest.remove()
 }

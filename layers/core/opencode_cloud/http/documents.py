@@ -17,7 +17,7 @@ from opencode_cloud.kit import http_events, web_assets
 from opencode_cloud.kit.http_app import response_of
 
 KEPT = {"Cache-Control": "public, max-age=300"}
-_POLICY = web_assets.content_security_policy()
+_POLICY = web_assets.content_security_policy(scripts="'self'")
 
 
 class DocumentRoutes:

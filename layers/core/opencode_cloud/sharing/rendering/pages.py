@@ -42,7 +42,7 @@ def content_security_policy(bodies: str = "") -> str:
 
 
 CONTENT_SECURITY_POLICY = content_security_policy()
-FORM_POLICY = web_assets.content_security_policy(forms="'self'")
+FORM_POLICY = web_assets.content_security_policy(scripts="'self'", forms="'self'")
 """The policy of a page that holds a form or plain text, and no content of a share."""
 HEADERS: Mapping[str, str] = MappingProxyType(web_assets.headers(CONTENT_SECURITY_POLICY))
 
@@ -134,7 +134,7 @@ def render_password(share_id: ShareId, problem: str = "") -> str:
     )
 
 
-TEMPLATES = ("base.html", "message.html", "notice.html", "password.html", "share.html")
+TEMPLATES = ("base.html", "components.html", "message.html", "notice.html", "password.html", "share.html")
 """The templates of the pages of sharing. Other templates in the folder need filters of other features."""
 
 
