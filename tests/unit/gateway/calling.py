@@ -190,6 +190,7 @@ class Rig:
         self.unknown_keys: set[str] = set()
         """Upstreams whose keys were set recently."""
         self.asked_afresh = 0
+        self.looked_for_missing = 0
         self.answers: list[Scripted] = []
         self.ledger = Ledger()
         self.told: list[tuple[UsageEvent, bool]] = []
@@ -213,6 +214,9 @@ class Rig:
     async def platform(self, *, fresh: bool = False) -> Mapping[str, str]:
         self.asked_afresh += fresh
         return {name: f"key-{name}" for name in self.catalogue.upstreams if fresh or name not in self.unknown_keys}
+
+    def look_for_missing(self) -> None:
+        self.looked_for_missing += 1
 
     def open(
         self, target: UpstreamTarget, body: bytes, passed_on: Mapping[str, str], stream: bool

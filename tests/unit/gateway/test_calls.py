@@ -302,20 +302,42 @@ class TestAdmission:
         assert len({event.session for event in found.ledger.events}) == 12
         assert "session-1" not in repr(found.ledger.events)
 
+    async def test_without_a_session_the_opening_of_a_conversation_keeps_its_calls_at_one_upstream(self) -> None:
+        routes = [Route(upstream=name, model="m") for name in ("a", "b")]
+        found = Rig(catalogue(model(*routes), a=upstream(), b=upstream()), lambda _: Scripted())
+        for number in range(12):
+            asked = len(found.asked)
+            mark = {"type": "text", "text": f"task {number}", "cache_control": {"type": "ephemeral"}}
+            turns: list[dict[str, Any]] = [{"role": "system", "content": "S"}, {"role": "user", "content": [mark]}]
+            await serve(found, messages=turns)
+            turns[1]["content"] = [{"type": "text", "text": f"task {number}"}]
+            for _ in range(3):
+                turns += [{"role": "assistant", "content": "Yes"}, {"role": "user", "content": "Go on"}]
+                await serve(found, messages=turns)
+            assert len({target.id for target, _ in found.asked[asked:]}) == 1
+        assert {target.id for target, _ in found.asked} == {"a", "b"}
+        assert {event.session for event in found.ledger.events} == {""}
+
     @pytest.mark.parametrize("session", ["s" * 100_000, "\ud800", "one\ntwo", "\u00fc\u2028"])
     async def test_a_session_of_any_form_is_served_and_has_a_pseudonym(self, session: str) -> None:
         found = rig(lambda _: Scripted())
         await serve(found, prompt_cache_key=session, user=session)
         assert len(only(found).session) == len("ses_") + 26
 
-    @pytest.mark.parametrize("name", ["m1-20251001", "m1@20251001", "m1-2025-10-01", "m1-latest"])
-    async def test_a_dated_name_means_the_model(self, name: str) -> None:
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("m1-20251001", "m1@20251001", "m1-2025-10-01", "m1-latest", "m1-001", "m1[1m]", "m1-20251001[1m]"),
+            *("anthropic/m1", "openai/m1-20251001", "us.anthropic.m1-20251001-v1:0", "anthropic.m1-v1"),
+        ],
+    )
+    async def test_a_vendors_name_means_the_model(self, name: str) -> None:
         found = rig(lambda _: Scripted())
         await found.call(model=name)
         assert only(found).model == "m1"
 
     async def test_a_date_makes_no_model(self) -> None:
-        for name in ("m2-20251001", "m1-2025", "m1-20251001-20251001", "-20251001"):
+        for name in ("m2-20251001", "m1-2025", "m1-20251001-20251001", "-20251001", "m1[", "vendor/m1", "anthropic."):
             assert (await error(rig(in_turn()).call(model=name))).code == "model_not_found"
 
     async def test_a_key_that_was_just_set_is_looked_for_when_it_is_missing(self) -> None:
@@ -326,6 +348,17 @@ class TestAdmission:
         found.unknown_keys = {"a"}
         await found.call()
         assert found.asked_afresh == 1
+
+    async def test_a_key_that_was_just_set_for_one_of_several_upstreams_is_looked_for_meanwhile(self) -> None:
+        found = rig(by_name(a=Scripted, b=Scripted), "a", "b")
+        for name in ("a", "b"):
+            found.catalogue.upstreams[name] = upstream(UpstreamKind.OPENAI, timers=QUICK)
+        await found.call()
+        assert found.looked_for_missing == 0
+        found.unknown_keys = {"a"}
+        await found.call()
+        assert (found.looked_for_missing, found.asked_afresh) == (1, 0)
+        assert [target.id for target, _ in found.asked] == ["a", "b"]
 
     async def test_an_unknown_model_is_404_and_nothing_is_held_back(self) -> None:
         found = rig(in_turn())

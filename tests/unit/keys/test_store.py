@@ -9,11 +9,13 @@ import pytest
 
 from opencode_cloud.contracts.access import KnownCredential
 from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
+from opencode_cloud.gateway.store import provider_secrets
 from opencode_cloud.gateway.store.provider_secrets import UpstreamKeys
 from opencode_cloud.keys.store.vault import Vault
 from opencode_cloud.kit.envelope_encryption import Sealed
 from opencode_cloud.kit.errors import ServiceError
 from tests.unit.aws import Cloud, by_boto3
+from tests.waiting import until_awaited
 
 SECRET = "sk-provider-secret"
 
@@ -76,6 +78,25 @@ async def test_the_gateway_does_not_open_another_workspaces(vault: Vault, key_ar
     with pytest.raises(ServiceError) as raised:
         await keys.open(WorkspaceId("wrk_2"), known("cred_1", sealed))
     assert raised.value.code == "keys_unavailable"
+
+
+async def test_a_missing_key_is_looked_for_while_calls_go_on(
+    cloud: Cloud, key_arn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client: Any = by_boto3("secretsmanager")
+    arn = client.create_secret(Name="upstreams", SecretString='{"openai": "sk-1"}')["ARN"]
+    keys = UpstreamKeys(arn, key_arn)
+    await keys.platform()
+    client.put_secret_value(SecretId=arn, SecretString='{"openai": "sk-1", "google": "AIza"}')
+    keys.look_for_missing()
+    assert await keys.platform() == {"openai": "sk-1"}  # they were fetched a moment ago
+    monkeypatch.setattr(provider_secrets, "MISSING_SECONDS", 0)
+    keys.look_for_missing()
+
+    async def known() -> bool:
+        return "google" in await keys.platform()
+
+    await until_awaited(known)
 
 
 async def test_the_platforms_keys_are_read_by_upstream(cloud: Cloud, key_arn: str) -> None:

@@ -39,6 +39,7 @@ _FORMATS = {
 _WHOLE = "Send the whole conversation in each request."
 _UNSTORED = "Send a file within the request."
 _NOT_OFFERED = {
+    "responses/compact": ("compaction by the provider", "Ask a model for a summary."),
     "responses": ("stored responses", _WHOLE),
     "conversations": ("stored conversations", _WHOLE),
     "completions": ("text completions", "Call `chat/completions`."),
@@ -56,7 +57,7 @@ _NOT_OFFERED = {
     "fine_tuning": ("training", "Call a model of the catalogue."),
     "cachedContents": ("cached contents by name", _WHOLE),
 }
-"""For each kind of address of a vendor, by the first part of the path below the base URL: what it is, and advice."""
+"""For each kind of address of a vendor, by the path below the base URL or its first part: what it is, and advice."""
 _PREFIXES = (
     *("/zen/v1/messages/", "/zen/v1beta/", "/zen/v1/", "/inference/openai/v1/", "/inference/anthropic/v1/messages/"),
     *("/inference/anthropic/v1/", "/inference/google/v1beta/", "/inference/v1/"),
@@ -71,10 +72,11 @@ def format_at(path: str) -> Format:
 def not_found_at(path: str) -> NotFound:
     """Return the error of an address without a route; it says what the gateway offers in its place."""
     prefix = next((prefix for prefix in _PREFIXES if path.startswith(prefix)), "")
-    kind = path.removeprefix(prefix).partition("/")[0] if prefix else ""
-    if kind not in _NOT_OFFERED:
+    address = path.removeprefix(prefix) if prefix else ""
+    found = _NOT_OFFERED.get(address) or _NOT_OFFERED.get(address.partition("/")[0])
+    if found is None:
         return route_not_found()
-    offer, advice = _NOT_OFFERED[kind]
+    offer, advice = found
     return NotFound("not_offered", f"The gateway does not offer {offer} at this address. {advice}")
 
 

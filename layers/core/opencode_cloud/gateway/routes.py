@@ -31,6 +31,7 @@ from opencode_cloud.gateway.formats import (
     embedding_format,
     final_refusal,
 )
+from opencode_cloud.gateway.model_names import find_model
 from opencode_cloud.gateway.models import BrokenOff, Incoming, UpstreamRefused, model_not_found
 from opencode_cloud.gateway.observing import refusal
 from opencode_cloud.kit.clock import now_ms
@@ -319,7 +320,7 @@ def _document(path: str, request: Request, catalogue: Catalogue, permitted: list
     if wanted is None:
         query = request.query_params
         return listing.google_listed(permitted, query) if google else listing.listed(catalogue, permitted, query)
-    found = catalogue.find(str(wanted))
+    found = find_model(catalogue, str(wanted))
     if found is None or found not in permitted:
         raise model_not_found(str(wanted), addresses.LISTS[0])
     return listing.google_entry(found) if google else listing.entry(catalogue, found)

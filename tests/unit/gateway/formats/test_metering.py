@@ -122,3 +122,48 @@ def test_every_part_of_generate_counts(part: dict[str, Any]) -> None:
     relay = relay_stream(ask(Format.GENERATE, stream=True), Format.GENERATE)
     relay.feed(stream({"candidates": [{"content": {"parts": [part]}}]}))
     assert close_to_the_text(relay.generated)
+
+
+FRAMES: list[tuple[Format, dict[str, Any]]] = [
+    (Format.CHAT, {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}),
+    (Format.MESSAGES, {"type": "message_start", "message": {"role": "assistant", "content": []}}),
+    (Format.MESSAGES, {"type": "ping"}),
+    (Format.MESSAGES, {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+    (Format.RESPONSES, {"type": "response.created", "response": {"output": []}}),
+    (Format.RESPONSES, {"type": "response.in_progress", "response": {"output": []}}),
+    (Format.RESPONSES, {"type": "response.output_item.added", "item": {"type": "message", "id": "m", "content": []}}),
+    (Format.RESPONSES, {"type": "response.content_part.added", "part": {"type": "output_text", "text": ""}}),
+    (Format.GENERATE, {"candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": ""}]}}]}),
+]
+"""Events that only frame an answer."""
+BEGINNINGS: list[tuple[Format, dict[str, Any]]] = [
+    (Format.CHAT, {"choices": [{"index": 0, "delta": {"content": "x"}}]}),
+    (Format.MESSAGES, {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "x"}}),
+    (Format.MESSAGES, {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking"}}),
+    (Format.MESSAGES, {"type": "content_block_start", "content_block": {"type": "tool_use", "id": "t", "name": "f"}}),
+    (Format.RESPONSES, {"type": "response.output_item.added", "item": {"type": "reasoning", "id": "r"}}),
+    (
+        Format.RESPONSES,
+        {"type": "response.output_item.added", "item": {"type": "function_call", "call_id": "c", "name": "f"}},
+    ),
+    (Format.RESPONSES, {"type": "response.output_text.delta", "delta": "x"}),
+    (Format.GENERATE, {"candidates": [{"content": {"parts": [{"text": "", "thought": True}]}}]}),
+    (Format.GENERATE, {"candidates": [{"content": {"parts": [{"functionCall": {"name": "f"}}]}}]}),
+]
+"""Events by which an answer has begun: a model that thinks unseen may send nothing for minutes after the first."""
+
+
+@pytest.mark.parametrize("client", list(Format))
+@pytest.mark.parametrize(("upstream", "event"), FRAMES)
+def test_the_frame_of_an_answer_is_no_beginning(client: Format, upstream: Format, event: dict[str, Any]) -> None:
+    relay = relay_stream(ask(client, stream=True), upstream)
+    relay.feed(stream(event))
+    assert (relay.progress, relay.generated, relay.garbage) == (0, 0, False)
+
+
+@pytest.mark.parametrize("client", list(Format))
+@pytest.mark.parametrize(("upstream", "event"), BEGINNINGS)
+def test_an_answer_has_begun_with_what_was_generated(client: Format, upstream: Format, event: dict[str, Any]) -> None:
+    relay = relay_stream(ask(client, stream=True), upstream)
+    relay.feed(stream(event))
+    assert relay.progress > 0

@@ -42,6 +42,35 @@ def test_later_models_of_claude_get_no_top_p_beside_a_temperature(model: str, bo
     assert forwarded(ask(Format.CHAT, top_p=0.9), Format.MESSAGES, model)["top_p"] == 0.9
 
 
+@pytest.mark.parametrize(
+    ("model", "sampled"),
+    [
+        *((name, True) for name in ("claude-3-5-sonnet-20241022", "claude-sonnet-4-20250514", "claude-opus-4-6")),
+        *((name, True) for name in ("us.anthropic.claude-haiku-4-5-20251001-v1:0", "kimi-k2")),
+        *((name, False) for name in ("claude-opus-4-7", "anthropic/claude-4.8-opus", "claude-sonnet-5-20260801")),
+        *((name, False) for name in ("claude-haiku-5-5", "global.anthropic.claude-opus-5", "claude-mythos-preview")),
+    ],
+)
+def test_models_of_claude_that_refuse_settings_of_sampling_get_none(model: str, sampled: bool) -> None:
+    for asked in (
+        ask(Format.CHAT, temperature=0, top_k=3, stop=["END"]),
+        ask(Format.GENERATE, generationConfig={"temperature": 1, "topP": 0.95, "topK": 64, "stopSequences": ["END"]}),
+    ):
+        document = forwarded(asked, Format.MESSAGES, model)
+        assert ("temperature" in document, "top_k" in document) == (sampled, sampled)
+        assert "top_p" not in document or sampled
+        assert document["stop_sequences"] == ["END"]
+
+
+@pytest.mark.parametrize("model", ["claude-opus-4-7", "claude-opus-5", "claude-mythos-preview"])
+def test_models_of_claude_that_refuse_to_be_told_not_to_think_are_asked_to_think_little(model: str) -> None:
+    document = forwarded(ask(Format.CHAT, reasoning_effort="none"), Format.MESSAGES, model)
+    assert "thinking" not in document
+    assert document["output_config"] == {"effort": "low"}
+    earlier = forwarded(ask(Format.CHAT, reasoning_effort="none"), Format.MESSAGES, "claude-opus-4-6")
+    assert earlier["thinking"] == {"type": "disabled"}
+
+
 def test_a_budget_stays_below_the_limit_of_the_answer() -> None:
     asked = ask(Format.CHAT, reasoning_effort="high", max_tokens=2000)
     assert forwarded(asked, Format.MESSAGES)["thinking"]["budget_tokens"] == 1999
@@ -113,6 +142,8 @@ def history_of(client: Format, sealed: str) -> dict[str, Any]:
 def test_thinking_is_left_out_where_anthropic_would_miss_the_thoughts_of_the_last_call() -> None:
     asked = ask(Format.CHAT, reasoning_effort="high", max_tokens=32_000, **without_thoughts())
     assert "thinking" not in forwarded(asked, Format.MESSAGES)
+    # An adaptive model misses none, and a change of its thinking would lose the prompt cache.
+    assert forwarded(asked, Format.MESSAGES, "claude-sonnet-4-6")["thinking"]["type"] == "adaptive"
 
 
 def without_thoughts() -> dict[str, Any]:

@@ -110,6 +110,37 @@ CASES: list[tuple[str, Format, dict[str, Any], Tokens]] = [
         Tokens(input=600, output=91, reasoning=40, cache_read=2000),
     ),
     (
+        "chat whose prompt is missing, with the total as witness",
+        Format.CHAT,
+        {"prompt_tokens": 0, "completion_tokens": 5, "total_tokens": 505},
+        Tokens(input=500, output=5),
+    ),
+    ("chat with a total alone, which says nothing of its parts", Format.CHAT, {"total_tokens": 505}, Tokens()),
+    (
+        "responses whose output leaves out reasoning",
+        Format.RESPONSES,
+        {"input_tokens": 10, "output_tokens": 5, "total_tokens": 215},
+        Tokens(input=10, output=205),
+    ),
+    (
+        "responses whose prompt leaves out what was cached",
+        Format.RESPONSES,
+        {"input_tokens": 10, "input_tokens_details": {"cached_tokens": 500}, "output_tokens": 5, "total_tokens": 515},
+        Tokens(input=10, output=5, cache_read=500),
+    ),
+    (
+        "generate whose candidates are missing",
+        Format.GENERATE,
+        {"promptTokenCount": 10, "thoughtsTokenCount": 3, "totalTokenCount": 40},
+        Tokens(input=10, output=30, reasoning=3),
+    ),
+    (
+        "generate whose prompt is missing",
+        Format.GENERATE,
+        {"candidatesTokenCount": 5, "totalTokenCount": 505},
+        Tokens(input=500, output=5),
+    ),
+    (
         "generate, with what tools put into the prompt",
         Format.GENERATE,
         {"promptTokenCount": 10, "toolUsePromptTokenCount": 90, "candidatesTokenCount": 1},

@@ -27,6 +27,7 @@ from opencode_cloud.gateway.formats.models import (
     UpstreamGarbage,
     WholeAnswer,
 )
+from opencode_cloud.gateway.formats.openings import opening_of
 from opencode_cloud.gateway.formats.parsing import read_count_request, read_request, tool_names
 from opencode_cloud.gateway.formats.prompt_size import overhead_of, prompt_bytes, text_of
 from opencode_cloud.gateway.formats.registry import WIRE_FORMATS, wire_format
@@ -59,6 +60,7 @@ __all__ = [
     "heartbeat",
     "least_output",
     "lifetimes",
+    "opening_of",
     "overhead_of",
     "prompt_bytes",
     "read_count_request",

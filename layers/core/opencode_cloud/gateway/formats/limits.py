@@ -32,7 +32,7 @@ from opencode_cloud.gateway.formats.schemas import object_schema
 from opencode_cloud.gateway.formats.writing import merged
 
 _UNSET = {field.name: field.default for field in msgspec.structs.fields(ModelRequest)}
-_SAMPLING = frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty"})
+_SAMPLING = frozenset({"temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty"})
 _DIGEST = 8
 """Characters of a hash at the end of a replaced name."""
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
@@ -72,6 +72,8 @@ class TargetLimits:
     """True if a request can ask for one tool call at a time. Otherwise the gateway passes on the first one."""
     plain_models: re.Pattern[str] | None
     """Matches models that take neither stop sequences nor settings of sampling; None: all models take them."""
+    unsampled_models: re.Pattern[str] | None
+    """Matches models that take stop sequences, and no settings of sampling; None: all others take them."""
     most_marks: int
     """The number of cache marks that upstreams take. The last ones stay: they cover the longest prompts."""
     ignored: frozenset[str]
@@ -86,8 +88,9 @@ def within(request: ModelRequest, limits: TargetLimits, model: str) -> tuple[Mod
     ``model`` is the upstream's name of the model. Raises :class:`Malformed` for a forced tool call in a request without
     tools.
     """
-    plain = limits.plain_models is not None and limits.plain_models.search(model) is not None
-    ignored = limits.ignored | _SAMPLING if plain else limits.ignored
+    plain = _matches(limits.plain_models, model)
+    unsampled = plain or _matches(limits.unsampled_models, model)
+    ignored = limits.ignored | _SAMPLING if unsampled else limits.ignored
     request = _without_hints(_without_orphans(request), ignored)
     request, names = _named(request, limits)
     carried, cut = _stops(request.stop, limits, most=0 if plain else limits.most_stops)
@@ -122,6 +125,10 @@ def name_within(name: str, limits: TargetLimits) -> str:
     start = _UNSAFE.sub("_", name)[: limits.longest_name - _DIGEST - 1]
     start = start if start[:1].isalpha() else f"_{start[: limits.longest_name - _DIGEST - 2]}"
     return f"{start}_{_digest(name, _DIGEST)}"
+
+
+def _matches(models: re.Pattern[str] | None, model: str) -> bool:
+    return models is not None and models.search(model) is not None
 
 
 def _without_orphans(request: ModelRequest) -> ModelRequest:

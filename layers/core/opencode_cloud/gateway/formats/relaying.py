@@ -286,7 +286,8 @@ class Conversion(_Relay):
         return self._writer.write(event, self._reader.tokens)
 
     def _count(self, event: Event) -> None:
-        self.progress += 1
+        # A block of text that only begins is the frame of what follows.
+        self.progress += not (isinstance(event, Opened) and isinstance(event.block, TextBlock))
         if isinstance(event, Grown):
             self._generated += size(event.text)
 

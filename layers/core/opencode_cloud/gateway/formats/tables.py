@@ -27,6 +27,7 @@ _TITLES = {
     "repeated_turns": "turns of the assistant in a row",
     "one_call": "one tool call at a time",
     "plain_models": "models that take neither stop sequences nor settings of sampling",
+    "unsampled_models": "models that take no settings of sampling",
     "most_marks": "cache marks",
     "ignored": "hints that are dropped",
     "free_json": "JSON of any form",

@@ -37,6 +37,21 @@ def counts_of(usage: object) -> UsageCounts | None:
     return UsageCounts(cast("dict[str, Any]", usage))
 
 
+def with_total(prompt: int, output: int, total: int) -> tuple[int, int]:
+    """Return the tokens of prompt and output, of which the total is a witness.
+
+    A part that is missing, or an output that leaves out its reasoning, is the rest of the total.
+    """
+    if not prompt:
+        return (max(0, total - output) if output else 0), output
+    return prompt, max(output, total - prompt)
+
+
+def without_cached(prompt: int, *cached: int) -> int:
+    """Return the tokens of a prompt that came from no cache. A prompt smaller than its cached parts leaves them out."""
+    return prompt if sum(cached) > prompt else prompt - sum(cached)
+
+
 def merge(earlier: Tokens | None, later: Tokens | None) -> Tokens | None:
     """Merge two reports of one call. Counts grow during an answer, so the higher count holds.
 

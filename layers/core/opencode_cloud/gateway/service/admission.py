@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,12 +19,14 @@ from opencode_cloud.gateway.attribution import project_of
 from opencode_cloud.gateway.formats import (
     bounded_session,
     least_output,
+    opening_of,
     read_count_request,
     read_embedding,
     read_request,
     session_of,
     tool_names,
 )
+from opencode_cloud.gateway.model_names import find_model
 from opencode_cloud.gateway.models import Incoming, UpstreamTarget
 from opencode_cloud.gateway.service import routing, token_bounds
 from opencode_cloud.gateway.service.anonymous import Anonymous
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 120
 """Seconds of the lease after the longest possible call: time for its process to settle, with retries."""
-_DATE = re.compile(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d|latest)$")
-"""The end of a vendor's dated name. Clients send them, and the catalogue has the name without a date."""
 NO_KEY = frozenset({"", "public"})
 """Credentials of clients that have no key (docs/protocol.md)."""
 
@@ -181,7 +180,7 @@ class CallAdmission:
         price = model.price(seconds)
         if parsed.tier and table_of(price, parsed.tier) is None:
             raise models.tier_not_priced(parsed.tier)
-        targets = await self._targets(caller, catalogue, model, incoming)
+        targets = await self._targets(caller, catalogue, model, incoming, parsed)
         # Counting tokens takes a millisecond, and is needed only if a budget reserves tokens or money.
         exact = any(counter.budget.unit is not BudgetUnit.REQUESTS for counter in counters)
         least = max(least_output(parsed.format, target.format) for target in targets)
@@ -232,7 +231,7 @@ class CallAdmission:
             self._access.check(caller)
 
     async def _targets(
-        self, caller: Caller, catalogue: Catalogue, model: Model, incoming: Incoming
+        self, caller: Caller, catalogue: Catalogue, model: Model, incoming: Incoming, parsed: ParsedRequest
     ) -> list[UpstreamTarget]:
         platform = await self._keys.platform()
         own = await self._own(caller, catalogue, model)
@@ -243,13 +242,15 @@ class CallAdmission:
             # The first key may be new, so do not wait until the cached state expires.
             platform = await self._keys.platform(fresh=True)
             candidates = routing.targets(*asked, platform, incoming.embedding)
+        elif routing.lacks_key(catalogue, model, own, platform):
+            self._keys.look_for_missing()
         if not candidates:
             raise models.upstream_not_configured(model.id)
         for owner in {target.circuit.owner for _, target in candidates}:
             self._refresh_health(owner)
-        # A random key spreads calls without a session over the upstreams by their weights.
-        stick_to = incoming.session if model.sticky and incoming.session else new_id("call")
-        return routing.order(candidates, stick_to, self._health)
+        stick_to = _stickiness(caller, incoming, parsed) if model.sticky and len(candidates) > 1 else ""
+        # A random key spreads calls without a conversation over the upstreams by their weights.
+        return routing.order(candidates, stick_to or new_id("call"), self._health)
 
     async def _own(self, caller: Caller, catalogue: Catalogue, model: Model) -> dict[str, tuple[KnownCredential, str]]:
         """Return the workspace's own credentials for a model's upstreams, decrypted."""
@@ -266,6 +267,14 @@ class CallAdmission:
             upstream: (credential, secret)
             for (upstream, credential), secret in zip(credentials.items(), opened, strict=True)
         }
+
+
+def _stickiness(caller: Caller, incoming: Incoming, parsed: ParsedRequest) -> str:
+    """Return the text by whose hash a conversation keeps its upstream; empty: each call is on its own."""
+    if incoming.session or parsed.embedding is not None:
+        return incoming.session
+    opening = opening_of(parsed)
+    return f"{caller.actor.id} {opening}" if opening else ""
 
 
 def _read(incoming: Incoming) -> ParsedRequest:
@@ -287,7 +296,7 @@ def _tiers(parsed: ParsedRequest, price: Price, targets: Sequence[UpstreamTarget
 
 def _permitted(caller: Caller, catalogue: Catalogue, name: str) -> Model:
     """Return a model by its name; raises the error if there is none, or the caller may not use it."""
-    model = catalogue.find(name) or catalogue.find(_DATE.sub("", name))
+    model = find_model(catalogue, name)
     if model is None:
         raise models.model_not_found(name, "/zen/v1/models")
     if refusal := _refusal(caller, catalogue, model):

@@ -100,6 +100,19 @@ def targets(
     return own_only or candidates
 
 
+def lacks_key(
+    catalogue: Catalogue,
+    model: Model,
+    own: Mapping[str, tuple[KnownCredential, str]],
+    platform: Mapping[str, str],
+) -> bool:
+    """Tell whether one of a model's upstreams is left out because it has no key. The key may be new."""
+    if own:
+        return False
+    upstreams = (catalogue.upstreams.get(route.upstream) for route in model.routes if not platform.get(route.upstream))
+    return any(upstream is not None and upstream.kind not in KEYLESS for upstream in upstreams)
+
+
 def _spoken(route: Route, upstream: Upstream, *, embeds: bool) -> tuple[Format, ...]:
     """Return the formats of an upstream, the preferred one first; none if it cannot do the work."""
     if embeds:

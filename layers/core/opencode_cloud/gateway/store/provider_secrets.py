@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 KEPT_SECONDS = 300
 """Time for which a key is used before it is fetched again: a replaced key may still be sent for that long."""
 RETRY_SECONDS = 5
-"""Pause before keys are fetched again after a failure, or while one is missing."""
+"""Pause before keys are fetched again after a failure, or while a call cannot be served without one."""
+MISSING_SECONDS = 10
+"""Pause before keys are fetched again in the background, while the key of one of several upstreams is missing."""
 MOST_KEPT = 1000
 """Own keys of workspaces that a process keeps in memory."""
 
@@ -45,12 +47,24 @@ class UpstreamKeys:
 
         ``fresh``: a key was missing, so wait for new keys unless they were fetched seconds ago.
         """
-        if time.monotonic() - self._fetched_at >= (RETRY_SECONDS if fresh else self._lasts):
-            if self._refreshing is None or self._refreshing.done():
-                self._refreshing = asyncio.create_task(self._refresh())
+        if self._age() >= (RETRY_SECONDS if fresh else self._lasts):
+            refreshing = self._start()
             if fresh or not self._lasts:
-                await asyncio.shield(self._refreshing)
+                await asyncio.shield(refreshing)
         return self._platform
+
+    def look_for_missing(self) -> None:
+        """Fetch the keys in the background: one is missing, and may be new."""
+        if self._age() >= MISSING_SECONDS:
+            self._start()
+
+    def _age(self) -> float:
+        return time.monotonic() - self._fetched_at
+
+    def _start(self) -> asyncio.Task[None]:
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._refresh())
+        return self._refreshing
 
     async def open(self, workspace_id: WorkspaceId, credential: KnownCredential) -> str:
         """Return a workspace's own key in plain text; raises ``keys_unavailable`` (503)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from opencode_cloud.contracts.usage import Tokens
-from opencode_cloud.gateway.formats.usage import UsageCounts, counts_of
+from opencode_cloud.gateway.formats.usage import UsageCounts, counts_of, with_total, without_cached
 
 
 def read(usage: object) -> Tokens | None:
@@ -22,13 +22,11 @@ def _tokens(counts: UsageCounts) -> Tokens:
     )
     names = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
     written = details.of(*names) or counts.of(*names)
-    # A prompt smaller than its cached part does not include it.
-    beside = read + written if read + written > prompt else 0
     reasoning = counts.inner("completion_tokens_details").of("reasoning_tokens")
-    # Some servers omit reasoning from the completion. Then only the total includes it.
-    output = max(completion, counts.of("total_tokens") - prompt - beside, reasoning)
+    fresh = without_cached(prompt, read, written)
+    whole, output = with_total(fresh + read + written, max(completion, reasoning), counts.of("total_tokens"))
     return Tokens(
-        input=prompt if beside else prompt - read - written,
+        input=whole - read - written,
         output=output,
         reasoning=reasoning,
         cache_read=read,

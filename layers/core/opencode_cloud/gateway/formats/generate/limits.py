@@ -20,6 +20,7 @@ LIMITS = TargetLimits(
     repeated_turns=False,
     one_call=False,
     plain_models=None,
+    unsampled_models=None,
     most_marks=0,
     ignored=frozenset({"user", "verbosity", "cache_key"}),
     free_json=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -37,6 +37,14 @@ class _GenerateChunk(msgspec.Struct, rename="camel"):
 _generate = decoder(_GenerateChunk)
 
 
+def _begins(part: object) -> bool:
+    """Tell whether something was generated with a part. An empty text is only the frame of what follows."""
+    if not isinstance(part, dict):
+        return False
+    members = cast("dict[str, Any]", part)
+    return generated_bytes(members) > 0 or members.keys() != {"text"}
+
+
 class GenerateMeter(StreamMeter):
     """The meter of generateContent. The last chunk has the reason of the end."""
 
@@ -54,7 +62,7 @@ class GenerateMeter(StreamMeter):
             parts = (candidate.content.parts if candidate.content else None) or []
             # A reason is no end while text follows: some servers send one in the middle.
             self.complete = ended or (self.complete and not parts)
-            self.progress += ended or bool(parts)
+            self.progress += ended or any(map(_begins, parts))
             self.generated += generated_bytes(parts)
         if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
             self.complete = True

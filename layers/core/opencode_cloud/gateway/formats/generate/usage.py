@@ -7,7 +7,7 @@ from typing import Any
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.service_tiers import tier_of_usage
-from opencode_cloud.gateway.formats.usage import UsageCounts, counts_of
+from opencode_cloud.gateway.formats.usage import UsageCounts, counts_of, with_total, without_cached
 
 
 def read(usage: object) -> Tokens | None:
@@ -18,9 +18,12 @@ def read(usage: object) -> Tokens | None:
 
 def _tokens(counts: UsageCounts) -> Tokens:
     read, thoughts = counts.of("cachedContentTokenCount"), counts.of("thoughtsTokenCount")
+    fresh = without_cached(counts.of("promptTokenCount"), read) + counts.of("toolUsePromptTokenCount")
+    generated = counts.of("candidatesTokenCount") + thoughts
+    whole, output = with_total(fresh + read, generated, counts.of("totalTokenCount"))
     return Tokens(
-        input=max(0, counts.of("promptTokenCount") - read) + counts.of("toolUsePromptTokenCount"),
-        output=counts.of("candidatesTokenCount") + thoughts,
+        input=whole - read,
+        output=output,
         reasoning=thoughts,
         cache_read=read,
     )

@@ -6,6 +6,9 @@ import re
 
 from opencode_cloud.gateway.formats.limits import TargetLimits
 
+UNSAMPLED = re.compile(r"claude-(?:[a-z]+-)?(?:4[-.](?:[7-9]|\d\d)(?!\d)|(?:[5-9]|\d\d)(?!\d))|claude-(?:mythos|fable)")
+"""Claude from 4.7 on refuses each setting of sampling ("`temperature` is deprecated for this model")."""
+
 LIMITS = TargetLimits(
     longest_user=256,
     address_as_user=False,
@@ -20,6 +23,7 @@ LIMITS = TargetLimits(
     repeated_turns=False,
     one_call=True,
     plain_models=None,
+    unsampled_models=UNSAMPLED,
     most_marks=4,
     ignored=frozenset({"seed", "frequency_penalty", "presence_penalty", "verbosity", "cache_key"}),
     free_json=False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -17,6 +17,7 @@ class _MessagesDelta(msgspec.Struct):
     text: Any = None
     thinking: Any = None
     partial_json: Any = None
+    signature: Any = None
     stop_reason: Any = None
 
 
@@ -32,8 +33,20 @@ class _MessagesEvent(msgspec.Struct):
     usage: msgspec.Raw = msgspec.Raw()
 
 
-_PROGRESS = ("content_block_start", "content_block_delta", "message_delta", "message_stop")
+_ENDS = ("message_delta", "message_stop")
 _messages = decoder(_MessagesEvent)
+
+
+def _signed(event: _MessagesEvent) -> bool:
+    return event.delta is not None and bool(event.delta.signature)
+
+
+def _begins(block: object) -> bool:
+    """Tell whether an answer has begun with a block: an empty one of text is only the frame of what follows.
+
+    A model that thinks unseen may send nothing for minutes after the beginning of its thought.
+    """
+    return isinstance(block, dict) and cast("dict[str, object]", block).get("type") != "text"
 
 
 class MessagesMeter(StreamMeter):
@@ -45,14 +58,15 @@ class MessagesMeter(StreamMeter):
     def read(self, data: bytes) -> bool:
         """Count the data of one event."""
         event = _messages(data)
-        self.progress += event.type in _PROGRESS
+        generated = 0
         if event.delta is not None:
             delta = event.delta
             generated = sum(map(generated_bytes, (delta.text, delta.thinking, delta.partial_json)))
-            self.generated += generated
             self.ending = bool(delta.stop_reason) or (self.ending and not generated)
         if event.content_block is not None:  # compatible servers begin a block with its whole text
-            self.generated += generated_bytes(event.content_block)
+            generated += generated_bytes(event.content_block)
+        self.generated += generated
+        self.progress += generated > 0 or event.type in _ENDS or _signed(event) or _begins(event.content_block)
         if event.message is not None:
             self._count(event.message.usage)
         self._count(event.usage)

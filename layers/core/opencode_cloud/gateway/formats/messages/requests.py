@@ -41,6 +41,8 @@ LEAST_BUDGET = 1024
 """Anthropic's smallest budget for thinking, in tokens."""
 
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2})(?!\d))?")
+_PREVIEW = (5, 0)
+"""The version of a model whose name has none."""
 _FUNCTIONS = ("", "custom")
 """Types of tools that the client defines. It runs others too, but only Anthropic's models know them."""
 _CHOICES = {"auto": Choice.AUTO, "none": Choice.NONE, "any": Choice.REQUIRED}
@@ -351,14 +353,19 @@ def _write_thinking(request: ModelRequest, model: str, limit: int) -> dict[str, 
     if thinking is None:
         return {}
     if thinking.effort == "none" or thinking.budget == 0:
+        # Later models refuse to be told not to think, and do not think by themselves or think little.
+        if _version(model) >= (4, 7):
+            return {"output_config": {"effort": "low"}}
         return {"thinking": {"type": "disabled"}}
     forced = request.tool_choice is not None and request.tool_choice.choice in (Choice.REQUIRED, Choice.NAMED)
-    if forced or _unsigned_call(request.messages):
+    if forced:
         return {}  # refused together
     if _is_adaptive(model):
         effort = effort_of(thinking)
         config = {"output_config": {"effort": _EFFORTS.get(effort, effort)}} if effort else {}
         return {"thinking": {"type": "adaptive", "display": "summarized" if thinking.shown else "omitted"}, **config}
+    if _unsigned_call(request.messages):
+        return {}  # refused together
     budget = budget_of(thinking)
     budget = min(limit - 1, budget if budget is not None and budget > 0 else 10_000)
     return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= LEAST_BUDGET else {}
@@ -378,7 +385,9 @@ def _is_adaptive(model: str) -> bool:
 
 def _version(model: str) -> tuple[int, int]:
     version = _VERSION.search(model)
-    return (int(version[1]), int(version[2] or 0)) if version else (0, 0)
+    if version is None:
+        return _PREVIEW if "claude-mythos" in model else (0, 0)
+    return int(version[1]), int(version[2] or 0)
 
 
 def _unsigned_call(messages: tuple[Turn, ...]) -> bool:

@@ -20,6 +20,7 @@ LIMITS = TargetLimits(
     repeated_turns=True,
     one_call=True,
     plain_models=re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|\d\d))(?!.*chat)"),
+    unsampled_models=None,
     most_marks=0,
     ignored=frozenset({"top_k", "seed", "frequency_penalty", "presence_penalty"}),
     free_json=True,

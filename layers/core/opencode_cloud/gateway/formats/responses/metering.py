@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -32,11 +32,20 @@ class _ResponsesResponse(msgspec.Struct):
 _responses = decoder(_ResponsesEvent)
 _response = msgspec.json.Decoder(_ResponsesResponse)
 _PROGRESS = (
-    *("response.output_", "response.content_", "response.refusal", "response.reasoning", "response.function_call"),
+    *("response.output_", "response.refusal", "response.reasoning", "response.function_call"),
     *("response.custom_tool_call", "response.mcp_call", "response.completed", "response.incomplete"),
 )
 """Beginnings of the types of events in which something was generated, or the answer ended."""
 _RESPONSES_ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+
+
+def _is_frame(event: _ResponsesEvent) -> bool:
+    """Tell whether an event only begins a message, whose text follows. A thought that begins may stay unseen."""
+    item: object = event.item
+    if event.type != "response.output_item.added" or not isinstance(item, dict):
+        return False
+    item = cast("dict[str, object]", item)
+    return item.get("type") == "message" and not generated_bytes(item)
 
 
 class ResponsesMeter(StreamMeter):
@@ -53,7 +62,7 @@ class ResponsesMeter(StreamMeter):
             return False
         event = _responses(data)
         self.sequence += 1
-        self.progress += isinstance(event.type, str) and event.type.startswith(_PROGRESS)
+        self.progress += isinstance(event.type, str) and event.type.startswith(_PROGRESS) and not _is_frame(event)
         if isinstance(event.delta, str):
             self._deltas += size(event.delta)
             self.generated = max(self.generated, self._deltas)
