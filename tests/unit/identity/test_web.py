@@ -46,6 +46,23 @@ def test_the_cookie_counts_only_under_the_name_that_fits_the_scheme() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("__Host-opencode_session=abc", "abc"),
+        (' __Host-opencode_session="abc" ; a=b', "abc"),
+        ("a=b=c;__Host-opencode_session=a=b", "a=b"),
+        ("a={}, b; :=; __Host-opencode_session=abc", "abc"),
+        ("__Host-opencode_session=abc; __Host-opencode_session=def", "abc"),
+        ("x__Host-opencode_session=abc; a=__Host-opencode_session=abc", ""),
+        ("__Host-opencode_session", ""),
+    ],
+)
+def test_a_cookie_is_found_beside_cookies_of_any_form(line: str, value: str) -> None:
+    assert requests.cookie(event(cookies=[line]), requests.SESSION_COOKIE) == value
+    assert requests.cookie(event(cookie=line), requests.SESSION_COOKIE) == value
+
+
+@pytest.mark.parametrize(
     ("method", "headers", "refused"),
     [
         ("POST", {"sec_fetch_site": "same-origin"}, False),

@@ -46,3 +46,13 @@ def test_threads_make_different_ids_with_the_present_time() -> None:
         made = list(pool.map(ids.new_id, ["row"] * 2000))
     assert len(set(made)) == len(made)
     assert all(before - 0.01 <= ulid_of(id_).timestamp <= time.time() + 0.01 for id_ in made)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "fraction"), [(b"\0" * 7, 0.0), (b"\x80" + b"\0" * 6, 0.5), (b"\xff" * 7, 1 - 2**-53)]
+)
+def test_a_random_fraction_is_at_least_0_and_below_1(
+    drawn: bytes, fraction: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ids.os, "urandom", lambda count: drawn[:count])
+    assert ids.random_fraction() == fraction

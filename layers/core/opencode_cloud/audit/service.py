@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Subject = TypeVar("Subject")
 WITHHELD = "[withheld]"
-_SECRET = re.compile(r"oc_sk_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]{1,500}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_CREDENTIAL = r"oc_sk_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]{1,500}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
 """Pattern of our keys and access tokens. The header of a token is bounded, so that the search is too."""
 
 HOMELESS_DAYS = 365
@@ -129,7 +129,7 @@ def _clean(value: Any) -> Any:
     """Replace texts in the form of our secrets. Callers must not pass any; this guards against mistakes."""
     match value:
         case str():
-            clean = _SECRET.sub(WITHHELD, value)
+            clean = re.sub(_CREDENTIAL, WITHHELD, value)
             if clean != value:
                 logger.error("a secret was to be written to the audit trail and was withheld")
             return clean

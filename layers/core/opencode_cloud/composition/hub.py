@@ -10,7 +10,7 @@ from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.composition.services.access import access
 from opencode_cloud.composition.services.hubs import seal_of
 from opencode_cloud.composition.services.shares import ShareStores
-from opencode_cloud.composition.share import ShareSettings, SharingServices, prepare_pages, publishing_of, routes
+from opencode_cloud.composition.share import ShareSettings, SharingServices, prepare_rare_parts, publishing_of, routes
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.asgi_events import EventAdapter
 from opencode_cloud.kit.lambda_handlers import correlated
@@ -62,7 +62,7 @@ def build(settings: HubSettings) -> Application:
 
 
 def _parts(settings: HubSettings) -> HubParts:
-    prepare_pages()
+    prepare_rare_parts()
     address = settings.hub_address or f"http://{own_address()}:{settings.hub_port}"
     threads, followers = ThreadPoolExecutor(THREADS, thread_name_prefix="hub"), Followers()
     objects = ObjectStore(settings.shares_bucket)

@@ -1,6 +1,7 @@
-"""Settings that several functions have in common; a function's own are in its module."""
+"""Settings that several functions have in common; a function's own are in its module.
 
-from __future__ import annotations
+The annotations are objects, not text, which each start would have to compile.
+"""
 
 from typing import Annotated
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
@@ -68,7 +69,7 @@ class ShareSettings(SharesSettings, AccessSettings, AnonymousSharingSettings, Hu
 def build(settings: ShareSettings) -> Handler:
     """Return the handler."""
     if starts_ahead():
-        prepare_pages()
+        prepare_rare_parts()
     stores, allowed = ShareStores.over(settings), access(settings)
     store = stores.shares
     tasks = Tasks(settings.deliver_function, settings.purge_queue_url)
@@ -80,8 +81,12 @@ def build(settings: ShareSettings) -> Handler:
     return frame(routes(settings, stores, SharingServices(allowed, gate, fan_out, tasks, owning, publishing)))
 
 
-def prepare_pages() -> None:
-    """Import the renderers and compile the templates, which otherwise happens at the first request of a reader."""
+def prepare_rare_parts() -> None:
+    """Import and make the parts that otherwise the first publisher and the first reader would wait for.
+
+    They are the cipher of sessions, the renderers and the compiled templates.
+    """
+    import_module("cryptography.hazmat.primitives.ciphers.aead")
     from opencode_cloud.sharing.routes import reader_pages
 
     reader_pages.pages.prepare()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from opencode_cloud.access.service import AccessRequest
@@ -42,8 +41,8 @@ def subject_of(event: http_events.Event) -> str:
     for name in _CREDENTIALS:
         if value := http_events.header(event, name):
             return value
-    lines: list[str] = [*(event.get("cookies") or ()), *http_events.header(event, "cookie").split(";")]
-    sessions = [line.strip() for line in lines if line.partition("=")[0].strip().endswith(SESSION_COOKIE)]
+    pairs = _cookie_pairs(event)
+    sessions = [pair.strip() for pair in pairs if pair.partition("=")[0].strip().endswith(SESSION_COOKIE)]
     return sessions[0] if sessions else http_events.source_network(event)
 
 
@@ -82,14 +81,17 @@ def cookie_name(event: http_events.Event, name: str) -> str:
 def cookie(event: http_events.Event, name: str) -> str:
     """Return the value of our cookie ``name`` (without prefix); empty without one."""
     wanted = cookie_name(event, name)
-    for line in event.get("cookies") or [http_events.header(event, "cookie")]:
-        try:
-            morsel = SimpleCookie(line).get(wanted)
-        except CookieError:
-            continue
-        if morsel:
-            return morsel.value
+    for pair in _cookie_pairs(event):
+        key, _, value = pair.partition("=")
+        if key.strip() == wanted:
+            return value.strip().strip('"')
     return ""
+
+
+def _cookie_pairs(event: http_events.Event) -> list[str]:
+    """Return the pairs ``name=value`` of a request's cookies. No value contains a semicolon (RFC 6265, 4.1.1)."""
+    lines: list[str] = [*(event.get("cookies") or ()), http_events.header(event, "cookie")]
+    return [pair for line in lines for pair in line.split(";")]
 
 
 def set_cookie(event: http_events.Event, name: str, value: str, max_age: int | None = None) -> str:

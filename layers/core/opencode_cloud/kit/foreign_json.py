@@ -21,7 +21,7 @@ LONGEST_NUMBER = 300
 """Most digits in a row. Python refuses integers of more than 4,300 digits."""
 
 # The pattern is linear: a string without an end counts up to the end of the body.
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_STRING = rb'(?s)"(?:[^"\\]|\\.)*+"?'
 _DIGITS_AS_ZERO = bytes(ord("0") if chr(byte).isdecimal() else byte for byte in range(256))
 _LONG_NUMBER = b"0" * (LONGEST_NUMBER + 1)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -52,7 +52,7 @@ def _check_structure(body: bytes) -> None:
     # Text may hold brackets and long runs of digits, so look closer only where the whole body has them.
     if not nested and not _has_long_number(body):
         return
-    bare = _STRING.sub(b"", body)
+    bare = re.sub(_STRING, b"", body)
     if _has_long_number(bare):
         raise ValueError(f"a number has more than {LONGEST_NUMBER} digits")
     if max(accumulate(map(_LEVELS.__getitem__, bare.translate(None, _NO_BRACKETS))), default=0) > DEEPEST:

@@ -1,10 +1,9 @@
-"""Random, unguessable ids."""
+"""Random numbers, and unguessable ids."""
 
 from __future__ import annotations
 
 import base64
 import os
-import secrets
 import threading
 import time
 
@@ -34,6 +33,15 @@ class _Ulids:
 
 
 _ulids = _Ulids()
+_FRACTION_BITS = 53  # those of a float
+
+
+def random_fraction() -> float:
+    """Return a random number from 0 to 1, below 1.
+
+    Python's own generator is slow to import. Functions that start from one snapshot would share its state.
+    """
+    return (int.from_bytes(os.urandom(7)) >> 56 - _FRACTION_BITS) / (1 << _FRACTION_BITS)
 
 
 def base64url(data: bytes) -> str:
@@ -43,7 +51,7 @@ def base64url(data: bytes) -> str:
 
 def new_object_id() -> str:
     """Return a name of 128 random bits for an object that is written before a row refers to it."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
 def new_id(prefix: str) -> str:

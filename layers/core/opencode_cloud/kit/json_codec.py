@@ -8,7 +8,8 @@ from typing import TypeVar
 import msgspec
 
 Form = TypeVar("Form")
-_SURROGATES = re.compile(
+# Compiled at the first use, like other patterns that most processes do not need.
+_SURROGATES = (
     rb"(?<!\\)((?:\\\\)*)"
     rb"(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
@@ -24,7 +25,7 @@ def decode(body: bytes, form: type[Form]) -> Form:
     try:
         return msgspec.json.decode(body, type=form)
     except msgspec.DecodeError:
-        repaired = _SURROGATES.sub(_without_surrogate, body)
+        repaired = re.sub(_SURROGATES, _without_surrogate, body)
         if repaired == body:
             raise
         return msgspec.json.decode(repaired, type=form)

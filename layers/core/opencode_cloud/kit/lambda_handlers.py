@@ -11,7 +11,7 @@ from opencode_cloud.kit import http_events
 from opencode_cloud.kit.log import logger, metrics
 
 Handler = Callable[[dict[str, Any], Any], Any]
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"  # compiled at the first use: few clients send one
 
 
 def correlation_id(event: dict[str, Any], context: Any) -> str:
@@ -23,7 +23,7 @@ def correlation_id(event: dict[str, Any], context: Any) -> str:
 
 def trace_of(traceparent: str) -> str:
     """Return the trace id in a header ``traceparent`` (W3C Trace Context); empty for an invalid header."""
-    match = _TRACEPARENT.fullmatch(traceparent)
+    match = re.fullmatch(_TRACEPARENT, traceparent) if traceparent else None
     return match[1] if match else ""
 
 

@@ -11,7 +11,6 @@ start. So this module has the rule as a value with its bounds, and two drivers.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
@@ -19,10 +18,10 @@ from typing import TypeVar
 
 import msgspec
 
+from opencode_cloud.kit.ids import random_fraction
+
 Result = TypeVar("Result")
 Failure = TypeVar("Failure", bound=Exception)
-_draw = random.SystemRandom().random
-"""Not Python's own generator: functions that start from one snapshot share its state, and would draw in step."""
 _DOUBLINGS = 30  # with more doublings, every ceiling exceeds every limit, and floats would overflow
 
 
@@ -50,7 +49,7 @@ class Backoff(msgspec.Struct, frozen=True):
         return min(self.longest, self.first * 2 ** min(attempt - 1, _DOUBLINGS))
 
     def pauses(
-        self, *, draw: Callable[[], float] = _draw, clock: Callable[[], float] = time.monotonic
+        self, *, draw: Callable[[], float] = random_fraction, clock: Callable[[], float] = time.monotonic
     ) -> Iterator[float]:
         """Return the pauses between attempts, in seconds, one for each further attempt.
 

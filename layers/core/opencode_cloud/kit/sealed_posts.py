@@ -10,17 +10,17 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from opencode_cloud.kit.aws_api.connections import Connections
 from opencode_cloud.kit.aws_api.errors import AwsUnreachable
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Forbidden
 from opencode_cloud.kit.log import logger
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 PostOutcome = Literal["sent", "unreachable", "refused"]
 POST_PATH = "/internal/posts"
@@ -56,6 +56,8 @@ class PostSeal:
 
     def open(self, post: bytes) -> bytes:
         """Return the content of a post. Raises ``post_refused`` (403)."""
+        from cryptography.exceptions import InvalidTag
+
         sent, nonce = post[:_TIME_BYTES], post[_TIME_BYTES : _TIME_BYTES + _NONCE_BYTES]
         try:
             content = self._aes().decrypt(nonce, post[_TIME_BYTES + _NONCE_BYTES :], _CONTEXT + sent)
@@ -68,6 +70,9 @@ class PostSeal:
 
     def _aes(self) -> AESGCM:
         if self._cipher is None:
+            # Most deployments have no such posts, and it takes a tenth of a start.
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
             self._cipher = AESGCM(self._key())
         return self._cipher
 

@@ -5,7 +5,7 @@ A token names its session. Every use looks up whether the session is still valid
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -58,7 +58,7 @@ class AccessTokens:
             "client_id": client,
             "iat": now,
             "exp": now + seconds,
-            "jti": secrets.token_hex(8),
+            "jti": os.urandom(8).hex(),
         }
         signed = ".".join(base64url(msgspec.json.encode(part)) for part in (header, claims))
         return f"{signed}.{base64url(self._keys.sign(key, signed.encode()))}"

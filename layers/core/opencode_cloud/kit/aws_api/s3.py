@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LISTED = 1000
 """Keys in one page of a listing, and at most in one deletion."""
-_AS_HOST = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_AS_HOST = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
 _META = "x-amz-meta-"
 _CODE_BY_STATUS = {403: "AccessDenied", 404: "NoSuchKey"}  # a HEAD has no body that names one
 
@@ -175,7 +175,7 @@ class S3:
     def _place(self, bucket: str, key: str) -> tuple[str, str]:
         """Return the host and the path of an object: the bucket is in the host where its name allows that."""
         path = f"/{quote(key, safe='/~')}"
-        if self._by_path or not _AS_HOST.fullmatch(bucket):
+        if self._by_path or not re.fullmatch(_AS_HOST, bucket):
             return self._endpoint.netloc, f"/{bucket}{path}"
         return f"{bucket}.{self._endpoint.netloc}", path
 

@@ -21,7 +21,8 @@ from opencode_cloud.sharing.protocol.ids import SHARE_ID_CHARACTERS, pseudonym_o
 
 HIDDEN_SECRET = "[secret of a share]"  # noqa: S105 - takes the place of a secret
 _PREFIX = SECRET_PREFIX.encode()
-_secret = re.compile(_PREFIX + b"[A-Za-z0-9_-]{%d}" % (SHARE_ID_CHARACTERS + PROOF_CHARACTERS))
+# Compiled at the first use, like the other rare one.
+_SECRET = _PREFIX + b"[A-Za-z0-9_-]{%d}" % (SHARE_ID_CHARACTERS + PROOF_CHARACTERS)
 _FORM = rb"ses_(?:[0-9a-f]{64}|[0-9a-f]{12}[0-9A-Za-z]{14})"
 _form = re.compile(_FORM)
 _USUAL_LENGTH = len("ses_") + 12 + 14
@@ -30,7 +31,7 @@ REMEMBERED = 1024
 REMEMBERED_NAMES = 100
 """Pseudonyms that are kept of one share."""
 _SHORT_CORE = 16  # a shorter core could occur in other text by accident, so only the full id is replaced
-_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\u00([2-7][0-9A-Fa-f])")
+_ESCAPE = rb"(?<!\\)((?:\\\\)*)\\u00([2-7][0-9A-Fa-f])"
 
 
 def conceal(items: Sequence[Item], session: SealedSession, secret: str) -> list[Item]:
@@ -79,7 +80,7 @@ class _Concealment:
         if b"ses_" in raw:
             raw = self._ids.sub(self._pseudonym, raw)
         if _PREFIX in raw:
-            raw = _secret.sub(HIDDEN_SECRET.encode(), raw)
+            raw = re.sub(_SECRET, HIDDEN_SECRET.encode(), raw)
         for old, new in self._texts.items():
             raw = raw.replace(old, new)
         return raw
@@ -97,7 +98,7 @@ class _Concealment:
 
 def _plain(raw: bytes) -> bytes:
     """Unescape JSON's needless escapes of letters, digits, ``_`` and ``-``, so that nothing can hide in them."""
-    return _ESCAPE.sub(_unescape, raw) if b"\\u00" in raw else raw
+    return re.sub(_ESCAPE, _unescape, raw) if b"\\u00" in raw else raw
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:

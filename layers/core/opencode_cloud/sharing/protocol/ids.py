@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
+import os
 import string
 
 from opencode_cloud.contracts.ids import ClientSessionId
@@ -17,7 +17,7 @@ HEX = string.digits + "abcdef"
 
 def new_share_id() -> str:
     """Return a share id: 128 random bits, 22 characters, unrelated to anything else."""
-    return base64url(secrets.token_bytes(16))
+    return base64url(os.urandom(16))
 
 
 def pseudonym_of(key: bytes, session_id: ClientSessionId) -> str:
@@ -37,7 +37,7 @@ def pseudonym_of(key: bytes, session_id: ClientSessionId) -> str:
 
 def new_session_id_like(session_id: str) -> str:
     """Return a new, random session id of the same form as ``session_id``."""
-    return _of_form(session_id, secrets.token_bytes(len(session_id)))
+    return _of_form(session_id, os.urandom(len(session_id)))
 
 
 def _of_form(session_id: str, source: bytes) -> str:

@@ -11,11 +11,8 @@ import base64
 import binascii
 import hmac
 import os
-import unicodedata
 
 import msgspec
-from cryptography.exceptions import InvalidKey
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.clock import now_seconds
@@ -69,6 +66,8 @@ def _mac(key: bytes, share_id: ShareId, content: bytes) -> bytes:
 
 def hash_password(password: str) -> str:
     """Return the stored form of a password: an Argon2id hash in PHC form."""
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # most processes see no password
+
     kdf = Argon2id(
         salt=os.urandom(_SALT_BYTES), length=_HASH_BYTES, iterations=_PASSES, lanes=_LANES, memory_cost=_MEMORY_KIB
     )
@@ -77,6 +76,9 @@ def hash_password(password: str) -> str:
 
 def is_password(password: str, hashed: str) -> bool:
     """Tell whether ``hashed`` is a hash of ``password``."""
+    from cryptography.exceptions import InvalidKey
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
     try:
         Argon2id.verify_phc_encoded(_prepared(password), hashed)
     except InvalidKey:
@@ -89,5 +91,7 @@ def _prepared(password: str) -> bytes:
 
     The same password has other bytes on other systems: blanks of other widths, and letters with separate accents.
     """
+    import unicodedata
+
     spaced = "".join(" " if unicodedata.category(character) == "Zs" else character for character in password)
     return unicodedata.normalize("NFC", spaced).encode(errors="surrogatepass")

@@ -13,7 +13,6 @@ from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.parallel import parallel_map, pool
 from opencode_cloud.sharing.models import LAST_SEQ, Item, Share, Snapshot, cursor_ahead, item_not_found
 from opencode_cloud.sharing.protocol.frames import encode_item
-from opencode_cloud.sharing.protocol.imports import renamed
 from opencode_cloud.sharing.service.snapshots import Part, Snapshots, items_document
 
 if TYPE_CHECKING:
@@ -142,6 +141,8 @@ class ShareReader:
 
     def data(self, share_id: ShareId, visitor: Visitor) -> ShareDocument | Redirect:
         """Return the flat array of items that the clients import, as a copy of its own (docs/protocol.md, "Data")."""
+        from opencode_cloud.sharing.protocol.imports import renamed  # imports are rare
+
         state = self.state(share_id, visitor)
         copied = renamed(self.inline(share_id, state.items), state.share.pseudonym)
         body = flat_array(copied)

@@ -14,11 +14,11 @@ wrong, so it would need repairs. A transaction for each join would serialize all
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.ids import random_fraction
 from opencode_cloud.sharing.models import Share, ViewerCount, too_many_viewers
 
 if TYPE_CHECKING:
@@ -62,4 +62,4 @@ class ViewerLimit:
     def _is_due(self, last: ViewerCount) -> bool:
         if last.viewers >= self._most and now_seconds() - last.at >= FRESH_SECONDS:
             return True
-        return random.random() * last.rows < SAMPLE  # noqa: S311 - spreads the cost, guards nothing
+        return random_fraction() * last.rows < SAMPLE

@@ -6,7 +6,6 @@ random and objects are never overwritten, so a name always refers to the same co
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from functools import cache
 from urllib.parse import urlsplit
@@ -15,9 +14,10 @@ from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.aws_api.s3 import LISTED
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.content_codings import Coding
+from opencode_cloud.kit.content_codings import Coding, pack, unpack
 
 PRESIGNED_SECONDS = 60
+_BODY_LEVEL = 6
 
 
 class ObjectStore:
@@ -30,12 +30,12 @@ class ObjectStore:
     def put_body(self, share_id: ShareId, data: bytes) -> str:
         """Store the body of a large item. Return its name, a hash of its content, so a repeated body is stored once."""
         name = f"items/{hashlib.sha256(data).hexdigest()}"
-        self.put(share_id, name, gzip.compress(data, 6, mtime=0))
+        self.put(share_id, name, pack(data, Coding.GZIP, _BODY_LEVEL))
         return name
 
     def get_body(self, share_id: ShareId, name: str) -> bytes:
         """Return the body of a large item."""
-        return gzip.decompress(self.get(share_id, name))
+        return unpack(self.get(share_id, name), Coding.GZIP)
 
     def put(
         self,
