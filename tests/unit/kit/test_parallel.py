@@ -61,9 +61,10 @@ def test_a_call_for_which_no_thread_can_be_started_is_refused_and_not_waited_for
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+    with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
-        pool.submit(int)
+        with pytest.raises(RuntimeError):
+            pool.submit(int)
     pool.finish()
     assert pool.submit(int).result() == 0
 
