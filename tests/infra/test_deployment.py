@@ -139,7 +139,8 @@ def _wait(address: str) -> None:
 
 
 def test_what_was_deployed_answers(deployment: Deployment) -> None:
-    assert deployment.get("/health") == (200, b'{"status":"ok"}')
+    status, health = deployment.get("/health")
+    assert (status, json.loads(health)["status"]) == (200, "ok")
     assert deployment.outputs["WebSocketUrl"].startswith(f"ws://127.0.0.1:{deployment.port}/")
 
 

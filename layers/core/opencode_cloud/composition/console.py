@@ -30,7 +30,7 @@ from opencode_cloud.composition.settings import (
     RedirectUris,
     RequestsPerMinute,
 )
-from opencode_cloud.console.app import ConsoleApp
+from opencode_cloud.console.app import ConsoleApp, form_answers
 from opencode_cloud.http.api import api_app, limited_answer
 from opencode_cloud.http.documents import DocumentRoutes
 from opencode_cloud.http.gate import only_once
@@ -109,7 +109,8 @@ class ConsoleApps:
         identity.mount(app)
         limiter = RateLimiter(settings.sessions_table)
         InvitationPages(team.invitations, allowed, plane.deployment_key, limiter).mount(app)
-        console = ConsoleApp(allowed, plane.deployment_key, identity.note_use, settings.public_url)
+        answers = form_answers(settings.sessions_table, plane.deployment_key)
+        console = ConsoleApp(allowed, plane.deployment_key, identity.note_use, settings.public_url, answers)
         Console(console, allowed, team, plane.publisher, plane.audit_reading, self._usage.reader).mount(app)
         return app
 

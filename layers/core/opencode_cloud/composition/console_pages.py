@@ -12,6 +12,7 @@ from opencode_cloud.console.members import MemberPages
 from opencode_cloud.console.overview import Overview
 from opencode_cloud.console.policies import ConfigurationPages, PolicyPages
 from opencode_cloud.console.usage import UsagePages
+from opencode_cloud.console.workspaces import WorkspacePages
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
@@ -38,7 +39,8 @@ class Console(msgspec.Struct, frozen=True):
         """Add every page to ``resolver``; this is also the order of the menu."""
         app = self.app
         app.mount(resolver)
-        Overview(app, self.access, self.team, self.publisher).mount(resolver)
+        WorkspacePages(app, self.access, self.team.workspaces).mount(resolver)
+        Overview(app, self.team, self.publisher).mount()
         MemberPages(app, self.team.members, self.team.invitations).mount()
         KeyPages(app, self.team.keys, self.team.service_accounts).mount()
         UsagePages(app, self.usage).mount()

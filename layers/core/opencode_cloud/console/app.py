@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -10,21 +12,23 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from opencode_cloud.access.service import AccessRequest
-from opencode_cloud.console.forms import Form, InvalidForm, read
+from opencode_cloud.console.forms import Form, faults_of, read
 from opencode_cloud.contracts.access import login_required, workspace_not_found
 from opencode_cloud.contracts.ids import SessionId, WorkspaceId
-from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.contracts.permissions import Permission, allows
 from opencode_cloud.http import requests
-from opencode_cloud.http.pages import page, render
+from opencode_cloud.http.pages import page, render, see
+from opencode_cloud.http.paths import login_path
 from opencode_cloud.kit import http_events
-from opencode_cloud.kit.errors import Forbidden, ServiceError
+from opencode_cloud.kit.errors import Conflict, Forbidden, ServiceError, Unauthorized
+from opencode_cloud.kit.idempotency import Idempotency
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.policies.models import InvalidDocument
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
     from opencode_cloud.console.page import ConsolePage
-    from opencode_cloud.contracts.access import KnownWorkspace
+    from opencode_cloud.contracts.access import KnownMember, KnownWorkspace
     from opencode_cloud.contracts.actor import Actor
 
 ROOT = "/console"
@@ -46,6 +50,13 @@ DONE = {
 }
 """Messages after a submitted form, by the value of the query ``done``. A URL cannot inject another text."""
 
+UNSENT = "unsent"
+"""The query parameter of a page whose form was sent without a session."""
+SIGNED_OUT = "Your session ended before the form was sent, and nothing was changed. Check the form, and send it again."
+STALE = "This form is no longer valid, because you signed in again after you opened it. Check it and send it again."
+ONCE = "once"
+"""The field with the random value that makes a form count once."""
+
 
 class PageRequest(msgspec.Struct, frozen=True):
     """One request to a page of a workspace, by a member with the page's permission."""
@@ -63,6 +74,8 @@ class PageRequest(msgspec.Struct, frozen=True):
     faults: Sequence[DocumentFault] = ()
     error: ServiceError | None = None
     """The error for which a form was refused."""
+    listed: bool = False
+    """True if the page lists the faults at its top, with links to their fields."""
 
     @property
     def base(self) -> str:
@@ -95,12 +108,14 @@ class ConsoleApp:
         deployment_key: Callable[[], str],
         note_use: Callable[[SessionId], None],
         public_url: str,
+        answers: Idempotency | None = None,
     ) -> None:
-        """``note_use`` receives the id of each session that is used."""
+        """``note_use`` receives the id of each session that is used; ``answers`` keeps the answers to forms."""
         self._access = access
         self._key = deployment_key
         self._note_use = note_use
         self._public_url = public_url
+        self._answers = answers
         self.menu: list[ConsolePage] = []
         """The pages of a workspace, in the order of the menu."""
 
@@ -132,19 +147,28 @@ class ConsoleApp:
         """Add the POST of a form. When it is refused, ``back`` shows the form's page again, with the reason."""
 
         def enter(workspace_id: WorkspaceId, **ids: str) -> Response[str]:
-            if not requests.same_origin(self.event):
-                raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
-            request = msgspec.structs.replace(self._page_request(page, workspace_id, permission), form=self._form())
+            self.check_origin()
             try:
-                return handler(request, **ids)
+                request = self._page_request(page, workspace_id, permission)
+            except Unauthorized:
+                return see(login_path(f"{ROOT}/{workspace_id}{page.path}?{UNSENT}=1"))
+            form = read(self.event)
+            request = msgspec.structs.replace(request, form=form)
+            try:
+                self._check_token(form)
+            except Forbidden as error:
+                return self._stale(request, error, back, ids)
+            try:
+                return self._once(request, lambda: handler(request, **ids))
             except ServiceError as error:
-                faults = error.faults if isinstance(error, InvalidForm | InvalidDocument) else ()
-                refused = msgspec.structs.replace(
-                    request, words=error.message, status=error.status, faults=faults, error=error
-                )
-                return back(refused, **ids)
+                return back(refused(request, error), **ids)
 
         self._resolver.post(WORKSPACE + path)(enter)
+
+    def check_origin(self) -> None:
+        """Raise ``cross_origin`` (403) for a form of another site."""
+        if not requests.same_origin(self.event):
+            raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
 
     def person(self) -> Actor:
         """Return who is signed in, by cookie only; raises ``login_required`` (401)."""
@@ -155,7 +179,15 @@ class ConsoleApp:
     def page(self, request: PageRequest, template: str = "", **values: Any) -> Response[str]:
         """Answer with a page of the workspace. The default template is the one of the menu page."""
         done = "" if request.failed else DONE.get(request.query("done"), "")
-        frame = {"request": request, "base": request.base, "may": request.may, "menu": self.menu, "done": done}
+        frame = {
+            "request": request,
+            "base": request.base,
+            "may": request.may,
+            "menu": self._sections(request),
+            "workspaces": self._elsewhere(request),
+            "done": done,
+            "unsent": SIGNED_OUT if request.query(UNSENT) and not request.failed else "",
+        }
         return self.plain_page(template or request.page.template, request.actor, request.status, **frame, **values)
 
     def plain_page(self, template: str, person: Actor, status: int = HTTPStatus.OK, **values: Any) -> Response[str]:
@@ -165,7 +197,30 @@ class ConsoleApp:
         def token(action: str) -> str:
             return requests.form_token(key, binder, action)
 
-        return page(render(f"administration/{template}", person=person, token=token, **values), status=status)
+        body = render(f"administration/{template}", person=person, token=token, once=_random, **values)
+        return page(body, status=status, scripts="'self'")
+
+    def form(self) -> Form:
+        """Return the submitted form; raises ``stale_form`` (403) if no page of this browser's session has made it."""
+        form = read(self.event)
+        self._check_token(form)
+        return form
+
+    def _elsewhere(self, request: PageRequest) -> list[tuple[KnownMember, KnownWorkspace, str]]:
+        """Return the person's workspaces, each with the path of this page there, or of the overview."""
+        permission = request.page.permission
+        return [
+            (member, workspace, request.page.path if allows(member.role, None, permission) else "")
+            for member, workspace in self._access.memberships(request.actor.account_id)
+        ]
+
+    def _sections(self, request: PageRequest) -> dict[str, list[ConsolePage]]:
+        """Return the pages that the actor may open, by the headings of the menu."""
+        sections: dict[str, list[ConsolePage]] = {}
+        for each in self.menu:
+            if request.may(each.permission):
+                sections.setdefault(each.group, []).append(each)
+        return sections
 
     def base_url(self) -> str:
         """Return the URL of this deployment as the browser requested it."""
@@ -188,11 +243,54 @@ class ConsoleApp:
         self._note_use(actor.session_id)
         return PageRequest(actor, workspace, self.event, page)
 
-    def _form(self) -> Form:
-        form = read(self.event)
+    def _check_token(self, form: Form) -> None:
         binder = requests.cookie(self.event, requests.SESSION_COOKIE)
         requests.check_form_token(self._key(), binder, self.event["rawPath"], form.one("token"))
-        return form
+
+    def _stale(self, request: PageRequest, error: Forbidden, back: Handler, ids: dict[str, str]) -> Response[str]:
+        """Show a form of an earlier session again, with what was typed and a valid token."""
+        try:
+            return back(msgspec.structs.replace(request, words=STALE, status=error.status, error=error), **ids)
+        except ServiceError:
+            raise error from None
+
+    def _once(self, request: PageRequest, answer: Callable[[], Response[str]]) -> Response[str]:
+        """Answer a form that counts once. The same form, sent again by a reload or a second click, changes nothing."""
+        value = request.form.one(ONCE)
+        if self._answers is None or not value:
+            return answer()
+        # Changed fields make it another form, such as after the browser's button "back".
+        sent = hashlib.sha256(http_events.raw_body(self.event)).hexdigest()
+        try:
+            return self._answers.answer_once(self.event, request.actor.account_id, f"form:{sent}", answer)
+        except Conflict as error:
+            if error.code != "idempotency_in_progress":
+                raise
+            raise Conflict(
+                "form_in_progress", "This form was sent twice. Wait a moment, then reload the page."
+            ) from error
+
+
+def form_answers(sessions_table: str, key: Callable[[], str]) -> Idempotency:
+    """Return the records of answered forms; ``key`` returns the deployment's key."""
+    return Idempotency(sessions_table, key, lambda _event: "", lambda _event: None)
+
+
+def refused(request: PageRequest, error: ServiceError) -> PageRequest:
+    """Return the request for the page that shows a refused form again, with its faults."""
+    if isinstance(error, InvalidDocument):
+        return msgspec.structs.replace(
+            request, words=error.message, status=error.status, faults=error.faults, error=error
+        )
+    faults = faults_of(error)
+    words = "Nothing was changed. Correct what is marked." if faults else error.message
+    return msgspec.structs.replace(
+        request, words=words, status=error.status, faults=faults, error=error, listed=bool(faults)
+    )
+
+
+def _random() -> str:
+    return secrets.token_urlsafe(12)
 
 
 class PageRoutes(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ KINDS = ("member", "invitation", "key", "service_account", "policy", "configurat
 class AuditPages:
     """The audit trail of a workspace, for members with ``audit:read``."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage("/audit", "Audit", Permission.AUDIT_READ, "audit.html")
+    PAGE: ClassVar[ConsolePage] = ConsolePage("/audit", "Audit", Permission.AUDIT_READ, "audit.html", "Activity")
 
     def __init__(self, app: ConsoleApp, reading: AuditReading) -> None:
         self._app = app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
@@ -11,12 +12,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from opencode_cloud.kit import http_events
-from opencode_cloud.kit.errors import BadRequest, Unprocessable
+from opencode_cloud.kit.errors import BadRequest, ServiceError, Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
 
 Model = TypeVar("Model", bound=BaseModel)
 MOST_FIELDS = 100
 LARGEST_VERSION = 999_999_999
+_FIELD = re.compile(r"`(\w+)`:? (.+)", re.DOTALL)
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -71,9 +73,40 @@ def checked(model: type[Model], values: Mapping[str, Any]) -> Model:
         raise InvalidForm([_fault(detail) for detail in error.errors()]) from error
 
 
+def faults_of(error: ServiceError) -> Sequence[DocumentFault]:
+    """Return the faults that an error names, each with its field; the API's errors name one between backticks."""
+    if isinstance(error, InvalidForm):
+        return error.faults
+    match = _FIELD.fullmatch(error.message)
+    return [DocumentFault(path=f"/{match[1]}", message=match[2])] if match else []
+
+
 def _fault(error: ErrorDetails) -> DocumentFault:
-    location, message = error["loc"], error["msg"].removeprefix("Value error, ")
+    location = error["loc"]
+    return DocumentFault(path="".join(f"/{part}" for part in location), message=_words(error))
+
+
+_MEANINGS: Mapping[str, str] = {
+    "missing": "Fill in this field",
+    "string_too_short": "Fill in this field",
+    "string_too_long": "Write at most {max_length} characters",
+    "too_short": "Choose at least one",
+    "too_long": "Name at most {max_length}",
+    "enum": "Choose one of the offered values",
+    "literal_error": "Choose one of the offered values",
+    "int_parsing": "Write a whole number",
+    "int_type": "Write a whole number",
+    "greater_than_equal": "Write {ge} or more",
+    "less_than_equal": "Write {le} or less",
+}
+"""Errors of validation in words for people, who see no types, by pydantic's name of the error."""
+
+
+def _words(error: ErrorDetails) -> str:
     if error["type"] == "string_pattern_mismatch":  # a form's error must not show a regular expression
-        name = location[-1]
-        message = "a pattern has no blanks, quotes or braces" if isinstance(name, int) else "write it as provider/model"
-    return DocumentFault(path="".join(f"/{part}" for part in location), message=message)
+        name = error["loc"][-1]
+        if name == "secret":
+            return "Paste the key without blanks or line breaks"
+        return "a pattern has no blanks, quotes or braces" if isinstance(name, int) else "write it as provider/model"
+    words = _MEANINGS.get(error["type"])
+    return words.format(**error.get("ctx", {})) if words else error["msg"].removeprefix("Value error, ")

@@ -37,7 +37,7 @@ SCOPES = {
 class KeyPages:
     """Pages of keys and service accounts."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage("/keys", "Keys", Permission.KEY_OWN, "keys.html")
+    PAGE: ClassVar[ConsolePage] = ConsolePage("/keys", "Keys", Permission.KEY_OWN, "keys.html", "Access")
 
     def __init__(self, app: ConsoleApp, keys: Keys, machines: ServiceAccounts) -> None:
         self._app = app

@@ -28,7 +28,7 @@ LONGEST_SEARCH = 100
 class MemberPages:
     """Pages of members and invitations."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage("/members", "Members", Permission.MEMBER_READ, "members.html")
+    PAGE: ClassVar[ConsolePage] = ConsolePage("/members", "Members", Permission.MEMBER_READ, "members.html", "Access")
 
     def __init__(self, app: ConsoleApp, members: Members, invitations: Invitations) -> None:
         self._app = app

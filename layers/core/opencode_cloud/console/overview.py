@@ -1,21 +1,19 @@
-"""The start of the console: the list of workspaces, and a workspace's overview."""
+"""The overview of a workspace."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler import Response
 
-from opencode_cloud.console.app import ROOT, ConsoleApp, PageRequest
+from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.permissions import Permission
-from opencode_cloud.http.pages import see
 from opencode_cloud.policies.models import Policy, Versioned
 from opencode_cloud.workspaces.models import InvitationState
 
 if TYPE_CHECKING:
-    from opencode_cloud.access.service import Access
     from opencode_cloud.policies.service import Publisher
     from opencode_cloud.workspaces.services import WorkspaceServices
 
@@ -24,28 +22,18 @@ MOST_COUNTED = 500
 
 
 class Overview:
-    """The list of the person's workspaces, and the overview of one workspace."""
+    """The overview of a workspace."""
 
     PAGE: ClassVar[ConsolePage] = ConsolePage("", "Overview", Permission.WORKSPACE_READ, "overview.html")
 
-    def __init__(self, app: ConsoleApp, access: Access, team: WorkspaceServices, publisher: Publisher) -> None:
+    def __init__(self, app: ConsoleApp, team: WorkspaceServices, publisher: Publisher) -> None:
         self._app = app
-        self._access = access
         self._team = team
         self._publisher = publisher
 
-    def mount(self, app: APIGatewayHttpResolver) -> None:
+    def mount(self) -> None:
         """Add every page."""
-        app.get(ROOT)(self.list_workspaces)
         self._app.add(self.PAGE, self.show)
-
-    def list_workspaces(self) -> Response[str]:
-        """``GET /console``: list the person's workspaces; with only one, redirect to it."""
-        person = self._app.person()
-        memberships = self._access.memberships(person.account_id)
-        if len(memberships) == 1:
-            return see(f"{ROOT}/{memberships[0][1].id}")
-        return self._app.plain_page("workspaces.html", person, workspaces=memberships)
 
     def show(self, request: PageRequest) -> Response[str]:
         """``GET /console/{workspace_id}``: counts of the workspace, and instructions for connecting a client."""

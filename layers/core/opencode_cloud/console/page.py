@@ -21,3 +21,5 @@ class ConsolePage(msgspec.Struct, frozen=True):
     """The permission that a role needs to see the page and its menu entry."""
     template: str
     """A file in ``web/templates/administration``."""
+    group: str = ""
+    """The heading in the menu that the page is listed under; empty for none."""

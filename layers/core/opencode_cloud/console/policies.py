@@ -128,7 +128,7 @@ class VersionPages(ABC):
 class PolicyPages(VersionPages):
     """The policy, as a form with one field for each rule."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage("/policy", "Policy", Permission.POLICY_READ, "policy.html")
+    PAGE: ClassVar[ConsolePage] = ConsolePage("/policy", "Policy", Permission.POLICY_READ, "policy.html", "Rules")
 
     def __init__(self, app: ConsoleApp, publisher: Publisher) -> None:
         super().__init__(app, publisher, Versioned.POLICY)
@@ -159,7 +159,7 @@ class ConfigurationPages(VersionPages):
     """The configuration document, as one JSON text."""
 
     PAGE: ClassVar[ConsolePage] = ConsolePage(
-        "/configuration", "Configuration", Permission.CONFIGURATION_READ, "configuration.html"
+        "/configuration", "Configuration", Permission.CONFIGURATION_READ, "configuration.html", "Rules"
     )
 
     def __init__(self, app: ConsoleApp, publisher: Publisher) -> None:

@@ -46,7 +46,7 @@ class Ranked(msgspec.Struct, frozen=True):
 class UsagePages:
     """The usage of a month: all calls, or only the actor's own without ``usage:read``."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage("/usage", "Usage", Permission.USAGE_OWN, "usage.html")
+    PAGE: ClassVar[ConsolePage] = ConsolePage("/usage", "Usage", Permission.USAGE_OWN, "usage.html", "Activity")
 
     def __init__(self, app: ConsoleApp, reader: UsageReader) -> None:
         self._app = app

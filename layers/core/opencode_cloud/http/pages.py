@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from jinja2 import Environment
+from markupsafe import Markup
 
 from opencode_cloud.http.agents import describe
 from opencode_cloud.http.paths import login_path
@@ -19,6 +19,10 @@ from opencode_cloud.kit import http_events, web_assets
 from opencode_cloud.kit.errors import NotFound, ServiceError, TooManyRequests, Unauthorized
 from opencode_cloud.kit.http_app import HttpApp, answer_errors
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.release import VERSION
+
+_WITH_FORMS = frozenset({"account", "console", "device"})
+"""Sections of the site whose page shows the forms that are sent below it."""
 
 
 @lru_cache(maxsize=1)
@@ -26,17 +30,19 @@ def environment() -> Environment:
     """Return the environment of the console's templates: filters ``moment``, ``date``, ``json`` and ``agent``."""
     jinja = web_assets.environment()
     jinja.filters.update(moment=moment, date=date, json=indented, agent=describe)  # pyright: ignore[reportUnknownMemberType]: untyped
+    jinja.globals.update(release=VERSION)  # pyright: ignore[reportUnknownMemberType]: untyped
     return jinja
 
 
-def moment(seconds: int) -> str:
+def moment(seconds: int) -> Markup:
     """Return a time in seconds since the epoch as pages show it."""
-    return time.strftime("%-d %B %Y, %H:%M UTC", time.gmtime(seconds))
+    return date(datetime.fromtimestamp(seconds, UTC))
 
 
-def date(at: datetime) -> str:
-    """Return a time of a row, which is in UTC, as pages show it."""
-    return f"{at:%-d %B %Y, %H:%M} UTC"
+def date(at: datetime) -> Markup:
+    """Return a time of a row, which is in UTC, as pages show it: in UTC, and by script in the reader's own zone."""
+    shown = f"{at:%-d %B %Y, %H:%M} UTC"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(f"{at:%Y-%m-%dT%H:%M:%SZ}", shown, shown)
 
 
 def indented(value: Any) -> str:
@@ -50,10 +56,18 @@ def render(template: str, **values: Any) -> str:
 
 
 def page(
-    body: str, *, status: int = HTTPStatus.OK, cookies: Sequence[str] = (), forms: str = "'self'"
+    body: str,
+    *,
+    status: int = HTTPStatus.OK,
+    cookies: Sequence[str] = (),
+    forms: str = "'self'",
+    scripts: str = "'none'",
 ) -> Response[str]:
-    """Answer with a page; ``forms`` names where its forms may lead, also by redirects."""
-    headers = web_assets.headers(web_assets.content_security_policy(forms=forms))
+    """Answer with a page.
+
+    ``forms`` names where its forms may lead, also by redirects; ``scripts`` names where its modules come from.
+    """
+    headers = web_assets.headers(web_assets.content_security_policy(forms=forms, scripts=scripts))
     content_type = headers.pop("Content-Type")
     return with_cookies(Response(status, content_type, body, headers), cookies)  # pyright: ignore[reportArgumentType]
 
@@ -82,10 +96,8 @@ def pages_app() -> APIGatewayHttpResolver:
     app = HttpApp()
 
     def refuse(error: ServiceError) -> Response[str]:
-        event = app.current_event.raw_event
-        if isinstance(error, Unauthorized) and event["requestContext"]["http"]["method"] == "GET":
-            query = event.get("rawQueryString") or ""
-            return see(login_path(event["rawPath"] + (f"?{query}" if query else "")))
+        if isinstance(error, Unauthorized):
+            return see(login_path(_page_of(app.current_event.raw_event)))
         return problem(error)
 
     answer_errors(app, refuse)
@@ -97,9 +109,20 @@ def pages_app() -> APIGatewayHttpResolver:
     return app
 
 
+def _page_of(event: http_events.Event) -> str:
+    """Return the page to open after signing in: the requested one, or the one whose form was sent."""
+    path: str = event["rawPath"]
+    if event["requestContext"]["http"]["method"] == "GET":
+        query = event.get("rawQueryString") or ""
+        return path + (f"?{query}" if query else "")
+    section = path.split("/")[1]
+    return path if section == "invitations" else f"/{section}" if section in _WITH_FORMS else "/"
+
+
 def problem(error: ServiceError) -> Response[str]:
     """Answer with a page that describes the error, with its correlation id in the logs."""
     title = {
+        HTTPStatus.FORBIDDEN: "Not permitted",
         HTTPStatus.NOT_FOUND: "Page not found",
         HTTPStatus.TOO_MANY_REQUESTS: "Too many attempts",
         HTTPStatus.INTERNAL_SERVER_ERROR: "Internal error",

@@ -30,6 +30,7 @@ class HttpRoutes:
     def __init__(self) -> None:
         self._fixed: dict[tuple[str, str], Callable[..., HttpReply]] = {}
         self._templates: dict[tuple[str, int], list[tuple[list[str], Callable[..., HttpReply]]]] = {}
+        self._otherwise: Callable[[], HttpReply] | None = None
         self._present: ContextVar[dict[str, Any] | None] = ContextVar("present_event", default=None)
 
     def get(self, template: str) -> Callable[[Route], Route]:
@@ -43,6 +44,10 @@ class HttpRoutes:
     def delete(self, template: str) -> Callable[[Route], Route]:
         """Return a decorator that adds a route for DELETE."""
         return self._adding("DELETE", template)
+
+    def otherwise(self, route: Callable[[], HttpReply]) -> None:
+        """Answer a GET or HEAD without a route by ``route``, which raises ``route_not_found`` for programs."""
+        self._otherwise = route
 
     def event(self) -> dict[str, Any]:
         """Return the event of the request that this thread serves. Raises LookupError outside a request."""
@@ -95,6 +100,8 @@ class HttpRoutes:
                 return route(**values)
         if method == "OPTIONS":
             return http_events.preflight()
+        if method == "GET" and self._otherwise is not None:
+            return self._otherwise()
         raise route_not_found()
 
 

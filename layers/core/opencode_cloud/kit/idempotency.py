@@ -72,6 +72,18 @@ class Idempotency:
         self._subject = subject
         self._admit = admit
 
+    def answer_once(
+        self, event: http_events.Event, subject: str, client_key: str, answer: Callable[[], Response[Any]]
+    ) -> Response[Any]:
+        """Return what ``answer`` returns, and for a repetition of ``event`` with ``client_key`` the first answer.
+
+        The caller must have checked that ``subject`` may see a stored answer. Raises ``idempotency_in_progress`` (409)
+        while another request with this key is served.
+        """
+        record = self._record_of(event, subject, client_key)
+        stored = record.begin()
+        return _served(record, answer) if stored is None else stored
+
     def middleware(self) -> Any:
         """Return a middleware that gives repeated requests their first answer."""
 
@@ -85,14 +97,7 @@ class Idempotency:
                 if stored.body:
                     self._admit(event)
                 return stored
-            try:
-                response: Response[Any] = next_middleware(app)
-            except Exception:
-                # Either nothing was changed or the outcome is unknown, so a retry with the same key must be allowed.
-                record.forget()
-                raise
-            record.finish(response)
-            return response
+            return _served(record, lambda: next_middleware(app))
 
         return once
 
@@ -102,7 +107,10 @@ class Idempotency:
             raise BadRequest(
                 "invalid_idempotency_key", "`Idempotency-Key` must be 8 to 255 printable characters, such as a UUID."
             )
-        subject, key = self._subject(event), self._key()
+        return self._record_of(event, self._subject(event), client_key)
+
+    def _record_of(self, event: http_events.Event, subject: str, client_key: str) -> _Record:
+        key = self._key()
         request = (event["requestContext"]["http"]["method"], event["rawPath"], event.get("rawQueryString") or "")
         return _Record(
             table=self._table,
@@ -113,6 +121,17 @@ class Idempotency:
             ).hex(),
             seal=AESGCM(derive(key, "idempotency-answer", subject, client_key)),
         )
+
+
+def _served(record: _Record, answer: Callable[[], Response[Any]]) -> Response[Any]:
+    try:
+        response = answer()
+    except Exception:
+        # Either nothing was changed or the outcome is unknown, so a retry with the same key must be allowed.
+        record.forget()
+        raise
+    record.finish(response)
+    return response
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True):

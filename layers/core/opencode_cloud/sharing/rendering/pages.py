@@ -106,6 +106,12 @@ def render_missing() -> str:
     return _notice("No session here", "There is no shared session at this address. Check the link for typing errors.")
 
 
+def render_no_page() -> str:
+    """Write the page for 404: the site has no page at this address."""
+    words = "There is no page at this address. Check it for typing errors, or begin at the start page."
+    return _notice("Page not found", words, link="/", label="Start page")
+
+
 def render_gone() -> str:
     """Write the page for 410: the share has been removed or has expired."""
     return _notice("No longer shared", "This session is no longer shared: its owner removed it, or it has expired.")

@@ -12,7 +12,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import http_events, web_assets
-from opencode_cloud.kit.errors import Gone, NotFound, ServiceError, Unauthorized
+from opencode_cloud.kit.errors import Gone, NotFound, ServiceError, Unauthorized, route_not_found
 from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.sharing.rendering import pages
 from opencode_cloud.sharing.rendering.markdown import render_markdown
@@ -50,6 +50,10 @@ class ReaderPages:
     ) -> HttpReply:
         """Answer with the form of the share's password. ``problem`` describes the last failure."""
         return _notice(event, pages.render_password(share_id, problem), error)
+
+    def no_page(self, event: http_events.Event) -> HttpReply:
+        """Answer a person who opened an address without a page."""
+        return _notice(event, pages.render_no_page(), route_not_found())
 
     def document(self, state: SharedState) -> str:
         """Return the share as JSON for programs."""

@@ -19,9 +19,11 @@ from opencode_cloud.kit.errors import (
     NotFound,
     TooManyRequests,
     Unauthorized,
+    route_not_found,
 )
 from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.kit.http_routes import HttpRoutes
+from opencode_cloud.kit.release import VERSION
 from opencode_cloud.sharing.models import FUNCTION_MB, share_not_found
 from opencode_cloud.sharing.protocol.tickets import UNLOCK_SECONDS, VIEW_SECONDS
 from opencode_cloud.sharing.service.access import ShareAccess, Visitor
@@ -81,9 +83,17 @@ class ReaderRoutes:
         app.post("/share/<share_id>/unlock")(self.unlock)
         app.get("/share/<share_id>")(self.page)
         app.get("/s/<share_id>")(self.short_link)
-        app.get("/health")(lambda: self._json({"status": "ok"}))
+        app.get("/health")(lambda: self._json({"status": "ok", "version": VERSION}))
         app.get("/assets/<name>")(self.asset)
         app.get("/assets/<version>/<name>")(self.asset)
+        app.otherwise(self.no_page)
+
+    def no_page(self) -> HttpReply:
+        """Answer a browser without a page at its address; raises ``route_not_found`` (404) for programs."""
+        event = self._event()
+        if "text/html" not in http_events.header(event, "accept"):
+            raise route_not_found()
+        return self._rendered().no_page(event)
 
     def items(self, share_id: ShareId) -> HttpReply:
         """``GET /share/{id}/items?after=`` -> the items after ``after``."""

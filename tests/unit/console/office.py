@@ -1,0 +1,191 @@
+"""The console in the test's process: all pages, their real services, the real database, and moto in place of AWS."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+
+from opencode_cloud.access.credentials import session_of_cookie
+from opencode_cloud.composition import console, control_plane
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
+from opencode_cloud.contracts.ids import AccountId, WorkspaceId
+from opencode_cloud.contracts.permissions import Role
+from opencode_cloud.kit.clock import now_seconds, utc_now
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.settings import load
+from opencode_cloud.kit.sql import Database
+from opencode_cloud.schema.identity import accounts
+from tests.browsing import Page
+from tests.unit.aws import Cloud, by_boto3
+from tests.unit.composition.test_settings import environment_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HOST = "cloud.example"
+HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer, with the members of one of httpx that :class:`tests.browsing.Page` reads."""
+
+    status_code: int
+    text: str
+    headers: Mapping[str, str]
+    path: str
+
+    @property
+    def url(self) -> Any:
+        return SimpleNamespace(raw_path=self.path.encode())
+
+
+class Office:
+    """A workspace with a person of every role."""
+
+    def __init__(self, cloud: Cloud, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.database = database
+        for table in ("access", "sessions", "budgets"):
+            cloud.table(table)
+        monkeypatch.setattr(control_plane, "connect", lambda _: database)
+        created: Any = by_boto3("kms").create_key()
+        values = {
+            "ACCESS_TABLE": "access",
+            "SESSIONS_TABLE": "sessions",
+            "BUDGETS_TABLE": "budgets",
+            "EXPORTS_BUCKET": cloud.bucket("exports"),
+            "CREDENTIALS_KEY": created["KeyMetadata"]["Arn"],
+            "LOGIN_METHODS": json.dumps({"email": {}}),
+            "PUBLIC_URL": f"https://{HOST}",
+            "CHECK_MAIL_DOMAINS": "0",
+            **{f"{name}_QUEUE_URL": cloud.queue(name) for name in ("MAIL", "RELAY", "EXPORTS")},
+            **{
+                f"{name}_SECRET": by_boto3("secretsmanager").create_secret(Name=name, SecretString="s")["ARN"]
+                for name in ("DEPLOYMENT_KEY", "ORIGIN")
+            },
+            "LOGIN_SECRETS": by_boto3("secretsmanager").create_secret(Name="LOGIN", SecretString="{}")["ARN"],
+        }
+        settings = load(console.ConsoleSettings, {**environment_of(console.ConsoleSettings), **values})
+        self.plane = control_plane.ControlPlane(settings)
+        self.team = control_plane.workspaces(self.plane, settings, credentials_key=settings.credentials_key)
+        self._handle = console.build(settings)
+        self.owner = self.person()
+        self.workspace = self.team.workspaces.create(self.owner, "Acme").id
+        self.people = {Role.OWNER: self.owner}
+        for role in Role:
+            if role is not Role.OWNER:
+                self.people[role] = self.joined(role)
+        self.base = f"/console/{self.workspace}"
+
+    def person(self, email: str = "") -> Actor:
+        """Create a person who is signed in; the actor's ``session_id`` is the value of the browser's cookie."""
+        account, now, email = new_id("acc"), utc_now(), email or f"{secrets.token_hex(4)}@example.com"
+        row = {"id": account, "email": email, "name": "", "created_at": now, "updated_at": now}
+        with self.database.transaction() as connection:
+            connection.execute(accounts.insert(), row)
+        known = json.dumps({"id": account, "email": email, "name": ""})
+        _put("access", pk=f"account#{account}", sk="ACCOUNT", version=1, value=known)
+        cookie = secrets.token_urlsafe(32)
+        at = {"created_at": now_seconds(), "seen_at": now_seconds(), "expires_at": now_seconds() + HOUR}
+        _put("sessions", pk=f"session#{session_of_cookie(cookie)}", account_id=account, kind="web", **at, ttl=2**31)
+        return Actor(
+            kind=ActorKind.ACCOUNT,
+            credential=CredentialKind.SESSION,
+            id=account,
+            name=email,
+            account_id=AccountId(account),
+            session_id=cookie,  # pyright: ignore[reportArgumentType]: a cookie, not the session's id
+        )
+
+    def acting(self, person: Actor, workspace: str = "") -> Actor:
+        """Return the actor of a person in the workspace, as services take it."""
+        workspace_id = WorkspaceId(workspace or self.workspace)
+        mine = {each.id: each for each in self.team.workspaces.memberships(person.account_id)}[workspace_id]
+        return Actor(
+            kind=ActorKind.MEMBER,
+            credential=CredentialKind.SESSION,
+            id=mine.member_id,
+            name=person.name,
+            account_id=person.account_id,
+            workspace_id=workspace_id,
+            role=mine.role,
+        )
+
+    def joined(self, role: Role) -> Actor:
+        """Create a person, and make them a member."""
+        person, by = self.person(), self.acting(self.owner)
+        invitation = self.team.invitations.invite(by, by.workspace_id, person.name, role)
+        self.team.invitations.accept(person, invitation.id)
+        return person
+
+    def browser(self, who: Role | Actor | None) -> InProcessBrowser:
+        """Return the browser of a role's person; None: of a person who is not signed in."""
+        return InProcessBrowser(self, self.people[who] if isinstance(who, Role) else who)
+
+    def answer(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Answer an event of the HTTP API."""
+        return self._handle(event, SimpleNamespace(aws_request_id="request"))
+
+
+class InProcessBrowser:
+    """A person's browser: it sends a cookie and the headers of a browser."""
+
+    def __init__(self, office: Office, person: Actor | None) -> None:
+        self._office = office
+        self.cookie = person.session_id if person else ""
+
+    def go(self, path: str, fields: Mapping[str, str] | None = None, site: str = "same-origin") -> Answered:
+        """Open a page, or with ``fields`` send a form, without following redirects."""
+        parts, method = urlsplit(path), "GET" if fields is None else "POST"
+        cookies = [f"__Host-opencode_session={self.cookie}"] if self.cookie else []
+        event: dict[str, Any] = {
+            "version": "2.0",
+            "rawPath": parts.path,
+            "rawQueryString": parts.query,
+            "queryStringParameters": dict(parse_qsl(parts.query, keep_blank_values=True)),
+            "headers": {"host": HOST, "sec-fetch-site": site, "user-agent": "Firefox/145.0", "accept": "text/html"},
+            "cookies": cookies,
+            "body": None if fields is None else urlencode(fields, doseq=True),
+            "isBase64Encoded": False,
+            "requestContext": {
+                "http": {"method": method, "path": parts.path, "sourceIp": "203.0.113.7"},
+                "stage": "$default",
+                "requestId": "request",
+                "domainName": HOST,
+            },
+        }
+        answer = self._office.answer(event)
+        headers = {**answer.get("headers", {})}
+        headers |= {name: values[0] for name, values in answer.get("multiValueHeaders", {}).items()}
+        named = {name.lower(): value for name, value in headers.items()}
+        return Answered(answer["statusCode"], answer.get("body") or "", named, path)
+
+    def open(self, path: str) -> Page:
+        """Open a page, and follow redirects."""
+        return self._follow(self.go(path))
+
+    def submit(self, page: Page, action: str, **fields: Any) -> Page:
+        """Fill in a form of ``page``, send it, and follow redirects."""
+        form = page.forms[action]
+        filled = {**form.fields, **fields}
+        return self._follow(
+            self.go(f"{action}?{urlencode(filled)}") if form.method == "GET" else self.go(action, filled)
+        )
+
+    def _follow(self, answer: Answered) -> Page:
+        for _ in range(8):
+            if answer.status_code not in {301, 302, 303}:
+                break
+            answer = self.go(answer.headers["location"])
+        return Page(answer)  # pyright: ignore[reportArgumentType]: it has what a page reads
+
+
+def _put(table: str, **row: str | int) -> None:
+    item = {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in row.items()}
+    by_boto3("dynamodb").put_item(TableName=table, Item=item)
