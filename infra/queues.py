@@ -13,6 +13,7 @@ TIMEOUTS = {
     # An export reads millions of rows.
     "ledger": 300,
     "purge": 60,
+    "payments": 60,
 }
 """Time limit of a consumer for one batch, in seconds."""
 
@@ -63,6 +64,13 @@ CONSOLE_QUEUES: Mapping[str, QueueDeclaration] = {
     ),
     "alerts": QueueDeclaration(consumer="ledger", producers=("budgets",), variable="ALERTS_QUEUE_URL"),
     "export": QueueDeclaration(consumer="ledger", producers=("console", "ledger"), variable="EXPORTS_QUEUE_URL"),
+    "reloads": QueueDeclaration(
+        consumer="payments",
+        producers=("console", "relay", "ledger", "operate", "payments"),
+        variable="RELOADS_QUEUE_URL",
+        # One charge asks Stripe up to five times.
+        batch=1,
+    ),
 }
 """Queues of the data stack; each has the dead-letter queue `<name>Failed`."""
 

@@ -129,6 +129,8 @@ API_ROUTES: Mapping[str, tuple[str, ...]] = {
         "/get_github_app_installation",
     ),
     "payments": (
+        "/api/v1/workspaces/{workspace_id}/auto-reload",
+        "/api/v1/workspaces/{workspace_id}/auto-reload/{proxy+}",
         "/api/v1/workspaces/{workspace_id}/payment-portal",
         "/api/v1/workspaces/{workspace_id}/top-ups",
         "/api/v1/workspaces/{workspace_id}/top-ups/{proxy+}",

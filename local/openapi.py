@@ -11,8 +11,9 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from local.problems import problems
 from opencode_cloud.http import openapi
 from opencode_cloud.http.api import api_app
+from opencode_cloud.http.gate import Gate
 from opencode_cloud.kit.settings import load, variables
-from opencode_cloud.payments.routes.top_ups import TopUpRoutes
+from opencode_cloud.payments.routes import AutoReloadRoutes, TopUpRoutes
 from opencode_cloud.sharing.routes.api import ShareApi
 
 DOCUMENT = Path("docs") / "openapi.json"
@@ -84,5 +85,7 @@ def _payments() -> APIGatewayHttpResolver:
     """Return the part of the API that the function `payments` serves."""
     app = api_app()
     nothing: Any = None
-    TopUpRoutes(nothing, nothing, public_url="").mount(app)
+    payments = Gate(app, nothing)
+    TopUpRoutes(nothing, payments, public_url="").mount()
+    AutoReloadRoutes(nothing, payments, public_url="").mount()
     return app

@@ -31,7 +31,7 @@ SIZES = {
     "relay": Size(timeout=TIMEOUTS["relay"], memory=1769),
     "mail": Size(timeout=TIMEOUTS["mail"], memory=1024),
     "github": Size(timeout=29, memory=1024),
-    "payments": Size(timeout=29, memory=1769),
+    "payments": Size(timeout=TIMEOUTS["payments"], memory=1769),
     "ledger": Size(timeout=TIMEOUTS["ledger"], memory=1769),
     "operate": Size(timeout=120, memory=1024),
     "migrate": Size(timeout=900, memory=1024),

@@ -145,6 +145,8 @@ class ObservabilityStack(Stack):
         self._alarm("ProjectionsBehind", age, 60, meaning)
         meaning = "An event of Stripe does not fit the books and waits for a person (docs/stripe.md)."
         self._alarm("StripeEventsKept", written("StripeEventKept", "payments"), 0, meaning)
+        meaning = "A workspace was charged three times within an hour by its automatic reloads (docs/stripe.md)."
+        self._alarm("ReloadStorms", written("ReloadStorm", "payments"), 0, meaning)
         if self._cluster:
             busy = self._of_database("ACUUtilization")
             if self._database.egress_failures:

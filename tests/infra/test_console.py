@@ -52,7 +52,16 @@ MAY = {
     "payments": {
         "access": {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},
         "sessions": {"GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "Query"},
-        "other": {"kms:GetPublicKey", "secretsmanager:GetSecretValue", "sqs:SendMessage"},
+        "other": {
+            "kms:GetPublicKey",
+            "secretsmanager:GetSecretValue",
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:GetQueueUrl",
+            "sqs:ReceiveMessage",
+            "sqs:SendMessage",
+        },
     },
     "github": {"access": set[str](), "sessions": {"UpdateItem"}, "other": {"secretsmanager:GetSecretValue"}},
 }
@@ -192,7 +201,7 @@ def test_every_path_of_the_api_reaches_it() -> None:
 
 def test_the_queues_wake_the_functions_behind_the_alias(synthesis: Synthesis) -> None:
     mappings = synthesis.properties("console", "AWS::Lambda::EventSourceMapping")
-    assert len(mappings) == 6
+    assert len(mappings) == 7
     for mapping in mappings:
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert "Alias" in json.dumps(mapping["FunctionName"])

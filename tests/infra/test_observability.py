@@ -27,7 +27,7 @@ def test_what_should_wake_an_operator_does(watched: Synthesis) -> None:
     assert names.count("Errors") == names.count("Throttles") == len(FUNCTIONS)
     assert "ApproximateAgeOfOldestMessage" in names
     assert ("ACUUtilization" in names) == (not watched.stage.local)
-    assert names.count("ApproximateNumberOfMessagesVisible") == 10
+    assert names.count("ApproximateNumberOfMessagesVisible") == 11
     assert {"SettleFailures", "ReservationsLost", "LedgerDrift", "FirstByte"} <= set(names)
     assert names.count("IteratorAge") == 3
 

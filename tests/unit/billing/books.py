@@ -26,6 +26,8 @@ from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.usage import SettledEvent
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.sql import Database
+from opencode_cloud.payments.service.reload_trigger import ReloadTrigger
+from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
 from opencode_cloud.schema.billing import ledger_accounts, ledger_entries, ledger_postings, ledger_transactions
 from opencode_cloud.schema.budgets import budgets
 from opencode_cloud.schema.workspaces import workspaces
@@ -49,7 +51,8 @@ class Books:
         self.audit = AuditTrail(AuditStore())
         self.store = LedgerStore()
         self.balance = Balance(self.database, self.place.outbox, self.audit, BudgetStore())
-        self.booking = Booking(self.place.outbox, self.store, self.balance)
+        watch = ReloadTrigger(AutoReloadStore()).watch
+        self.booking = Booking(self.place.outbox, self.store, self.balance, watch)
         self.settlement = UsageSettlement(self.booking, self.store)
         self.ingest = Ingest(Ledger(self.database), self.settlement)
         self.found(WORKSPACE, OTHER)

@@ -16,14 +16,24 @@ from sqlalchemy import select
 from local.stripe import StripeStandIn
 from opencode_cloud.billing.models.accounts import AccountKind
 from opencode_cloud.billing.service.payments import Payments
+from opencode_cloud.billing.service.reading import BillingReader
+from opencode_cloud.billing.store.closing import ClosingStore
 from opencode_cloud.billing.store.payments import PaymentStore
+from opencode_cloud.billing.store.reading import LedgerReader
 from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.ids import TopUpId, WorkspaceId
+from opencode_cloud.mail.service import Mailer
+from opencode_cloud.mail.store import MailStore
 from opencode_cloud.payments.fees import FeeSchedule
 from opencode_cloud.payments.models import StripeEvent, TopUp
 from opencode_cloud.payments.service.effects import Effects
 from opencode_cloud.payments.service.receiving import Receiving
+from opencode_cloud.payments.service.reload_ends import ReloadEnds
+from opencode_cloud.payments.service.reload_settings import ReloadSettings
+from opencode_cloud.payments.service.reload_trigger import ReloadTrigger
+from opencode_cloud.payments.service.reloading import Reloading
 from opencode_cloud.payments.service.topping_up import SaleTerms, ToppingUp
+from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
 from opencode_cloud.payments.store.events import EventStore
 from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.payments.stripe_api import StripeApi
@@ -53,10 +63,18 @@ class Shop:
         self.build()
 
     def build(self) -> None:
-        outbox, store, events = self.books.place.outbox, TopUpStore(), EventStore()
-        self.effects = Effects(self.api, store, self.payments)
-        self.receiving = Receiving(outbox, self.api, self.effects, events, store)
-        self.topping_up = ToppingUp(outbox, self.books.audit, self.api, store, SaleTerms(fees=UPSTREAM_FEE))
+        outbox, store, events, reloads = self.books.place.outbox, TopUpStore(), EventStore(), AutoReloadStore()
+        terms, audit, database = SaleTerms(fees=UPSTREAM_FEE), self.books.audit, self.books.database
+        self.mailer = Mailer(MailStore(database))
+        self.reader = BillingReader(database, LedgerReader(database, self.books.store), ClosingStore(), enabled=True)
+        ends = ReloadEnds(reloads, store, self.mailer)
+        self.effects = Effects(self.api, store, self.payments, reloads, ends)
+        self.reloading = Reloading(
+            outbox, self.api, self.effects, self.reader, reloads, store, ReloadTrigger(reloads), ends, terms
+        )
+        self.receiving = Receiving(outbox, self.api, self.effects, events, store, self.reloading)
+        self.topping_up = ToppingUp(outbox, audit, self.api, store, terms)
+        self.reload_settings = ReloadSettings(outbox, audit, self.api, reloads, store, self.reloading, terms)
 
     def secret(self) -> str:
         return json.dumps({"api_key": self.stand_in.key, "webhook_secrets": self.webhook_secrets})

@@ -22,14 +22,17 @@ from opencode_cloud.composition.settings import (
     MailQueueUrl,
     PrivateProviders,
     RelayQueueUrl,
+    ReloadsQueueUrl,
     SessionsTable,
 )
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.sql import Database, DatabaseSettings, connect
 from opencode_cloud.mail.store import MailQueue
 from opencode_cloud.outbox.service import Outbox, by_topic
 from opencode_cloud.outbox.store import OutboxStore
+from opencode_cloud.payments.store.reload_queue import ReloadQueue
 from opencode_cloud.policies.service import Compiler, Publisher
 from opencode_cloud.policies.store import DocumentStore
 from opencode_cloud.policies.validation import form_faults
@@ -43,6 +46,7 @@ class ControlPlaneSettings(DatabaseSettings):
     access_table: AccessTable
     relay_queue_url: RelayQueueUrl
     mail_queue_url: MailQueueUrl
+    reloads_queue_url: ReloadsQueueUrl
     deployment_key_secret: DeploymentKeySecret
 
 
@@ -74,17 +78,21 @@ class ControlPlane:
 
     @cached_property
     def outbox(self) -> Outbox:
-        """The outbox: mails go to their queue, the catalogue and everything else is projected."""
-        mails = MailQueue(self._settings.mail_queue_url)
+        """The outbox: mails and reloads go to their queues, the catalogue and everything else is projected."""
+        mails, reloads = MailQueue(self._settings.mail_queue_url), ReloadQueue(self._settings.reloads_queue_url)
 
         def send(messages: Sequence[OutboxMessage]) -> None:
             mails.send([message.subject for message in messages])
+
+        def reload(messages: Sequence[OutboxMessage]) -> None:
+            reloads.send([WorkspaceId(message.subject) for message in messages])
 
         def project_catalogue(_messages: Sequence[OutboxMessage]) -> None:
             self.catalogue_publisher.project(self.current_catalogue)
 
         store = OutboxStore(self.database, self._settings.relay_queue_url)
-        return Outbox(store, by_topic({Topic.MAIL: send, Topic.CATALOGUE: project_catalogue}, self.projection.relay))
+        special = {Topic.MAIL: send, Topic.RELOAD: reload, Topic.CATALOGUE: project_catalogue}
+        return Outbox(store, by_topic(special, self.projection.relay))
 
     @cached_property
     def audit(self) -> AuditTrail:

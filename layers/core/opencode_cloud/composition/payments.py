@@ -1,12 +1,14 @@
-"""The function `payments`: sells credit by Stripe, takes its webhooks, and sweeps every hour what never arrived."""
+"""The function `payments`: sells and reloads credit by Stripe, takes its webhooks, sweeps what never arrived."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
+import msgspec
+
 from opencode_cloud.composition.control_plane import ControlPlane, ControlPlaneSettings
 from opencode_cloud.composition.services.access import access
-from opencode_cloud.composition.services.billing import payments_of
+from opencode_cloud.composition.services.billing import payments_of, reader_of
 from opencode_cloud.composition.settings import (
     AccessSettings,
     BillingEnabled,
@@ -15,18 +17,25 @@ from opencode_cloud.composition.settings import (
     RequestsPerMinute,
 )
 from opencode_cloud.http.api import api_app, limited_answer
-from opencode_cloud.http.gate import only_once
+from opencode_cloud.http.gate import Gate, only_once
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.edge import behind_edge
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.money import DOLLAR
 from opencode_cloud.kit.rate_limits import REQUESTS_PER_MINUTE, RateLimiter
-from opencode_cloud.payments.deliveries import answer_invocation
+from opencode_cloud.mail.service import Mailer
+from opencode_cloud.mail.store import MailStore
+from opencode_cloud.payments.deliveries import ReloadDeliveries, answer_invocation
 from opencode_cloud.payments.fees import FeeSchedule
-from opencode_cloud.payments.routes import WEBHOOK_PATH, TopUpRoutes, answer_webhook
+from opencode_cloud.payments.routes import WEBHOOK_PATH, AutoReloadRoutes, TopUpRoutes, answer_webhook
 from opencode_cloud.payments.service.effects import Effects
 from opencode_cloud.payments.service.receiving import Receiving
+from opencode_cloud.payments.service.reload_ends import ReloadEnds
+from opencode_cloud.payments.service.reload_settings import ReloadSettings
+from opencode_cloud.payments.service.reload_trigger import ReloadTrigger
+from opencode_cloud.payments.service.reloading import Reloading
 from opencode_cloud.payments.service.topping_up import SaleTerms, ToppingUp
+from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
 from opencode_cloud.payments.store.events import EventStore
 from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.payments.stripe_api import StripeApi
@@ -46,34 +55,61 @@ class PaymentsSettings(ControlPlaneSettings, AccessSettings):
     requests_per_minute: RequestsPerMinute = REQUESTS_PER_MINUTE
 
 
-def build(settings: PaymentsSettings) -> Handler:
-    """Return the handler."""
-    plane, allowed = ControlPlane(settings), access(settings)
-    secret = settings.stripe_secret if settings.billing else ""
-    api = StripeApi(settings.stripe_api_url, lambda: secret and aws.secret(secret), aws.secret.cache_clear)
-    store = TopUpStore()
+class Shop(msgspec.Struct, frozen=True):
+    """The services of payments."""
+
+    receiving: Receiving
+    reloading: Reloading
+    topping_up: ToppingUp
+    reload_settings: ReloadSettings
+
+
+def shop(settings: PaymentsSettings, plane: ControlPlane, api: StripeApi) -> Shop:
+    """Build the services over the control plane."""
+    store, reloads, trigger = TopUpStore(), AutoReloadStore(), ReloadTrigger(AutoReloadStore())
     payments = payments_of(plane.database, plane.outbox, plane.audit)
-    receiving = Receiving(plane.outbox, api, Effects(api, store, payments), EventStore(), store)
+    ends = ReloadEnds(reloads, store, Mailer(MailStore(plane.database)))
+    effects = Effects(api, store, payments, reloads, ends)
     terms = SaleTerms(
         least=settings.least_top_up * DOLLAR,
         most=settings.most_top_up * DOLLAR,
         fees=FeeSchedule.parse(settings.processing_fee),
     )
-    topping_up = ToppingUp(plane.outbox, plane.audit, api, store, terms)
+    reader = reader_of(plane.database, enabled=settings.billing)
+    reloading = Reloading(plane.outbox, api, effects, reader, reloads, store, trigger, ends, terms)
+    return Shop(
+        receiving=Receiving(plane.outbox, api, effects, EventStore(), store, reloading),
+        reloading=reloading,
+        topping_up=ToppingUp(plane.outbox, plane.audit, api, store, terms),
+        reload_settings=ReloadSettings(plane.outbox, plane.audit, api, reloads, store, reloading, terms),
+    )
+
+
+def build(settings: PaymentsSettings) -> Handler:
+    """Return the handler."""
+    plane, allowed = ControlPlane(settings), access(settings)
+    secret = settings.stripe_secret if settings.billing else ""
+    api = StripeApi(settings.stripe_api_url, lambda: secret and aws.secret(secret), aws.secret.cache_clear)
+    services = shop(settings, plane, api)
     app: Any = api_app()
     app.use([only_once(allowed, settings.sessions_table, plane.deployment_key)])
-    TopUpRoutes(topping_up, allowed, settings.public_url).mount(app)
+    gate = Gate(app, allowed)
+    TopUpRoutes(services.topping_up, gate, settings.public_url).mount()
+    AutoReloadRoutes(services.reload_settings, gate, settings.public_url).mount()
     limiter = RateLimiter(settings.sessions_table, settings.requests_per_minute)
+    reloads = ReloadDeliveries(services.reloading)
 
     def answer(event: dict[str, Any], context: Any) -> Any:
         if event["rawPath"] == WEBHOOK_PATH:
-            return answer_webhook(receiving, event)
+            return answer_webhook(services.receiving, event)
         return limited_answer(app, limiter, event, context)
 
     served = behind_edge(answer, lambda: aws.secret(settings.origin_secret))
 
     def handle(event: dict[str, Any], context: Any) -> Any:
-        # An event without a path comes from the schedule or from an operator.
-        return served(event, context) if "rawPath" in event else answer_invocation(receiving, event)
+        if "rawPath" in event:
+            return served(event, context)
+        # An event without a path or records comes from the schedule or from an operator.
+        return reloads.handle(event) if "Records" in event else answer_invocation(services.receiving, event)
 
     return frame(handle)

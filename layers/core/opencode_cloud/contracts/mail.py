@@ -25,3 +25,6 @@ class Template(StrEnum):
     BUDGET_ALERT = "budget-alert"
     """``workspace``, ``budget`` (in words), ``threshold`` (percent), ``used``, ``limit``, ``refused`` (whether a call
     was refused), ``resets`` (time of the next reset; empty: it never resets)."""
+    PAYMENT_FAILED = "payment-failed"
+    """``workspace``, ``amount``, ``reason`` (in words), ``action`` (whether the bank asks for the card's owner),
+    ``stopped`` (whether automatic reloads have stopped), ``url`` of the page that continues; empty without one."""

@@ -34,6 +34,8 @@ class Topic(StrEnum):
     """Subject: always ``catalogue``."""
     MAIL = "mail"
     """Subject: the mail's id."""
+    RELOAD = "reload"
+    """Subject: the workspace's id. Sent when its balance fell below the threshold of its automatic reloads."""
 
 
 class OutboxMessage(msgspec.Struct, frozen=True):

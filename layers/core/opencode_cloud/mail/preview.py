@@ -50,6 +50,14 @@ SAMPLES: Mapping[Template, dict[str, Any]] = MappingProxyType(
             "refused": False,
             "resets": "1 December 2026, 00:00 UTC",
         },
+        Template.PAYMENT_FAILED: {
+            "workspace": "Research & Development",
+            "amount": "$20.00",
+            "reason": "the card has expired",
+            "action": False,
+            "stopped": True,
+            "url": "https://cloud.example.com/console/wrk_01K0000000000000000000000C/payments",
+        },
     }
 )
 

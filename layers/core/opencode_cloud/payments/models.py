@@ -24,6 +24,14 @@ class TopUpState(StrEnum):
     EXPIRED = "expired"
 
 
+class TopUpKind(StrEnum):
+    """The way in which a top-up is paid."""
+
+    CHECKOUT = "checkout"
+    RELOAD = "reload"
+    """By the saved card, without a person."""
+
+
 class TopUp(msgspec.Struct, frozen=True, kw_only=True):
     """A purchase of credit. Amounts are micro-cents; both are whole cents."""
 
@@ -40,6 +48,11 @@ class TopUp(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str = ""
     created_at: datetime
     updated_at: datetime
+    kind: TopUpKind = TopUpKind.CHECKOUT
+    attempt: int = 0
+    """A part of idempotency keys. It grows only after a definite answer of Stripe."""
+    tried_at: datetime | None = None
+    """When the first request of this attempt was sent."""
 
     @property
     def gross_cents(self) -> int:
@@ -61,6 +74,8 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     payment_id: PaymentId
     top_up_id: TopUpId
+    url: str = ""
+    """The address of its page; empty once it has ended."""
 
 
 class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +116,17 @@ class DisputeView(msgspec.Struct, frozen=True, kw_only=True):
     """The amount that Stripe took at the opening; 0 for an inquiry."""
     payment_id: PaymentId
     at: datetime
+
+
+class CardView(msgspec.Struct, frozen=True, kw_only=True):
+    """A saved payment method, as a person recognises it."""
+
+    id: str
+    brand: str
+    """Such as ``visa``; the type of a method that is no card."""
+    last4: str
+    expires: str
+    """Such as ``2034-12``; empty for a method that is no card."""
 
 
 class EventHead(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,11 +181,16 @@ class SignatureRefused(BadRequest):
 
 
 class StripeRefused(Exception):
-    """Stripe refused a request definitely: the same request would be refused again. ``code`` is Stripe's."""
+    """Stripe refused a request definitely: the same request would be refused again. ``code`` is Stripe's.
 
-    def __init__(self, code: str) -> None:
+    ``payment_id`` is the payment intent of a declined card; ``decline`` is the bank's own code, if it gave one.
+    """
+
+    def __init__(self, code: str, decline: str = "", payment_id: str = "") -> None:
         super().__init__(code)
         self.code = code
+        self.decline = decline or code
+        self.payment_id = PaymentId(payment_id)
 
 
 def stripe_away() -> Unavailable:
@@ -197,3 +228,69 @@ def checkout_refused(code: str) -> Unprocessable:
 def event_not_found() -> NotFound:
     """Return the error for the replay of an event that Stripe does not know."""
     return NotFound("event_not_found", "Stripe has no such event. It keeps events for 30 days.")
+
+
+class ReloadState(StrEnum):
+    """The state of automatic reloads of a workspace. It is also the lease of a charge."""
+
+    IDLE = "idle"
+    CHARGING = "charging"
+    """A charge runs, or waits for its next attempt."""
+    ACTION_REQUIRED = "action_required"
+    """The bank asks for the card's owner."""
+    STOPPED = "stopped"
+    """Reloads failed for good. A new card or a person resumes them."""
+
+
+class ReloadTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """The choice of a workspace. Amounts are micro-cents, in whole cents."""
+
+    enabled: bool
+    threshold: int
+    """A reload begins when the available balance is below."""
+    amount: int
+    day_cap: int | None = None
+    """The most that is reloaded in a UTC day; None: no cap."""
+    month_cap: int | None = None
+
+
+class AutoReload(msgspec.Struct, frozen=True, kw_only=True):
+    """Automatic reloads of a workspace."""
+
+    workspace_id: WorkspaceId
+    terms: ReloadTerms
+    state: ReloadState = ReloadState.IDLE
+    reason: str = ""
+    """The reason of a state other than ``idle``: a code of the bank, or a constant above."""
+    top_up_id: TopUpId = TopUpId("")
+    method_id: str = ""
+    """The card of the last attempt."""
+    next_at: datetime | None = None
+    state_at: datetime
+    base_url: str = ""
+
+
+NO_CARD = "no_card"
+NOT_FINISHED = "not_finished"
+DAY_CAP = "day_cap"
+MONTH_CAP = "month_cap"
+AMOUNT_OVER_LIMIT = "amount_over_limit"
+DEBT_OVER_LIMIT = "debt_over_limit"
+"""Our reasons of a stop, beside the codes of banks."""
+AUTHENTICATION = "authentication_required"
+"""The bank's code of a charge that needs the card's owner."""
+
+
+def reload_terms_refused(reason: str) -> Unprocessable:
+    """Return the error for terms of automatic reloads that are out of range."""
+    return Unprocessable("reload_terms_refused", f"Automatic reloads cannot be set so: {reason}.")
+
+
+def reload_not_waiting() -> Conflict:
+    """Return the error for a retry, or the end, of a reload that does not wait for a person."""
+    return Conflict("reload_not_waiting", "No automatic reload waits for you. Nothing was charged.")
+
+
+def no_card() -> Conflict:
+    """Return the error for automatic reloads of a workspace without a saved card."""
+    return Conflict("no_card", "The workspace has no saved card. Buy credit once, or add a card in the payment portal.")

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -19,6 +20,7 @@ from opencode_cloud.contracts.ids import PaymentId, TopUpId, WorkspaceId
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.money import CENT
 from opencode_cloud.payments.models import (
+    CardView,
     Checkout,
     DisputeView,
     EventHead,
@@ -65,7 +67,10 @@ class StripeSecret(msgspec.Struct):
 
 
 class StripeApi:
-    """Requests to Stripe. Every write has an idempotency key that is derived from our own id."""
+    """Requests to Stripe.
+
+    Every write that makes or pays something has an idempotency key that is derived from our own id.
+    """
 
     def __init__(self, url: str, secret: Callable[[], str], forget_secret: Callable[[], None]) -> None:
         """Speak to the API at ``url``.
@@ -160,8 +165,51 @@ class StripeApi:
             "customer_update": {"name": "auto", "address": "auto"},
             "tax_id_collection": {"enabled": True},
         }
-        session = self._write(self._client.v1.checkout.sessions.create, params, key=f"top_up:{top_up.id}:checkout")
+        session = self._write(
+            self._client.v1.checkout.sessions.create, params, key=f"top_up:{top_up.id}:checkout:{top_up.attempt}"
+        )
         return Checkout(session.id, session.url or "")
+
+    def charge(self, top_up: TopUp, customer_id: str, method_id: str) -> PaymentId:
+        """Charge a saved card without its owner, and return the payment intent. Its state tells what became of it.
+
+        A top-up has one payment intent, so it is paid at most once: a later attempt confirms the same one.
+
+        Raises:
+            StripeRefused: The bank declined. ``payment_id`` names the intent, if there is one.
+            stripe_unavailable: (503) The result is unknown. The same call asks for it again.
+        """
+        key = f"top_up:{top_up.id}:charge:{top_up.attempt}"
+        payments: Any = self._client.v1.payment_intents
+        confirmed: Any = {"payment_method": method_id, "off_session": True}
+        if top_up.payment_id:
+            self._write(partial(payments.confirm, top_up.payment_id), confirmed, key=key)
+            return top_up.payment_id
+        params: Any = {
+            **confirmed,
+            "amount": top_up.gross_cents,
+            "currency": top_up.currency.lower(),
+            "customer": customer_id,
+            "confirm": True,
+            "description": "Automatic reload of credit",
+            "metadata": {TOP_UP: top_up.id},
+        }
+        return PaymentId(self._write(payments.create, params, key=key).id)
+
+    def cancel(self, payment_id: PaymentId) -> None:
+        """Cancel a payment intent, so that it is never paid; raises StripeRefused if it is paid or on its way."""
+        cancel: Any = self._client.v1.payment_intents.cancel
+        self._write(partial(cancel, payment_id), {}, key=f"payment:{payment_id}:cancel")
+
+    def expire(self, session_id: str) -> None:
+        """End a checkout session, so that it is never paid; raises StripeRefused if it has ended already."""
+        expire: Any = self._client.v1.checkout.sessions.expire
+        self._write(partial(expire, session_id), {}, key=f"session:{session_id}:expire")
+
+    def choose_card(self, customer_id: str, method_id: str) -> None:
+        """Make a saved card the one that reloads are charged to."""
+        params: Any = {"invoice_settings": {"default_payment_method": method_id}}
+        self._ask(lambda: self._client.v1.customers.update(customer_id, params))
 
     def open_portal(self, customer_id: str, return_url: str) -> str:
         """Return the address of the portal, where a customer changes cards."""
@@ -178,6 +226,7 @@ class StripeApi:
             status=found.status or "",
             payment_id=PaymentId(_id(found.payment_intent)),
             top_up_id=_top_up(found.metadata),
+            url=found.url or "",
         )
 
     def payment(self, payment_id: PaymentId) -> PaymentView:
@@ -201,6 +250,25 @@ class StripeApi:
             balance_transaction_id=_id(entry),
             stripe_fee=entry.fee if isinstance(entry, stripe.BalanceTransaction) else 0,
         )
+
+    def payment_for(self, customer_id: str, top_up: TopUp) -> PaymentId:
+        """Return the payment intent of a top-up whose request got no answer; empty if Stripe has none."""
+        params: Any = {"customer": customer_id, "created": {"gte": _seconds(top_up.created_at) - 3600}, "limit": 100}
+        found = self._ask(lambda: list(self._client.v1.payment_intents.list(params).auto_paging_iter()))
+        return next((PaymentId(each.id) for each in found if _top_up(each.metadata) == top_up.id), PaymentId(""))
+
+    def card(self, customer_id: str) -> CardView | None:
+        """Return the card that reloads are charged to; None if the customer has chosen none, or was deleted."""
+        params: Any = {"expand": ["invoice_settings.default_payment_method"]}
+        found: Any = self._ask(lambda: self._client.v1.customers.retrieve(customer_id, params))
+        chosen = None if getattr(found, "deleted", False) else found.invoice_settings.default_payment_method
+        return None if chosen is None else _card(chosen)
+
+    def newest_card(self, customer_id: str) -> CardView | None:
+        """Return the method that the customer has saved last; None without one."""
+        params: Any = {"limit": 1}
+        found = self._ask(lambda: self._client.v1.customers.payment_methods.list(customer_id, params))
+        return _card(found.data[0]) if found.data else None
 
     def refund_of(self, refund_id: str) -> RefundView:
         """Return the present state of a refund."""
@@ -274,7 +342,7 @@ class StripeApi:
             if isinstance(error, stripe.AuthenticationError):
                 self._forget()
             if error.http_status in DEFINITE_ANSWERS and not isinstance(error, stripe.IdempotencyError):
-                raise StripeRefused(str(error.code or type(error).__name__)) from error
+                raise _refusal(error) from error
             logger.warning("Stripe gave no result", extra={"status": error.http_status, "code": error.code})
             raise stripe_away() from error
 
@@ -313,6 +381,20 @@ def _head(event: stripe.Event) -> EventHead:
         live=event.livemode,
         created_at=_moment(event.created),
     )
+
+
+def _refusal(error: stripe.StripeError) -> StripeRefused:
+    details: Any = getattr(error, "error", None)
+    decline, intent = getattr(details, "decline_code", None), getattr(details, "payment_intent", None)
+    return StripeRefused(str(error.code or type(error).__name__), str(decline or ""), _id(intent))
+
+
+def _card(method: Any) -> CardView:
+    card = getattr(method, "card", None)
+    if card is None:
+        last4 = getattr(getattr(method, method.type, None), "last4", None)
+        return CardView(id=method.id, brand=method.type, last4=last4 or "", expires="")
+    return CardView(id=method.id, brand=card.brand, last4=card.last4, expires=f"{card.exp_year:04}-{card.exp_month:02}")
 
 
 def _refund(found: stripe.Refund) -> RefundView:

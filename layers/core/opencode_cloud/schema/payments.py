@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Enum, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, Enum, Index, Integer, String, UniqueConstraint
 
 from opencode_cloud.kit.sql import Id, Moment, id_column, table
 
@@ -44,9 +44,33 @@ top_ups = table(
     Column("created_by", Id, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("kind", Enum("checkout", "reload", name="kind"), nullable=False, server_default="checkout"),
+    Column("attempt", Integer, nullable=False, server_default="0", comment="grows after a definite answer of Stripe"),
+    Column("tried_at", Moment, comment="when the first request of this attempt was sent"),
     Index(None, "workspace_id", "created_at"),
     Index(None, "state", "created_at"),
 )
+
+auto_reloads = table(
+    "auto_reloads",
+    Column("workspace_id", Id, primary_key=True),
+    Column("enabled", Boolean, nullable=False),
+    Column("threshold", BigInteger, nullable=False, comment="a reload begins below this balance"),
+    Column("amount", BigInteger, nullable=False),
+    Column("day_cap", BigInteger, comment="null: none"),
+    Column("month_cap", BigInteger, comment="null: none"),
+    Column("state", Enum("idle", "charging", "action_required", "stopped", name="state"), nullable=False),
+    Column("reason", String(REASON, collation="utf8mb4_bin"), nullable=False, server_default=""),
+    Column("top_up_id", Id, nullable=False, server_default="", comment="the running purchase"),
+    _stripe_id("method_id", comment="the card of the last attempt"),
+    Column("next_at", Moment, comment="when the next attempt is due"),
+    Column("state_at", Moment, nullable=False, comment="begin of the state"),
+    Column("base_url", String(255), nullable=False, comment="the address for links in mails"),
+    Column("updated_by", Id, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Index(None, "state", "next_at"),
+)
+"""The lease of a charge is the state: another charge begins only from ``idle``."""
 
 stripe_events = table(
     "stripe_events",

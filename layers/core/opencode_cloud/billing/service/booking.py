@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from opencode_cloud.billing.models.accounts import OF_WORKSPACE, LedgerAccount, account_id, spendable_in_all
+from opencode_cloud.billing.models.accounts import (
+    OF_WORKSPACE,
+    LedgerAccount,
+    account_id,
+    available,
+    spendable_in_all,
+)
 from opencode_cloud.billing.models.errors import key_reused
 from opencode_cloud.billing.models.transactions import LedgerTransaction, TransactionDraft
 from opencode_cloud.billing.service import chain, double_entry, drafts
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
     from opencode_cloud.budgets.service.balance import Balance, BalanceBudget
     from opencode_cloud.outbox.service import Outbox, UnitOfWork
 
+Watch = Callable[["UnitOfWork", Mapping[WorkspaceId, int]], None]
+"""Gets the available balances that a unit has changed, in the unit."""
 AUTHOR = "ledger"
 """The name under which the ledger sets the limit of a balance."""
 
@@ -42,10 +50,13 @@ class LockedBooks:
 class Booking:
     """Books drafts. All that one call books is committed together, or nothing of it."""
 
-    def __init__(self, outbox: Outbox, store: LedgerStore, balance: Balance) -> None:
+    def __init__(
+        self, outbox: Outbox, store: LedgerStore, balance: Balance, watch: Watch = lambda _unit, _available: None
+    ) -> None:
         self._outbox = outbox
         self._store = store
         self._balance = balance
+        self._watch = watch
 
     def unit(self) -> AbstractContextManager[UnitOfWork]:
         """Return a context manager that yields a unit of work of the outbox."""
@@ -110,7 +121,9 @@ class Booking:
         if booked:
             changed = {entry.account_id for each in booked for entry in each.entries} & set(locked.accounts)
             store.write(connection, booked, [locked.accounts[each] for each in sorted(changed)], head)
-            self._limit(unit, locked, {locked.accounts[each].workspace_id for each in changed})
+            workspace_ids = {locked.accounts[each].workspace_id for each in changed}
+            self._limit(unit, locked, workspace_ids)
+            self._watch(unit, {each: available(locked.of(each)) for each in workspace_ids})
         return [known[each.kind, each.key] for each in wanted]
 
     def _limit(self, unit: UnitOfWork, locked: LockedBooks, workspace_ids: Iterable[WorkspaceId]) -> None:

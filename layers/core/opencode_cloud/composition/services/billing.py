@@ -24,6 +24,8 @@ from opencode_cloud.billing.store.reading import LedgerReader
 from opencode_cloud.budgets.service.balance import Balance
 from opencode_cloud.budgets.store.budgets import BudgetStore
 from opencode_cloud.kit.kms_signing import sign_rs256
+from opencode_cloud.payments.service.reload_trigger import ReloadTrigger
+from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
@@ -70,4 +72,5 @@ def reader_of(database: Database, *, enabled: bool = True) -> BillingReader:
 
 
 def _booking(database: Database, outbox: Outbox, audit: AuditTrail, store: LedgerStore) -> Booking:
-    return Booking(outbox, store, Balance(database, outbox, audit, BudgetStore()))
+    watch = ReloadTrigger(AutoReloadStore()).watch
+    return Booking(outbox, store, Balance(database, outbox, audit, BudgetStore()), watch)

@@ -1,6 +1,7 @@
 """HTTP routes of payments."""
 
+from opencode_cloud.payments.routes.auto_reload import AutoReloadRoutes
 from opencode_cloud.payments.routes.top_ups import TopUpRoutes
 from opencode_cloud.payments.routes.webhook import WEBHOOK_PATH, answer_webhook
 
-__all__ = ["WEBHOOK_PATH", "TopUpRoutes", "answer_webhook"]
+__all__ = ["WEBHOOK_PATH", "AutoReloadRoutes", "TopUpRoutes", "answer_webhook"]

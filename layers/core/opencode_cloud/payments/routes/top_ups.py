@@ -20,9 +20,6 @@ from opencode_cloud.kit.timestamps import Instant
 from opencode_cloud.payments.models import TopUp, TopUpState
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
-
-    from opencode_cloud.access.service import Access
     from opencode_cloud.payments.service.topping_up import ToppingUp
 
 TAG = "Payments"
@@ -65,14 +62,14 @@ class Portal(ApiModel):
 class TopUpRoutes:
     """Routes of top-ups."""
 
-    def __init__(self, topping_up: ToppingUp, access: Access, public_url: str) -> None:
+    def __init__(self, topping_up: ToppingUp, gate: Gate, public_url: str) -> None:
         self._topping_up = topping_up
-        self._access = access
+        self._gate = gate
         self._public_url = public_url
 
-    def mount(self, app: APIGatewayHttpResolver) -> None:
-        """Add every route to ``app``."""
-        self._gate = gate = Gate(app, self._access)
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        gate = self._gate
         all_, read, manage = f"{WORKSPACE}/top-ups", Permission.BILLING_READ, Permission.BILLING_MANAGE
         gate.add(f"GET {all_}", self.list, read, "List top-ups", TAG)
         gate.add(f"POST {all_}", self.create, manage, "Buy credit", TAG, HTTPStatus.CREATED)
@@ -106,7 +103,7 @@ class TopUpRoutes:
         return document(Portal(url=self._topping_up.portal(workspace_id, self._back(workspace_id))))
 
     def _back(self, workspace_id: WorkspaceId) -> str:
-        return f"{http_events.base_url(self._gate.event, self._public_url)}/console/{workspace_id}"
+        return f"{http_events.base_url(self._gate.event, self._public_url)}/console/{workspace_id}/payments"
 
 
 def _view(top_up: TopUp) -> TopUpView:

@@ -20,12 +20,15 @@ from opencode_cloud.payments.models import (
     Result,
     SessionView,
     TopUp,
+    TopUpKind,
     TopUpState,
 )
 
 if TYPE_CHECKING:
     from opencode_cloud.billing.service.payments import Payments
     from opencode_cloud.outbox.service import UnitOfWork
+    from opencode_cloud.payments.service.reload_ends import ReloadEnds
+    from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
     from opencode_cloud.payments.store.top_ups import TopUpStore
     from opencode_cloud.payments.stripe_api import StripeApi
 
@@ -51,6 +54,7 @@ TYPES = (
     "charge.dispute.closed",
     "charge.dispute.funds_withdrawn",
     "charge.dispute.funds_reinstated",
+    "customer.updated",
 )
 """Types with an effect. At most 20, the most that Stripe's list of events filters by."""
 
@@ -58,10 +62,14 @@ TYPES = (
 class Effects:
     """Reads objects of Stripe, and returns what they do to our books."""
 
-    def __init__(self, api: StripeApi, top_ups: TopUpStore, payments: Payments) -> None:
+    def __init__(
+        self, api: StripeApi, top_ups: TopUpStore, payments: Payments, reloads: AutoReloadStore, ends: ReloadEnds
+    ) -> None:
         self._api = api
         self._top_ups = top_ups
         self._payments = payments
+        self._reloads = reloads
+        self._ends = ends
 
     def of(self, kind: str, object_id: str) -> Effect | None:
         """Ask Stripe for the object of an event of the type ``kind``; None if such events have no effect."""
@@ -73,6 +81,8 @@ class Effects:
             return self.of_payment(PaymentId(object_id))
         if kind.startswith("charge.dispute."):
             return self._of_dispute(object_id)
+        if kind.startswith("customer."):
+            return self._of_customer(object_id)
         refunds = (
             self._api.refunds_of_charge(object_id) if kind.startswith("charge.") else [self._api.refund_of(object_id)]
         )
@@ -135,6 +145,17 @@ class Effects:
 
         return apply
 
+    def _of_customer(self, customer_id: str) -> Effect:
+        card = self._api.card(customer_id)
+
+        def apply(unit: UnitOfWork) -> Result:
+            workspace_id = self._reloads.workspace_of(unit.connection, customer_id)
+            if workspace_id is not None and card is not None:
+                self._ends.new_card(unit, workspace_id, card.id)
+            return APPLIED
+
+        return apply
+
     # ------------------------------------------------------------------------------------- in the unit
 
     def _apply_payment(self, unit: UnitOfWork, payment: PaymentView) -> Result:
@@ -153,6 +174,7 @@ class Effects:
         self._settle(unit, payment)
         if top_up.state is not TopUpState.PAID:
             self._change(unit, top_up, state=TopUpState.PAID, payment_id=payment.id, reason="")
+            self._ends.paid(unit, top_up)
         return APPLIED
 
     def _settle(self, unit: UnitOfWork, payment: PaymentView) -> None:
@@ -171,11 +193,12 @@ class Effects:
         match payment.status:
             case "processing":
                 self._change(unit, top_up, state=TopUpState.PENDING, payment_id=payment.id)
-            case "canceled":
+            case "canceled" if top_up.kind is TopUpKind.CHECKOUT:
                 self._change(unit, top_up, state=TopUpState.FAILED, reason="canceled")
             case "requires_payment_method" if top_up.state is TopUpState.PENDING:
                 # A bank debit came back after the end of Checkout, so no other card can be tried there.
                 self._change(unit, top_up, state=TopUpState.FAILED, reason=payment.code)
+                self._ends.failed(unit, top_up, payment.code)
             case "requires_payment_method":
                 self._change(unit, top_up, reason=payment.code)
             case _:
@@ -185,7 +208,12 @@ class Effects:
     def _expire(self, unit: UnitOfWork, session: SessionView) -> None:
         top_up = self._top_ups.get(unit.connection, session.top_up_id, lock=True) if session.top_up_id else None
         # An older session of the same top-up ends without an effect.
-        if top_up and top_up.state is TopUpState.OPEN and top_up.session_id in ("", session.id):
+        if not top_up or top_up.state is not TopUpState.OPEN or top_up.session_id not in ("", session.id):
+            return
+        if top_up.kind is TopUpKind.RELOAD:
+            # The payer may open another page until the reload is given up.
+            self._change(unit, top_up, session_id="")
+        else:
             self._change(unit, top_up, state=TopUpState.EXPIRED)
 
     def _change(self, unit: UnitOfWork, top_up: TopUp, **values: object) -> None:

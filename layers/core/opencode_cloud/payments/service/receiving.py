@@ -22,6 +22,7 @@ from opencode_cloud.payments.service.effects import TYPES, Effect, Effects
 
 if TYPE_CHECKING:
     from opencode_cloud.outbox.service import Outbox
+    from opencode_cloud.payments.service.reloading import Reloading
     from opencode_cloud.payments.store.events import EventStore
     from opencode_cloud.payments.store.top_ups import TopUpStore
     from opencode_cloud.payments.stripe_api import StripeApi
@@ -39,13 +40,20 @@ class Receiving:
     """Takes events from the webhook, the sweep and replays."""
 
     def __init__(
-        self, outbox: Outbox, api: StripeApi, effects: Effects, events: EventStore, top_ups: TopUpStore
+        self,
+        outbox: Outbox,
+        api: StripeApi,
+        effects: Effects,
+        events: EventStore,
+        top_ups: TopUpStore,
+        reloading: Reloading,
     ) -> None:
         self._outbox = outbox
         self._api = api
         self._effects = effects
         self._events = events
         self._top_ups = top_ups
+        self._reloading = reloading
 
     def webhook(self, body: bytes, signature: str) -> StripeEvent:
         """Process a delivery. When it returns, the event is stored with its effect.
@@ -71,7 +79,7 @@ class Receiving:
         return sum(each.state is EventState.APPLIED for each in results)
 
     def sweep(self) -> int:
-        """Apply what never arrived: events of three days, and unfinished top-ups; return the number of both.
+        """Apply what never arrived: events of three days, unfinished top-ups and reloads; return the number of all.
 
         Without the operator's secret there is nothing to ask for.
         """
@@ -86,7 +94,8 @@ class Receiving:
             self.process(head, AppliedBy.SWEEP)
         with self._outbox.unit() as unit:
             unfinished = self._top_ups.unfinished(unit.connection, utc_now() - LOOKED_UP_AFTER, BATCH)
-        return len(missed) + sum(self._look_up(each) for each in unfinished)
+        looked_up = sum(self._look_up(each) for each in unfinished)
+        return len(missed) + looked_up + self._reloading.sweep()
 
     def _look_up(self, top_up: TopUp) -> bool:
         """Apply the present state of an unfinished top-up, for which no event came; return whether it could."""

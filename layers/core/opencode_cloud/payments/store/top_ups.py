@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from opencode_cloud.contracts.ids import TopUpId, WorkspaceId
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.payments.models import TopUp, TopUpState
+from opencode_cloud.payments.models import TopUp, TopUpKind, TopUpState
 from opencode_cloud.schema.payments import payment_customers, top_ups
 from opencode_cloud.schema.workspaces import workspaces
 
@@ -50,9 +50,13 @@ class TopUpStore:
         return [_top_up(row) for row in connection.execute(query).mappings()]
 
     def unfinished(self, connection: Connection, before: datetime, limit: int) -> list[TopUp]:
-        """Return top-ups that are neither paid nor over and were made before a time, the oldest first."""
+        """Return top-ups that are neither paid nor over and were made before a time, the oldest first.
+
+        A reload without a checkout is left out: its row in ``auto_reloads`` leads to it.
+        """
         states = [TopUpState.OPEN, TopUpState.PENDING]
-        query = select(top_ups).where(top_ups.c.state.in_(states), top_ups.c.created_at < before)
+        by_a_person = (top_ups.c.kind == TopUpKind.CHECKOUT) | (top_ups.c.session_id != "")
+        query = select(top_ups).where(top_ups.c.state.in_(states), top_ups.c.created_at < before, by_a_person)
         found = connection.execute(query.order_by(top_ups.c.created_at).limit(limit)).mappings()
         return [_top_up(row) for row in found]
 
@@ -74,5 +78,4 @@ class TopUpStore:
 
 def _top_up(row: Mapping[Any, Any]) -> TopUp:
     values: dict[str, Any] = {name: row[name] for name in TopUp.__struct_fields__}
-    values["state"] = TopUpState(row["state"])
-    return TopUp(**values)
+    return msgspec.convert(values, TopUp)

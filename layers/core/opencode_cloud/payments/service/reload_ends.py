@@ -1,0 +1,134 @@
+"""Ends of a reload: paid, declined for good, or in the hands of a person. People are told in the same transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.mail import Template
+from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.money import shown
+from opencode_cloud.payments.models import (
+    AMOUNT_OVER_LIMIT,
+    AUTHENTICATION,
+    DAY_CAP,
+    DEBT_OVER_LIMIT,
+    MONTH_CAP,
+    NO_CARD,
+    NOT_FINISHED,
+    AutoReload,
+    ReloadState,
+    TopUp,
+    TopUpKind,
+)
+
+if TYPE_CHECKING:
+    from opencode_cloud.mail.service import Mailer
+    from opencode_cloud.outbox.service import UnitOfWork
+    from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
+    from opencode_cloud.payments.store.top_ups import TopUpStore
+
+WORDS = {
+    NO_CARD: "no card is saved as the default one",
+    NOT_FINISHED: "the payment was not confirmed within 7 days",
+    DAY_CAP: "the cap of the day is reached",
+    MONTH_CAP: "the cap of the month is reached",
+    AMOUNT_OVER_LIMIT: "the amount is outside of what this deployment sells at once",
+    DEBT_OVER_LIMIT: "the debt is larger than one reload",
+    AUTHENTICATION: "the bank asks for the owner of the card",
+    "insufficient_funds": "the card has insufficient funds",
+    "expired_card": "the card has expired",
+}
+SUSPECT = timedelta(hours=1)
+STORM = 3
+"""Reloads within ``SUSPECT`` that an operator should look at."""
+
+
+def in_words(reason: str) -> str:
+    """Return a reason of a stop for people."""
+    return WORDS.get(reason, f"the bank declined the charge ({reason})" if reason else "")
+
+
+class ReloadEnds:
+    """Ends a charge, and gives its lease back."""
+
+    def __init__(self, reloads: AutoReloadStore, top_ups: TopUpStore, mailer: Mailer) -> None:
+        self._reloads = reloads
+        self._top_ups = top_ups
+        self._mailer = mailer
+
+    def paid(self, unit: UnitOfWork, top_up: TopUp) -> None:
+        """Give the lease back after a top-up was booked. The caller must have locked the top-up."""
+        reload = self._running(unit, top_up)
+        if reload is not None:
+            self._reloads.move(unit.connection, top_up.workspace_id, ReloadState.IDLE, reason="", top_up_id="")
+            # Calls may have used more than the reload while it ran.
+            unit.emit(Topic.RELOAD, top_up.workspace_id)
+
+    def failed(self, unit: UnitOfWork, top_up: TopUp, reason: str) -> None:
+        """Tell the payers that a payment failed for good, and stop the reloads if it was one of them."""
+        if top_up.kind is TopUpKind.CHECKOUT:
+            self._mail(unit, top_up.workspace_id, "", shown(top_up.credit), reason)
+            return
+        reload = self._running(unit, top_up)
+        if reload is not None:
+            self.stop(unit, reload, reason, shown(top_up.credit))
+
+    def stop(
+        self, unit: UnitOfWork, reload: AutoReload, reason: str, amount: str = "", until: datetime | None = None
+    ) -> None:
+        """Stop the reloads of a workspace, ``until`` a time or for good, and tell its payers once."""
+        values = {"reason": reason, "top_up_id": "", "next_at": until}
+        self._reloads.move(unit.connection, reload.workspace_id, ReloadState.STOPPED, **values)
+        amount = amount or shown(reload.terms.amount)
+        self._mail(unit, reload.workspace_id, reload.base_url, amount, reason, stopped=True)
+
+    def ask(self, unit: UnitOfWork, reload: AutoReload, top_up: TopUp) -> None:
+        """Wait for the owner of the card, and tell the payers where to go on."""
+        values = {"reason": AUTHENTICATION, "next_at": None}
+        self._reloads.move(unit.connection, reload.workspace_id, ReloadState.ACTION_REQUIRED, **values)
+        self._mail(unit, reload.workspace_id, reload.base_url, shown(top_up.credit), AUTHENTICATION, action=True)
+
+    def new_card(self, unit: UnitOfWork, workspace_id: WorkspaceId, method_id: str) -> None:
+        """Go on after the customer has chosen another card than the one that was declined."""
+        reload = self._reloads.get(unit.connection, workspace_id, lock=True)
+        if reload is None or method_id in ("", reload.method_id):
+            return
+        if reload.state is ReloadState.STOPPED and reload.next_at is None:
+            self._reloads.move(unit.connection, workspace_id, ReloadState.IDLE, reason="")
+        elif reload.state is ReloadState.CHARGING:
+            self._reloads.keep(unit.connection, workspace_id, next_at=utc_now())
+        else:
+            return
+        unit.emit(Topic.RELOAD, workspace_id)
+
+    def _running(self, unit: UnitOfWork, top_up: TopUp) -> AutoReload | None:
+        """Return the locked row whose lease a top-up holds; None if it holds none any more."""
+        if top_up.kind is not TopUpKind.RELOAD:
+            return None
+        reload = self._reloads.get(unit.connection, top_up.workspace_id, lock=True)
+        return reload if reload is not None and reload.top_up_id == top_up.id else None
+
+    def _mail(
+        self,
+        unit: UnitOfWork,
+        workspace_id: WorkspaceId,
+        base_url: str,
+        amount: str,
+        reason: str,
+        *,
+        action: bool = False,
+        stopped: bool = False,
+    ) -> None:
+        variables = {
+            "workspace": self._top_ups.workspace_name(unit.connection, workspace_id),
+            "amount": amount,
+            "reason": in_words(reason),
+            "action": action,
+            "stopped": stopped,
+            "url": f"{base_url}/console/{workspace_id}/payments" if base_url else "",
+        }
+        for recipient in self._reloads.payers(unit.connection, workspace_id):
+            self._mailer.queue(unit, Template.PAYMENT_FAILED, recipient, variables, workspace_id)

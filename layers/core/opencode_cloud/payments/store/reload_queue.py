@@ -1,0 +1,21 @@
+"""The queue of reloads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.kit import aws
+
+
+class ReloadQueue:
+    """The queue from which the function ``payments`` takes reloads. One that is queued twice charges once."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def send(self, workspace_ids: Sequence[WorkspaceId]) -> None:
+        """Queue the reloads of workspaces."""
+        for workspace_id in workspace_ids:
+            aws.sqs().send_message(self._url, json.dumps({"workspace": workspace_id}))
