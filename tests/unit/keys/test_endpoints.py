@@ -8,7 +8,7 @@ from opencode_cloud.keys.endpoints import clean_base_url
 from opencode_cloud.keys.models import CheckResult, Provider
 from opencode_cloud.keys.store import ProviderClient
 from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.kit.outbound_http import is_private
+from opencode_cloud.kit.networks import is_private
 from tests.provider_stand_in import ProviderStandIn
 
 ANY = Provider.OPENAI_COMPATIBLE

@@ -38,6 +38,7 @@ from opencode_cloud.kit.asgi_middleware import EdgeOnly, LoadShedding
 from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.starting import spare_present_objects
+from opencode_cloud.kit.tls import trusting
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -146,7 +147,8 @@ def application(settings: GatewaySettings) -> ASGIApp:
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
         # Loading the tokenizer takes over half a second. Only some calls need it, so the others must not wait.
         warming = asyncio.create_task(_warm_up(asyncio.to_thread(token_bounds.warm_up)))
-        await _warm_up(asyncio.to_thread(tokens.key_set), catalogue.current(), keys.platform())
+        trusted = asyncio.to_thread(trusting)
+        await _warm_up(trusted, asyncio.to_thread(tokens.key_set), catalogue.current(), keys.platform())
         spare_present_objects()
         watching = asyncio.create_task(event_loop.watch(event_loop.log_step))
         try:

@@ -1,4 +1,4 @@
-"""The network that counts as one caller."""
+"""Networks of IP addresses: the one that counts as one caller, and those that are private."""
 
 from __future__ import annotations
 
@@ -24,3 +24,18 @@ def network_of(address: str) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(ipaddress.ip_network((parsed, IPV6_NETWORK), strict=False))
+
+
+def is_private(address: str) -> bool:
+    """Tell whether an IP address is outside the public internet."""
+    ip = ipaddress.ip_address(address)
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return not (mapped or ip).is_global or (mapped or ip).is_multicast
+
+
+def is_private_host(host: str) -> bool:
+    """Tell from its spelling whether a host is in a private network. Other hosts are checked at each call."""
+    try:
+        return is_private(host)
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 import ssl
@@ -12,6 +11,8 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import urllib3
+
+from opencode_cloud.kit.networks import is_private, is_private_host
 
 TIMEOUT = urllib3.Timeout(connect=4, read=10)
 FAILURES = (OSError, UnicodeError, urllib3.exceptions.HTTPError)
@@ -80,21 +81,6 @@ def checked(url: str, *, private: bool) -> SplitResult:
     return parts
 
 
-def is_private(address: str) -> bool:
-    """Tell whether an IP address is outside the public internet."""
-    ip = ipaddress.ip_address(address)
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return not (mapped or ip).is_global or (mapped or ip).is_multicast
-
-
-def is_private_host(host: str) -> bool:
-    """Tell from its spelling whether a host is in a private network. Other hosts are checked at each call."""
-    try:
-        return is_private(host)
-    except ValueError:
-        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
-
-
 def _pool(scheme: str, host: str, address: str, port: int) -> urllib3.HTTPConnectionPool:
     if scheme == "http":
         return urllib3.HTTPConnectionPool(address, port, timeout=TIMEOUT)
@@ -105,4 +91,5 @@ def _pool(scheme: str, host: str, address: str, port: int) -> urllib3.HTTPConnec
 
 @cache
 def _trust() -> ssl.SSLContext:
+    # Not the shared context: urllib3 checks the name itself, and so switches the check of the context off.
     return ssl.create_default_context()

@@ -6,20 +6,17 @@ import asyncio
 import re
 import socket
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
-
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 
 from opencode_cloud.catalogue.models import UpstreamKind
 from opencode_cloud.gateway.formats import LONGEST_RETRY_AFTER
 from opencode_cloud.gateway.models import AttemptFailed, Failure, UpstreamTarget
 from opencode_cloud.gateway.store import requests
 from opencode_cloud.gateway.store.bedrock import EVENT_STREAM, Bedrock, EventStreamDecoder
+from opencode_cloud.kit.async_http import AbstractResolver, ResolveResult, aiohttp
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.outbound_http import is_private, is_private_host
+from opencode_cloud.kit.networks import is_private, is_private_host
+from opencode_cloud.kit.tls import trusting
 
 CHUNK_BYTES = 64 * 1024
 LONGEST_ANSWER = 64 * 1024 * 1024
@@ -87,7 +84,9 @@ class Upstreams:
         if guarded not in self._sessions:
             resolver = PublicResolver() if guarded and not self._private else None
             self._sessions[guarded] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS, resolver=resolver),
+                connector=aiohttp.TCPConnector(
+                    limit=0, keepalive_timeout=KEPT_SECONDS, resolver=resolver, ssl=trusting()
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=True,
                 read_bufsize=4 * CHUNK_BYTES,
@@ -160,7 +159,7 @@ class PublicResolver(AbstractResolver):
     """Resolves names to public addresses only: an address that a workspace configured must not reach our networks."""
 
     def __init__(self) -> None:
-        self._resolver = ThreadedResolver()
+        self._resolver = aiohttp.ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -177,6 +176,8 @@ class PublicResolver(AbstractResolver):
 
 
 def _until(date: str) -> float | None:
+    from email.utils import parsedate_to_datetime
+
     try:
         return max(0.0, parsedate_to_datetime(date).timestamp() - now_seconds())
     except (ValueError, OverflowError):

@@ -156,7 +156,6 @@ class Connections:
         self._connect_seconds = connect_seconds
         self._read_seconds = read_seconds
         self._proxy = _proxy(parts.scheme, parts.netloc)
-        self._tls: ssl.SSLContext | None = None
         self._idle: deque[Connection] = deque()
 
     def exchange(self, method: str, head: bytes, body: bytes = b"") -> Answer:
@@ -249,11 +248,9 @@ class Connections:
         return b"%b http://%b%b\r\n%b%b" % (method, self.host.encode(), line, lines, fields)
 
     def _context(self) -> ssl.SSLContext:
-        import ssl  # it takes 10 ms, and endpoints on a laptop have no TLS
+        from opencode_cloud.kit.tls import trusting  # it takes 10 ms, and endpoints on a laptop have no TLS
 
-        if self._tls is None:
-            self._tls = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
-        return self._tls
+        return trusting(os.environ.get("AWS_CA_BUNDLE", ""))
 
 
 def _status(line: bytes) -> tuple[int, bool]:

@@ -18,7 +18,7 @@ from opencode_cloud.kit.dynamodb.protocol import CONNECT_SECONDS, READ_SECONDS, 
 from opencode_cloud.kit.retry import retry_async
 
 if TYPE_CHECKING:
-    import aiohttp  # imported on first use: it takes 0.3 s, and functions with SQL import stores but never call this
+    import aiohttp  # imported on first use: it takes 0.1 s, and functions with SQL import stores but never call this
 
 
 class AsyncDynamoDB:
@@ -55,7 +55,7 @@ class AsyncDynamoDB:
 
     async def _send(self, operation: str, body: bytes) -> tuple[int, bytes, str]:
         """Return status, text and date of the answer. Raises ConnectionError, which names the network failure."""
-        import aiohttp
+        from opencode_cloud.kit.async_http import aiohttp
 
         if not self._credentials.is_current:
             from asyncio import to_thread  # stores import this module in functions without an event loop
@@ -69,11 +69,12 @@ class AsyncDynamoDB:
             raise ConnectionError(type(error).__name__) from error
 
     def _client(self) -> aiohttp.ClientSession:
-        import aiohttp
+        from opencode_cloud.kit.async_http import aiohttp
+        from opencode_cloud.kit.tls import trusting
 
         if self._http is None:
             self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=60),
+                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=60, ssl=trusting()),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
