@@ -66,6 +66,14 @@ def test_a_lean_function_loads_no_slow_module(function: str) -> None:
     assert len(loaded) <= MOST_MODULES[function]
 
 
+def test_the_gateway_loads_the_client_and_the_frame_of_its_calls_and_no_other_slow_module() -> None:
+    loaded = modules_of("gateway")
+    needed = {"asyncio", "concurrent.futures", "email", "http.client", "http.cookies", "ssl", "urllib.request"}
+    assert loaded & SLOW == {*needed, "typing_extensions"}
+    assert loaded & {"tokenizers", "urllib3"} == set()
+    assert len(loaded) <= 585
+
+
 @pytest.mark.parametrize("kind", ["snap-start", "provisioned-concurrency", "on-demand"])
 def test_a_function_that_starts_ahead_imports_what_readers_and_publishers_need(kind: str) -> None:
     loaded = modules_of("share", AWS_LAMBDA_INITIALIZATION_TYPE=kind)

@@ -11,7 +11,7 @@ from opencode_cloud.contracts.ids import CredentialId, KeyId, MemberId, ServiceA
 from opencode_cloud.contracts.permissions import KeyScope
 from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.errors import Conflict, Forbidden, NotFound, Unavailable, Unprocessable
-from opencode_cloud.kit.timestamps import Instant
+from opencode_cloud.kit.instants import Instant
 
 
 class Key(ApiModel):

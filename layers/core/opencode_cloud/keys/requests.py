@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from opencode_cloud.contracts.ids import ServiceAccountId
 from opencode_cloud.contracts.permissions import KeyScope
 from opencode_cloud.keys.limits import MOST_ENTRIES
-from opencode_cloud.kit.timestamps import Instant
+from opencode_cloud.kit.instants import Instant
 
 LONGEST_OVERLAP = timedelta(days=7)
 Name = Annotated[str, Field(min_length=1, max_length=255)]

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from opencode_cloud.kit import aws
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NONCE_BYTES = 12
 
@@ -30,14 +33,20 @@ def seal(key_arn: str, secret: bytes, context: Mapping[str, str]) -> Sealed:
     """Encrypt ``secret`` under a new data key of the KMS key ``key_arn``."""
     plain, encrypted = aws.kms().generate_data_key(key_arn, context)
     nonce = os.urandom(NONCE_BYTES)
-    return Sealed(nonce + AESGCM(plain).encrypt(nonce, secret, _text(context)), encrypted)
+    return Sealed(nonce + _cipher(plain).encrypt(nonce, secret, _text(context)), encrypted)
 
 
 def unseal(key_arn: str, sealed: Sealed, context: Mapping[str, str]) -> bytes:
     """Return the secret; raises KMS's ``InvalidCiphertextException`` when the context differs."""
     key = aws.kms().decrypt(key_arn, sealed.data_key, context)
     nonce, text = sealed.ciphertext[:NONCE_BYTES], sealed.ciphertext[NONCE_BYTES:]
-    return AESGCM(key).decrypt(nonce, text, _text(context))
+    return _cipher(key).decrypt(nonce, text, _text(context))
+
+
+def _cipher(key: bytes) -> AESGCM:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # most calls use no sealed secret
+
+    return AESGCM(key)
 
 
 def _text(context: Mapping[str, str]) -> bytes:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
-
-from pydantic import AfterValidator, PlainSerializer, WithJsonSchema
 
 
 def to_utc(moment: datetime) -> datetime:
@@ -19,15 +16,6 @@ def to_utc(moment: datetime) -> datetime:
 def rfc3339(moment: datetime) -> str:
     """Format a time for the API, such as ``2026-11-24T07:45:00.000000Z``."""
     return f"{to_utc(moment).isoformat(timespec='microseconds')}Z"
-
-
-Instant = Annotated[
-    datetime,
-    AfterValidator(to_utc),
-    PlainSerializer(rfc3339, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
-"""Type of a model's field with a time."""
 
 
 def rfc3339_of(seconds: int) -> str:

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from opencode_cloud.contracts.access import EnforcedRules, FallbackChain, FallbackReason
 from opencode_cloud.contracts.budgets import LARGEST_LIMIT
 from opencode_cloud.kit.errors import Forbidden, NotFound, Unprocessable
+from opencode_cloud.kit.instants import Instant
 from opencode_cloud.kit.json_documents import DocumentFault
-from opencode_cloud.kit.timestamps import Instant
 
 Pattern = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s\"'{}]+$")]
 Name = Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[^\s\"'{}/*?]+/[^\s\"'{}*?]+$")]

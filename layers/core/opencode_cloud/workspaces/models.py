@@ -15,7 +15,7 @@ from opencode_cloud.kit.errors import (
     TooManyRequests,
     Unprocessable,
 )
-from opencode_cloud.kit.timestamps import Instant
+from opencode_cloud.kit.instants import Instant
 
 LEAST_AUDIT_DAYS, MOST_AUDIT_DAYS = 30, 3650
 """Limits of the retention of audit entries. A month lets owners notice what happened while they were away."""

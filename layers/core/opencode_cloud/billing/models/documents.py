@@ -6,7 +6,7 @@ from pydantic import Field
 
 from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
 from opencode_cloud.kit.api_models import ApiModel
-from opencode_cloud.kit.timestamps import Instant
+from opencode_cloud.kit.instants import Instant
 
 
 class PrepaidBalance(ApiModel):

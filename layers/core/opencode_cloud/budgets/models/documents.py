@@ -12,7 +12,7 @@ from opencode_cloud.contracts.ids import BudgetId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.errors import Conflict, NotFound, Unprocessable
-from opencode_cloud.kit.timestamps import Instant
+from opencode_cloud.kit.instants import Instant
 
 
 class CurrentUsage(ApiModel):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-import secrets
 
 MAXIMUM = 40
 """The shortest limit of an upstream for ids of tool calls, in characters (OpenAI's Chat Completions)."""
@@ -14,7 +14,7 @@ _SAFE = re.compile(rf"[A-Za-z0-9_-]{{1,{MAXIMUM}}}")
 
 def new(prefix: str) -> str:
     """Return a new id: ``prefix`` and 96 random bits."""
-    return prefix + secrets.token_hex(12)
+    return prefix + os.urandom(12).hex()
 
 
 def acceptable(call: str) -> str:

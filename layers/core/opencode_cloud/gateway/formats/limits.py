@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -35,15 +34,14 @@ _UNSET = {field.name: field.default for field in msgspec.structs.fields(ModelReq
 _SAMPLING = frozenset({"temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty"})
 _DIGEST = 8
 """Characters of a hash at the end of a replaced name."""
-_UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
+_UNSAFE = r"[^a-zA-Z0-9_-]"
 FREE_JSON = "Answer with one JSON object only: no other text, and no code fence."
 """The instruction that replaces the member for JSON of any form."""
 OPENING = "(The conversation begins.)"
 """The user's turn in front of a conversation that begins with the assistant."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetLimits:
+class TargetLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of one format. No member has a default, so a new format must state each of them."""
 
     longest_user: int
@@ -122,7 +120,7 @@ def name_within(name: str, limits: TargetLimits) -> str:
     """Return the name of a tool that upstreams take: the name itself, or its beginning with a hash."""
     if limits.tool_name.fullmatch(name) and len(name) <= limits.longest_name:
         return name
-    start = _UNSAFE.sub("_", name)[: limits.longest_name - _DIGEST - 1]
+    start = re.sub(_UNSAFE, "_", name)[: limits.longest_name - _DIGEST - 1]
     start = start if start[:1].isalpha() else f"_{start[: limits.longest_name - _DIGEST - 2]}"
     return f"{start}_{_digest(name, _DIGEST)}"
 

@@ -6,9 +6,10 @@ Each format has one table, in its own ``members.py``. docs/formats.md shows the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+import msgspec
 
 from opencode_cloud.gateway.formats.reading import Node, camel
 from opencode_cloud.gateway.formats.writing import cannot_carry
@@ -31,8 +32,7 @@ class Treatment(StrEnum):
     """The answer would be wrong without it."""
 
 
-@dataclass(frozen=True, slots=True)
-class MemberRule:
+class MemberRule(msgspec.Struct, frozen=True):
     """The treatment of one member, and the reason."""
 
     treatment: Treatment

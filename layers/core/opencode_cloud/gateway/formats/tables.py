@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from opencode_cloud.gateway.formats.limits import TargetLimits
 from opencode_cloud.gateway.formats.members import MemberRules, Treatment
@@ -37,7 +38,7 @@ _TITLES = {
 def limits_table() -> str:
     """Return the limits of all formats, a column for each."""
     wires = list(WIRE_FORMATS.values())
-    names = [field.name for field in dataclasses.fields(TargetLimits)]
+    names = [field.name for field in msgspec.structs.fields(TargetLimits)]
     rows = [[_TITLES[name], *(_cell(getattr(wire.limits, name)) for wire in wires)] for name in names]
     return _table([["", *(wire.name.value for wire in wires)], *rows])
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.tools import ToolName
@@ -25,8 +26,7 @@ from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.streaming import StreamReader, StreamWriter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WireFormat:
+class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
     """One wire format of model calls.
 
     No member has a default, so the type checker names every member that a new format omits. All functions are pure.

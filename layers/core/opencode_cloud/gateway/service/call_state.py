@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -44,8 +43,7 @@ class ModelPlan(NamedTuple):
     reservation: Reservation
 
 
-@dataclass(kw_only=True)
-class CallState:
+class CallState(msgspec.Struct, kw_only=True):
     """One admitted call."""
 
     incoming: Incoming
@@ -68,7 +66,7 @@ class CallState:
     """The upstream requests for these."""
     least_output: int = 1
     """The smallest limit of an answer (tokens) that its upstreams take."""
-    started: float = field(default_factory=time.monotonic)
+    started: float = msgspec.field(default_factory=time.monotonic)
 
     target: UpstreamTarget | None = None
     attempts: int = 0

@@ -20,67 +20,68 @@ _BUSY = frozenset({408, 429, 503, 529})
 _CREDENTIAL = frozenset({401, 403})
 _CLIENT_ERRORS = range(400, 500)
 
-_CONTEXT = re.compile(
+# Compiled at the first use: a process may see no error for days.
+_CONTEXT = (
     r"context_length_exceeded|context_window_exceeded|context (?:length|window|limit|size)"
     r"|(?:prompt|input|messages?)(?: is| are)? too long|input token count|too many input tokens"
     r"|reduce the length of (?:the|your) (?:messages|prompt|input)"
 )
-_UNPAID_CODES = re.compile(
+_UNPAID_CODES = (
     r"insufficient_(?:quota|funds|balance|credits?)|billing|account_deactivated|access_terminated|payment_required"
 )
-_UNPAID = re.compile(
+_UNPAID = (
     r"credit balance|insufficient (?:funds|balance|credits?)|out of credits?|requires more credits|payment required"
 )
 """Texts of an account without money, whatever the status."""
-_UNUSABLE = re.compile(
+_UNUSABLE = (
     r"exceeded your current quota|plans? (?:and|&) billing|billing (?:details|hard limit|is not|not active)"
     r"|(?:account|organization|project)[^.]{0,40} (?:disabled|suspended|deactivated|not active)|spend(?:ing)? limit"
 )
 """Texts of an account that must not be used. With 429 the same words can mean a limit that passes."""
-_REGION = re.compile(
+_REGION = (
     r"(?:location|country|region|territory)[^.]{0,40} not (?:supported|available|allowed)"
     r"|not (?:supported|available|allowed) in your (?:country|region|location)"
 )
-_REGION_CODES = re.compile(r"unsupported_country|failed_precondition")
-_KEY = re.compile(
+_REGION_CODES = r"unsupported_country|failed_precondition"
+_KEY = (
     r"api key (?:is )?(?:not valid|invalid|expired)|(?:invalid|incorrect|expired) (?:x-)?api.?key"
     r"|security token"
 )
-_KEY_CODES = re.compile(
+_KEY_CODES = (
     r"api_key_invalid|invalid_api_key|authentication_error|unrecognizedclient|unauthenticated|permission_denied"
 )
-_FLAG = re.compile(r"invalid beta flag|anthropic[-_]beta|beta (?:header|flag|feature)|unsupported beta")
-_MODEL = re.compile(
+_FLAG = r"invalid beta flag|anthropic[-_]beta|beta (?:header|flag|feature)|unsupported beta"
+_MODEL = (
     r"model identifier is invalid|(?:model|deployment)[^.]{0,80} (?:does not exist|not found)|on-demand throughput"
     r"|no endpoints found"
 )
-_BUSY_CODES = re.compile(r"overloaded|throttl|rate_limit|resource_exhausted|too_many_requests|no_capacity")
+_BUSY_CODES = r"overloaded|throttl|rate_limit|resource_exhausted|too_many_requests|no_capacity"
 
 
 def failure_of(fault: UpstreamFault) -> Failure:
     """Return the kind of an upstream's error."""
     names, text, status = f"{fault.code} {fault.type} {fault.reason}".lower(), fault.message.lower(), fault.status
-    if status == HTTPStatus.PAYMENT_REQUIRED or _UNPAID_CODES.search(names) or _UNPAID.search(text):
+    if status == HTTPStatus.PAYMENT_REQUIRED or re.search(_UNPAID_CODES, names) or re.search(_UNPAID, text):
         return Failure.ACCOUNT
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Failure.BUSY
-    if status in _INVALID and _CONTEXT.search(f"{names} {text}"):
+    if status in _INVALID and re.search(_CONTEXT, f"{names} {text}"):
         return Failure.CONTEXT
     if status in _CLIENT_ERRORS:
         return _of_client_error(status, names, text)
-    return Failure.BUSY if status in _BUSY or _BUSY_CODES.search(names) else Failure.BROKEN
+    return Failure.BUSY if status in _BUSY or re.search(_BUSY_CODES, names) else Failure.BROKEN
 
 
 def _of_client_error(status: int, names: str, text: str) -> Failure:
     """Return the kind of an error that the vendor ascribes to its caller. The caller is the gateway."""
-    if _UNUSABLE.search(text) or _REGION.search(text) or _REGION_CODES.search(names):
+    if re.search(_UNUSABLE, text) or re.search(_REGION, text) or re.search(_REGION_CODES, names):
         return Failure.ACCOUNT
-    if status in _CREDENTIAL or _KEY.search(text) or _KEY_CODES.search(names):
+    if status in _CREDENTIAL or re.search(_KEY, text) or re.search(_KEY_CODES, names):
         return Failure.CREDENTIAL
-    if status == HTTPStatus.NOT_FOUND or "model_not_found" in names or _MODEL.search(text):
+    if status == HTTPStatus.NOT_FOUND or "model_not_found" in names or re.search(_MODEL, text):
         return Failure.UNKNOWN_MODEL
-    if _FLAG.search(text):
+    if re.search(_FLAG, text):
         return Failure.UNKNOWN_FLAG
-    if status in _BUSY or _BUSY_CODES.search(names):
+    if status in _BUSY or re.search(_BUSY_CODES, names):
         return Failure.BUSY
     return Failure.REFUSED if status in _INVALID else Failure.BROKEN

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from opencode_cloud.gateway.models import Circuit, Failure
 
@@ -20,8 +21,7 @@ LONGEST_REST_SECONDS = 60.0
 _COUNTED = frozenset({Failure.UNREACHABLE, Failure.SLOW, Failure.BROKEN, Failure.BUSY, Failure.ACCOUNT})
 
 
-@dataclass(slots=True)
-class _CircuitState:
+class _CircuitState(msgspec.Struct):
     failures: int = 0
     rest: float = FIRST_REST_SECONDS
     closed_until: float = 0.0

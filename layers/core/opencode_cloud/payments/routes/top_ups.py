@@ -15,8 +15,8 @@ from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.api_responses import document
+from opencode_cloud.kit.instants import Instant
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
-from opencode_cloud.kit.timestamps import Instant
 from opencode_cloud.payments.models import TopUp, TopUpState
 
 if TYPE_CHECKING:

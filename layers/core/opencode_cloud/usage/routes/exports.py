@@ -13,8 +13,8 @@ from opencode_cloud.contracts.ids import ExportId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
+from opencode_cloud.kit.instants import Instant
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
-from opencode_cloud.kit.timestamps import Instant
 from opencode_cloud.usage.models import Export, ExportFile, ExportPeriod, ExportSchedule, ExportState, UsageExportFormat
 from opencode_cloud.usage.routes.sheet import TAG
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from opencode_cloud.contracts.ids import KeyId, MemberId, ServiceAccountId
-from opencode_cloud.kit.timestamps import Instant
+from opencode_cloud.kit.instants import Instant
 from opencode_cloud.usage.models import Dimension, StoredEvent, Sums, UsageLine
 
 MicroCents = Annotated[int, Field(description="Micro-cents: US$1 is 100,000,000.")]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from enum import StrEnum
 from typing import Any, cast
+
+import msgspec
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats.chat import CHAT
@@ -41,7 +42,7 @@ def write_request(request: ModelRequest, model: str) -> dict[str, Any]:
     return {PROMPT: members.pop("messages"), **members}
 
 
-TOY = dataclasses.replace(
+TOY = msgspec.structs.replace(
     CHAT,
     name=cast("Format", ToyName.TOY),
     client_paths=("/toy/v1/talk",),
