@@ -93,6 +93,7 @@ class WrittenUpstream(_Form):
     timers: WrittenTimers = WrittenTimers()
     byok: bool = True
     beta_flags: Annotated[list[BetaFlag], Field(max_length=100)] | None = None
+    cache_marks: bool = False
 
 
 class WrittenRates(_Form):
@@ -271,6 +272,7 @@ class CatalogueDocument(_Form):
                     timers=Timers(**each.timers.model_dump()),
                     byok=each.byok,
                     beta_flags=None if each.beta_flags is None else tuple(each.beta_flags),
+                    cache_marks=each.cache_marks,
                 )
                 for name, each in self.upstreams.items()
             },

@@ -119,6 +119,8 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """True if a workspace's own credential for this upstream replaces the platform's."""
     beta_flags: tuple[str, ...] | None = None
     """The flags of Anthropic's previews that it knows. None: those of its kind."""
+    cache_marks: bool = False
+    """True if it takes cache marks (``cache_control``) in Chat Completions, as OpenRouter and LiteLLM do."""
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):

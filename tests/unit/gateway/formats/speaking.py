@@ -161,16 +161,19 @@ def essence(reply: ModelReply) -> list[tuple[Any, ...]]:
 
 
 def meaning(request: ModelRequest) -> ModelRequest:
-    """Return a request without the differences in spelling between formats."""
+    """Return a request without the differences in spelling between formats, and without cache marks."""
     messages = tuple(
         Turn(message.role, tuple(_plain(block) for block in message.blocks)) for message in merged(request.messages)
     )
-    tools = tuple(msgspec.structs.replace(tool, strict=bool(tool.strict)) for tool in request.tools)
+    tools = tuple(msgspec.structs.replace(tool, strict=bool(tool.strict), cache="") for tool in request.tools)
+    system = tuple(msgspec.structs.replace(text, cache="") for text in request.system)
     shape = request.shape and Shape(schema=request.shape.schema)
-    return msgspec.structs.replace(request, messages=messages, tools=tools, shape=shape)
+    return msgspec.structs.replace(request, messages=messages, system=system, tools=tools, shape=shape)
 
 
 def _plain(block: Any) -> Any:
+    if hasattr(block, "cache"):
+        block = msgspec.structs.replace(block, cache="")
     if isinstance(block, ToolCall):
         return msgspec.structs.replace(block, arguments=json.dumps(arguments_object(block.arguments), sort_keys=True))
     return msgspec.structs.replace(block, name="") if isinstance(block, ToolResult) else block

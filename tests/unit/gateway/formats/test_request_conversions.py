@@ -143,8 +143,9 @@ def test_blank_texts_that_anthropic_refuses_are_left_out() -> None:
 def test_messages_of_the_system_within_a_conversation_are_not_lost() -> None:
     messages = [*USER, {"role": "assistant", "content": "Fine."}, {"role": "system", "content": "Be rude."}, *USER]
     asked = ask(Format.CHAT, messages=messages)
-    assert forwarded(asked, Format.MESSAGES)["system"] == [{"type": "text", "text": "Be rude."}]
-    assert forwarded(asked, Format.GENERATE)["systemInstruction"] == {"parts": [{"text": "Be rude."}]}
+    reminder = "<system-reminder>\nBe rude.\n</system-reminder>"
+    assert forwarded(asked, Format.MESSAGES)["messages"][2]["content"][0] == {"type": "text", "text": reminder}
+    assert forwarded(asked, Format.GENERATE)["contents"][2]["parts"][0] == {"text": reminder}
     assert forwarded(asked, Format.RESPONSES)["input"][2]["role"] == "developer"
 
 

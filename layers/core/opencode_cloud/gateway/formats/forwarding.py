@@ -26,13 +26,14 @@ def forward_request(
     pseudonym: Callable[[str], str],
     *,
     most_output: int | None = None,
+    cache_marks: bool = False,
 ) -> ForwardedRequest:
     """Return the request to an upstream that speaks ``target`` and calls the model ``upstream_model``.
 
     In the client's own format every member keeps its bytes, except for the format's ``overrides`` (such as the model's
     name), for what this gateway had sealed for another upstream, and for ids of sessions and users, which become their
     ``pseudonym`` in every format. ``most_output`` (tokens) is the limit for formats that require one, where the client
-    set none.
+    set none. With ``cache_marks`` the upstream takes cache marks in a format that has none by itself.
     Raises :class:`InvalidRequest` that names what cannot be carried over.
     """
     identities = pseudonymous(parsed.document, pseudonym)
@@ -52,7 +53,7 @@ def forward_request(
         request = msgspec.structs.replace(request, stream=parsed.stream)
         if wire.requires_output_limit and request.max_output is None:
             request = msgspec.structs.replace(request, max_output=most_output)
-        request, emulation = within(request, wire.limits, upstream_model)
+        request, emulation = within(request, wire.limits, upstream_model, cache_marks=cache_marks)
         body = msgspec.json.encode(wire.write_request(request, upstream_model))
     except Malformed as error:
         raise InvalidRequest(f"{error}.") from error

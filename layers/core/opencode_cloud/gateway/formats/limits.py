@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.gateway.formats.marks import with_marks
+from opencode_cloud.gateway.formats.marks import is_repeated, with_marks, with_own_marks
 from opencode_cloud.gateway.formats.models import (
     Block,
     Choice,
@@ -32,6 +32,10 @@ from opencode_cloud.gateway.formats.writing import merged
 
 _UNSET = {field.name: field.default for field in msgspec.structs.fields(ModelRequest)}
 _SAMPLING = frozenset({"temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty"})
+MOST_MARKS = 4
+"""The cache marks that upstreams take, where their format does not say it."""
+_CACHED_BY_MARKS = re.compile(r"claude")
+"""Matches models that cache by marks only, at upstreams of a format whose other models cache by themselves."""
 _DIGEST = 8
 """Characters of a hash at the end of a replaced name."""
 _UNSAFE = r"[^a-zA-Z0-9_-]"
@@ -80,12 +84,15 @@ class TargetLimits(msgspec.Struct, frozen=True, kw_only=True):
     """True if a request can ask for JSON of any form. Otherwise an instruction does."""
 
 
-def within(request: ModelRequest, limits: TargetLimits, model: str) -> tuple[ModelRequest, Emulation]:
+def within(
+    request: ModelRequest, limits: TargetLimits, model: str, *, cache_marks: bool = False
+) -> tuple[ModelRequest, Emulation]:
     """Return a request that keeps ``limits``, and how the answer must be changed to make up for it.
 
-    ``model`` is the upstream's name of the model. Raises :class:`Malformed` for a forced tool call in a request without
-    tools.
+    ``model`` is the upstream's name of the model. With ``cache_marks`` the upstream takes marks that its format does
+    not have by itself. Raises :class:`Malformed` for a forced tool call in a request without tools.
     """
+    repeated = is_repeated(request)
     plain = _matches(limits.plain_models, model)
     unsampled = plain or _matches(limits.unsampled_models, model)
     ignored = limits.ignored | _SAMPLING if unsampled else limits.ignored
@@ -104,8 +111,10 @@ def within(request: ModelRequest, limits: TargetLimits, model: str) -> tuple[Mod
         stop=carried,
         user=user_within(request.user, limits),
     )
-    if limits.most_marks:
-        request = with_marks(request, limits.most_marks)
+    by_marks = limits.most_marks > 0 or (cache_marks and _CACHED_BY_MARKS.search(model) is not None)
+    if repeated and by_marks:
+        request = with_own_marks(request)
+    request = with_marks(request, MOST_MARKS if cache_marks else limits.most_marks)
     return request, Emulation(names=names, stops=cut, one_call=single)
 
 

@@ -8,13 +8,79 @@ from typing import cast
 
 import msgspec
 
-from opencode_cloud.gateway.formats.models import Block, ModelRequest, TextBlock, ToolDefinition, ToolResult, Turn
+from opencode_cloud.gateway.formats.models import (
+    Block,
+    Choice,
+    ModelRequest,
+    ReasoningBlock,
+    TextBlock,
+    ToolCall,
+    ToolDefinition,
+    ToolResult,
+    Turn,
+)
+
+OWN = "5m"
+"""The lifetime of the gateway's own marks: the shortest, which costs least."""
+
+
+def with_own_marks(request: ModelRequest) -> ModelRequest:
+    """Return a request of a client without cache marks, whose own vendor caches by itself, with marks.
+
+    They stand at the end of the system and of the user's last two turns, so each request reads the cache that the one
+    before it wrote.
+    """
+    if any(map(_marks, _parts(request))):
+        return request
+    users = [number for number, turn in enumerate(request.messages) if turn.role == "user"][-2:]
+    messages = [
+        Turn(turn.role, _marked_at_end(turn.blocks)) if number in users else turn
+        for number, turn in enumerate(request.messages)
+    ]
+    system = [number for number, text in enumerate(request.system) if text.text.strip()][-1:]
+    texts = [
+        msgspec.structs.replace(text, cache=OWN) if number in system else text
+        for number, text in enumerate(request.system)
+    ]
+    tools = request.tools
+    if tools and not system:
+        tools = (*tools[:-1], msgspec.structs.replace(tools[-1], cache=OWN))
+    return msgspec.structs.replace(request, messages=tuple(messages), system=tuple(texts), tools=tools)
+
+
+def is_repeated(request: ModelRequest) -> bool:
+    """Tell whether other requests will repeat the prompt: those of a conversation, or of an agent that begins one.
+
+    Tokens that are written to a cache cost more than others, so a single request must not write any.
+    """
+    choice = request.tool_choice
+    forced = choice is not None and choice.choice in (Choice.REQUIRED, Choice.NAMED)
+    answered = any(turn.role == "assistant" for turn in request.messages)
+    return answered or bool(request.cache_key) or (bool(request.tools) and not forced)
+
+
+def _marked_at_end(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """Return the blocks of a user's turn with a mark on the last one as it is written: results come first."""
+    for results in (False, True):
+        for number in reversed(range(len(blocks))):
+            block = blocks[number]
+            if isinstance(block, ToolResult) is not results or isinstance(block, (ToolCall, ReasoningBlock)):
+                continue
+            if not isinstance(block, TextBlock) or block.text.strip():
+                return (*blocks[:number], msgspec.structs.replace(block, cache=OWN), *blocks[number + 1 :])
+    return blocks
+
+
+def _parts(request: ModelRequest) -> Iterator[Block | ToolDefinition]:
+    """Yield all parts that can have a mark, in the order of the prompt."""
+    yield from request.tools
+    yield from request.system
+    yield from chain.from_iterable(turn.blocks for turn in request.messages)
 
 
 def with_marks(request: ModelRequest, most: int) -> ModelRequest:
     """Return a request with at most ``most`` marks, the last ones in the order of the prompt: tools, system, turns."""
-    marked = [*request.tools, *request.system, *chain.from_iterable(turn.blocks for turn in request.messages)]
-    over = sum(map(_marks, marked)) - most
+    over = sum(map(_marks, _parts(request))) - most
     if over <= 0:
         return request
     budget = _Budget(over)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+import msgspec
 
 from opencode_cloud.gateway.formats.models import (
     Block,
     FileBlock,
     ImageBlock,
     Malformed,
+    ModelRequest,
     TextBlock,
     Thinking,
     ToolResult,
@@ -56,6 +60,38 @@ def budget_of(thinking: Thinking) -> int | None:
     if thinking.budget is not None:
         return thinking.budget
     return 0 if thinking.effort == "none" else _BUDGETS.get(thinking.effort)
+
+
+def write_cache(members: dict[str, Any], cache: str) -> dict[str, Any]:
+    """Add a cache mark to the members of a block, if its lifetime ``cache`` is not empty."""
+    if cache:
+        members["cache_control"] = {"type": "ephemeral"} if cache == "5m" else {"type": "ephemeral", "ttl": cache}
+    return members
+
+
+def in_place(request: ModelRequest) -> tuple[list[TextBlock], list[Turn]]:
+    """Return the texts of the system and the other turns, for formats without a system's turn in a conversation.
+
+    Texts before the first answer go to the front. Later ones stay where they are, as a text of the user: at the front
+    they would change the beginning of the prompt, which its cache depends on.
+    """
+    system, turns = list(request.system), list[Turn]()
+    answered = False
+    for turn in request.messages:
+        answered = answered or turn.role == "assistant"
+        if turn.role != "system":
+            turns.append(turn)
+            continue
+        texts = [block for block in turn.blocks if isinstance(block, TextBlock) and block.text.strip()]
+        if answered:
+            turns.append(Turn("user", tuple(_reminder(text) for text in texts)))
+        else:
+            system += texts
+    return system, turns
+
+
+def _reminder(text: TextBlock) -> TextBlock:
+    return msgspec.structs.replace(text, text=f"<system-reminder>\n{text.text}\n</system-reminder>")
 
 
 def merged(messages: Iterable[Turn]) -> list[Turn]:

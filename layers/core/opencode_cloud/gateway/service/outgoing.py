@@ -45,7 +45,9 @@ class OutgoingRequests:
         asked = (state.parsed, target.format, target.model, state.pseudonym)
         if state.parsed.embedding is not None:
             return forward_embedding(*asked)
-        forwarded = forward_request(*asked, most_output=state.model.limits.output)
+        forwarded = forward_request(
+            *asked, most_output=state.model.limits.output, cache_marks=target.upstream.cache_marks
+        )
         unknown = self._flags(target).unknown
         if not unknown:
             return forwarded

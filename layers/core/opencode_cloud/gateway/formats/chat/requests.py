@@ -29,7 +29,7 @@ from opencode_cloud.gateway.formats.models import (
     Turn,
 )
 from opencode_cloud.gateway.formats.reading import Node, read_cache, without_empty
-from opencode_cloud.gateway.formats.writing import cannot_carry, effort_of, result_text, split_results
+from opencode_cloud.gateway.formats.writing import cannot_carry, effort_of, result_text, split_results, write_cache
 
 _NEW_LIMIT = re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|\d\d))")  # models that refuse ``max_tokens``
 
@@ -242,7 +242,7 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
     """Write a request."""
     messages: list[dict[str, Any]] = []
     if request.system:
-        messages.append({"role": "system", "content": "\n\n".join(text.text for text in request.system)})
+        messages.append({"role": "system", "content": _write_texts(request.system)})
     for message in request.messages:
         messages.extend(_write_message(message))
     limit = "max_completion_tokens" if _NEW_LIMIT.search(model) else "max_tokens"
@@ -275,21 +275,34 @@ def _write_message(message: Turn) -> Iterator[dict[str, Any]]:
         yield _write_assistant(message.blocks)
         return
     if message.role == "system":
-        yield {"role": "system", "content": "\n\n".join(b.text for b in message.blocks if isinstance(b, TextBlock))}
+        yield {"role": "system", "content": _write_texts(b for b in message.blocks if isinstance(b, TextBlock))}
         return
     results, rest = split_results(message.blocks)
     media: list[Block] = []
     for result in results:
         text, pictures = result_text(result)
-        yield {"role": "tool", "tool_call_id": ids.acceptable(result.id), "content": text}
+        yield {"role": "tool", "tool_call_id": ids.acceptable(result.id), "content": _write_result(result, text)}
         media += pictures
     # A tool message accepts only text, so other results of a tool follow in a message of the user.
     if content := [*media, *rest]:
         yield {"role": "user", "content": _write_content(content)}
 
 
+def _write_texts(texts: Iterable[TextBlock]) -> str | list[dict[str, Any]]:
+    """Return texts of the system: one text, or several parts if a cache mark is among them."""
+    texts = tuple(texts)
+    if any(text.cache for text in texts):
+        return [_write_part(text) for text in texts]
+    return "\n\n".join(text.text for text in texts)
+
+
+def _write_result(result: ToolResult, text: str) -> str | list[dict[str, Any]]:
+    cache = result.cache or next((block.cache for block in result.content if block.cache), "")
+    return [write_cache({"type": "text", "text": text}, cache)] if cache else text
+
+
 def _write_content(blocks: list[Block]) -> str | list[dict[str, Any]]:
-    if len(blocks) == 1 and isinstance(blocks[0], TextBlock):
+    if len(blocks) == 1 and isinstance(blocks[0], TextBlock) and not blocks[0].cache:
         return blocks[0].text
     return [_write_part(block) for block in blocks]
 
@@ -297,10 +310,10 @@ def _write_content(blocks: list[Block]) -> str | list[dict[str, Any]]:
 def _write_part(block: Block) -> dict[str, Any]:
     match block:
         case TextBlock():
-            return {"type": "text", "text": block.text}
+            return write_cache({"type": "text", "text": block.text}, block.cache)
         case ImageBlock():
             detail = {"detail": block.detail} if block.detail else {}
-            return {"type": "image_url", "image_url": {"url": image_url(block), **detail}}
+            return write_cache({"type": "image_url", "image_url": {"url": image_url(block), **detail}}, block.cache)
         case FileBlock(data=data) if data:
             if sound := audio_name(block.media_type):
                 return {"type": "input_audio", "input_audio": {"data": data, "format": sound}}
@@ -336,7 +349,7 @@ def _write_tool(tool: ToolDefinition) -> dict[str, Any]:
         function["parameters"] = tool.schema
     if tool.strict is not None:
         function["strict"] = tool.strict
-    return {"type": "function", "function": function}
+    return write_cache({"type": "function", "function": function}, tool.cache)
 
 
 def _write_choice(choice: ToolChoice | None) -> str | dict[str, Any] | None:

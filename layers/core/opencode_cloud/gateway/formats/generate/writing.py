@@ -25,7 +25,7 @@ from opencode_cloud.gateway.formats.models import (
     Turn,
 )
 from opencode_cloud.gateway.formats.reading import Node, arguments_object, without_empty
-from opencode_cloud.gateway.formats.writing import budget_of, cannot_carry, effort_of, merged
+from opencode_cloud.gateway.formats.writing import budget_of, cannot_carry, effort_of, in_place, merged
 
 UNSIGNED = "skip_thought_signature_validator"
 """The signature that Google documents for tool calls of other models. It skips validation."""
@@ -37,10 +37,9 @@ _LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
 def write(request: ModelRequest, model: str) -> dict[str, Any]:
     """Write a request."""
     later = _EARLIER.search(model) is None
-    system, messages = list(request.system), list(request.messages)
-    system += [b for m in messages if m.role == "system" for b in m.blocks if isinstance(b, TextBlock)]
+    system, messages = in_place(request)
     turns = _Turns(later)
-    contents = [turns.write(message) for message in merged(m for m in messages if m.role != "system")]
+    contents = [turns.write(message) for message in merged(messages)]
     config = {
         "maxOutputTokens": request.max_output,
         "temperature": request.temperature,

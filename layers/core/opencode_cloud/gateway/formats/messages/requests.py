@@ -30,8 +30,10 @@ from opencode_cloud.gateway.formats.writing import (
     budget_of,
     cannot_carry,
     effort_of,
+    in_place,
     merged,
     split_results,
+    write_cache,
 )
 
 DEFAULT_OUTPUT = 32_000
@@ -215,7 +217,7 @@ def _read_thinking(node: Node) -> Thinking | None:
 
 def write(request: ModelRequest, model: str) -> dict[str, Any]:
     """Write a request."""
-    system, messages = _hoisted(request)
+    system, messages = in_place(request)
     turns = [_write_message(message) for message in merged(messages)]
     limit = request.max_output or DEFAULT_OUTPUT
     thinking = _write_thinking(request, model, limit)
@@ -241,21 +243,6 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
     return without_empty(members)
 
 
-def _hoisted(request: ModelRequest) -> tuple[list[TextBlock], list[Turn]]:
-    """Return the system's texts, including those within the conversation, and the other messages."""
-    system = list(request.system)
-    for message in request.messages:
-        if message.role == "system":
-            system += [block for block in message.blocks if isinstance(block, TextBlock)]
-    return system, [message for message in request.messages if message.role != "system"]
-
-
-def _marked(members: dict[str, Any], cache: str) -> dict[str, Any]:
-    if cache:
-        members["cache_control"] = {"type": "ephemeral"} if cache == "5m" else {"type": "ephemeral", "ttl": cache}
-    return members
-
-
 def _write_message(message: Turn) -> dict[str, Any]:
     results, rest = split_results(message.blocks)
     blocks = [_write_block(block) for block in (*results, *rest)]
@@ -271,20 +258,20 @@ def _write_block(block: Block) -> dict[str, Any]:
         case ToolCall():
             arguments = arguments_object(block.arguments)
             call = {"type": "tool_use", "id": ids.acceptable(block.id), "name": block.name, "input": arguments}
-            return _marked(call, block.cache)
+            return write_cache(call, block.cache)
         case ToolResult():
             result: dict[str, Any] = {"type": "tool_result", "tool_use_id": ids.acceptable(block.id)}
             if content := [written for part in block.content if (written := _write_block(part))]:
                 result["content"] = content
             if block.error:
                 result["is_error"] = True
-            return _marked(result, block.cache)
+            return write_cache(result, block.cache)
         case ReasoningBlock():
             return _write_reasoning(block)
 
 
 def _write_text(text: TextBlock) -> dict[str, Any]:
-    return _marked({"type": "text", "text": text.text}, text.cache)
+    return write_cache({"type": "text", "text": text.text}, text.cache)
 
 
 def _write_media(block: ImageBlock | FileBlock) -> dict[str, Any]:
@@ -298,7 +285,7 @@ def _write_media(block: ImageBlock | FileBlock) -> dict[str, Any]:
     members: dict[str, Any] = {"type": kind, "source": source}
     if isinstance(block, FileBlock) and block.name:
         members["title"] = block.name
-    return _marked(members, block.cache)
+    return write_cache(members, block.cache)
 
 
 def _write_reasoning(block: ReasoningBlock) -> dict[str, Any]:
@@ -316,7 +303,7 @@ def _write_tool(tool: ToolDefinition) -> dict[str, Any]:
         members["description"] = tool.description
     if tool.strict:
         members["strict"] = True
-    return _marked(members, tool.cache)
+    return write_cache(members, tool.cache)
 
 
 def _offered(request: ModelRequest) -> tuple[ToolDefinition, ...]:
