@@ -107,6 +107,11 @@ deploy: setup ## Show the changes of STAGE and deploy them; stops if data would 
 smoke: setup ## Try the main paths of the deployed STAGE (KEY and MODEL: also a model call)
 	@STAGE=$(STAGE) $(BIN)/python -m infra.operations.smoke
 
+.PHONY: logs
+logs: setup ## Show log lines by ID, LEVEL, FUNCTION and HOURS, of this machine (STAGE=production: of a stage on AWS)
+	@STAGE=$(if $(filter file,$(origin STAGE)),local,$(STAGE)) ID='$(ID)' LEVEL='$(LEVEL)' FUNCTION='$(FUNCTION)' HOURS='$(HOURS)' \
+	$(BIN)/python -m infra.operations.logs
+
 .PHONY: rollback
 rollback: setup ## Let the functions of STAGE run the versions before the last deployment
 	@STAGE=$(STAGE) $(BIN)/python -m infra.operations.rollback

@@ -44,11 +44,12 @@ def build(stage: Stage | None = None, *, outdir: str | None = None, bundling: bo
     console = ConsoleStack(app, f"{prefix}-console", **planes, database=database, **_options(chosen))
     contained = chosen.sync.runtime == "container"
     hub = HubStack(app, f"{prefix}-hub", **planes, **_options(chosen)) if contained else None
+    alarms = None
     if chosen.watched:
         watched = {**planes, "console": console, "gateway": gateway, "hub": hub, "database": database}
-        ObservabilityStack(app, f"{prefix}-observability", **watched, **_options(chosen))
+        alarms = ObservabilityStack(app, f"{prefix}-observability", **watched, **_options(chosen)).alarms
     if not chosen.local:
-        EdgeStack(app, f"{prefix}-edge", **planes, gateway=gateway, hub=hub, **_options(chosen))
+        EdgeStack(app, f"{prefix}-edge", **planes, gateway=gateway, hub=hub, alarms=alarms, **_options(chosen))
     return app
 
 

@@ -255,6 +255,7 @@ def _schedule(properties: Properties, prices: PriceList, _resources: Resources) 
 
 PRICED: Mapping[str, Price] = {
     "AWS::CloudWatch::Alarm": _alarm,
+    "AWS::CloudWatch::CompositeAlarm": _flat("composite alarm", "composite_alarm"),
     "AWS::CloudWatch::Dashboard": _flat("dashboard", "dashboard"),
     "AWS::EC2::EIP": _address,
     "AWS::EC2::Instance": _instance,

@@ -198,6 +198,11 @@ class Stage(_Settings):
     python: str = Field(default="3.13", pattern=r"^3\.\d+$")
     snap_start: bool = True
     alarm_email: str | None = None
+    pager_url: str | None = Field(
+        default=None,
+        pattern=r"^https://[^\s]+$",
+        description="takes SNS's messages of urgent alarms: a pager",
+    )
     watched: bool = Field(default=True, description="dashboard and alarms, which cost by the month")
     database: Database = Database()
     egress: Literal["nat-gateway", "nat-instance", "ipv6"] = Field(

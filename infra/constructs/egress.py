@@ -11,6 +11,7 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from infra.constructs.alarms import described
 from infra.constructs.metrics import PERIOD
 
 IMAGE = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
@@ -108,7 +109,9 @@ def watch_over(scope: Construct, instances: Sequence[ec2.Instance]) -> None:
             cloudwatch.Alarm(
                 scope,
                 f"Nat{number}{check}Failed",
-                alarm_description=f"The NAT instance fails the check of its {check.lower()}: EC2 acts by itself.",
+                alarm_description=described(
+                    f"The NAT instance fails the check of its {check.lower()}: EC2 acts by itself.", "NatFailed"
+                ),
                 metric=instance_check(instance.instance_id, check),
                 threshold=0,
                 evaluation_periods=2,

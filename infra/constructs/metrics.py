@@ -4,7 +4,6 @@
 # pyright: reportArgumentType=false
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -12,16 +11,6 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from infra.constructs.function import NAMESPACE
 
 PERIOD = Duration.minutes(5)
-
-
-@dataclass(frozen=True)
-class Signal:
-    """An alarm: more than `threshold` of `metric` in five minutes, with its meaning."""
-
-    name: str
-    metric: cloudwatch.IMetric
-    threshold: float
-    meaning: str
 
 
 def written(name: str, service: str, statistic: str = "Sum") -> cloudwatch.Metric:

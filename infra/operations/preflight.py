@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr
 from typing import Any
 
 from infra.operations.stages import chosen, client
+from infra.stacks.service_signals import CERTIFICATE_DAYS
 from infra.stage import EDGE_REGION, Stage
 
 BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
@@ -124,10 +126,13 @@ def _zone(stage: Stage, route53: Any) -> Finding:
 def _certificate(arn: str, acm: Any) -> Finding:
     advice = f"Issue a certificate in {EDGE_REGION}, wait until it is validated, and name it in domain.certificate_arn."
     try:
-        status = acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"]
+        certificate = acm.describe_certificate(CertificateArn=arn)["Certificate"]
     except acm.exceptions.ResourceNotFoundException:
         return Finding(False, f"there is no certificate {arn} in {EDGE_REGION}", advice)
-    return Finding(status == "ISSUED", f"the certificate is {status.lower()}", advice)
+    status, end = certificate["Status"], certificate.get("NotAfter")
+    lasts = end is None or end - datetime.now(UTC) > timedelta(days=CERTIFICATE_DAYS)
+    until = f", until {end:%Y-%m-%d}" if end else ""
+    return Finding(status == "ISSUED" and lasts, f"the certificate is {status.lower()}{until}", advice)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class DatabaseAccess:
     """The cluster on AWS, for its metrics."""
     cluster_id: str = ""
     """An id that a new cluster does not share with the one that it replaces."""
+    cluster_name: str = ""
     egress_failures: cloudwatch.Metric | None = None
     """Above zero while functions beside the database cannot reach the internet."""
 
@@ -258,6 +259,7 @@ class DatabaseStack(ZonedStack):
             owner_secret_arn=owner_secret,
             cluster=self.cluster,
             cluster_id=weakly(self.cluster.cluster_resource_identifier),
+            cluster_name=weakly(self.cluster.cluster_identifier),
             egress_failures=self.egress_failures,
         )
 

@@ -16,6 +16,7 @@ from aws_cdk import aws_route53_targets as targets
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from infra.constructs.alarms import Alarms
 from infra.constructs.apis import WEBSOCKET_STAGE
 from infra.constructs.nag import acknowledge
 from infra.constructs.references import weakly
@@ -32,8 +33,9 @@ from infra.routes import (
 from infra.stacks.data import DataStack
 from infra.stacks.gateway import GatewayStack
 from infra.stacks.hub import HubStack
+from infra.stacks.service_signals import of_certificate
 from infra.stacks.sharing import SharingStack
-from infra.stage import Domain, Stage
+from infra.stage import EDGE_REGION, Domain, Stage
 
 CATCH_ALL = "/*"
 ORIGIN_TIMEOUT = Duration.seconds(30)
@@ -56,6 +58,7 @@ class EdgeStack(Stack):
         sharing: SharingStack,
         gateway: GatewayStack,
         hub: HubStack | None,
+        alarms: Alarms | None,
         **options: Any,
     ) -> None:
         super().__init__(scope, name, **options)
@@ -85,13 +88,17 @@ class EdgeStack(Stack):
             runtime=cloudfront.FunctionRuntime.JS_2_0,
         )
         zone = self._zone(stage.domain) if stage.domain else None
-        self.distribution = self._distribution(stage, zone)
+        certificate = self._certificate(stage.domain, zone) if stage.domain and zone else None
+        self.distribution = self._distribution(stage, certificate)
+        # Metrics of a certificate are in its own region. Elsewhere `make preflight` looks at its end.
+        if certificate and alarms and stage.region == EDGE_REGION:
+            alarms.add(of_certificate(certificate.certificate_arn), self)
         if stage.domain and zone:
             self._alias_records(stage.domain, zone)
         url = stage.public_url or f"https://{self.distribution.distribution_domain_name}"
         CfnOutput(self, "PublicUrl", value=url)
 
-    def _distribution(self, stage: Stage, zone: route53.IHostedZone | None) -> cloudfront.Distribution:
+    def _distribution(self, stage: Stage, certificate: acm.ICertificate | None) -> cloudfront.Distribution:
         behaviors = {route.pattern: self._behavior(route) for route in self._routes}
         distribution = cloudfront.Distribution(
             self,
@@ -102,7 +109,7 @@ class EdgeStack(Stack):
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021 if stage.domain else None,
             domain_names=[stage.domain.name] if stage.domain else None,
-            certificate=self._certificate(stage.domain, zone) if stage.domain and zone else None,
+            certificate=certificate,
             error_responses=[
                 cloudfront.ErrorResponse(http_status=status, ttl=Duration.seconds(seconds))
                 for status, seconds in ERROR_SECONDS.items()

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_elasticloadbalancingv2 as balancing
 
-from infra.constructs.metrics import PERIOD, Signal, graph, total, written
+from infra.constructs.alarms import Signal
+from infra.constructs.metrics import PERIOD, graph, total, written
 from infra.stacks.hub import HubStack
 from infra.stacks.sharing import POSTERS
 
@@ -22,7 +23,7 @@ def signals(hub: HubStack) -> Iterator[Signal]:
     ill = hub.containers.hosts("UnHealthyHostCount", "Maximum", PERIOD)
     yield Signal("HubUnhealthy", ill, 0, "A hub does not answer its health check: ECS replaces it.")
     failing = "Hubs answer 5xx, or none of them answers: clients retry, people see errors."
-    yield Signal("HubServerErrors", _server_errors(hub), 5, failing)
+    yield Signal("HubServerErrors", _server_errors(hub), 5, failing, urgent=True)
     dead = "A hub that has viewers did not take a post, so its row was deleted. Its pages resume at another hub."
     yield Signal("HubsDead", total("DeadHubCount", SENDERS), 0, dead)
     forged = "The viewers of a share name a hub without a valid signature: somebody else wrote the row."

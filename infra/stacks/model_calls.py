@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_elasticloadbalancingv2 as balancing
 
+from infra.constructs.alarms import Signal
 from infra.constructs.function import Function
-from infra.constructs.metrics import PERIOD, Signal, graph, share, written
+from infra.constructs.metrics import PERIOD, graph, share, written
 from infra.stacks.gateway import GatewayStack
 
 FEWEST_CALLS = 20
 """Minimum number of calls in five minutes for a meaningful percentage."""
+
+MOST_RESERVATIONS = 100_000
+"""Outstanding reservations: more than all containers and functions of a stage can serve at one time."""
 
 
 def signals(gateway: GatewayStack, ledger: Function) -> Iterator[Signal]:
@@ -22,6 +26,9 @@ def signals(gateway: GatewayStack, ledger: Function) -> Iterator[Signal]:
     yield Signal("SettleFailures", written("SettleFailures", "gateway"), 0, lost)
     died = "Model calls ended without being settled, and their reservations were returned: processes die."
     yield Signal("ReservationsLost", written("ReservationsLost", "budgets"), 0, died)
+    swept = written("ReservationsOutstanding", "budgets", "Maximum")
+    still = "The sweep of reservations has not run for 15 minutes, so crashed calls hold their budgets."
+    yield Signal("SweepMissing", swept, MOST_RESERVATIONS, still, silence=3)
     drift = "DynamoDB, MySQL and the ledger of money disagree: see table reconciliations and the ledger's log."
     yield Signal("LedgerDrift", written("LedgerDrift", "ledger"), 0, drift)
     locked = "A provider refuses the platform's account or key: money, quota, region. Its routes are skipped."
@@ -32,14 +39,15 @@ def signals(gateway: GatewayStack, ledger: Function) -> Iterator[Signal]:
         at_least=FEWEST_CALLS,
         label="failed calls, %",
     )
-    yield Signal("ModelCallsFail", failing, 20, "A fifth of all model calls fail on every upstream.")
+    yield Signal("ModelCallsFail", failing, 20, "A fifth of all model calls fail on every upstream.", urgent=True)
     slow = written("FirstByte", "gateway", "p99")
     yield Signal("ModelCallsSlow", slow, 60_000, "One model call of a hundred waits over a minute for its first byte.")
     answers = _answers(gateway)
     if answers:
         errors, requests = answers
         refused = share(errors, requests, at_least=FEWEST_CALLS, label="5xx, %")
-        yield Signal("GatewayServerErrors", refused, 5, "The gateway answers 5xx to one request of twenty.")
+        meaning = "The gateway answers 5xx to one request of twenty."
+        yield Signal("GatewayServerErrors", refused, 5, meaning, urgent=True)
     if gateway.containers:
         ill = gateway.containers.hosts("UnHealthyHostCount", "Maximum", PERIOD)
         yield Signal("GatewayUnhealthy", ill, 0, "A container of the gateway does not answer: ECS replaces it.")

@@ -1,10 +1,17 @@
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from infra.constructs.alarms import RUNBOOKS
 from infra.stacks.sharing import POSTERS
 from tests.infra.synthesis import Synthesis
+from tests.infra.variants import VARIANTS
+
+ROOT = Path(__file__).parents[2]
 
 HANDLERS = (Path(__file__).parents[2] / "functions").glob("*/handler.py")
 FUNCTIONS = [handler for handler in HANDLERS if handler.parent.name != "hub"]
@@ -14,10 +21,80 @@ HUB_ALARMS = {"HubUnhealthy": 0, "HubServerErrors": 5, "HubsDead": 0, "HubRowsFo
 
 
 def test_every_alarm_tells_the_topic(watched: Synthesis) -> None:
-    (topic,) = watched.resources("observability", "AWS::SNS::Topic")
+    (topic,) = [name for name in watched.resources("observability", "AWS::SNS::Topic") if name.startswith("Alarms")]
     alarms = watched.properties("observability", "AWS::CloudWatch::Alarm")
-    assert all(alarm["AlarmActions"] == [{"Ref": topic}] and alarm["AlarmDescription"] for alarm in alarms)
-    assert all(alarm["TreatMissingData"] == "notBreaching" for alarm in alarms)
+    assert all(alarm["AlarmActions"] == [{"Ref": topic}] for alarm in alarms)
+    silent = [alarm["MetricName"] for alarm in alarms if alarm["TreatMissingData"] != "notBreaching"]
+    assert silent == ["ReservationsOutstanding"], "the sweep writes it every minute"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_alarm_names_its_runbook(syntheses: Mapping[str, Synthesis], name: str) -> None:
+    kinds = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
+    synthesis = syntheses[name]
+    alarms = {
+        key: it
+        for stack in synthesis.templates
+        for kind in kinds
+        for key, it in synthesis.resources(stack, kind).items()
+    }
+    if synthesis.stage.watched:
+        assert len(alarms) > 50
+    for key, alarm in alarms.items():
+        _, _, anchor = alarm["Properties"]["AlarmDescription"].rpartition(f" Runbook: {RUNBOOKS}#")
+        assert anchor in _runbooks(), key
+
+
+def test_every_runbook_has_an_alarm_and_tells_meaning_place_and_deed(syntheses: Mapping[str, Synthesis]) -> None:
+    described = json.dumps([synthesis.templates for synthesis in map(syntheses.get, VARIANTS) if synthesis])
+    for anchor, text in _runbooks().items():
+        assert f'{RUNBOOKS}#{anchor}"' in described, anchor
+        assert re.findall(r"^- \*\*(\w+)\.\*\*", text, flags=re.MULTILINE) == ["Means", "Look", "Do"], anchor
+
+
+def _runbooks() -> dict[str, str]:
+    """Return the runbooks by their anchors."""
+    _, *sections = re.split(r"^## ", (ROOT / RUNBOOKS).read_text(), flags=re.MULTILINE)
+    return {section.partition("\n")[0].lower(): section for section in sections}
+
+
+def test_one_composite_alarm_tells_what_cannot_wait(syntheses: Mapping[str, Synthesis]) -> None:
+    urgent = {name: _urgent(syntheses[name]) for name in ("production", "hubbed", "contained")}
+    always = {
+        "ServerErrors",
+        "ModelCallsFail",
+        "GatewayServerErrors",
+        "ProjectionsBehind",
+        "EgressFails",
+        "DatabaseFull",
+    }
+    assert urgent["production"] == urgent["contained"] == always
+    assert urgent["hubbed"] == always | {"HubServerErrors"}
+
+
+def _urgent(synthesis: Synthesis) -> set[str]:
+    rule = json.dumps(synthesis.one("observability", "AWS::CloudWatch::CompositeAlarm")["AlarmRule"])
+    alarms = synthesis.resources("observability", "AWS::CloudWatch::Alarm")
+    return {key[:-8] for key in alarms if f'"{key}"' in rule}
+
+
+def test_only_urgent_alarms_go_to_the_pager(syntheses: Mapping[str, Synthesis]) -> None:
+    paged = syntheses["production"]
+    (pager,) = [key for key in paged.resources("observability", "AWS::SNS::Topic") if key.startswith("Pager")]
+    (subscribed,) = [
+        it for it in paged.properties("observability", "AWS::SNS::Subscription") if it["Protocol"] == "https"
+    ]
+    assert (subscribed["Endpoint"], subscribed["TopicArn"]) == (paged.stage.pager_url, {"Ref": pager})
+    assert paged.one("observability", "AWS::CloudWatch::CompositeAlarm")["AlarmActions"] == [{"Ref": pager}]
+    (topic,) = syntheses["dev"].resources("observability", "AWS::SNS::Topic")
+    assert syntheses["dev"].one("observability", "AWS::CloudWatch::CompositeAlarm")["AlarmActions"] == [{"Ref": topic}]
+
+
+def test_the_end_of_a_certificate_is_watched_where_its_metric_is(syntheses: Mapping[str, Synthesis]) -> None:
+    alarm = syntheses["production"].one("edge", "AWS::CloudWatch::Alarm", "CertificateEnds")
+    assert "DaysToExpiry" in json.dumps(alarm["Metrics"])
+    assert "observability" in json.dumps(alarm["AlarmActions"])
+    assert not syntheses["dev"].resources("edge", "AWS::CloudWatch::Alarm"), "it has CloudFront's own certificate"
 
 
 def test_what_should_wake_an_operator_does(watched: Synthesis) -> None:
@@ -28,6 +105,8 @@ def test_what_should_wake_an_operator_does(watched: Synthesis) -> None:
     assert "ApproximateAgeOfOldestMessage" in names
     assert ("ACUUtilization" in names) == (not watched.stage.local)
     assert names.count("ApproximateNumberOfMessagesVisible") == 11
+    assert names.count("ApproximateAgeOfOldestMessage") == 12, "eleven dead-letter queues, and that of projections"
+    assert ("Reputation.BounceRate" in names) == (bool(watched.stage.mail_from) and not watched.stage.local)
     assert {"SettleFailures", "ReservationsLost", "LedgerDrift", "FirstByte"} <= set(names)
     assert names.count("IteratorAge") == 3
 
@@ -46,6 +125,7 @@ def test_a_share_of_failures_counts_when_there_are_calls_enough(watched: Synthes
     alarms = watched.properties("observability", "AWS::CloudWatch::Alarm")
     expressions = [metric.get("Expression") for alarm in alarms for metric in alarm.get("Metrics", [])]
     shares = [expression for expression in expressions if expression]
+    shares = [expression for expression in shares if "whole" in expression]
     assert len(shares) == (0 if watched.stage.local else 2)
     assert all(expression.startswith("IF(FILL(whole, 0) >= 20") for expression in shares)
 
@@ -81,11 +161,6 @@ def test_a_stage_without_hubs_has_no_alarm_of_them(syntheses: Mapping[str, Synth
     assert not [name for name in alarms if name.startswith("Hub")]
 
 
-def test_an_operator_finds_each_alarm_of_hubs_in_the_runbook() -> None:
-    runbook = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
-    assert not [name for name in HUB_ALARMS if name not in runbook]
-
-
 def _alarm(synthesis: Synthesis, name: str) -> dict[str, Any]:
     return synthesis.one("observability", "AWS::CloudWatch::Alarm", name)
 
@@ -97,7 +172,8 @@ def _parts(alarm: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_the_operator_s_address_subscribes_where_one_is_set(watched: Synthesis) -> None:
     subscribed = [s["Endpoint"] for s in watched.properties("observability", "AWS::SNS::Subscription")]
-    assert subscribed == ([watched.stage.alarm_email] if watched.stage.alarm_email else [])
+    named = [watched.stage.alarm_email, watched.stage.pager_url]
+    assert subscribed == [address for address in named if address]
 
 
 def test_a_personal_stage_wakes_nobody(syntheses: Mapping[str, Synthesis]) -> None:

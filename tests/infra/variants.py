@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 MAIL = 'alarm_email = "operator@example.com"\nmail_from = "no-reply@example.com"\n'
+PAGER = 'pager_url = "https://events.example.com/integration/1/enqueue"\n'
 REGION = 'region = "us-east-1"\naccount = "111122223333"\n'
 DOMAIN = """[domain]
 name = "share.example.com"
@@ -16,7 +17,7 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
     "local": ("local", ""),
     "dev": ("dev", ""),
     "alice": ("alice", ""),
-    "production": ("production", REGION + MAIL + DOMAIN),
+    "production": ("production", REGION + MAIL + PAGER + DOMAIN),
     "contained": ("dev", REGION + '[gateway]\nruntime = "container"\ntask_cpu = 2048\n'),
     "hubbed": (
         "dev",

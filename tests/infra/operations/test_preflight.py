@@ -1,5 +1,6 @@
 """The check of an account, before anything is deployed."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ class Account:
     def __init__(self, **changed: Any) -> None:
         limits = {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000}
         zone = {"Id": "Z", "Name": "example.com.", "CallerReference": "r", "Config": {"PrivateZone": False}}
+        end = datetime.now(UTC) + timedelta(days=changed.get("certificate_days", 90))
+        certificate = {"Status": changed.get("certificate", "ISSUED"), "NotAfter": end}
         self.answers: dict[str, list[tuple[str, Any]]] = {
             "sts": [("get_caller_identity", {"Account": changed.get("account", "111122223333")})],
             "ssm": [("get_parameter", {"Parameter": {"Value": changed.get("bootstrap", "28")}})],
@@ -27,7 +30,7 @@ class Account:
                 ("get_email_identity", {"VerifiedForSendingStatus": changed.get("verified", True)}),
             ],
             "route53": [("get_hosted_zone", {"HostedZone": zone | changed.get("zone", {})})],
-            "acm": [("describe_certificate", {"Certificate": {"Status": changed.get("certificate", "ISSUED")}})],
+            "acm": [("describe_certificate", {"Certificate": certificate})],
         }
 
     def client(self, service: str, region: str | None = None) -> Any:
@@ -68,6 +71,7 @@ def test_a_seasoned_account_lacks_nothing(production: Stage) -> None:
         ({"verified": False}, "send as no-reply@example.com", "Verify example.com"),
         ({"zone": {"Name": "example.org."}}, "example.org", "domain.zone_id"),
         ({"certificate": "PENDING_VALIDATION"}, "pending_validation", "validated"),
+        ({"certificate_days": 20}, "the certificate is issued, until 20", "Issue a certificate"),
     ],
 )
 def test_what_is_lacking_is_named_with_what_to_do(
