@@ -14,7 +14,7 @@ from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.api_responses import document
-from opencode_cloud.kit.timestamps import Instant
+from opencode_cloud.kit.instants import Instant
 from opencode_cloud.payments.models import AutoReload, ReloadState, ReloadTerms
 
 if TYPE_CHECKING:
