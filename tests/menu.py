@@ -20,5 +20,6 @@ def console_menu() -> Sequence[ConsolePage]:
     """Return the pages of a workspace in the order of the menu."""
     nothing: Any = Nothing()
     app = ConsoleApp(nothing, nothing, nothing, "")
-    Console(app, nothing, nothing, nothing, nothing, nothing).mount(pages_app())
+    services = {name: nothing for name in Console.__struct_fields__ if name != "app"}
+    Console(app, **services).mount(pages_app())
     return app.menu

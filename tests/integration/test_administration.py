@@ -35,6 +35,23 @@ FORMS = {
     "/policy/versions/1/restore": Permission.POLICY_MANAGE,
     "/configuration": Permission.CONFIGURATION_MANAGE,
     "/configuration/versions/1/restore": Permission.CONFIGURATION_MANAGE,
+    "/budgets": Permission.BUDGET_MANAGE,
+    "/budgets/bud_x": Permission.BUDGET_MANAGE,
+    "/budgets/bud_x/delete": Permission.BUDGET_MANAGE,
+    "/budgets/alerts/webhook": Permission.BUDGET_MANAGE,
+    "/budgets/alerts/webhook/remove": Permission.BUDGET_MANAGE,
+    "/providers": Permission.PROVIDER_MANAGE,
+    "/providers/prv_x": Permission.PROVIDER_MANAGE,
+    "/providers/prv_x/test": Permission.PROVIDER_MANAGE,
+    "/providers/prv_x/remove": Permission.PROVIDER_MANAGE,
+    "/settings": Permission.WORKSPACE_UPDATE,
+    "/settings/usage": Permission.WORKSPACE_UPDATE,
+    "/settings/domains": Permission.DOMAIN_MANAGE,
+    "/settings/domains/dom_x/verify": Permission.DOMAIN_MANAGE,
+    "/settings/domains/dom_x/remove": Permission.DOMAIN_MANAGE,
+    "/settings/transfer": Permission.WORKSPACE_TRANSFER,
+    "/settings/leave": Permission.WORKSPACE_READ,
+    "/settings/delete": Permission.WORKSPACE_DELETE,
 }
 
 

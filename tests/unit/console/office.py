@@ -13,6 +13,7 @@ import pytest
 
 from opencode_cloud.access.credentials import session_of_cookie
 from opencode_cloud.composition import console, control_plane
+from opencode_cloud.composition.services.budgets import budget_services
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 from opencode_cloud.contracts.permissions import Role
@@ -21,12 +22,17 @@ from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.settings import load
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.identity import accounts
+from opencode_cloud.usage.service import Ingest
+from opencode_cloud.usage.store.ledger import Ledger
 from tests.browsing import Page
 from tests.unit.aws import Cloud, by_boto3
 from tests.unit.composition.test_settings import environment_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from opencode_cloud.budgets.models.documents import Budget
+    from opencode_cloud.contracts.usage import SettledEvent
 
 HOST = "cloud.example"
 HOUR = 3600
@@ -74,6 +80,9 @@ class Office:
         settings = load(console.ConsoleSettings, {**environment_of(console.ConsoleSettings), **values})
         self.plane = control_plane.ControlPlane(settings)
         self.team = control_plane.workspaces(self.plane, settings, credentials_key=settings.credentials_key)
+        self.budgets = budget_services(
+            database, self.plane.outbox, self.plane.deployment_key, settings.budgets_table, private_webhooks=False
+        )
         self._handle = console.build(settings)
         self.owner = self.person()
         self.workspace = self.team.workspaces.create(self.owner, "Acme").id
@@ -116,6 +125,14 @@ class Office:
             workspace_id=workspace_id,
             role=mine.role,
         )
+
+    def plane_budgets(self) -> Sequence[Budget]:
+        """Return the budgets of the workspace."""
+        return self.budgets.budgets.of_workspace(self.acting(self.owner), self.workspace)
+
+    def ingest(self, entries: Sequence[SettledEvent]) -> None:
+        """Record model calls, as the function `ledger` does."""
+        Ingest(Ledger(self.database)).take(entries)
 
     def joined(self, role: Role) -> Actor:
         """Create a person, and make them a member."""

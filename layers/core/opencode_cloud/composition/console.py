@@ -74,26 +74,26 @@ class ConsoleApps:
         self._plane = plane = ControlPlane(settings)
         self._access = access(settings)
         self._team = workspaces(plane, settings, credentials_key=settings.credentials_key)
-        resources = UsageResources(exports_bucket=settings.exports_bucket, exports_queue=settings.exports_queue_url)
-        self._usage = UsageServices.over(plane.database, plane.outbox, plane.audit, resources)
-
-    def api(self) -> APIGatewayHttpResolver:
-        """Return the app of `/api/v1` without shares, which the function `share` serves, and with its documents."""
-        plane, settings, allowed, team = self._plane, self._settings, self._access, self._team
-        budgets = budget_services(
+        self._budgets = budget_services(
             plane.database,
             plane.outbox,
             plane.deployment_key,
             settings.budgets_table,
             private_webhooks=settings.private_providers,
         )
+        resources = UsageResources(exports_bucket=settings.exports_bucket, exports_queue=settings.exports_queue_url)
+        self._usage = UsageServices.over(plane.database, plane.outbox, plane.audit, resources)
+
+    def api(self) -> APIGatewayHttpResolver:
+        """Return the app of `/api/v1` without shares, which the function `share` serves, and with its documents."""
+        plane, settings, allowed, team = self._plane, self._settings, self._access, self._team
         app: Any = api_app()
         app.use([only_once(allowed, settings.sessions_table, plane.deployment_key)])
         TeamRoutes(team, allowed).mount(app)
         KeysRoutes(team.keys, team.credentials, allowed).mount(app)
         PolicyRoutes(plane.publisher, allowed, settings.public_url).mount(app)
         AuditRoutes(plane.audit_reading, allowed).mount(app)
-        BudgetsRoutes(budgets, allowed).mount(app)
+        BudgetsRoutes(self._budgets, allowed).mount(app)
         catalogue = CatalogueCache(plane.current_catalogue)
         ModelRoutes(catalogue, allowed, plane.deployment_key, settings.public_url).mount(app)
         BillingRoutes(reader_of(plane.database, enabled=settings.billing), allowed).mount(app)
@@ -111,7 +111,8 @@ class ConsoleApps:
         InvitationPages(team.invitations, allowed, plane.deployment_key, limiter).mount(app)
         answers = form_answers(settings.sessions_table, plane.deployment_key)
         console = ConsoleApp(allowed, plane.deployment_key, identity.note_use, settings.public_url, answers)
-        Console(console, allowed, team, plane.publisher, plane.audit_reading, self._usage.reader).mount(app)
+        reading, usage = plane.audit_reading, self._usage.reader
+        Console(console, allowed, team, plane.publisher, reading, usage, self._budgets).mount(app)
         return app
 
     def _identity_pages(self) -> IdentityPages:

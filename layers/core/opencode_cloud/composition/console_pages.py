@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from opencode_cloud.console.audit import AuditPages
+from opencode_cloud.console.budgets import BudgetPages
+from opencode_cloud.console.calls import CallPages
 from opencode_cloud.console.keys import KeyPages
 from opencode_cloud.console.members import MemberPages
 from opencode_cloud.console.overview import Overview
 from opencode_cloud.console.policies import ConfigurationPages, PolicyPages
+from opencode_cloud.console.providers import ProviderPages
+from opencode_cloud.console.settings import SettingsPages
 from opencode_cloud.console.usage import UsagePages
 from opencode_cloud.console.workspaces import WorkspacePages
 
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
     from opencode_cloud.access.service import Access
     from opencode_cloud.audit.service import AuditReading
+    from opencode_cloud.budgets.services import BudgetServices
     from opencode_cloud.console.app import ConsoleApp
     from opencode_cloud.policies.service import Publisher
     from opencode_cloud.usage.service import UsageReader
@@ -34,6 +39,7 @@ class Console(msgspec.Struct, frozen=True):
     publisher: Publisher
     reading: AuditReading
     usage: UsageReader
+    budgets: BudgetServices
 
     def mount(self, resolver: APIGatewayHttpResolver) -> None:
         """Add every page to ``resolver``; this is also the order of the menu."""
@@ -41,9 +47,13 @@ class Console(msgspec.Struct, frozen=True):
         app.mount(resolver)
         WorkspacePages(app, self.access, self.team.workspaces).mount(resolver)
         Overview(app, self.team, self.publisher).mount()
+        UsagePages(app, self.usage).mount()
+        CallPages(app, self.usage, self.reading).mount()
+        AuditPages(app, self.reading).mount()
+        BudgetPages(app, self.budgets, self.team).mount()
         MemberPages(app, self.team.members, self.team.invitations).mount()
         KeyPages(app, self.team.keys, self.team.service_accounts).mount()
-        UsagePages(app, self.usage).mount()
+        ProviderPages(app, self.team.credentials).mount()
         PolicyPages(app, self.publisher).mount()
         ConfigurationPages(app, self.publisher).mount()
-        AuditPages(app, self.reading).mount()
+        SettingsPages(app, self.team, self.budgets.settings).mount()

@@ -47,6 +47,18 @@ DONE = {
     "enabled": "Service account enabled. Its keys work again.",
     "published": "Published. Clients get it at their next start. The server enforces it within seconds.",
     "restored": "The older version is published again.",
+    "budget": "Budget created. It applies within seconds.",
+    "limit": "Budget changed. It applies within seconds.",
+    "unlimited": "Budget deleted. All other budgets still apply.",
+    "webhook": "Alerts are only mailed from now on.",
+    "provider": "Key stored and tested. The result is shown beside it.",
+    "tested": "Key tested. The result is shown beside it.",
+    "providergone": "Key removed.",
+    "settings": "Settings saved.",
+    "domain": "Domain added. Publish the record, then verify it.",
+    "verified": "Domain verified.",
+    "undomain": "Domain removed. People who joined by it stay members.",
+    "transferred": "Workspace transferred. You are an admin now.",
 }
 """Messages after a submitted form, by the value of the query ``done``. A URL cannot inject another text."""
 

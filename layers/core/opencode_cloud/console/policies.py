@@ -128,7 +128,9 @@ class VersionPages(ABC):
 class PolicyPages(VersionPages):
     """The policy, as a form with one field for each rule."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage("/policy", "Policy", Permission.POLICY_READ, "policy.html", "Rules")
+    PAGE: ClassVar[ConsolePage] = ConsolePage(
+        "/policy", "Policy", Permission.POLICY_READ, "policy.html", "Models and rules"
+    )
 
     def __init__(self, app: ConsoleApp, publisher: Publisher) -> None:
         super().__init__(app, publisher, Versioned.POLICY)
@@ -159,7 +161,7 @@ class ConfigurationPages(VersionPages):
     """The configuration document, as one JSON text."""
 
     PAGE: ClassVar[ConsolePage] = ConsolePage(
-        "/configuration", "Configuration", Permission.CONFIGURATION_READ, "configuration.html", "Rules"
+        "/configuration", "Configuration", Permission.CONFIGURATION_READ, "configuration.html", "Models and rules"
     )
 
     def __init__(self, app: ConsoleApp, publisher: Publisher) -> None:

@@ -1,4 +1,4 @@
-"""Request bodies of clients and the console about keys."""
+"""Request bodies of clients and the console about keys and provider credentials."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from opencode_cloud.contracts.ids import ServiceAccountId
 from opencode_cloud.contracts.permissions import KeyScope
 from opencode_cloud.keys.limits import MOST_ENTRIES
+from opencode_cloud.keys.models import Provider
 from opencode_cloud.kit.instants import Instant
 
 LONGEST_OVERLAP = timedelta(days=7)
@@ -22,6 +23,19 @@ Models = Annotated[
 Networks = Annotated[
     list[Annotated[str, Field(max_length=50)]],
     Field(min_length=1, max_length=MOST_ENTRIES, description="IP ranges such as `203.0.113.0/24`."),
+]
+
+Secret = Annotated[
+    str,
+    Field(
+        min_length=8,
+        max_length=4096,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The provider's key. It is stored encrypted and never shown again.",
+    ),
+]
+BaseUrl = Annotated[
+    str | None, Field(max_length=2048, description="Base address of the API, if it is not the provider's default.")
 ]
 
 
@@ -59,3 +73,19 @@ class Rotation(BaseModel):
         le=int(LONGEST_OVERLAP.total_seconds()),
         description="Seconds for which the old key still works.",
     )
+
+
+class NewCredential(BaseModel):
+    """A provider's key to store."""
+
+    provider: Provider
+    name: Annotated[str, Field(min_length=1, max_length=255)] = "default"
+    secret: Secret
+    base_url: BaseUrl = None
+
+
+class CredentialReplacement(BaseModel):
+    """The provider's key that replaces the stored one, and the base address of the API."""
+
+    secret: Secret
+    base_url: BaseUrl = None

@@ -1,4 +1,4 @@
-"""Request bodies of clients and the console: members, invitations and service accounts."""
+"""Request bodies of clients and the console: workspaces, members, invitations, domains and service accounts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from opencode_cloud.contracts.permissions import Role
+from opencode_cloud.workspaces.models import MOST_AUDIT_DAYS
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+LongName = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class NewServiceAccount(BaseModel):
@@ -35,3 +37,22 @@ class MemberChange(BaseModel):
     """The new role of a member."""
 
     role: Role
+
+
+class WorkspaceChange(BaseModel):
+    """Changes of a workspace; omitted members stay unchanged."""
+
+    name: LongName | None = None
+    audit_retention_days: Annotated[int, Field(ge=1, le=MOST_AUDIT_DAYS)] | None = Field(
+        default=None, description="At least 30. Needs `audit:retention`. A shorter time takes effect after a week."
+    )
+
+
+class NewDomain(BaseModel):
+    """A mail domain to claim."""
+
+    domain: Annotated[str, Field(min_length=3, max_length=253)]
+    role: Role = Field(
+        default=Role.MEMBER, description="`member` or `viewer`: the role of people who join by the domain."
+    )
+    auto_join: bool = Field(default=True, description="Whether people of the domain join as they sign in.")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import BaseModel, Field
 
 from opencode_cloud.budgets.models.documents import UsageSettings
+from opencode_cloud.budgets.requests import UsageSettingsChange
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
-from opencode_cloud.contracts.projects import MOST_HEADERS
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document
 
@@ -18,20 +17,6 @@ if TYPE_CHECKING:
     from opencode_cloud.budgets.service.settings import UsageSettingsService
 
 TAG = "Usage"
-LONGEST_DAYS = 365
-
-
-class UsageSettingsChange(BaseModel):
-    """The retention of calls' metadata, and the headers of projects."""
-
-    metadata_days: Annotated[int, Field(ge=0, le=LONGEST_DAYS, description="0: metadata is not kept at all.")]
-    project_headers: Annotated[
-        list[Annotated[str, Field(max_length=64)]] | None,
-        Field(
-            max_length=MOST_HEADERS,
-            description="Headers in which clients name their project, such as `x-cost-center`; null: no change.",
-        ),
-    ] = None
 
 
 class SettingsRoutes:

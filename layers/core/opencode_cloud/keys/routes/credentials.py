@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import BaseModel, Field
 
 from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
-from opencode_cloud.keys.models import Provider, ProviderCredential
+from opencode_cloud.keys.models import ProviderCredential
+from opencode_cloud.keys.requests import CredentialReplacement, NewCredential
 from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 
@@ -20,34 +20,6 @@ if TYPE_CHECKING:
 
 TAG = "Providers"
 ALL = f"{WORKSPACE}/providers"
-Secret = Annotated[
-    str,
-    Field(
-        min_length=8,
-        max_length=4096,
-        pattern=r"^[\x21-\x7e]+$",
-        description="The provider's key. It is stored encrypted and never shown again.",
-    ),
-]
-BaseUrl = Annotated[
-    str | None, Field(max_length=2048, description="Base address of the API, if it is not the provider's default.")
-]
-
-
-class NewCredential(BaseModel):
-    """A provider's key to store."""
-
-    provider: Provider
-    name: Annotated[str, Field(min_length=1, max_length=255)] = "default"
-    secret: Secret
-    base_url: BaseUrl = None
-
-
-class CredentialReplacement(BaseModel):
-    """The provider's key that replaces the stored one, and the base address of the API."""
-
-    secret: Secret
-    base_url: BaseUrl = None
 
 
 class CredentialRoutes:

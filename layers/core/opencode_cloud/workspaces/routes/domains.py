@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from opencode_cloud.contracts.ids import DomainId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, Role
@@ -14,21 +14,12 @@ from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.workspaces.models import Domain
+from opencode_cloud.workspaces.requests import NewDomain
 
 if TYPE_CHECKING:
     from opencode_cloud.workspaces.service import Domains
 
 TAG = "Domains"
-
-
-class NewDomain(BaseModel):
-    """A mail domain to claim."""
-
-    domain: Annotated[str, Field(min_length=3, max_length=253)]
-    role: Role = Field(
-        default=Role.MEMBER, description="`member` or `viewer`: the role of people who join by the domain."
-    )
-    auto_join: bool = Field(default=True, description="Whether people of the domain join as they sign in.")
 
 
 class DomainChange(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, Field
@@ -14,28 +14,19 @@ from opencode_cloud.http.gate import ACCOUNT, WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.etags import version_of_request
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
-from opencode_cloud.workspaces.models import MOST_AUDIT_DAYS, Membership, Workspace
+from opencode_cloud.workspaces.models import Membership, Workspace
+from opencode_cloud.workspaces.requests import LongName, WorkspaceChange
 
 if TYPE_CHECKING:
     from opencode_cloud.workspaces.service import Members, Workspaces
 
 TAG = "Workspaces"
-Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class NewWorkspace(BaseModel):
     """A workspace to create."""
 
-    name: Name
-
-
-class WorkspaceChange(BaseModel):
-    """Changes of a workspace; omitted members stay unchanged."""
-
-    name: Name | None = None
-    audit_retention_days: Annotated[int, Field(ge=1, le=MOST_AUDIT_DAYS)] | None = Field(
-        default=None, description="At least 30. Needs `audit:retention`. A shorter time takes effect after a week."
-    )
+    name: LongName
 
 
 class Transfer(BaseModel):

@@ -1,0 +1,285 @@
+"""The pages of budgets: all limits with their present usage, one budget by subject, alerts and their webhook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+from aws_lambda_powertools.event_handler import Response
+
+from opencode_cloud.budgets.messages import amount, title
+from opencode_cloud.budgets.models.documents import Budget, CreateBudget, CurrentUsage, webhook_not_found
+from opencode_cloud.budgets.service.budgets import known_budget
+from opencode_cloud.console.app import ConsoleApp, PageRequest
+from opencode_cloud.console.forms import Form, InvalidForm
+from opencode_cloud.console.page import ConsolePage
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
+from opencode_cloud.contracts.ids import BudgetId
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.pages import see
+from opencode_cloud.kit import money
+from opencode_cloud.kit.errors import NotFound
+from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, encode_cursor, page_of
+
+if TYPE_CHECKING:
+    from opencode_cloud.budgets.models.documents import Webhook
+    from opencode_cloud.budgets.services import BudgetServices
+    from opencode_cloud.workspaces.services import WorkspaceServices
+
+NEAR = 80
+"""The percentage of a limit from which on a budget counts as nearly used up."""
+OFFERED = 200
+"""The most members, service accounts and keys that the form offers."""
+PERIODS = {
+    BudgetPeriod.MONTH: "a month",
+    BudgetPeriod.DAY: "a day",
+    BudgetPeriod.HOUR: "an hour",
+    BudgetPeriod.MINUTE: "a minute",
+    BudgetPeriod.TOTAL: "in total",
+}
+UNITS = {BudgetUnit.COST: "US dollars", BudgetUnit.REQUESTS: "requests", BudgetUnit.TOKENS: "tokens"}
+SCOPES = {
+    BudgetScope.WORKSPACE: "the whole workspace",
+    BudgetScope.EACH_MEMBER: "each member",
+    BudgetScope.MEMBER: "one member",
+    BudgetScope.SERVICE_ACCOUNT: "one service account",
+    BudgetScope.KEY: "one key",
+    BudgetScope.PROJECT: "one project",
+}
+"""Scopes that people set, in the words of the form. The balance and the budget of a session are set elsewhere."""
+
+
+class BudgetBar(msgspec.Struct, frozen=True):
+    """The usage of a budget as its bar shows it: parts of the limit in percent, and amounts in words."""
+
+    state: str
+    """``ok``, ``near`` or ``blocked``; empty if the usage is not known."""
+    spent: float
+    reserved: float
+    used: str
+    held: str
+    left: str
+    resets_at: datetime | None
+
+
+class BudgetRow(msgspec.Struct, frozen=True):
+    """A budget in the list."""
+
+    budget: Budget
+    name: str
+    limit: str
+    bar: BudgetBar
+
+
+class BudgetPages:
+    """Pages of budgets. Without ``budget:read``, people see only the budgets that apply to them."""
+
+    PAGE: ClassVar[ConsolePage] = ConsolePage("/budgets", "Budgets", Permission.BUDGET_OWN, "budgets.html", "Money")
+
+    def __init__(self, app: ConsoleApp, budgets: BudgetServices, team: WorkspaceServices) -> None:
+        self._app = app
+        self._budgets = budgets
+        self._team = team
+
+    def mount(self) -> None:
+        """Add every page."""
+        routes = self._app.add(self.PAGE, self.show)
+        get, post = routes.get, routes.post
+        own, read, manage, one = (
+            Permission.BUDGET_OWN,
+            Permission.BUDGET_READ,
+            Permission.BUDGET_MANAGE,
+            "/budgets/<budget_id>",
+        )
+        post("/budgets", self.create, manage, self.show)
+        # Before the routes of one budget, whose id could be any word.
+        get("/budgets/alerts", self.alerts, read)
+        post("/budgets/alerts/webhook", self.set_webhook, manage, self.alerts)
+        post("/budgets/alerts/webhook/remove", self.remove_webhook, manage, self.alerts)
+        get(one, self.one, own)
+        post(one, self.change, manage, self.one)
+        get(f"{one}/delete", self.ask_delete, manage)
+        post(f"{one}/delete", self.delete, manage, self.show)
+
+    def show(self, request: PageRequest, **_ids: str) -> Response[str]:
+        """``GET .../budgets?scope=...``: budgets, on each page the fullest first, and a form for a new one."""
+        scope = next((each for each in SCOPES if each == request.query("scope")), None)
+        after = decode_cursor(request.query("cursor"), tuple[str])
+        found = self._budgets.budgets.of_workspace(
+            request.actor, request.workspace.id, scope, None, after[0] if after else None, DEFAULT_LIMIT + 1
+        )
+        shown = found[:DEFAULT_LIMIT]
+        rows = sorted(map(row_of, shown), key=lambda row: row.bar.spent + row.bar.reserved, reverse=True)
+        return self._app.page(
+            request,
+            budgets=rows,
+            scope=scope,
+            scopes=SCOPES,
+            units=UNITS,
+            periods=PERIODS,
+            more=encode_cursor((shown[-1].id,)) if len(found) > DEFAULT_LIMIT else "",
+            subjects=self._subjects(request) if request.may(Permission.BUDGET_MANAGE) else {},
+        )
+
+    def create(self, request: PageRequest) -> Response[str]:
+        """``POST .../budgets``: create a budget."""
+        form = request.form
+        scope, _, subject = form.one("subject").partition(":")
+        if scope == BudgetScope.PROJECT:
+            subject = form.one("project")
+        faults: list[DocumentFault] = []
+        unit = next((each for each in UNITS if each == form.one("unit")), BudgetUnit.COST)
+        limit = _limit(form, unit, faults)
+        if scope not in SCOPES:
+            faults.append(DocumentFault(path="/subject", message="Choose one of the offered values"))
+        if scope == BudgetScope.PROJECT and not subject:
+            faults.append(DocumentFault(path="/project", message="Name the project"))
+        period = next((each for each in PERIODS if each == form.one("period")), BudgetPeriod.MONTH)
+        if period is BudgetPeriod.MINUTE and unit is BudgetUnit.COST:
+            faults.append(DocumentFault(path="/period", message="Choose requests or tokens for a limit by the minute"))
+        if faults:
+            raise InvalidForm(faults)
+        wanted = CreateBudget(
+            scope=BudgetScope(scope),
+            unit=unit,
+            period=period,
+            limit=limit,
+            subject=subject,
+            alerts=form.one("alerts") == "on",
+        )
+        self._budgets.budgets.create(request.actor, request.workspace.id, wanted)
+        return see(f"{request.base}/budgets?done=budget")
+
+    def one(self, request: PageRequest, budget_id: BudgetId) -> Response[str]:
+        """``GET .../budgets/{budget_id}``: a budget, its usage by subject, and the form that changes it."""
+        budget = self._budgets.budgets.get(request.actor, request.workspace.id, budget_id)
+        after, subjects, more = decode_cursor(request.query("cursor"), tuple[str]), (), None
+        if request.may(Permission.BUDGET_READ) and budget.scope is BudgetScope.EACH_MEMBER:
+            start = after[0] if after else None
+            found = self._budgets.budgets.usage_by_subject(request.workspace.id, budget_id, start, DEFAULT_LIMIT + 1)
+            page = page_of(found, DEFAULT_LIMIT, lambda row: (row.subject_id or "",), lambda row: row)
+            subjects, more = page.data, page.next_cursor
+        filled = request.form.one("limit") if request.failed else written(budget)
+        return self._app.page(
+            request,
+            "budget.html",
+            row=row_of(budget),
+            filled=filled,
+            unit=UNITS[budget.unit],
+            subjects=[(each.subject, bar_of(budget, each.standing)) for each in subjects],
+            more=more or "",
+        )
+
+    def change(self, request: PageRequest, budget_id: BudgetId) -> Response[str]:
+        """``POST .../budgets/{budget_id}``: set limit and alerts."""
+        budget = self._budgets.budgets.get(request.actor, request.workspace.id, budget_id)
+        faults: list[DocumentFault] = []
+        limit = _limit(request.form, budget.unit, faults)
+        if faults:
+            raise InvalidForm(faults)
+        values = {"limit": limit, "alerts": request.form.one("alerts") == "on"}
+        version = request.form.version()
+        self._budgets.budgets.change(request.actor, request.workspace.id, budget_id, version, values)
+        return see(f"{request.base}/budgets?done=limit")
+
+    def ask_delete(self, request: PageRequest, budget_id: BudgetId) -> Response[str]:
+        """``GET .../budgets/{budget_id}/delete``: say what the deletion does, and ask."""
+        budget = self._budgets.budgets.get(request.actor, request.workspace.id, budget_id)
+        return self._app.page(request, "delete_budget.html", row=row_of(budget))
+
+    def delete(self, request: PageRequest, budget_id: BudgetId) -> Response[str]:
+        """``POST .../budgets/{budget_id}/delete``."""
+        self._budgets.budgets.delete(request.actor, request.workspace.id, budget_id)
+        return see(f"{request.base}/budgets?done=unlimited")
+
+    # ------------------------------------------------------------------------------------- alerts
+
+    def alerts(self, request: PageRequest) -> Response[str]:
+        """``GET .../budgets/alerts``: the alerts of the workspace, newest first, and the webhook that gets them."""
+        before = decode_cursor(request.query("cursor"), tuple[datetime, str])
+        found = self._budgets.alerts.of_workspace(request.workspace.id, before, DEFAULT_LIMIT + 1)
+        shown = found[:DEFAULT_LIMIT]
+        return self._app.page(
+            request,
+            "alerts.html",
+            alerts=[(each, amount(each.unit, each.used), amount(each.unit, each.limit)) for each in shown],
+            webhook=self._webhook(request),
+            secret="",
+            more=encode_cursor((shown[-1].created_at, shown[-1].id)) if len(found) > DEFAULT_LIMIT else "",
+        )
+
+    def set_webhook(self, request: PageRequest) -> Response[str]:
+        """``POST .../budgets/alerts/webhook``: post alerts to a URL. The signing secret is shown once."""
+        made = self._budgets.webhooks.set(request.actor, request.workspace.id, request.form.one("url"))
+        return self._app.page(request, "alerts.html", alerts=[], webhook=made, secret=made.secret, more="")
+
+    def remove_webhook(self, request: PageRequest) -> Response[str]:
+        """``POST .../budgets/alerts/webhook/remove``."""
+        self._budgets.webhooks.remove(request.actor, request.workspace.id)
+        return see(f"{request.base}/budgets/alerts?done=webhook")
+
+    def _webhook(self, request: PageRequest) -> Webhook | None:
+        try:
+            return self._budgets.webhooks.get(request.workspace.id)
+        except NotFound as error:
+            if error.code != webhook_not_found().code:
+                raise
+            return None
+
+    def _subjects(self, request: PageRequest) -> dict[str, Sequence[tuple[str, str]]]:
+        """Return the subjects that the form offers, as ``scope:id`` and name, by heading."""
+        workspace_id, team = request.workspace.id, self._team
+        offered: dict[str, Sequence[tuple[str, str]]] = {
+            "Members": [
+                (f"{BudgetScope.MEMBER}:{each.id}", each.email)
+                for each in team.members.members_of(workspace_id, limit=OFFERED)
+            ]
+        }
+        if request.may(Permission.SERVICE_ACCOUNT_READ):
+            machines = team.service_accounts.of_workspace(workspace_id, limit=OFFERED)
+            offered["Service accounts"] = [(f"{BudgetScope.SERVICE_ACCOUNT}:{each.id}", each.name) for each in machines]
+        if request.may(Permission.KEY_MANAGE):
+            keys = team.keys.of_workspace(request.actor, workspace_id, limit=OFFERED)
+            offered["Keys"] = [(f"{BudgetScope.KEY}:{each.id}", f"{each.name} of {each.holder}") for each in keys]
+        return {heading: each for heading, each in offered.items() if each}
+
+
+def row_of(budget: Budget) -> BudgetRow:
+    """Return a budget as the list shows it."""
+    name = title(known_budget(budget)).removeprefix("the ")
+    limit = amount(budget.unit, budget.limit)
+    return BudgetRow(budget, name[0].upper() + name[1:], limit, bar_of(budget, budget.standing))
+
+
+def bar_of(budget: Budget, usage: CurrentUsage | None) -> BudgetBar:
+    """Return the bar of a budget. A budget with nothing left is blocked, also one whose limit is 0."""
+    if usage is None:
+        return BudgetBar("", 0, 0, "", "", "", None)
+    whole = budget.limit or 1
+    spent = min(100.0, round(100 * usage.spent / whole, 1)) if budget.limit else 100.0
+    reserved = min(100.0 - spent, round(100 * usage.reserved / whole, 1))
+    state = "blocked" if not usage.remaining else "near" if spent + reserved >= NEAR else "ok"
+    held = amount(budget.unit, usage.reserved) if usage.reserved else ""
+    used, left = amount(budget.unit, usage.spent), amount(budget.unit, usage.remaining)
+    return BudgetBar(state, spent, reserved, used, held, left, usage.resets_at)
+
+
+def written(budget: Budget) -> str:
+    """Return a limit as the form takes it: dollars, or a number."""
+    return money.exact(budget.limit) if budget.unit is BudgetUnit.COST else str(budget.limit)
+
+
+def _limit(form: Form, unit: BudgetUnit, faults: list[DocumentFault]) -> int:
+    """Return the limit of a form; add what is wrong with it to ``faults``."""
+    text = form.one("limit").removeprefix("$").replace(",", "")
+    try:
+        limit = money.parse_dollars(text) if unit is BudgetUnit.COST else int(text)
+    except ValueError:
+        limit = -1
+    if limit < 0:
+        message = "Write an amount such as 20.00" if unit is BudgetUnit.COST else "Write a whole number"
+        faults.append(DocumentFault(path="/limit", message=message))
+    return limit

@@ -1,0 +1,106 @@
+"""Calls in the console: served and refused ones in one list, each with its reason."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from opencode_cloud.audit.service import AuditTrail
+from opencode_cloud.audit.store import AuditStore
+from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.permissions import Role
+from opencode_cloud.contracts.usage import UsageEvent
+from opencode_cloud.kit.clock import utc_now
+from tests.unit.console.office import Office
+from tests.unit.usage.events import entry
+
+REASON = "The monthly budget of web is used up: $20.00 of $20.00 used."
+
+
+def calls(office: Office, member: Actor, count: int, **changes: Any) -> list[UsageEvent]:
+    """Record calls of a member, one each second until now."""
+    now = int(utc_now().timestamp() * 1000)
+    made = [
+        entry(
+            number,
+            workspace_id=office.workspace,
+            member_id=member.id,
+            at=now - 1000 * number,
+            correlation_id=f"trace-{number}",
+            **changes,
+        )
+        for number in range(count)
+    ]
+    office.ingest(made)
+    return [each.event for each in made]
+
+
+def refuse(office: Office, member: Actor, model: str = "gpt-5") -> None:
+    """Record a refusal, as the gateway does."""
+    facts = {"rule": "budget_exhausted", "status": 402, "reason": REASON}
+    with office.database.transaction() as connection:
+        AuditTrail(AuditStore()).record(
+            connection,
+            member,
+            "call.refused",
+            Target("model", model, model),
+            workspace_id=office.workspace,
+            after=facts,
+        )
+
+
+def test_a_refused_call_is_found_with_its_reason(office: Office) -> None:
+    member = office.acting(office.people[Role.MEMBER])
+    calls(office, member, 1)
+    refuse(office, member)
+    page = office.browser(Role.ADMIN).open(f"{office.base}/calls")
+    assert REASON in page.text
+    assert "claude-sonnet" in page.text
+    refused = office.browser(Role.ADMIN).open(f"{office.base}/calls?show=refused&model=gpt-5")
+    assert REASON in refused.text
+    assert "claude-sonnet" not in refused.text
+    assert REASON not in office.browser(Role.ADMIN).open(f"{office.base}/calls?show=completed").text
+
+
+@pytest.mark.parametrize("role", [Role.MEMBER, Role.VIEWER])
+def test_people_without_the_permission_see_only_their_own_calls_and_refusals(office: Office, role: Role) -> None:
+    own, other = office.acting(office.people[role]), office.acting(office.people[Role.ADMIN])
+    calls(office, other, 1)
+    refuse(office, other, "secret-model")
+    refuse(office, own, "own-model")
+    page = office.browser(role).open(f"{office.base}/calls")
+    assert "own-model" in page.text
+    assert "secret-model" not in page.text
+    assert "claude-sonnet" not in page.text
+    assert "secret-model" not in office.browser(role).open(f"{office.base}/calls?caller={other.id}").text
+
+
+def test_pages_of_calls_and_refusals_hold_each_once(office: Office) -> None:
+    member = office.acting(office.people[Role.MEMBER])
+    calls(office, member, 70)
+    for number in range(7):
+        refuse(office, member, f"refused-{number}")
+    seen, browser, link = 0, office.browser(Role.OWNER), f"{office.base}/calls"
+    while link:
+        page = browser.open(link)
+        seen += page.answer.text.count("<tr>") - 1
+        link = next((each for each in page.links if "cursor=" in each), "")
+    assert seen == 77
+
+
+def test_a_call_shows_its_tokens_price_and_correlation_id(office: Office) -> None:
+    member = office.acting(office.people[Role.MEMBER])
+    [event] = calls(office, member, 1)
+    page = office.browser(Role.MEMBER).open(f"{office.base}/calls/{event.id}")
+    for words in ("trace-0", "1,000", "$1.50", "anthropic", "claude-code", "version p1"):
+        assert words in page.text
+    assert office.browser(Role.VIEWER).open(f"{office.base}/calls/{event.id}").status == 404
+
+
+def test_a_range_without_calls_says_so(office: Office) -> None:
+    day = f"{utc_now() - timedelta(days=40):%Y-%m-%d}"
+    page = office.browser(Role.OWNER).open(f"{office.base}/calls?from={day}&to={day}&model=x")
+    assert f"No matching call from {day} to {day}." in page.text
