@@ -13,11 +13,14 @@ import pytest
 
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
+from opencode_cloud.catalogue.service.prices import PriceHistory
+from opencode_cloud.catalogue.service.starting import starting_catalogue
+from opencode_cloud.catalogue.store.versions import VersionStore
 from opencode_cloud.contracts.actor import Actor
-from opencode_cloud.contracts.usage import SettledEvent
+from opencode_cloud.contracts.usage import SettledEvent, Tokens
 from opencode_cloud.kit.pagination import encode_cursor
 from opencode_cloud.usage.routes import UsageRoutes
-from opencode_cloud.usage.service import ExportService, Ingest, UsageReader
+from opencode_cloud.usage.service import CacheMisses, ExportService, Ingest, UsageReader
 from opencode_cloud.usage.store.events import EventArchive
 from opencode_cloud.usage.store.exports import ExportFiles, ExportStore
 from opencode_cloud.usage.store.figures import Figures
@@ -39,7 +42,8 @@ class Office:
         self.inbox = Inbox()
         exports = ExportService(place.outbox, trail, ExportStore(place.database), self.inbox, bucket)
         reading = UsageReader(Figures(place.database), EventArchive(place.database))
-        UsageRoutes(reading, exports, self.api.access).mount(self.api.app)
+        misses = CacheMisses(EventArchive(place.database), PriceHistory(VersionStore(place.database)))
+        UsageRoutes(reading, exports, misses, self.api.access).mount(self.api.app)
         owner = place.person("ann@example.com")
         self.workspace = place.founded(owner).id
         self.ann = place.member(owner, self.workspace)
@@ -220,3 +224,28 @@ def test_times_that_no_call_has_are_asked_for_in_vain_and_without_harm(office: O
         assert office.get(path, None, **period).status == 200
     start = encode_cursor((datetime(1, 2, 3), ""))  # noqa: DTZ001 - UTC without a zone
     assert office.get("series", cursor=start).status == 200
+
+
+def test_a_session_is_told_what_it_lost_to_cache_misses(office: Office) -> None:
+    price = starting_catalogue().models["claude-sonnet-5"].prices[0]
+    made = {"session": "ses_1", "model": "claude-sonnet-5", "price": price.version}
+    office.used(11, office.ben, **made, tokens=Tokens(input=10, cache_write=50_000, output=9))
+    office.used(12, office.ben, **made, at=NOON + 3_600_000, tokens=Tokens(input=20, cache_write=60_000, output=9))
+    found = office.get("sessions/ses_1/cache-misses", office.ben).body
+    assert (found["calls"], found["complete"], found["prompt_tokens"], found["cache_read_tokens"]) == (
+        *(2, True),
+        *(110_030, 0),
+    )
+    [miss] = found["data"]
+    assert (miss["call_id"], miss["tokens"], miss["cause"]) == (event(12).id, 50_010, "expired")
+    rates = price.rates
+    assert rates.cache_write is not None
+    assert rates.cache_read is not None
+    expected = 50_010 * (rates.cache_write - rates.cache_read) // 1_000_000
+    assert abs(miss["cost"] - expected) <= 1
+    assert (found["lost_tokens"], found["lost_cost"]) == (50_010, miss["cost"])
+    office.used(13, office.ann, session="ses_2", price="unknown", tokens=Tokens(input=9000))
+    office.used(14, office.ann, session="ses_2", price="unknown", at=NOON + 1000, tokens=Tokens(input=9500))
+    other = office.get("sessions/ses_2/cache-misses").body
+    assert (other["lost_cost"], [(each["cost"], each["cause"]) for each in other["data"]]) == (0, [(None, "uncached")])
+    assert office.get("sessions/ses_2/cache-misses", office.ben).body["calls"] == 0

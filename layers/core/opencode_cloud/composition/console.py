@@ -97,7 +97,7 @@ class ConsoleApps:
         catalogue = CatalogueCache(plane.current_catalogue)
         ModelRoutes(catalogue, allowed, plane.deployment_key, settings.public_url).mount(app)
         BillingRoutes(reader_of(plane.database, enabled=settings.billing), allowed).mount(app)
-        UsageRoutes(self._usage.reader, self._usage.exports, allowed).mount(app)
+        UsageRoutes(self._usage.reader, self._usage.exports, self._usage.cache_misses, allowed).mount(app)
         DocumentRoutes().mount(app)
         return app
 

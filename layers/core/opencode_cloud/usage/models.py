@@ -104,6 +104,49 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
     key_name: str = ""
 
 
+class MissCause(StrEnum):
+    """The cause for which an upstream read less of a prompt from its cache than an earlier call had sent."""
+
+    UPSTREAM = "upstream"
+    """Another upstream served the earlier call."""
+    MODEL = "model"
+    """Another model served the earlier call."""
+    EXPIRED = "expired"
+    """The pause was longer than the cache lives."""
+    CONCURRENT = "concurrent"
+    """The earlier call had not been answered yet."""
+    UNCACHED = "uncached"
+    """The upstream has cached nothing of this session: it does not cache, or the client sets no marks."""
+    CHANGED = "changed"
+    """None of these: the client changed the beginning of the prompt, or the upstream dropped its cache."""
+
+
+class CacheMiss(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that read less from a cache than it could."""
+
+    stored: StoredEvent
+    tokens: int
+    """Tokens of the prompt that an earlier call had sent, and that were not read from a cache."""
+    cost: int | None
+    """The micro-cents that a read would have saved; None: the price is not known."""
+    cause: MissCause
+
+
+class SessionCaching(msgspec.Struct, frozen=True, kw_only=True):
+    """How well the calls of a session used prompt caches. Amounts are micro-cents."""
+
+    calls: int
+    complete: bool
+    """False if the session has more calls in the period than were looked at."""
+    prompt_tokens: int
+    read_tokens: int
+    lost_tokens: int
+    lost_cost: int
+    """The sum over the misses whose price is known."""
+    misses: tuple[CacheMiss, ...]
+    """The earliest first."""
+
+
 def call_not_found() -> NotFound:
     """Return the error for a call that does not exist or that the actor may not see."""
     return NotFound("call_not_found", "There is no call with this id, or it is not yours to see.")

@@ -64,6 +64,11 @@ class VersionStore:
             prices.setdefault(row.model, []).append(msgspec.convert(row.price, Price))
         return prices
 
+    def prices(self, connection: Connection, versions: Sequence[str]) -> Sequence[Price]:
+        """Return the published prices with these versions."""
+        query = select(catalogue_prices.c.price).where(catalogue_prices.c.version.in_(versions))
+        return [msgspec.convert(price, Price) for price in connection.execute(query).scalars()]
+
     def note_prices(self, connection: Connection, catalogue: Catalogue, settled: int) -> None:
         """Insert the prices of a catalogue; delete other prices that begin after ``settled`` (epoch seconds)."""
         later = catalogue_prices.c.since > _moment(settled)

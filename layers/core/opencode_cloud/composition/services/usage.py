@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from opencode_cloud.catalogue.service.prices import PriceHistory
+from opencode_cloud.catalogue.store.versions import VersionStore
 from opencode_cloud.kit.housekeeping import Housekeeping
-from opencode_cloud.usage.service import ExportService, ExportWriter, Ingest, Reconciliation, Retention, UsageReader
+from opencode_cloud.usage.service import (
+    CacheMisses,
+    ExportService,
+    ExportWriter,
+    Ingest,
+    Reconciliation,
+    Retention,
+    UsageReader,
+)
 from opencode_cloud.usage.service.retention import DEFAULT_DAYS
 from opencode_cloud.usage.store import parquet
 from opencode_cloud.usage.store.checks import CheckStore
@@ -41,6 +51,7 @@ class UsageServices(msgspec.Struct, frozen=True):
 
     ingest: Ingest
     reader: UsageReader
+    cache_misses: CacheMisses
     exports: ExportService
     exporting: ExportWriter
     reconciliation: Reconciliation
@@ -63,6 +74,7 @@ class UsageServices(msgspec.Struct, frozen=True):
         return cls(
             ingest=ingest,
             reader=UsageReader(Figures(database), archive),
+            cache_misses=CacheMisses(archive, PriceHistory(VersionStore(database))),
             exports=ExportService(outbox, audit, exports, queue, files),
             exporting=ExportWriter(outbox, exports, queue, archive, files, parquet.convert),
             reconciliation=Reconciliation(CheckStore(database), table, counters, ingest),

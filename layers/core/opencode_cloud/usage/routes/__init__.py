@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opencode_cloud.http.gate import Gate
+from opencode_cloud.usage.routes.caching import CachingRoutes
 from opencode_cloud.usage.routes.events import EventRoutes
 from opencode_cloud.usage.routes.exports import ExportRoutes
 from opencode_cloud.usage.routes.figures import FigureRoutes
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
     from opencode_cloud.access.service import Access
-    from opencode_cloud.usage.service import ExportService, UsageReader
+    from opencode_cloud.usage.service import CacheMisses, ExportService, UsageReader
 
 __all__ = ["UsageRoutes"]
 
@@ -21,9 +22,10 @@ __all__ = ["UsageRoutes"]
 class UsageRoutes:
     """All routes of usage."""
 
-    def __init__(self, reader: UsageReader, exports: ExportService, access: Access) -> None:
+    def __init__(self, reader: UsageReader, exports: ExportService, cache_misses: CacheMisses, access: Access) -> None:
         self._reader = reader
         self._exports = exports
+        self._cache_misses = cache_misses
         self._access = access
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
@@ -32,3 +34,4 @@ class UsageRoutes:
         FigureRoutes(self._reader, gate).mount()
         EventRoutes(self._reader, gate).mount()
         ExportRoutes(self._exports, gate).mount()
+        CachingRoutes(self._cache_misses, gate).mount()
