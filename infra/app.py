@@ -7,6 +7,7 @@ from typing import Any
 from aws_cdk import App, CliCredentialsStackSynthesizer, Environment, Tags, Validations
 from cdk_nag import AwsSolutionsChecks
 
+from infra.stacks.backup import BackupStack
 from infra.stacks.console import ConsoleStack
 from infra.stacks.data import DataStack
 from infra.stacks.database import DatabaseStack, beside_the_emulator
@@ -48,6 +49,9 @@ def build(stage: Stage | None = None, *, outdir: str | None = None, bundling: bo
     if chosen.watched:
         watched = {**planes, "console": console, "gateway": gateway, "hub": hub, "database": database}
         alarms = ObservabilityStack(app, f"{prefix}-observability", **watched, **_options(chosen)).alarms
+    if chosen.backup.enabled:
+        backup = BackupStack(app, f"{prefix}-backup", stage=chosen, data=data, alarms=alarms, **_options(chosen))
+        backup.add_stack_dependency(console)
     if not chosen.local:
         EdgeStack(app, f"{prefix}-edge", **planes, gateway=gateway, hub=hub, alarms=alarms, **_options(chosen))
     return app

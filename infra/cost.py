@@ -32,6 +32,8 @@ FREE = frozenset(
         "AWS::ApiGatewayV2::Route",
         "AWS::ApiGatewayV2::RouteResponse",
         "AWS::ApiGatewayV2::Stage",
+        "AWS::Backup::BackupPlan",
+        "AWS::Backup::BackupSelection",
         "AWS::CDK::Metadata",
         "AWS::CertificateManager::Certificate",
         "AWS::CloudFront::Distribution",
@@ -253,7 +255,17 @@ def _schedule(properties: Properties, prices: PriceList, _resources: Resources) 
         yield "custom metrics of the sweep", prices.assumptions["metrics_of_the_sweep"] * prices.prices["metric"]
 
 
+def _vault(properties: Properties, prices: PriceList, _resources: Resources) -> Lines:
+    """Price the backups of an idle stage: the first one is whole, and later ones hold hardly any change."""
+    kept = (
+        prices.assumptions["database_gb"]
+        + prices.assumptions["changed_gb_a_day"] * properties["LockConfiguration"]["MinRetentionDays"]
+    )
+    yield "backups of the database", kept * prices.prices["backup_aurora_gb_month"]
+
+
 PRICED: Mapping[str, Price] = {
+    "AWS::Backup::BackupVault": _vault,
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::CloudWatch::CompositeAlarm": _flat("composite alarm", "composite_alarm"),
     "AWS::CloudWatch::Dashboard": _flat("dashboard", "dashboard"),

@@ -24,6 +24,10 @@ ZONES = 2
 """Availability zones of a network: the minimum of Aurora and of balancers."""
 
 
+LEAST_GRACE_DAYS = 3
+"""Days in which a vault's lock can still be removed before it is final (AWS Backup's minimum)."""
+
+
 class InvalidStage(Exception):
     """A stage's settings are invalid. The message names the setting and the reason."""
 
@@ -77,6 +81,11 @@ class Database(_Settings):
     readers: int = Field(default=0, ge=0, le=15, description="instances in other zones, which take over on a failure")
     proxy: bool = Field(default=False, description="RDS Proxy: for very many connections; never lets it pause")
     backup_days: int = Field(default=1, ge=1, le=35)
+    kms_key_arn: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[\w-]*:kms:[\w-]+:\d{12}:key/[\w-]+$",
+        description="a key of yours for the cluster, which copies to another account need; never changes later",
+    )
     port: int = Field(default=3306, description="of 127.0.0.1; on stage local only")
     password: str = Field(default="", description="of the functions' user; on stage local only")
     owner_password: str = Field(default="", description="of the user who migrates; on stage local only")
@@ -153,6 +162,35 @@ class Sync(_Settings):
         return self
 
 
+class Backup(_Settings):
+    """Daily backups in a vault with a lock (docs/decisions/058)."""
+
+    enabled: bool = Field(default=False, description="whether there are any; point-in-time recovery is always on")
+    days: int = Field(default=14, ge=7, le=365, description="that each backup is kept, and cannot be deleted")
+    final_after_days: int = Field(
+        default=0,
+        ge=0,
+        le=365,
+        description="after which even the account's owner cannot remove the lock; 0: an administrator always can",
+    )
+    copy_to: str = Field(
+        default="",
+        pattern=r"^(arn:aws[\w-]*:backup:[\w-]+:\d{12}:backup-vault:[\w-]+)?$",
+        description="ARN of a vault of another account or region that gets a copy of each backup",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if 0 < self.final_after_days < LEAST_GRACE_DAYS:
+            raise ValueError(f"final_after_days: AWS requires {LEAST_GRACE_DAYS} days in which you can still change it")
+        return self
+
+    @property
+    def copy_account(self) -> str:
+        """The account that gets copies; empty if none does."""
+        return self.copy_to.split(":")[4] if self.copy_to else ""
+
+
 class Billing(_Settings):
     """The ledger of money (docs/billing.md). If it is off, a balance limits only the workspaces that have one."""
 
@@ -205,6 +243,7 @@ class Stage(_Settings):
     )
     watched: bool = Field(default=True, description="dashboard and alarms, which cost by the month")
     database: Database = Database()
+    backup: Backup = Backup()
     egress: Literal["nat-gateway", "nat-instance", "ipv6"] = Field(
         default="nat-instance", description="how functions beside the database reach the internet (decision 042)"
     )
@@ -250,6 +289,12 @@ class Stage(_Settings):
     def has_hubs(self) -> bool:
         """True if hubs may run. The local stage decides that when it starts."""
         return self.local or self.sync.runtime == "container"
+
+    @property
+    def copies_the_cluster(self) -> bool:
+        """True if the cluster's backups are copied: not to another account if the cluster has AWS's own key."""
+        within = self.backup.copy_account == self.account
+        return bool(self.backup.copy_to) and (within or self.database.kms_key_arn is not None)
 
     @property
     def public_url(self) -> str:
@@ -325,6 +370,7 @@ def _defaults(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
                 "retain_data": True,
                 "log_retention_days": 90,
                 "database": {"min_acu": 0.5, "max_acu": 16, "readers": 1, "backup_days": 14},
+                "backup": {"enabled": True},
                 "egress": "nat-gateway",
                 # An account has 1,000 by default: streams leave the rest to sign-in, sharing and the console.
                 "gateway": {"concurrency": 700},

@@ -14,6 +14,7 @@ from typing import Any
 from infra.constructs.references import OPTIONAL
 
 LASTING: Mapping[str, tuple[str, ...]] = {
+    "AWS::Backup::BackupVault": ("BackupVaultName", "EncryptionKeyArn"),
     "AWS::DynamoDB::GlobalTable": ("KeySchema", "TableName", "LocalSecondaryIndexes"),
     "AWS::KMS::Key": ("KeySpec", "KeyUsage", "MultiRegion", "Origin"),
     "AWS::RDS::DBCluster": (

@@ -11,7 +11,7 @@ from infra.packaging import ROOT
 from infra.stage import InvalidStage, Stage, from_environment
 
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
-STACKS = ("data", "sharing", "database", "gateway", "console", "hub", "observability", "edge")
+STACKS = ("data", "sharing", "database", "gateway", "console", "hub", "observability", "backup", "edge")
 """The last parts of the names of all stacks that a stage can have, in the order of their deployment."""
 
 

@@ -11,6 +11,7 @@ from aws_cdk import ArnFormat, CfnOutput, Duration, Fn, RemovalPolicy
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from constructs import Construct
@@ -66,6 +67,11 @@ class DatabaseAccess:
         """Let `function` read the password of the owner of the schema."""
         if self.owner_secret_arn:
             function.allow("secretsmanager:GetSecretValue", on=[self.owner_secret_arn])
+
+
+def cluster_name(stage: Stage) -> str:
+    """Return the name of the stage's cluster, which is also its identifier."""
+    return f"opencode-cloud-{stage.name}"
 
 
 def beside_the_emulator(stage: Stage) -> DatabaseAccess:
@@ -161,7 +167,7 @@ class DatabaseStack(ZonedStack):
     def _cluster(self) -> rds.DatabaseCluster:
         stage, settings = self._stage, self._settings
         pausing = settings.min_acu == 0
-        name = f"opencode-cloud-{stage.name}"
+        name = cluster_name(stage)
         # Aurora would create the log itself, without an end, and leave it behind.
         log = logs.LogGroup(
             self,
@@ -185,6 +191,9 @@ class DatabaseStack(ZonedStack):
             default_database_name=NAME,
             iam_authentication=True,
             storage_encrypted=True,
+            storage_encryption_key=kms.Key.from_key_arn(self, "OwnKey", settings.kms_key_arn)
+            if settings.kms_key_arn
+            else None,
             parameters={
                 "require_secure_transport": "ON",
                 "time_zone": "UTC",

@@ -13,6 +13,7 @@ zone_name = "example.com"
 CERTIFICATE = (
     'certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/11111111-2222-3333-4444-555555555555"\n'
 )
+VAULT = "arn:aws:backup:us-west-2:444455556666:backup-vault:opencode-cloud"
 VARIANTS: Mapping[str, tuple[str, str]] = {
     "local": ("local", ""),
     "dev": ("dev", ""),
@@ -23,6 +24,13 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
         "dev",
         REGION + MAIL + 'zones = ["us-east-1b", "us-east-1c"]\n' + DOMAIN + '[sync]\nruntime = "container"\n',
     ),
+    "copied": (
+        "production",
+        REGION
+        + MAIL
+        + f'[backup]\nfinal_after_days = 7\ncopy_to = "{VAULT}"\n'
+        + '[database]\nkms_key_arn = "arn:aws:kms:us-east-1:111122223333:key/11111111-2222-3333-4444-555555555555"\n',
+    ),
     # Every setting that adds, removes or exchanges resources has another value than in `production`.
     "switched": (
         "production",
@@ -31,7 +39,8 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
         + 'watched = false\negress = "nat-instance"\nsigning_keys = ["b", "c"]\n'
         + DOMAIN
         + CERTIFICATE
-        + '[database]\nproxy = true\n[github]\n[stripe]\n[billing]\nenabled = true\n[sync]\nruntime = "container"\n'
+        + "[database]\nproxy = true\n[backup]\nenabled = false\n[github]\n[stripe]\n[billing]\nenabled = true\n"
+        + '[sync]\nruntime = "container"\n'
         + '[gateway]\nruntime = "container"\nmemory = 2048\n',
     ),
 }
@@ -46,6 +55,8 @@ SWITCHES: Mapping[str, tuple[str, str]] = {
     "the runtime of sharing": (DOMAIN, DOMAIN + '[sync]\nruntime = "container"\n'),
     "a domain": ("", DOMAIN),
     "billing": ("", "[billing]\nenabled = true\n"),
+    "backups": ("", "[backup]\nenabled = false\n"),
+    "copies of backups": ("", f'[backup]\ncopy_to = "{VAULT}"\n'),
     "egress": ("", 'egress = "nat-instance"\n'),
 }
 """Settings of production that a deployed stage may change: before and after; each also the other way round."""
