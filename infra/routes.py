@@ -134,6 +134,8 @@ API_ROUTES: Mapping[str, tuple[str, ...]] = {
         "/api/v1/workspaces/{workspace_id}/payment-portal",
         "/api/v1/workspaces/{workspace_id}/top-ups",
         "/api/v1/workspaces/{workspace_id}/top-ups/{proxy+}",
+        "/console/{workspace_id}/payments",
+        "/console/{workspace_id}/payments/{proxy+}",
         "/stripe/webhook",
     ),
     "share": (

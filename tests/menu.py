@@ -16,10 +16,12 @@ class Nothing:
         return self
 
 
-def console_menu() -> Sequence[ConsolePage]:
-    """Return the pages of a workspace in the order of the menu."""
+def console_menu(*, billing: bool = False) -> Sequence[ConsolePage]:
+    """Return the pages of a workspace in the order of the menu, with those about money on demand."""
     nothing: Any = Nothing()
     app = ConsoleApp(nothing, nothing, nothing, "")
     services = {name: nothing for name in Console.__struct_fields__ if name != "app"}
+    if not billing:
+        services |= {"billing": None, "sells": False}
     Console(app, **services).mount(pages_app())
     return app.menu

@@ -77,6 +77,7 @@ class Office:
             },
             "LOGIN_SECRETS": by_boto3("secretsmanager").create_secret(Name="LOGIN", SecretString="{}")["ARN"],
         }
+        self.values = values
         settings = load(console.ConsoleSettings, {**environment_of(console.ConsoleSettings), **values})
         self.plane = control_plane.ControlPlane(settings)
         self.team = control_plane.workspaces(self.plane, settings, credentials_key=settings.credentials_key)

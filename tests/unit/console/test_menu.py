@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
+from opencode_cloud.composition.console_pages import MENU
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.access import KnownMember, KnownWorkspace
@@ -89,8 +90,12 @@ def test_a_declaration_is_enough_for_a_new_page(role: Role) -> None:
         assert "<title>Invoices of Acme" in answer["body"]
 
 
+def test_functions_that_serve_some_of_the_pages_show_the_whole_menu() -> None:
+    assert list(console_menu(billing=True)) == list(MENU)
+
+
 def test_every_page_of_the_menu_has_a_template_and_an_address_and_name_of_its_own() -> None:
-    menu = console_menu()
+    menu = console_menu(billing=True)
     assert menu[0].path == ""
     for names in ({page.path for page in menu}, {page.label for page in menu}, {page.template for page in menu}):
         assert len(names) == len(menu)

@@ -29,6 +29,7 @@ from opencode_cloud.composition.settings import (
     PublicUrl,
     RedirectUris,
     RequestsPerMinute,
+    StripeSecretArn,
 )
 from opencode_cloud.console.app import ConsoleApp, form_answers
 from opencode_cloud.http.api import api_app, limited_answer
@@ -56,6 +57,7 @@ class ConsoleSettings(WorkspaceSettings, AccessSettings):
     credentials_key: CredentialsKey
     budgets_table: BudgetsTable
     billing: BillingEnabled = False
+    stripe_secret: StripeSecretArn = ""
     exports_bucket: ExportsBucket
     exports_queue_url: ExportsQueueUrl
     login_methods: Annotated[str, "the login methods of the stage, as JSON"]
@@ -111,8 +113,11 @@ class ConsoleApps:
         InvitationPages(team.invitations, allowed, plane.deployment_key, limiter).mount(app)
         answers = form_answers(settings.sessions_table, plane.deployment_key)
         console = ConsoleApp(allowed, plane.deployment_key, identity.note_use, settings.public_url, answers)
-        reading, usage = plane.audit_reading, self._usage.reader
-        Console(console, allowed, team, plane.publisher, reading, usage, self._budgets).mount(app)
+        reader = reader_of(plane.database) if settings.billing else None
+        sells = settings.billing and bool(settings.stripe_secret)
+        reading, usage, budgets = plane.audit_reading, self._usage.reader, self._budgets
+        pages = Console(console, allowed, team, plane.publisher, reading, usage, budgets, billing=reader, sells=sells)
+        pages.mount(app)
         return app
 
     def _identity_pages(self) -> IdentityPages:

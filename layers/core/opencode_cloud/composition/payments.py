@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
+from opencode_cloud.composition.console_pages import MENU
 from opencode_cloud.composition.control_plane import ControlPlane, ControlPlaneSettings
 from opencode_cloud.composition.services.access import access
 from opencode_cloud.composition.services.billing import payments_of, reader_of
@@ -15,11 +16,16 @@ from opencode_cloud.composition.settings import (
     OriginSecret,
     PublicUrl,
     RequestsPerMinute,
+    StripeSecretArn,
 )
+from opencode_cloud.console.app import ConsoleApp, form_answers
+from opencode_cloud.console.payments import PaymentPages
 from opencode_cloud.http.api import api_app, limited_answer
 from opencode_cloud.http.gate import Gate, only_once
+from opencode_cloud.http.pages import pages_app
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.edge import behind_edge
+from opencode_cloud.kit.http_app import answer as answer_page
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.money import DOLLAR
 from opencode_cloud.kit.rate_limits import REQUESTS_PER_MINUTE, RateLimiter
@@ -40,13 +46,22 @@ from opencode_cloud.payments.store.events import EventStore
 from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.payments.stripe_api import StripeApi
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+
+    from opencode_cloud.access.service import Access
+    from opencode_cloud.billing.service.payments import Payments
+
+
+PAGES = "/console/"
+
 
 class PaymentsSettings(ControlPlaneSettings, AccessSettings):
     """Environment variables of the function."""
 
     origin_secret: OriginSecret
     billing: BillingEnabled = False
-    stripe_secret: Annotated[str, "the ARN of the secret of the account at Stripe; empty without one"] = ""
+    stripe_secret: StripeSecretArn = ""
     stripe_api_url: Annotated[str, "the URL of Stripe's API"] = "https://api.stripe.com"
     processing_fee: Annotated[str, "rate and cents of the fee on top of a top-up, such as 0.044+30; empty: none"] = ""
     least_top_up: Annotated[int, "the smallest top-up in dollars"] = 10
@@ -62,6 +77,7 @@ class Shop(msgspec.Struct, frozen=True):
     reloading: Reloading
     topping_up: ToppingUp
     reload_settings: ReloadSettings
+    payments: Payments
 
 
 def shop(settings: PaymentsSettings, plane: ControlPlane, api: StripeApi) -> Shop:
@@ -82,7 +98,23 @@ def shop(settings: PaymentsSettings, plane: ControlPlane, api: StripeApi) -> Sho
         reloading=reloading,
         topping_up=ToppingUp(plane.outbox, plane.audit, api, store, terms),
         reload_settings=ReloadSettings(plane.outbox, plane.audit, api, reloads, store, reloading, terms),
+        payments=payments,
     )
+
+
+def pages_of(
+    settings: PaymentsSettings, plane: ControlPlane, allowed: Access, services: Shop
+) -> APIGatewayHttpResolver:
+    """Build the pages of payments, in the frame of all pages of a workspace."""
+    app = pages_app()
+    answers = form_answers(settings.sessions_table, plane.deployment_key)
+    # The pages beside these note the use of a session.
+    console = ConsoleApp(allowed, plane.deployment_key, lambda _session: None, settings.public_url, answers)
+    console.mount(app)
+    console.menu.extend(MENU)
+    own = (services.topping_up, services.reload_settings, services.receiving, services.payments)
+    PaymentPages(console, *own).mount()
+    return app
 
 
 def build(settings: PaymentsSettings) -> Handler:
@@ -96,12 +128,15 @@ def build(settings: PaymentsSettings) -> Handler:
     gate = Gate(app, allowed)
     TopUpRoutes(services.topping_up, gate, settings.public_url).mount()
     AutoReloadRoutes(services.reload_settings, gate, settings.public_url).mount()
+    pages = pages_of(settings, plane, allowed, services)
     limiter = RateLimiter(settings.sessions_table, settings.requests_per_minute)
     reloads = ReloadDeliveries(services.reloading)
 
     def answer(event: dict[str, Any], context: Any) -> Any:
         if event["rawPath"] == WEBHOOK_PATH:
             return answer_webhook(services.receiving, event)
+        if event["rawPath"].startswith(PAGES):
+            return answer_page(pages, event, context)
         return limited_answer(app, limiter, event, context)
 
     served = behind_edge(answer, lambda: aws.secret(settings.origin_secret))

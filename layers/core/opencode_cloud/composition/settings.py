@@ -83,3 +83,6 @@ class AnonymousSharingSettings(FunctionSettings):
             network_items=self.anonymous_network_items,
             syncs_per_second=self.anonymous_syncs_per_second,
         )
+
+
+StripeSecretArn = Annotated[str, "the ARN of the secret of the account at Stripe; empty without one"]

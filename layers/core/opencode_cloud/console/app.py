@@ -36,6 +36,8 @@ WORKSPACE = f"{ROOT}/<workspace_id>"
 _WORKSPACE = 2  # index of the id in "/console/{workspace}".split("/")
 
 DONE = {
+    "reload": "Automatic reloads saved.",
+    "retried": "Automatic reloads go on. A low balance is reloaded within a minute.",
     "invited": "Invitation sent.",
     "resent": "New link sent. The old link no longer works.",
     "withdrawn": "Invitation withdrawn. Its link no longer works.",

@@ -9,7 +9,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import PaymentId, TopUpId, WorkspaceId
 from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, Unavailable, Unprocessable
-from opencode_cloud.kit.money import CENT, shown
+from opencode_cloud.kit.money import CENT, DOLLAR, shown
 
 
 class TopUpState(StrEnum):
@@ -252,6 +252,10 @@ class ReloadTerms(msgspec.Struct, frozen=True, kw_only=True):
     day_cap: int | None = None
     """The most that is reloaded in a UTC day; None: no cap."""
     month_cap: int | None = None
+
+
+OFF = ReloadTerms(enabled=False, threshold=5 * DOLLAR, amount=20 * DOLLAR)
+"""Reloads that were never set: off, with the amounts that forms propose."""
 
 
 class AutoReload(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,13 @@ class PrepaidBalance(ApiModel):
     frozen: int = Field(description="Frozen by refunds and disputes that have not ended.")
 
 
+class BalanceForecast(ApiModel):
+    """How long the balance lasts, if usage goes on as in the last week."""
+
+    a_day: int = Field(description="The mean usage of a day of the last week.")
+    days: int | None = Field(description="Whole days until the balance is used up; null without usage.")
+
+
 class MoneyMovement(ApiModel):
     """A transaction, as it concerns the workspace."""
 

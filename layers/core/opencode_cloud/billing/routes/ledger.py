@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel
 
 from opencode_cloud.billing.models.documents import (
+    BalanceForecast,
     ChargedCall,
     MoneyMovement,
     MovementDetail,
@@ -48,6 +49,7 @@ class LedgerRoutes:
         add, read, root = self._gate.add, Permission.BILLING_READ, f"{WORKSPACE}/billing"
         one = f"{root}/transactions/<transaction_id>"
         add(f"GET {root}/balance", self.balance, read, "Read the prepaid balance", TAG)
+        add(f"GET {root}/forecast", self.forecast, read, "Read how long the balance lasts", TAG)
         add(f"GET {root}/transactions", self.transactions, read, "List transactions", TAG)
         add(f"GET {one}", self.transaction, read, "Read a transaction", TAG)
         add(f"GET {one}/calls", self.calls, read, "List the calls that a transaction charges", TAG)
@@ -57,6 +59,10 @@ class LedgerRoutes:
     def balance(self, workspace_id: WorkspaceId) -> Response[PrepaidBalance]:
         """Read the balance in the ledger. The budget with the scope `balance` shows what running calls reserve."""
         return document(self._reader.balance(workspace_id))
+
+    def forecast(self, workspace_id: WorkspaceId) -> Response[BalanceForecast]:
+        """Read how many days the balance lasts, if usage goes on as in the last seven days."""
+        return document(self._reader.forecast(workspace_id))
 
     def transactions(
         self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None

@@ -6,6 +6,7 @@ times with the same ids, in any process: the effect is booked once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,11 @@ class Payments:
         draft = drafts.refund_paid(refund_id, payment, gross, at)
         (booked,) = self._booking.book(unit, self._booking.lock(unit, []), [draft])
         return booked
+
+    def of(self, payment_ids: Sequence[PaymentId]) -> Mapping[PaymentId, Payment]:
+        """Return those of some payments that were credited, with what was taken back of each."""
+        with self._booking.unit() as unit:
+            return {each.id: each for each in self._store.of(unit.connection, payment_ids)}
 
     # ------------------------------------------------------------------------------------- refunds
 

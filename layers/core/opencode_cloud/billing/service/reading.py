@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from opencode_cloud.billing.models.accounts import OF_WORKSPACE, USD, AccountKind, account_id, available
 from opencode_cloud.billing.models.documents import (
+    BalanceForecast,
     ChargedCall,
     MoneyMovement,
     MovementDetail,
@@ -18,11 +20,14 @@ from opencode_cloud.billing.models.documents import (
 from opencode_cloud.billing.models.errors import billing_off, statement_not_found, transaction_not_found
 from opencode_cloud.billing.models.transactions import Layer, LedgerTransaction
 from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
+from opencode_cloud.kit.clock import utc_now
 
 if TYPE_CHECKING:
     from opencode_cloud.billing.store.closing import ClosingStore
     from opencode_cloud.billing.store.reading import LedgerReader
     from opencode_cloud.kit.sql import Database
+
+WEEK = timedelta(days=7)
 
 
 class BillingReader:
@@ -46,6 +51,13 @@ class BillingReader:
             promo=posted.get(AccountKind.PROMO, 0),
             frozen=sum(max(0, account.pending) for account in accounts),
         )
+
+    def forecast(self, workspace_id: WorkspaceId) -> BalanceForecast:
+        """Return how long the balance lasts at the mean usage of the last week."""
+        self._check()
+        a_day = self._ledger.used_since(workspace_id, utc_now() - WEEK) // WEEK.days
+        left = max(0, self.balance(workspace_id).available)
+        return BalanceForecast(a_day=a_day, days=left // a_day if a_day > 0 else None)
 
     def movements(self, workspace_id: WorkspaceId, before: int | None, limit: int) -> Sequence[LedgerTransaction]:
         """Return transactions, the newest first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,6 +24,11 @@ class PaymentStore:
         """Return a payment; None if it was never credited."""
         row = connection.execute(select(ledger_payments).where(ledger_payments.c.id == payment_id)).mappings().first()
         return _payment(row) if row else None
+
+    def of(self, connection: Connection, payment_ids: Sequence[PaymentId]) -> list[Payment]:
+        """Return those of some payments that were credited."""
+        query = select(ledger_payments).where(ledger_payments.c.id.in_(payment_ids))
+        return [_payment(row) for row in connection.execute(query).mappings()]
 
     def add(self, connection: Connection, payment: Payment) -> None:
         """Write a payment."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import Select, func, select
 
-from opencode_cloud.billing.models.accounts import LedgerAccount
+from opencode_cloud.billing.models.accounts import OF_WORKSPACE, LedgerAccount, account_id
 from opencode_cloud.billing.models.documents import ChargedCall, TrialBalanceLine
-from opencode_cloud.billing.models.transactions import LedgerTransaction
+from opencode_cloud.billing.models.transactions import CHARGING_KINDS, LedgerTransaction
 from opencode_cloud.billing.store.ledger import COLUMNS, LedgerStore, transaction_of
 from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
 from opencode_cloud.schema.billing import ledger_accounts, ledger_entries, ledger_postings, ledger_transactions
@@ -61,6 +62,23 @@ class LedgerReader:
         with self._database.transaction() as connection:
             rows = connection.execute(query.order_by(column.event_id).limit(limit))
             return [ChargedCall.model_validate(row) for row in rows]
+
+    def used_since(self, workspace_id: WorkspaceId, since: datetime) -> int:
+        """Return the sum of the usage that was booked since a time, in micro-cents."""
+        column, transaction = ledger_entries.c, ledger_transactions.c
+        query = (
+            select(func.coalesce(func.sum(column.amount), 0))
+            .select_from(ledger_transactions)
+            .join(ledger_entries, column.seq == transaction.seq)
+            .where(
+                transaction.workspace_id == workspace_id,
+                transaction.kind.in_(CHARGING_KINDS),
+                transaction.booked_at >= since,
+                column.account_id.in_([account_id(workspace_id, kind) for kind in OF_WORKSPACE]),
+            )
+        )
+        with self._database.transaction() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def postings(self, transaction_ids: Sequence[LedgerTransactionId]) -> list[tuple[str, str, int]]:
         """Return transaction, event and amount of all usage events that transactions charge."""

@@ -15,7 +15,7 @@ from opencode_cloud.kit import http_events
 from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.api_responses import document
 from opencode_cloud.kit.instants import Instant
-from opencode_cloud.payments.models import AutoReload, ReloadState, ReloadTerms
+from opencode_cloud.payments.models import OFF, AutoReload, ReloadState, ReloadTerms
 
 if TYPE_CHECKING:
     from opencode_cloud.payments.service.reload_settings import ReloadSettings
@@ -49,10 +49,6 @@ class PaymentPage(ApiModel):
     """The page on which a payment goes on."""
 
     url: str
-
-
-OFF = ReloadTerms(enabled=False, threshold=500_000_000, amount=2_000_000_000)
-"""Reloads that were never set: off, with the amounts that forms propose."""
 
 
 class AutoReloadRoutes:

@@ -94,11 +94,11 @@ class Receiving:
             self.process(head, AppliedBy.SWEEP)
         with self._outbox.unit() as unit:
             unfinished = self._top_ups.unfinished(unit.connection, utc_now() - LOOKED_UP_AFTER, BATCH)
-        looked_up = sum(self._look_up(each) for each in unfinished)
+        looked_up = sum(self.look_up(each) for each in unfinished)
         return len(missed) + looked_up + self._reloading.sweep()
 
-    def _look_up(self, top_up: TopUp) -> bool:
-        """Apply the present state of an unfinished top-up, for which no event came; return whether it could."""
+    def look_up(self, top_up: TopUp) -> bool:
+        """Apply the present state of an unfinished top-up, for which no event came yet; return whether it could."""
         try:
             # Without a session the process died before the payer got an address, so nothing can be paid.
             effect = self._effects.of_session(top_up.session_id) if top_up.session_id else self._effects.end(top_up)

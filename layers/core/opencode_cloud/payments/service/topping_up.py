@@ -48,7 +48,8 @@ class ToppingUp:
         self._outbox = outbox
         self._api = api
         self._store = store
-        self._terms = terms
+        self.terms = terms
+        """The operator's terms of sale."""
         self._audit = Recorder[TopUp](audit, "top_up", lambda each: each.id, lambda _each: "")
 
     def begin(self, actor: Actor, workspace_id: WorkspaceId, credit: int, return_url: str) -> tuple[TopUp, Checkout]:
@@ -67,7 +68,7 @@ class ToppingUp:
             stripe_unavailable: (503) The result is unknown. Nothing is charged before the payer has confirmed.
         """
         self._api.check()
-        terms = self._terms
+        terms = self.terms
         if not terms.least <= credit <= terms.most or credit % CENT:
             raise amount_out_of_range(terms.least, terms.most)
         now = utc_now()

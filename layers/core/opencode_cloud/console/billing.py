@@ -1,0 +1,96 @@
+"""The pages of the balance: a forecast, each movement down to the call, and the statements of closed months."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from aws_lambda_powertools.event_handler import Response
+
+from opencode_cloud.billing.service.reading import movement_of
+from opencode_cloud.console.app import ConsoleApp, PageRequest
+from opencode_cloud.console.page import ConsolePage
+from opencode_cloud.contracts.ids import LedgerTransactionId
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.kit import money
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
+
+if TYPE_CHECKING:
+    from opencode_cloud.billing.service.reading import BillingReader
+
+CALLS = "/calls"
+"""The path of the page that shows single calls, on consoles that have one."""
+LATE = ".late"
+WORDS = {
+    "opening": "Credit from before the ledger",
+    "opening_usage": "Usage from before the ledger",
+    "usage": "Usage",
+    "usage_uncounted": "Usage",
+    "grant": "Promotional credit",
+    "grant_expired": "Promotional credit expired",
+    "top_up": "Credit bought",
+    "refund_pending": "Refund on its way",
+    "refund": "Refund",
+    "refund_failed": "Refund failed",
+    "refund_paid": "Refund paid",
+    "dispute": "Dispute opened",
+    "dispute_won": "Dispute won",
+    "dispute_lost": "Dispute lost",
+    "adjustment": "Adjustment by the operator",
+    "reversal": "Reversal",
+}
+"""Kinds of transactions for people."""
+
+
+class BillingPages:
+    """Pages that read the ledger. They exist if the deployment keeps one."""
+
+    PAGE: ClassVar[ConsolePage] = ConsolePage("/billing", "Billing", Permission.BILLING_READ, "billing.html", "Money")
+
+    def __init__(self, app: ConsoleApp, reader: BillingReader) -> None:
+        self._app = app
+        self._reader = reader
+
+    def mount(self) -> None:
+        """Add every page."""
+        get = self._app.add(self.PAGE, self.show).get
+        get("/billing/transactions/<transaction_id>", self.transaction, Permission.BILLING_READ)
+        get("/billing/statements/<period>", self.statement, Permission.BILLING_READ)
+
+    def show(self, request: PageRequest) -> Response[str]:
+        """``GET .../billing``: the balance, how long it lasts, movements with the newest first, and statements."""
+        workspace_id, before = request.workspace.id, decode_cursor(request.query("cursor"), tuple[int])
+        rows = self._reader.movements(workspace_id, before[0] if before else None, DEFAULT_LIMIT + 1)
+        return self._app.page(
+            request,
+            balance=self._reader.balance(workspace_id),
+            forecast=self._reader.forecast(workspace_id),
+            movements=page_of(rows, DEFAULT_LIMIT, lambda row: (row.seq,), movement_of),
+            statements=self._reader.statements(workspace_id),
+            payments=self._has("/payments"),
+            kinds=WORDS,
+            shown=money.shown,
+        )
+
+    def transaction(self, request: PageRequest, transaction_id: LedgerTransactionId) -> Response[str]:
+        """``GET .../billing/transactions/{transaction_id}``: its entries, and the calls that it charges."""
+        workspace_id, after = request.workspace.id, decode_cursor(request.query("cursor"), tuple[str])
+        found = self._reader.movement(workspace_id, transaction_id)
+        rows = self._reader.calls(workspace_id, transaction_id, after[0] if after else None, DEFAULT_LIMIT + 1)
+        return self._app.page(
+            request,
+            "transaction.html",
+            movement=found,
+            calls=page_of(rows, DEFAULT_LIMIT, lambda row: (row.event_id,), lambda row: row),
+            call_page=request.base + CALLS if self._has(CALLS) else "",
+            call_id=lambda event_id: event_id.removesuffix(LATE),  # pyright: ignore[reportUnknownLambdaType, reportUnknownMemberType]
+            kinds=WORDS,
+            shown=money.shown,
+        )
+
+    def statement(self, request: PageRequest, period: str) -> Response[str]:
+        """``GET .../billing/statements/{period}``: a closed month."""
+        found = self._reader.statement(request.workspace.id, period)
+        return self._app.page(request, "statement.html", statement=found, kinds=WORDS, shown=money.shown)
+
+    def _has(self, path: str) -> bool:
+        return any(page.path == path for page in self._app.menu)

@@ -1,0 +1,188 @@
+"""The pages of billing and payments: what people see and do there, over the real services and the stand-in."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from local.stripe import StripeStandIn
+from opencode_cloud.composition import console, payments
+from opencode_cloud.composition.services.billing import billing_services
+from opencode_cloud.contracts.permissions import Role
+from opencode_cloud.kit.settings import load
+from opencode_cloud.kit.sql import Database
+from opencode_cloud.schema.payments import auto_reloads, top_ups
+from tests.browsing import Page
+from tests.stripe_stand_in import StandIn
+from tests.unit.aws import Cloud, by_boto3
+from tests.unit.billing.books import DOLLAR
+from tests.unit.composition.test_settings import environment_of
+from tests.unit.console.office import Office
+
+
+class Cashier(Office):
+    """A workspace on a deployment that keeps a ledger and sells credit."""
+
+    def __init__(
+        self, cloud: Cloud, database: Database, monkeypatch: pytest.MonkeyPatch, server: StripeStandIn
+    ) -> None:
+        super().__init__(cloud, database, monkeypatch)
+        self.stand_in = StandIn(server, f"sk_test_{secrets.token_hex(12)}")
+        document = json.dumps({"api_key": self.stand_in.key, "webhook_secrets": ["whsec_one"]})
+        arn = by_boto3("secretsmanager").create_secret(Name="STRIPE", SecretString=document)["ARN"]
+        own = {
+            "BILLING": "1",
+            "STRIPE_SECRET": arn,
+            "STRIPE_API_URL": server.url,
+            "PROCESSING_FEE": "0.044+30",
+            "RELOADS_QUEUE_URL": cloud.queue("RELOADS"),
+        }
+        values = {**self.values, **own}
+        self._console = console.build(
+            load(console.ConsoleSettings, {**environment_of(console.ConsoleSettings), **values})
+        )
+        settings = load(payments.PaymentsSettings, {**environment_of(payments.PaymentsSettings), **values})
+        self._payments = payments.build(settings)
+        self.billing = billing_services(self.plane.database, self.plane.outbox, self.plane.audit, enabled=True)
+
+    def answer(self, event: dict[str, Any]) -> dict[str, Any]:
+        paid = event["rawPath"].startswith(f"{self.base}/payments")
+        context: Any = type("Context", (), {"aws_request_id": "request"})
+        return (self._payments if paid else self._console)(event, context)
+
+    def rows(self, query: Any) -> list[Any]:
+        with self.database.transaction() as connection:
+            return list(connection.execute(query).mappings())
+
+    def grant(self, dollars: int) -> str:
+        assert self.billing is not None
+        return self.billing.credits.grant(self.acting(self.owner), self.workspace, dollars * DOLLAR, "pilot", "k").id
+
+    def outside(self, page: Page) -> str:
+        """Return the link of a page that leads to Stripe."""
+        return next(link for link in page.links if link.startswith(self.stand_in.server.url))
+
+    def buy(self, card: str = "pm_card_visa") -> Page:
+        """Buy credit of $20 by the pages, and come back."""
+        browser, action = self.browser(Role.BILLING), f"{self.base}/payments/top-ups"
+        page = browser.submit(browser.open(f"{self.base}/payments"), action, credit="20")
+        session = self.outside(page).rpartition("/")[2]
+        self.stand_in.control("checkout/complete", session=session, payment_method=card)
+        top_up = self.rows(select(top_ups.c.id).order_by(top_ups.c.id.desc()))[0]["id"]
+        return browser.open(f"{self.base}/payments?top_up={top_up}")
+
+
+@pytest.fixture
+def cashier(cloud: Cloud, database: Database, monkeypatch: pytest.MonkeyPatch, stripe_server: StripeStandIn) -> Cashier:
+    return Cashier(cloud, database, monkeypatch, stripe_server)
+
+
+def test_pages_of_money_are_in_the_menu_of_those_who_may_read_them(cashier: Cashier) -> None:
+    for role in Role:
+        page = cashier.browser(role).open(cashier.base)
+        may = role in (Role.OWNER, Role.BILLING)
+        for path in ("/billing", "/payments"):
+            assert (cashier.base + path in page.links) == may
+            assert cashier.browser(role).go(cashier.base + path).status_code == (200 if may else 403)
+
+
+def test_both_functions_show_the_same_menu(cashier: Cashier) -> None:
+    menus: list[list[str]] = []
+    for path in ("/billing", "/payments"):
+        _, _, shown = cashier.browser(Role.OWNER).go(cashier.base + path).text.partition('<nav class="sections"')
+        menus.append(re.findall(r'<a href="([^"]*)"', shown.partition("</nav>")[0]))
+    assert menus[0] == menus[1]
+    assert len(menus[0]) > 5
+
+
+def test_a_purchase_leads_to_stripe_and_back_and_is_booked_without_a_webhook(cashier: Cashier) -> None:
+    """Case 17: the page that the payer comes back to books the payment itself."""
+    page = cashier.buy()
+    assert "$20.00 of credit is booked" in page.text
+    assert "Visa ending in 4242" in page.text
+    assert "$20.00" in cashier.browser(Role.BILLING).open(f"{cashier.base}/billing").text
+
+    again = cashier.browser(Role.BILLING).open(page.path)
+    assert "$20.00 of credit is booked" in again.text
+    assert len(cashier.rows(select(top_ups))) == 1
+
+
+def test_a_form_that_is_sent_twice_opens_one_checkout(cashier: Cashier) -> None:
+    """Case 6, in the browser."""
+    browser, action = cashier.browser(Role.BILLING), f"{cashier.base}/payments/top-ups"
+    page = browser.open(f"{cashier.base}/payments")
+    first, again = (browser.submit(page, action, credit="20") for _ in range(2))
+    assert first.answer.text == again.answer.text
+    assert len(cashier.rows(select(top_ups))) == 1
+
+
+def test_a_pending_payment_is_said_before_another_one_is_made(cashier: Cashier) -> None:
+    """Cases 18 and 19."""
+    page = cashier.buy("pm_usBankAccount_success")
+    assert "is on its way" in page.text
+    assert "If you pay again, both are credited." in page.text
+
+
+def test_another_workspace_s_purchase_is_not_shown(cashier: Cashier) -> None:
+    cashier.buy()
+    page = cashier.browser(Role.BILLING).open(f"{cashier.base}/payments?top_up=top_other")
+    assert page.status == 200
+    assert "is booked" not in page.text
+
+
+@pytest.mark.parametrize("credit", ["", "abc", "5", "20.001"])
+def test_a_wrong_amount_is_refused_at_its_field(cashier: Cashier, credit: str) -> None:
+    browser, action = cashier.browser(Role.BILLING), f"{cashier.base}/payments/top-ups"
+    page = browser.submit(browser.open(f"{cashier.base}/payments"), action, credit=credit)
+    assert page.status == 422
+    assert page.forms[action].fields["credit"] == credit
+    assert cashier.rows(select(top_ups)) == []
+
+
+def test_reloads_are_set_by_a_form_that_keeps_what_was_typed(cashier: Cashier) -> None:
+    cashier.buy()
+    browser, action = cashier.browser(Role.BILLING), f"{cashier.base}/payments/auto-reload"
+    page = browser.open(f"{cashier.base}/payments")
+    refused = browser.submit(page, action, enabled="1", threshold="1", amount="25", month_cap="100")
+    assert refused.status == 422
+    assert refused.forms[action].fields["amount"] == "25"
+    saved = browser.submit(refused, action, threshold="5")
+    assert "Automatic reloads saved." in saved.text
+    (row,) = cashier.rows(select(auto_reloads))
+    assert (row["enabled"], row["threshold"], row["amount"]) == (True, 5 * DOLLAR, 25 * DOLLAR)
+    assert (row["day_cap"], row["month_cap"], row["base_url"]) == (None, 100 * DOLLAR, "https://cloud.example")
+
+
+def test_reloads_without_a_card_say_what_to_do_first(cashier: Cashier) -> None:
+    browser, action = cashier.browser(Role.BILLING), f"{cashier.base}/payments/auto-reload"
+    page = browser.submit(browser.open(f"{cashier.base}/payments"), action, enabled="1", threshold="5", amount="20")
+    assert "Buy credit once" in page.text
+
+
+def test_the_portal_is_reached_from_the_page(cashier: Cashier) -> None:
+    page = cashier.buy()
+    left = cashier.browser(Role.BILLING).submit(page, f"{cashier.base}/payments/portal")
+    url = cashier.outside(left)
+    assert left.answer.headers["refresh"] == f"0; url={url}"
+
+
+def test_each_movement_leads_to_its_entries(cashier: Cashier) -> None:
+    transaction_id = cashier.grant(5)
+    browser = cashier.browser(Role.OWNER)
+    page = browser.open(f"{cashier.base}/billing")
+    link = f"{cashier.base}/billing/transactions/{transaction_id}"
+    assert link in page.links
+    found = browser.open(link)
+    assert "Promotional credit" in found.text
+    assert "$5.00" in found.text
+    assert browser.open(f"{cashier.base}/billing/transactions/ltx_missing").status == 404
+
+
+def test_a_statement_of_an_open_month_is_not_there(cashier: Cashier) -> None:
+    page = cashier.browser(Role.OWNER).open(f"{cashier.base}/billing/statements/2026-11")
+    assert page.status == 404
