@@ -117,7 +117,8 @@ def test_a_hostile_name_of_a_workspace_is_text(name: str) -> None:
     answer = open_page(Role.OWNER, "/invoices", name)
     assert "script-src 'self'" in str(answer)
     assert f"<title>Invoices of {escape(name)}" in answer["body"]
-    assert re.findall(r"<script[^>]*>", answer["body"]) == [f'<script type="module" src="{asset("console.js")}">']
+    ours = [f'<script src="{asset("theme.js")}">', f'<script type="module" src="{asset("console.js")}">']
+    assert re.findall(r"<script[^>]*>", answer["body"]) == ours
     assert name not in answer["body"] or name == escape(name)
 
 

@@ -212,7 +212,7 @@ class ConsoleApp:
             return requests.form_token(key, binder, action)
 
         body = render(f"administration/{template}", person=person, token=token, once=_random, **values)
-        return page(body, status=status, scripts="'self'")
+        return page(body, status=status)
 
     def form(self) -> Form:
         """Return the submitted form; raises ``stale_form`` (403) if no page of this browser's session has made it."""

@@ -1,50 +1,112 @@
-"""The usage page: a month's total, its days, and the models, members and keys with the highest cost."""
+"""The usage page: cost, calls and tokens of a range of days, by time and by group, beside the range before."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlencode
 
 import msgspec
 from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.console.app import ConsoleApp, PageRequest
+from opencode_cloud.console.charts import SERIES, Chart, stacked
 from opencode_cloud.console.page import ConsolePage
+from opencode_cloud.console.ranges import DAY, DayRange, month_of, range_of
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.usage.models import Dimension, Interval, Selection, UsageLine
+from opencode_cloud.usage.models import Dimension, Interval, Selection, Sums, UsageLine
 
 if TYPE_CHECKING:
     from opencode_cloud.usage.service import UsageReader
 
-TOP = 10
-FIRST = datetime(2020, 1, 1)  # noqa: DTZ001 - UTC without a zone, as in SQL
-"""The first month that can be shown."""
-BAR, HEIGHT = 10, 80
-"""Width of a day's bar and height of the highest bar, in units of the drawing."""
+SHOWN = 50
+"""The most groups of the table. The rest is one row, so that the rows add up to the total."""
+KNOWN_BEFORE = 500
+"""The most groups of the range before that are compared."""
+HOURS_UP_TO = 3
+"""The most days that can be shown by the hour."""
+LONGEST = 128
+DIMENSIONS = {
+    Dimension.MODEL: ("model", "no model"),
+    Dimension.CALLER: ("person or service account", "unknown"),
+    Dimension.MEMBER: ("member", "service accounts"),
+    Dimension.SERVICE_ACCOUNT: ("service account", "people"),
+    Dimension.KEY: ("key", "devices of people, without a key"),
+    Dimension.PROJECT: ("project", "no project"),
+    Dimension.AGENT: ("agent", "unknown program"),
+    Dimension.SESSION: ("session", "no session"),
+    Dimension.UPSTREAM: ("upstream", "no upstream"),
+    Dimension.OUTCOME: ("result", "unknown"),
+}
+"""The groups that the page offers: their name, and the name of calls outside of any group."""
+INTERVALS = {Interval.DAY: "day", Interval.HOUR: "hour", Interval.MONTH: "month"}
 
 
-class Bar(msgspec.Struct, frozen=True):
-    """The bar of one day."""
-
-    x: int
-    y: int
-    height: int
-    words: str
+def _tokens(sums: Sums) -> int:
+    cached = sums.cache_read_tokens + sums.cache_write_tokens + sums.cache_1h_tokens
+    return sums.input_tokens + sums.output_tokens + cached
 
 
-class Ranked(msgspec.Struct, frozen=True):
-    """One line of a list."""
+MEASURES: Mapping[str, tuple[str, Callable[[Sums], int]]] = {
+    "cost": ("cost", lambda sums: sums.cost),
+    "calls": ("calls", lambda sums: sums.calls),
+    "tokens": ("tokens", _tokens),
+}
+"""The values that the chart can show: name and number."""
+
+
+class UsageRow(msgspec.Struct, frozen=True):
+    """One group of the table, or the total."""
 
     name: str
+    link: str
+    sums: Sums
     cost: str
-    calls: int
+    part: str
+    """The share of the total cost, in percent."""
+    before: str
+    """The cost of the range before."""
+
+
+class View(msgspec.Struct, frozen=True):
+    """The question that the page answers, from the query of its address."""
+
+    days: DayRange
+    by: Dimension
+    interval: Interval
+    measure: str
+    only: Mapping[Dimension, str]
+
+    def selection(self, days: DayRange | None = None) -> Selection:
+        """Return the calls to read; ``days`` takes the place of the view's own range."""
+        shown = days or self.days
+        return Selection(since=shown.since, until=shown.until, only=self.only)
+
+    def query(self, days: DayRange | None = None, **changes: str) -> str:
+        """Return the query of this view with changes, for links."""
+        shown = days or self.days
+        values = {
+            "from": shown.first,
+            "to": shown.last,
+            "by": str(self.by),
+            "interval": str(self.interval),
+            "measure": self.measure,
+            **{str(dimension): value for dimension, value in self.only.items()},
+        }
+        return urlencode(values | changes)
+
+    def sheet(self, **more: str) -> str:
+        """Return the query of the API that has exactly the calls of this view."""
+        period = {"from": f"{self.days.since:%Y-%m-%dT%H:%M:%SZ}", "to": f"{self.days.until:%Y-%m-%dT%H:%M:%SZ}"}
+        only = {str(dimension): value for dimension, value in self.only.items()}
+        return urlencode({**period, "group_by": str(self.by), **only, **more})
 
 
 class UsagePages:
-    """The usage of a month: all calls, or only the actor's own without ``usage:read``."""
+    """The usage of a range: all calls, or only the actor's own without ``usage:read``."""
 
     PAGE: ClassVar[ConsolePage] = ConsolePage("/usage", "Usage", Permission.USAGE_OWN, "usage.html", "Activity")
 
@@ -57,59 +119,157 @@ class UsagePages:
         self._app.add(self.PAGE, self.show)
 
     def show(self, request: PageRequest) -> Response[str]:
-        """``GET .../usage?month=2026-11``: show a month, by default the current one."""
-        since, until = month_of(request.query("month"))
-        wanted = Selection(since=since, until=until)
-        total = self._reader.total(request.actor, request.workspace.id, wanted)
-        days = self._reader.series(request.actor, request.workspace.id, wanted, Interval.DAY, None, None, 31)
-        shown = [("Models", Dimension.MODEL), ("Keys", Dimension.KEY)]
-        if request.may(Permission.USAGE_READ):
-            shown.insert(1, ("Members", Dimension.MEMBER))
+        """``GET .../usage?from=2026-11-01&to=2026-11-30&by=model``: show a range, by default the current month."""
+        view = view_of(request)
+        actor, workspace_id = request.actor, request.workspace.id
+        total = self._reader.total(actor, workspace_id, view.selection())
+        previous = self._reader.total(actor, workspace_id, view.selection(view.days.before()))
+        lines = self._reader.groups(actor, workspace_id, view.selection(), view.by, None, SHOWN)
+        names = self._reader.names(view.by, lines)
+        today = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
+        following = view.days.after()
         return self._app.page(
             request,
-            month=since,
-            before=f"{since - timedelta(days=1):%Y-%m}",
-            after=f"{until:%Y-%m}" if until <= utc_now() else "",
+            view=view,
+            total=total,
             cost=money.shown(total.cost),
             charged=money.shown(total.charged),
-            total=total,
-            bars=bars(days, since, until),
-            width=(until - since).days * BAR,
-            height=HEIGHT,
-            lists=[(words, self._ranked(request, wanted, dimension)) for words, dimension in shown],
+            previous=money.shown(previous.cost),
+            change=change_of(total.cost, previous.cost),
+            forecast=forecast_of(total.cost, view.days),
+            hits=percent(total.cache_read_tokens, _prompt(total)),
+            tokens=_tokens(total),
+            chart=self._chart(request, view, lines, names) if total.calls else None,
+            rows=self._rows(request, view, lines, names, total),
+            dimensions=self._offered(request),
+            intervals=INTERVALS,
+            measures=MEASURES,
+            before=view.query(view.days.before()),
+            after=view.query(following) if following else "",
+            presets=[
+                ("This month", view.query(month_of(today))),
+                ("Last month", view.query(month_of(today).before())),
+                ("7 days", view.query(DayRange(today - 6 * DAY, today + DAY))),
+                ("30 days", view.query(DayRange(today - 29 * DAY, today + DAY))),
+            ],
         )
 
-    def _ranked(self, request: PageRequest, wanted: Selection, by: Dimension) -> list[Ranked]:
-        lines = self._reader.groups(request.actor, request.workspace.id, wanted, by, None, TOP)
-        names = self._reader.names(by, lines)
-        return [
-            Ranked(names.get(line.group, line.group), money.shown(line.sums.cost), line.sums.calls)
+    def _offered(self, request: PageRequest) -> Mapping[Dimension, tuple[str, str]]:
+        """Return the groups that the actor may ask for; without ``usage:read`` there is only one caller."""
+        callers = {Dimension.CALLER, Dimension.MEMBER, Dimension.SERVICE_ACCOUNT}
+        everyone = request.may(Permission.USAGE_READ)
+        return {each: words for each, words in DIMENSIONS.items() if everyone or each not in callers}
+
+    def _rows(
+        self, request: PageRequest, view: View, lines: Sequence[UsageLine], names: Mapping[str, str], total: Sums
+    ) -> list[UsageRow]:
+        """Return a row for each group and one for the rest. Their sums are those of the total."""
+        actor, workspace_id = request.actor, request.workspace.id
+        earlier = self._reader.groups(
+            actor, workspace_id, view.selection(view.days.before()), view.by, None, KNOWN_BEFORE
+        )
+        before = {line.group: line.sums.cost for line in earlier}
+        nameless = DIMENSIONS[view.by][1]
+        rows = [
+            UsageRow(
+                name=names.get(line.group or "", line.group or nameless),
+                link=view.query(None, **{str(view.by): line.group}) if line.group else "",
+                sums=line.sums,
+                cost=money.shown(line.sums.cost),
+                part=percent(line.sums.cost, total.cost),
+                before=money.shown(before.get(line.group, 0)),
+            )
             for line in lines
-            if line.group
         ]
+        rest = less(total, [line.sums for line in lines])
+        if rest.calls:
+            rows.append(UsageRow("all others", "", rest, money.shown(rest.cost), percent(rest.cost, total.cost), ""))
+        return rows
+
+    def _chart(self, request: PageRequest, view: View, lines: Sequence[UsageLine], names: Mapping[str, str]) -> Chart:
+        times, number = points(view), MEASURES[view.measure][1]
+        whole = self._series(request, view, view.selection(), number, len(times))
+        stacks: list[tuple[str, Mapping[datetime, int]]] = []
+        for line in lines[: SERIES - 1]:
+            if line.group:
+                selection = msgspec.structs.replace(view.selection(), only={**view.only, view.by: line.group})
+                stacks.append(
+                    (names.get(line.group, line.group), self._series(request, view, selection, number, len(times)))
+                )
+        rest = {
+            time: left for time in times if (left := whole.get(time, 0) - sum(each.get(time, 0) for _, each in stacks))
+        }
+        if rest:
+            stacks.append(("all others", rest))
+        shown = money.shown if view.measure == "cost" else "{:,}".format
+        words = [
+            [f"{time:%Y-%m-%d %H:%M} UTC, {name}: {shown(values.get(time, 0))}" for time in times]
+            for name, values in stacks
+        ]
+        return stacked(times, stacks, words)
+
+    def _series(
+        self, request: PageRequest, view: View, selection: Selection, number: Callable[[Sums], int], most: int
+    ) -> Mapping[datetime, int]:
+        lines = self._reader.series(request.actor, request.workspace.id, selection, view.interval, None, None, most + 1)
+        return {line.start: number(line.sums) for line in lines if line.start is not None}
 
 
-def month_of(word: str) -> tuple[datetime, datetime]:
-    """Return the first days of the month ``YYYY-MM`` and of the next month. An invalid word means this month."""
+def view_of(request: PageRequest) -> View:
+    """Return the view that a request asks for. Unknown values count as the default ones."""
+    days = range_of(request.query("from"), request.query("to"), month_of(utc_now()))
+    by = next((each for each in DIMENSIONS if each == request.query("by")), Dimension.MODEL)
+    interval = next((each for each in INTERVALS if each == request.query("interval")), Interval.DAY)
+    only = {each: request.query(each)[:LONGEST] for each in DIMENSIONS if request.query(each)}
+    by_session = by is Dimension.SESSION or Dimension.SESSION in only
+    if interval is Interval.HOUR and (days.days > HOURS_UP_TO or by_session):
+        interval = Interval.DAY
+    measure = request.query("measure") if request.query("measure") in MEASURES else "cost"
+    return View(days, by, interval, measure, only)
+
+
+def points(view: View) -> list[datetime]:
+    """Return the beginnings of the intervals of a view."""
+    times, time = list[datetime](), view.days.since
+    if view.interval is Interval.MONTH:
+        time = month_of(time).since
+    while time < view.days.until:
+        times.append(time)
+        match view.interval:
+            case Interval.HOUR:
+                time += timedelta(hours=1)
+            case Interval.DAY:
+                time += DAY
+            case Interval.MONTH:
+                time = month_of(time).until
+    return times
+
+
+def less(total: Sums, parts: Sequence[Sums]) -> Sums:
+    """Return a total without its parts."""
+    taken = {name: getattr(total, name) - sum(getattr(part, name) for part in parts) for name in Sums.__struct_fields__}
+    return Sums(**taken)
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share in percent, with one decimal; empty of nothing."""
+    return f"{100 * part / whole:.1f} %" if whole else ""
+
+
+def change_of(now: int, before: int) -> str:
+    """Return a difference to the range before in percent, such as ``+12 %``; empty if that was nothing."""
+    return f"{100 * (now - before) / before:+.0f} %" if before else ""
+
+
+def forecast_of(cost: int, days: DayRange) -> str:
+    """Return the cost of the whole range if it goes on as until now; empty for a range that is over or began today."""
     now = utc_now()
-    try:
-        since = datetime.fromisoformat(f"{word}-01")
-    except ValueError:
-        since = now
-    since = min(max(since, FIRST), now).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    # No month has more than 31 days, so 32 days after the first is always in the next month.
-    return since, (since + timedelta(days=32)).replace(day=1)
+    gone = (now - days.since).total_seconds()
+    whole = (days.until - days.since).total_seconds()
+    if not cost or not DAY.total_seconds() <= gone < whole:
+        return ""
+    return money.shown(int(cost * whole / gone) // money.CENT * money.CENT)
 
 
-def bars(days: Sequence[UsageLine], since: datetime, until: datetime) -> list[Bar]:
-    """Return a bar for each day of the month, scaled so that the highest cost fills the drawing."""
-    costs = {line.start: line.sums.cost for line in days}
-    most = max(costs.values(), default=0) or 1
-    drawn: list[Bar] = []
-    for number in range((until - since).days):
-        day = since + timedelta(days=number)
-        cost = costs.get(day, 0)
-        # Any non-zero cost gets a visible bar.
-        height = max(1, HEIGHT * cost // most) if cost else 0
-        drawn.append(Bar(number * BAR, HEIGHT - height, height, f"{day:%Y-%m-%d}: {money.shown(cost)}"))
-    return drawn
+def _prompt(sums: Sums) -> int:
+    return sums.input_tokens + sums.cache_read_tokens + sums.cache_write_tokens + sums.cache_1h_tokens

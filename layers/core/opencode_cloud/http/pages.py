@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from opencode_cloud.http.agents import describe
 from opencode_cloud.http.paths import login_path
-from opencode_cloud.kit import http_events, web_assets
+from opencode_cloud.kit import http_events, money, web_assets
 from opencode_cloud.kit.errors import NotFound, ServiceError, TooManyRequests, Unauthorized
 from opencode_cloud.kit.http_app import HttpApp, answer_errors
 from opencode_cloud.kit.log import logger
@@ -27,9 +27,9 @@ _WITH_FORMS = frozenset({"account", "console", "device"})
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
-    """Return the environment of the console's templates: filters ``moment``, ``date``, ``json`` and ``agent``."""
+    """Return the environment of the console's templates, with filters for times, JSON, programs and money."""
     jinja = web_assets.environment()
-    jinja.filters.update(moment=moment, date=date, json=indented, agent=describe)  # pyright: ignore[reportUnknownMemberType]: untyped
+    jinja.filters.update(moment=moment, date=date, json=indented, agent=describe, dollars=money.shown)  # pyright: ignore[reportUnknownMemberType]: untyped
     jinja.globals.update(release=VERSION)  # pyright: ignore[reportUnknownMemberType]: untyped
     return jinja
 
@@ -61,13 +61,12 @@ def page(
     status: int = HTTPStatus.OK,
     cookies: Sequence[str] = (),
     forms: str = "'self'",
-    scripts: str = "'none'",
 ) -> Response[str]:
     """Answer with a page.
 
-    ``forms`` names where its forms may lead, also by redirects; ``scripts`` names where its modules come from.
+    ``forms`` names where its forms may lead, also by redirects. Only our own files are its scripts.
     """
-    headers = web_assets.headers(web_assets.content_security_policy(forms=forms, scripts=scripts))
+    headers = web_assets.headers(web_assets.content_security_policy(forms=forms, scripts="'self'"))
     content_type = headers.pop("Content-Type")
     return with_cookies(Response(status, content_type, body, headers), cookies)  # pyright: ignore[reportArgumentType]
 

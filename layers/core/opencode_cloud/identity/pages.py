@@ -84,7 +84,7 @@ class IdentityServices(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IdentityPages:
-    """The pages of identity. The server renders all of them, and none has a script."""
+    """The pages of identity. The server renders all of them, and they work without scripts."""
 
     def __init__(self, services: IdentityServices) -> None:
         self._services = services
