@@ -20,9 +20,10 @@ from opencode_cloud.billing.models.accounts import (
 from opencode_cloud.billing.models.errors import UnbalancedTransaction
 from opencode_cloud.billing.models.payments import Payment, Shares
 from opencode_cloud.billing.models.transactions import Cause, CauseKind, Layer, Leg, TransactionDraft, TransactionKind
-from opencode_cloud.billing.service import chain, double_entry, rounding
+from opencode_cloud.billing.service import chain, double_entry
 from opencode_cloud.billing.service.returning import added, shares_of
 from opencode_cloud.contracts.ids import LedgerAccountId, LedgerTransactionId, PaymentId
+from opencode_cloud.kit import rounding
 from tests.unit.billing.books import AT, CENT, DOLLAR
 from tests.unit.usage.events import WORKSPACE
 

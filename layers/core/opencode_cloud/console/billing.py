@@ -12,6 +12,7 @@ from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.ids import LedgerTransactionId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit import money
+from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class BillingPages:
             payments=self._has("/payments"),
             kinds=WORDS,
             shown=money.shown,
+            month=f"{utc_now():%Y-%m}",
         )
 
     def transaction(self, request: PageRequest, transaction_id: LedgerTransactionId) -> Response[str]:

@@ -12,10 +12,10 @@ from opencode_cloud.billing.models.accounts import USD
 from opencode_cloud.billing.models.documents import LateUsage, Statement, StatementTotal, UsageOfStatement
 from opencode_cloud.billing.models.errors import month_open
 from opencode_cloud.billing.models.transactions import CHARGING_KINDS
-from opencode_cloud.billing.service import rounding
 from opencode_cloud.billing.service.chain import next_period, period_bounds
 from opencode_cloud.billing.service.reading import movement_of
 from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.kit import rounding
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.log import count, logger
 from opencode_cloud.kit.money import CENT

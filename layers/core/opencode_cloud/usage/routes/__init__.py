@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.http.gate import Gate
 from opencode_cloud.usage.routes.caching import CachingRoutes
+from opencode_cloud.usage.routes.chargeback import ChargebackRoutes
 from opencode_cloud.usage.routes.events import EventRoutes
 from opencode_cloud.usage.routes.exports import ExportRoutes
 from opencode_cloud.usage.routes.figures import FigureRoutes
+from opencode_cloud.usage.service.chargeback import ChargebackReader
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
@@ -35,3 +37,4 @@ class UsageRoutes:
         EventRoutes(self._reader, gate).mount()
         ExportRoutes(self._exports, gate).mount()
         CachingRoutes(self._cache_misses, gate).mount()
+        ChargebackRoutes(ChargebackReader(self._reader), gate).mount()

@@ -1,0 +1,80 @@
+"""Charge the usage of a month on to the departments of a company: cost with a mark-up, in whole cents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.kit import rounding
+from opencode_cloud.kit.money import CENT
+from opencode_cloud.usage.models import Dimension, Selection
+
+if TYPE_CHECKING:
+    from opencode_cloud.contracts.actor import Actor
+    from opencode_cloud.usage.service.reader import UsageReader
+
+AT_ONCE = 1000
+
+
+class ChargebackLine(msgspec.Struct, frozen=True):
+    """The usage of one group."""
+
+    group: str
+    """The id of a member or key, or the name of a project or model; empty for calls without one."""
+    name: str
+    calls: int
+    cost: int
+    """In micro-cents, without the mark-up."""
+    cents: int
+    """With the mark-up. Lines add up to the total."""
+
+
+class Chargeback(msgspec.Struct, frozen=True):
+    """A month of a workspace, as a company bills its departments."""
+
+    month: str
+    by: Dimension
+    markup: Fraction
+    lines: tuple[ChargebackLine, ...]
+    cents: int
+
+
+def marked_up(costs: Sequence[int], markup: Fraction) -> list[int]:
+    """Return costs in micro-cents times a mark-up in whole cents: the total is rounded once, half up."""
+    # Integers of a finer unit, so that nothing is rounded before the end.
+    unit = CENT * markup.denominator
+    return [each // unit for each in rounding.lines([cost * markup.numerator for cost in costs], unit)]
+
+
+class ChargebackReader:
+    """Makes chargebacks from the sums of usage. They need neither a ledger nor Stripe."""
+
+    def __init__(self, usage: UsageReader) -> None:
+        self._usage = usage
+
+    def month(
+        self, actor: Actor, workspace_id: WorkspaceId, month: datetime, by: Dimension, markup: Fraction
+    ) -> Chargeback:
+        """Return the calls that arrived in a month (UTC), grouped by ``by``; the most expensive group first."""
+        # No month has more than 31 days, so 32 days after the first is always in the next month.
+        wanted = Selection(since=month, until=(month + timedelta(days=32)).replace(day=1))
+        found, after = list[tuple[str, int, int]](), None
+        names: dict[str, str] = {}
+        while True:
+            page = self._usage.groups(actor, workspace_id, wanted, by, after, AT_ONCE)
+            names |= self._usage.names(by, page)
+            found += [(line.group or "", line.sums.calls, line.sums.cost) for line in page]
+            if len(page) < AT_ONCE:
+                break
+            after = (page[-1].sums.cost, page[-1].group or "")
+        cents = marked_up([cost for _, _, cost in found], markup)
+        lines = tuple(
+            ChargebackLine(group, names.get(group, group), calls, cost, amount)
+            for (group, calls, cost), amount in zip(found, cents, strict=True)
+        )
+        return Chargeback(f"{month:%Y-%m}", by, markup, lines, sum(cents))

@@ -1,0 +1,62 @@
+"""A month is charged on with a mark-up: exact until the total is rounded once, and lines add up to it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opencode_cloud.kit.money import CENT
+from opencode_cloud.usage.service import chargeback
+from opencode_cloud.usage.service.chargeback import marked_up
+from tests.unit.usage.test_routes import Office, office, sheet  # noqa: F401 - a fixture
+
+
+def test_a_mark_up_is_exact_and_rounds_half_up() -> None:
+    """Case 58 of the reference: 950 times 2.11 is 2004.5, which is 2005."""
+    assert marked_up([950 * CENT], Fraction("2.11")) == [2005]
+
+
+def test_lines_of_parts_of_cents_add_up_to_the_total() -> None:
+    """Case 56 of the reference."""
+    assert marked_up([CENT // 2] * 3, Fraction(1)) == [1, 1, 0]
+
+
+@given(st.lists(st.integers(0, 10**15), max_size=90), st.decimals("0.01", "99", places=4))
+def test_lines_sum_to_the_exact_total_rounded_once(costs: list[int], markup: object) -> None:
+    factor = Fraction(str(markup))
+    lines = marked_up(costs, factor)
+    exact = Fraction(sum(costs)) * factor / CENT
+    assert sum(lines) == int(exact + Fraction(1, 2))
+    assert all(abs(line - cost * factor / CENT) < 1 for line, cost in zip(lines, costs, strict=True))
+
+
+def test_a_month_is_charged_on_by_member_with_names(office: Office) -> None:  # noqa: F811 - the fixture
+    found = office.get("chargeback", month="2025-11", by="member", markup="2").body
+    assert found["cents"] == sum(line["cents"] for line in found["lines"]) == 400
+    assert [(line["name"], line["calls"], line["cents"]) for line in found["lines"]] == [
+        ("ann@example.com", 1, 300),
+        ("ben@example.com", 2, 100),
+    ]
+    assert office.get("chargeback", month="2025-12").body["lines"] == []
+
+
+def test_the_sheet_has_a_row_for_each_group(
+    office: Office,  # noqa: F811 - the fixture
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(chargeback, "AT_ONCE", 1)
+    columns, *rows = sheet(office.get("chargeback.csv", month="2025-11", by="model", markup="1.5"))
+    assert columns[-1] == "amount_usd"
+    assert [(row[1], row[-1]) for row in rows] == [("claude-sonnet", "2.25"), ("gpt", "0.75")]
+
+
+def test_a_member_charges_nobody(office: Office) -> None:  # noqa: F811 - the fixture
+    assert office.get("chargeback", office.ben, month="2025-11").status == 403
+
+
+@pytest.mark.parametrize(("month", "markup"), [("2025-13", "1"), ("2025-11", "-1"), ("2025-11", "1e3")])
+def test_a_wrong_month_or_mark_up_is_refused(office: Office, month: str, markup: str) -> None:  # noqa: F811
+    assert office.get("chargeback", month=month, markup=markup).status == 400
