@@ -61,17 +61,18 @@ def _limit(url: str, somebody: Somebody) -> None:
     owner = {"authorization": f"Bearer {somebody.access_token}"}
     path = f"/api/v1/workspaces/{somebody.workspace}"
     with httpx.Client(base_url=url, headers=owner, timeout=60) as http:
-        (member,) = _got(http.get(f"{path}/members"))["data"]
-        (key,) = _got(http.get(f"{path}/keys"))["data"]
+        (member,) = got(http.get(f"{path}/members"))["data"]
+        (key,) = got(http.get(f"{path}/keys"))["data"]
         for wish in (
             {"scope": "workspace", "period": "month"},
             {"scope": "member", "subject_id": member["id"], "period": "day"},
             {"scope": "key", "subject_id": key["id"], "period": "day"},
         ):
-            _got(http.post(f"{path}/budgets", json={**wish, "unit": "cost", "limit": THOUSAND_DOLLARS}))
+            got(http.post(f"{path}/budgets", json={**wish, "unit": "cost", "limit": THOUSAND_DOLLARS}))
 
 
-def _got(answer: httpx.Response) -> Any:
+def got(answer: httpx.Response) -> Any:
+    """Return the document of an answer. Raises :class:`RuntimeError` for an error."""
     if answer.status_code >= 300:
         raise RuntimeError(f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text}")
     return answer.json()

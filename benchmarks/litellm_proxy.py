@@ -71,7 +71,7 @@ def import_ms() -> float:
 @contextmanager
 def proxy(upstream: str, folder: Path) -> Iterator[Proxy]:
     """Run the proxy before the OpenAI-compatible server at ``upstream``: one worker, one master key, no telemetry."""
-    config, port = folder / "litellm.yaml", free_port()
+    config = folder / "litellm.yaml"
     parameters = {"model": f"openai/{MODEL}", "api_base": upstream, "api_key": "upstream-key"}
     document = {
         "model_list": [{"model_name": MODEL, "litellm_params": parameters}],
@@ -79,18 +79,26 @@ def proxy(upstream: str, folder: Path) -> Iterator[Proxy]:
         "litellm_settings": {"num_retries": 0},
     }
     config.write_text(json.dumps(document))  # JSON is YAML
-    command = [ENVIRONMENT / "bin" / "litellm", "--config", config, "--host", "127.0.0.1", "--port", port]
     began = time.monotonic()
-    with (folder / "litellm.log").open("wb") as log:
+    with serving(config, folder) as (url, process):
+        took = (time.monotonic() - began) * 1000
+        resident = psutil.Process(process.pid).memory_info().rss / MEGABYTE
+        yield Proxy(url, process.pid, version(), round(took, 1), round(resident, 1))
+
+
+@contextmanager
+def serving(config: Path, folder: Path, number: int = 0) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run one worker with a configuration; yield its URL and its process. ``number`` tells its log from others."""
+    port = free_port()
+    command = [ENVIRONMENT / "bin" / "litellm", "--config", config, "--host", "127.0.0.1", "--port", port]
+    with (folder / f"litellm-{number}.log").open("wb") as log:
         process = subprocess.Popen(
             [*map(str, command), "--telemetry", "False"], cwd=folder, env=_environment(), stdout=log, stderr=log
         )
     try:
         url = f"http://127.0.0.1:{port}"
         _wait(process, url)
-        took = (time.monotonic() - began) * 1000
-        resident = psutil.Process(process.pid).memory_info().rss / MEGABYTE
-        yield Proxy(url, process.pid, version(), round(took, 1), round(resident, 1))
+        yield url, process
     finally:
         process.terminate()
         try:

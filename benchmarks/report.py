@@ -11,6 +11,7 @@ from rich.table import Table
 from benchmarks import anchors
 from benchmarks.gateway_report import print_gateway
 from benchmarks.peers.report import print_peers
+from benchmarks.torture.table import print_torture
 from benchmarks.verdict import shares_of_time, verdict
 
 Json = dict[str, Any]
@@ -31,6 +32,7 @@ def print_report(console: Console, result: Json) -> None:
         "accounting": print_accounting,
         "team": print_team,
         "gateway": print_gateway,
+        "torture": print_torture,
         "peers": print_peers,
     }
     for name, print_part in printers.items():

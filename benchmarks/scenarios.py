@@ -56,6 +56,7 @@ class Scenarios:
             "accounting": self.accounting,
             "team": self.team,
             "gateway": self.gateway,
+            "torture": self.torture,
             "latency": self.latency,
             "memory_after_viewers": self.memory,
             "item_sizes": self.item_sizes,
@@ -108,7 +109,14 @@ class Scenarios:
         where = ("--gateway", self._stage.gateway_url, "--pids", pids)
         return await self._apart("benchmarks.gateway", environment, *where, *sizes)
 
-    async def _apart(self, module: str, environment: dict[str, str], *options: object) -> Json:
+    async def torture(self) -> list[Json]:
+        """Torture budgets of US$1, ours and LiteLLM's in turn, and write the table into README.md."""
+        self._say("budgets: 500 calls at once on one dollar, with cancels, failures and a killed process")
+        os.environ.update(self._stage.credentials)
+        environment = await asyncio.to_thread(deployed_environment, ALL)
+        return await self._apart("benchmarks.torture", environment, "--write")
+
+    async def _apart(self, module: str, environment: dict[str, str], *options: object) -> Any:
         """Run a module that writes its result to a file, and return that."""
         with tempfile.TemporaryDirectory() as folder:
             result = Path(folder) / "result.json"

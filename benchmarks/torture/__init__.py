@@ -1,0 +1,1 @@
+"""Budget torture: many calls at once on one US dollar, with cancels, failures and a killed process."""
