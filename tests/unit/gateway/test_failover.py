@@ -211,3 +211,18 @@ class TestOddUpstreams:
         first = Scripted((body,), 200, "application/json")
         found = rig(lambda target: Scripted() if target.id == "b" else first, "a", "b")
         assert (await found.call()).body == WHOLE
+
+    async def test_a_stream_in_place_of_json_becomes_an_answer(self) -> None:
+        found = rig(lambda _: Scripted((WHOLE,)))
+        sink = await found.call(stream=False)
+        assert sink.headers["content-type"] == "application/json"
+        choice = json.loads(sink.body)["choices"][0]
+        assert (choice["message"]["content"], choice["finish_reason"]) == ("Hello", "stop")
+        event = only(found)
+        assert (event.outcome, event.tokens.input, event.tokens.output, event.estimated) == ("completed", 10, 5, False)
+
+    @pytest.mark.parametrize("body", [b"", sse(delta("half")), sse({"error": {"message": "no", "code": 503}})])
+    async def test_a_stream_that_is_no_whole_answer_goes_to_another_upstream(self, body: bytes) -> None:
+        answers = {"a": Scripted((body,)), "b": Scripted((COMPLETION,), 200, "application/json")}
+        found = rig(lambda target: answers[target.id], "a", "b")
+        assert (await found.call(stream=False)).body == COMPLETION

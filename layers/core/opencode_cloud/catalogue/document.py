@@ -213,6 +213,7 @@ class WrittenModel(_Form):
     aliases: list[Id] = Field(default=[], max_length=20)
     family: Annotated[str, Field(max_length=60)] = ""
     tokenizer: Annotated[str, Field(max_length=40)] = ""
+    audio_at_text_rate: bool = False
     sticky: bool = True
     public: bool = False
     listing: WrittenListing = WrittenListing()
@@ -240,6 +241,7 @@ class WrittenModel(_Form):
             aliases=tuple(self.aliases),
             family=self.family,
             tokenizer=self.tokenizer,
+            audio_at_text_rate=self.audio_at_text_rate,
             sticky=self.sticky,
             public=self.public,
             listing={key: msgspec.Raw(msgspec.json.encode(value)) for key, value in listed.items()},

@@ -205,6 +205,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     family: str = ""
     tokenizer: str = ""
     """The encoding that counts prompts exactly (``o200k_base``); empty: the byte length is the upper bound."""
+    audio_at_text_rate: bool = False
+    """True if audio in a prompt costs as much as text. Otherwise it has no price, and requests with it are refused."""
     sticky: bool = True
     """True if the calls of a session keep one upstream while it is healthy, to reuse its prompt cache."""
     public: bool = False

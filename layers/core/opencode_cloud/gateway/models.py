@@ -243,6 +243,11 @@ def tier_not_priced(name: str) -> BadRequest:
     return BadRequest("tier_not_priced", f"The service tier `{name}` has no price in the catalogue: leave it out.")
 
 
+def audio_not_priced(model: str, part: str) -> BadRequest:
+    """The catalogue has no price for audio in prompts of the model, which costs more than text at some vendors."""
+    return BadRequest("audio_not_priced", f"Audio ({part}) has no price for the model `{model}`: leave it out.")
+
+
 def balance_required() -> PaymentRequired:
     """The deployment is prepaid, and the workspace has no balance."""
     return PaymentRequired("balance_required", "The workspace has no prepaid balance. Add credit to it first.")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats import conversions, relay_answer, relay_stream, stream_answer
+from opencode_cloud.gateway.formats import collect_answer, conversions, relay_answer, relay_stream, stream_answer
 from opencode_cloud.gateway.formats.models import ModelReply, Stop, TextBlock, ToolCall
 from opencode_cloud.gateway.formats.parsing import node_of
 from tests.unit.gateway.formats.speaking import (
@@ -33,6 +33,17 @@ def received(client: Format, upstream: Format, body: bytes) -> ModelReply:
     """Return the answer to the client."""
     answer = relay_answer(ask(client), upstream, body)
     return conversions.read_answer(client, node_of(client, json.loads(answer.body)))
+
+
+@pytest.mark.parametrize("upstream", list(Format))
+@pytest.mark.parametrize("client", list(Format))
+def test_a_recorded_stream_arrives_whole_where_its_client_asked_for_json(client: Format, upstream: Format) -> None:
+    answer = collect_answer(ask(client), upstream, golden(upstream))
+    reply = conversions.read_answer(client, node_of(client, json.loads(answer.body)))
+    streamed = said(upstream, golden(upstream))
+    assert [part[:1] + part[-1:] for part in essence(reply)] == [part[:1] + part[-1:] for part in essence(streamed)]
+    assert (reply.stop, answer.tokens) == (Stop.TOOLS, streamed.tokens)
+    assert answer.generated > 0
 
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)

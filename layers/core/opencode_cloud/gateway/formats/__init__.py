@@ -31,7 +31,13 @@ from opencode_cloud.gateway.formats.openings import opening_of
 from opencode_cloud.gateway.formats.parsing import read_count_request, read_request, tool_names
 from opencode_cloud.gateway.formats.prompt_size import overhead_of, prompt_bytes, text_of
 from opencode_cloud.gateway.formats.registry import WIRE_FORMATS, wire_format
-from opencode_cloud.gateway.formats.relaying import StreamRelay, relay_answer, relay_stream, stream_answer
+from opencode_cloud.gateway.formats.relaying import (
+    StreamRelay,
+    collect_answer,
+    relay_answer,
+    relay_stream,
+    stream_answer,
+)
 from opencode_cloud.gateway.formats.service_tiers import tier_name
 from opencode_cloud.gateway.formats.wire import WireFormat
 
@@ -51,6 +57,7 @@ __all__ = [
     "WireFormat",
     "answer_error",
     "bounded_session",
+    "collect_answer",
     "embedding_format",
     "embedding_path",
     "error_event",

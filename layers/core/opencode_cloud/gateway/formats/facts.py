@@ -34,6 +34,8 @@ class RequestFacts:
     def __init__(self) -> None:
         self.images = 0
         self.documents = 0
+        self.audio = ""
+        """The first part of the prompt that is audio; empty: there is none."""
         self.unbounded = ""
         self.hosted: list[str] = []
         """Tools and outputs of the provider on which the client insists."""
@@ -62,6 +64,12 @@ class RequestFacts:
         """Record a tool that the provider runs, and on which the client insists."""
         if tool not in self.hosted:
             self.hosted.append(tool)
+
+    def file(self, part: str, *, audio: bool = False) -> None:
+        """Record a file, audio or video within the body, by its place."""
+        self.documents += 1
+        if audio:
+            self.audio = self.audio or part
 
     def image(self, url: str, path: str) -> None:
         """Record a picture by its URL, which may be a data URL."""

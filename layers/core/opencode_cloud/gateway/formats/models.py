@@ -118,6 +118,8 @@ class ParsedRequest(msgspec.Struct, frozen=True, kw_only=True):
     images: int = 0
     documents: int = 0
     """Files, audio and video within the body."""
+    audio: str = ""
+    """The first part of the prompt that is audio; empty: there is none."""
     unbounded: str = ""
     """The part that makes the prompt's size unknowable from the body; empty: the size is known."""
     hosted_tools: tuple[str, ...] = ()

@@ -67,6 +67,7 @@ def _parsed(wire: WireFormat, body: bytes, members: dict[str, Any], target: Path
         answers=wire.answer_count(node),
         images=facts.images,
         documents=facts.documents,
+        audio=facts.audio,
         unbounded=facts.unbounded,
         hosted_tools=tuple(facts.hosted),
         dropped=tuple(facts.dropped),

@@ -10,6 +10,7 @@ import msgspec
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
+from opencode_cloud.gateway.formats.collecting import collected
 from opencode_cloud.gateway.formats.emulating import Emulator
 from opencode_cloud.gateway.formats.generated import generated_bytes
 from opencode_cloud.gateway.formats.models import (
@@ -331,6 +332,17 @@ def stream_answer(parsed: ParsedRequest, source: Format, body: bytes, emulation:
         return WholeStream(parsed, _reply(wire, node, emulation), wire.served_tier(node))
     except _GARBAGE as error:
         raise UpstreamGarbage(str(error)) from error
+
+
+def collect_answer(parsed: ParsedRequest, source: Format, body: bytes, emulation: Emulation = NOTHING) -> WholeAnswer:
+    """Return a whole stream as the answer that its client asked for. Raises :class:`UpstreamGarbage`."""
+    reader = wire_format(source).reader()
+    try:
+        reply = Emulator(emulation).reply(_with_unique_ids(collected(reader, body)))
+        written = msgspec.json.encode(wire_format(parsed.format).write_answer(reply, parsed))
+    except _GARBAGE as error:
+        raise UpstreamGarbage(str(error)) from error
+    return WholeAnswer(body=written, tokens=reply.tokens, generated=_generated(reply), tier=reader.tier)
 
 
 def relay_answer(parsed: ParsedRequest, source: Format, body: bytes, emulation: Emulation = NOTHING) -> WholeAnswer:

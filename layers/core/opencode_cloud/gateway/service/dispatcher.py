@@ -19,6 +19,7 @@ from opencode_cloud.gateway.formats import (
     UpstreamFault,
     UpstreamGarbage,
     WholeAnswer,
+    collect_answer,
     heartbeat,
     relay_answer,
     relay_embedding,
@@ -119,7 +120,7 @@ class UpstreamDispatcher:
             async with asyncio.timeout(self._remaining_seconds(target.upstream.timers)):
                 body = await answer.body()
             whole = True
-            relayed = self._relayed(target, body)
+            relayed = self._relayed(target, body, streamed=answer.content_type == EVENT_STREAM)
         except TimeoutError:
             raise AttemptFailed(Failure.SLOW, "the answer did not come in time") from None
         except UpstreamGarbage as error:
@@ -131,11 +132,12 @@ class UpstreamDispatcher:
         self._note_first_byte()
         return relayed.body, target
 
-    def _relayed(self, target: UpstreamTarget, body: bytes) -> WholeAnswer:
+    def _relayed(self, target: UpstreamTarget, body: bytes, *, streamed: bool) -> WholeAnswer:
         parsed = self._state.parsed
         if parsed.embedding is not None:
             return relay_embedding(parsed, target.format, body)
-        return relay_answer(parsed, target.format, body, self._requests.to(target).emulation)
+        relay = collect_answer if streamed else relay_answer
+        return relay(parsed, target.format, body, self._requests.to(target).emulation)
 
     # --------------------------------------------------------------------------------------- stream
 

@@ -62,8 +62,10 @@ def _inspect_part(part: Node, facts: RequestFacts) -> None:
             facts.documents += 1
             if not part.at("file").text("file_data").startswith("data:"):
                 facts.unknown_size(f"a file by id ({part.path})")
+        case "input_audio":
+            facts.file(part.path, audio=True)
         case "video_url" | "audio_url" as kind:
-            facts.documents += 1
+            facts.file(part.path, audio=kind == "audio_url")
             if not part.at(kind).text("url").startswith("data:"):
                 facts.unknown_size(f"a file by URL ({part.path})")
         case _:

@@ -84,6 +84,6 @@ def _inspect_media(media: Node, facts: RequestFacts) -> None:
     if media.text("mimeType").startswith("image/"):
         facts.images += 1
     else:
-        facts.documents += 1
+        facts.file(media.path, audio=media.text("mimeType").startswith("audio/"))
     if media.text("fileUri"):
         facts.unknown_size(f"a file by URL ({media.path})")

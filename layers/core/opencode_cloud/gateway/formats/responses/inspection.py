@@ -85,6 +85,6 @@ def _inspect_part(part: Node, facts: RequestFacts) -> None:
             if not part.text("file_data"):
                 facts.unknown_size(f"a file by id or URL ({part.path})")
         case "input_audio":
-            facts.documents += 1
+            facts.file(part.path, audio=True)
         case _:
             pass
