@@ -120,6 +120,18 @@ rollback: setup ## Let the functions of STAGE run the versions before the last d
 freeze: setup ## At a release: note in infra/released.json what later releases must not replace
 	@STAGE=production $(BIN)/python -m infra.operations.freeze
 
+.PHONY: pipeline
+pipeline: setup ## Create roles by which GitHub Actions deploys (REPOSITORY=owner/name; STAGES, PROVIDER_ARN)
+	@REPOSITORY=$(REPOSITORY) STAGES='$(STAGES)' PROVIDER_ARN=$(PROVIDER_ARN) $(CDK) deploy --app "$(BIN)/python -m infra.pipeline"
+
+.PHONY: release
+release: setup ## Write VERSION into its places and date the changelog; a tag then makes a draft on GitHub
+	@VERSION=$(VERSION) TAG= $(BIN)/python -m infra.operations.releasing
+
+.PHONY: release-files
+release-files: setup ## Write source, bill of materials and notes of the release TAG to dist
+	@VERSION= TAG=$(TAG) $(BIN)/python -m infra.operations.releasing
+
 .PHONY: destroy
 destroy: setup ## Delete STAGE with its data, unless it keeps them (CONFIRM=<stage>: without a question)
 	@STAGE=$(STAGE) $(BIN)/python -m infra.operations.destroy
