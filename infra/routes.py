@@ -143,6 +143,8 @@ API_ROUTES: Mapping[str, tuple[str, ...]] = {
         "/api/v1/shares/{proxy+}",
         "/api/v1/workspaces/{workspace_id}/shares",
         "/api/v1/workspaces/{workspace_id}/shares/{proxy+}",
+        "/console/{workspace_id}/shares",
+        "/console/{workspace_id}/shares/{proxy+}",
     ),
 }
 """Paths of the HTTP API by the function that serves them, as API Gateway writes them; `share` serves all others too.

@@ -91,6 +91,8 @@ class SharingStack(Stack):
         function = self._function("share", DELIVER_FUNCTION=self.deliver.alias.function_arn)
         self._allow_http(function)
         self._allow_sockets(function, "POST", "DELETE")
+        # Its pages of the console lead to the person's other workspaces.
+        function.allow("dynamodb:Query", on=[self._data.access.table_arn])
         return function
 
     def _allow_http(self, function: Workload) -> None:

@@ -35,6 +35,8 @@ FORMS = {
     "/policy/versions/1/restore": Permission.POLICY_MANAGE,
     "/configuration": Permission.CONFIGURATION_MANAGE,
     "/configuration/versions/1/restore": Permission.CONFIGURATION_MANAGE,
+    "/shares/revoke": Permission.SHARE_OWN,
+    "/shares/shr_x": Permission.SHARE_OWN,
     "/budgets": Permission.BUDGET_MANAGE,
     "/budgets/bud_x": Permission.BUDGET_MANAGE,
     "/budgets/bud_x/delete": Permission.BUDGET_MANAGE,

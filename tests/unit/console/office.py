@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -12,11 +13,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from opencode_cloud.access.credentials import session_of_cookie
-from opencode_cloud.composition import console, control_plane
+from opencode_cloud.composition import console, control_plane, share
 from opencode_cloud.composition.services.budgets import budget_services
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import AccountId, WorkspaceId
-from opencode_cloud.contracts.permissions import Role
+from opencode_cloud.contracts.permissions import KeyScope, Role
+from opencode_cloud.keys.service import CreateKey
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.settings import load
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from opencode_cloud.budgets.models.documents import Budget
     from opencode_cloud.contracts.usage import SettledEvent
+    from opencode_cloud.kit.lambda_handlers import Handler
 
 HOST = "cloud.example"
 HOUR = 3600
@@ -57,6 +60,7 @@ class Office:
 
     def __init__(self, cloud: Cloud, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         self.database = database
+        self._cloud = cloud
         for table in ("access", "sessions", "budgets"):
             cloud.table(table)
         monkeypatch.setattr(control_plane, "connect", lambda _: database)
@@ -147,8 +151,50 @@ class Office:
         return InProcessBrowser(self, self.people[who] if isinstance(who, Role) else who)
 
     def answer(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Answer an event of the HTTP API."""
-        return self._handle(event, SimpleNamespace(aws_request_id="request"))
+        """Answer an event of the HTTP API, by the function that serves its path (infra/routes.py)."""
+        path = event["rawPath"]
+        serves = self.share if path.startswith("/api/share") or path.split("/")[3:4] == ["shares"] else self._handle
+        return serves(event, SimpleNamespace(aws_request_id="request"))
+
+    @cached_property
+    def share(self) -> Handler:
+        """The function `share`."""
+        self._cloud.table("shares")
+        values = {**self.values, "SHARES_TABLE": "shares", "SHARES_BUCKET": self._cloud.bucket("shares")}
+        values |= {f"{name}_QUEUE_URL": self._cloud.queue(name) for name in ("PURGE", "AUDIT")}
+        values["SESSION_KEY_SECRET"] = self.values["DEPLOYMENT_KEY_SECRET"]
+        return share.build(load(share.ShareSettings, {**environment_of(share.ShareSettings), **values}))
+
+    def shared(self, person: Actor, title: str = "") -> str:
+        """Share a session of a person, as their client does; return the share's id."""
+        acting = self.acting(person)
+        key = self.team.keys.create(acting, self.workspace, CreateKey(name="client", scopes=[*KeyScope]))
+        session = f"ses_{secrets.token_hex(8)}"
+        made = self._send(key.secret, "/api/shares", {"sessionID": session})
+        share_id = made["url"].rsplit("/", 1)[1]
+        info = {"type": "session", "data": {"id": session, "title": title}}
+        self._send(key.secret, f"/api/shares/{share_id}/sync", {"secret": made["secret"], "data": [info]})
+        return share_id
+
+    def _send(self, key: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        event = {
+            "version": "2.0",
+            "rawPath": path,
+            "rawQueryString": "",
+            "headers": {"authorization": f"Bearer {key}", "content-type": "application/json"},
+            "body": json.dumps(body),
+            "isBase64Encoded": False,
+            "requestContext": {
+                "http": {"method": "POST", "path": path, "sourceIp": "203.0.113.7"},
+                "stage": "$default",
+                "requestId": "request",
+                "domainName": HOST,
+                "timeEpoch": now_seconds() * 1000,
+            },
+        }
+        answer = self.answer(event)
+        assert answer["statusCode"] < 300, answer
+        return json.loads(answer["body"] or "{}")
 
 
 class InProcessBrowser:

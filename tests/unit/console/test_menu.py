@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
-from opencode_cloud.composition.console_pages import MENU
 from opencode_cloud.console.app import ConsoleApp, PageRequest
+from opencode_cloud.console.menu import PAGES
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.access import KnownMember, KnownWorkspace
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
@@ -91,7 +91,7 @@ def test_a_declaration_is_enough_for_a_new_page(role: Role) -> None:
 
 
 def test_functions_that_serve_some_of_the_pages_show_the_whole_menu() -> None:
-    assert list(console_menu(billing=True)) == list(MENU)
+    assert list(console_menu(billing=True)) == list(PAGES)
 
 
 def test_every_page_of_the_menu_has_a_template_and_an_address_and_name_of_its_own() -> None:

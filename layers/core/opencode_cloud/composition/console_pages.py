@@ -12,8 +12,8 @@ from opencode_cloud.console.budgets import BudgetPages
 from opencode_cloud.console.calls import CallPages
 from opencode_cloud.console.keys import KeyPages
 from opencode_cloud.console.members import MemberPages
+from opencode_cloud.console.menu import pages_of
 from opencode_cloud.console.overview import Overview
-from opencode_cloud.console.payments import PaymentPages
 from opencode_cloud.console.policies import ConfigurationPages, PolicyPages
 from opencode_cloud.console.providers import ProviderPages
 from opencode_cloud.console.settings import SettingsPages
@@ -32,23 +32,6 @@ if TYPE_CHECKING:
     from opencode_cloud.usage.service import UsageReader
     from opencode_cloud.workspaces.services import WorkspaceServices
 
-MENU = (
-    Overview.PAGE,
-    UsagePages.PAGE,
-    CallPages.PAGE,
-    AuditPages.PAGE,
-    BudgetPages.PAGE,
-    BillingPages.PAGE,
-    PaymentPages.PAGE,
-    MemberPages.PAGE,
-    KeyPages.PAGE,
-    ProviderPages.PAGE,
-    PolicyPages.PAGE,
-    ConfigurationPages.PAGE,
-    SettingsPages.PAGE,
-)
-"""The whole menu, for a function that serves only some of its pages. A test compares it with :meth:`Console.mount`."""
-
 
 class Console(msgspec.Struct, frozen=True):
     """All pages under ``/console``."""
@@ -66,9 +49,10 @@ class Console(msgspec.Struct, frozen=True):
     """Whether the function ``payments`` serves its pages."""
 
     def mount(self, resolver: APIGatewayHttpResolver) -> None:
-        """Add every page to ``resolver``; this is also the order of the menu."""
+        """Add every page to ``resolver``. Other functions serve the pages of shares and of payments."""
         app = self.app
         app.mount(resolver)
+        app.menu.extend(pages_of(billing=self.billing is not None, sells=self.sells))
         WorkspacePages(app, self.access, self.team.workspaces).mount(resolver)
         Overview(app, self.team, self.publisher).mount()
         UsagePages(app, self.usage).mount()
@@ -77,8 +61,6 @@ class Console(msgspec.Struct, frozen=True):
         BudgetPages(app, self.budgets, self.team).mount()
         if self.billing is not None:
             BillingPages(app, self.billing).mount()
-        if self.sells:
-            app.menu.append(PaymentPages.PAGE)
         MemberPages(app, self.team.members, self.team.invitations).mount()
         KeyPages(app, self.team.keys, self.team.service_accounts).mount()
         ProviderPages(app, self.team.credentials).mount()

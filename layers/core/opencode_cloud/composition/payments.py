@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from opencode_cloud.composition.console_pages import MENU
 from opencode_cloud.composition.control_plane import ControlPlane, ControlPlaneSettings
 from opencode_cloud.composition.services.access import access
 from opencode_cloud.composition.services.billing import payments_of, reader_of
@@ -19,6 +18,7 @@ from opencode_cloud.composition.settings import (
     StripeSecretArn,
 )
 from opencode_cloud.console.app import ConsoleApp, form_answers
+from opencode_cloud.console.menu import PAGES as MENU
 from opencode_cloud.console.payments import PaymentPages
 from opencode_cloud.http.api import api_app, limited_answer
 from opencode_cloud.http.gate import Gate, only_once

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ from opencode_cloud.composition.settings import (
     AccessSettings,
     AnonymousSharingSettings,
     AuditQueueUrl,
+    BillingEnabled,
     DeliverFunction,
     HubsSettings,
     OriginSecret,
@@ -23,6 +24,7 @@ from opencode_cloud.composition.settings import (
     RequestsPerMinute,
     SessionKeySecret,
     SharesSettings,
+    StripeSecretArn,
     WebSocketEndpoint,
 )
 from opencode_cloud.kit import aws
@@ -45,7 +47,11 @@ from opencode_cloud.sharing.service.reading import ShareReader
 from opencode_cloud.sharing.service.snapshots import Snapshots
 from opencode_cloud.sharing.store import Tasks
 
+CONSOLE = "/console/"
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opencode_cloud.access.service import Access
 
 
@@ -62,6 +68,8 @@ class ShareSettings(SharesSettings, AccessSettings, AnonymousSharingSettings, Hu
     public_url: PublicUrl = ""
     share_lifetime_seconds: Annotated[int, "the lifetime of anonymous shares in seconds, 0 for no end"] = 0
     create_limit_per_minute: Annotated[int, "the number of shares that an address may create in a minute"] = 0
+    billing: BillingEnabled = False
+    stripe_secret: StripeSecretArn = ""
     anonymous_sharing: Annotated[bool, "1 to allow shares without a credential, else 0"] = True
     requests_per_minute: RequestsPerMinute = REQUESTS_PER_MINUTE
 
@@ -78,7 +86,39 @@ def build(settings: ShareSettings) -> Handler:
     fan_out = FanOut(store, sockets(settings.websocket_endpoint), tasks, gate, hubs)
     owning = Owning(store, allowed, fan_out, AuditQueue(settings.audit_queue_url))
     publishing = publishing_of(Publishing, settings, stores, fan_out, gate, owning)
-    return frame(routes(settings, stores, SharingServices(allowed, gate, fan_out, tasks, owning, publishing)))
+    sharing = routes(settings, stores, SharingServices(allowed, gate, fan_out, tasks, owning, publishing))
+    deletion = ShareDeletion(store, stores.objects, fan_out, tasks)
+    pages = behind_edge(
+        LazyPages(lambda: share_pages(settings, allowed, owning, deletion)),
+        lambda: aws.secret(settings.origin_secret),
+    )
+    return frame(lambda event, context: (pages if _is_page(event) else sharing)(event, context))
+
+
+class LazyPages:
+    """The pages of the console that this function serves, built at their first request."""
+
+    def __init__(self, build_pages: Callable[[], Handler]) -> None:
+        self._build = build_pages
+        self._pages: Handler | None = None
+
+    def __call__(self, event: dict[str, Any], context: Any) -> Any:
+        """Answer a request."""
+        if self._pages is None:
+            self._pages = self._build()
+        return self._pages(event, context)
+
+
+def share_pages(settings: ShareSettings, allowed: Access, owning: Owning, deletion: ShareDeletion) -> Handler:
+    """Import and build the pages, which no sync needs."""
+    from opencode_cloud.composition import share_pages as module
+
+    return module.share_pages(settings, allowed, owning, deletion)
+
+
+def _is_page(event: dict[str, Any]) -> bool:
+    # An event of another kind has no path.
+    return str(event.get("rawPath", "")).startswith(CONSOLE)
 
 
 def prepare_rare_parts() -> None:

@@ -49,6 +49,8 @@ DONE = {
     "enabled": "Service account enabled. Its keys work again.",
     "published": "Published. Clients get it at their next start. The server enforces it within seconds.",
     "restored": "The older version is published again.",
+    "share": "Share changed. It applies at once.",
+    "unshared": "Revoked. The links no longer work, and the content is being removed.",
     "budget": "Budget created. It applies within seconds.",
     "limit": "Budget changed. It applies within seconds.",
     "unlimited": "Budget deleted. All other budgets still apply.",
@@ -123,13 +125,25 @@ class ConsoleApp:
         note_use: Callable[[SessionId], None],
         public_url: str,
         answers: Idempotency | None = None,
+        *,
+        signs_out: bool = True,
     ) -> None:
-        """``note_use`` receives the id of each session that is used; ``answers`` keeps the answers to forms."""
+        """Store the services.
+
+        Args:
+            access: Authenticates people.
+            deployment_key: Returns the key of form tokens.
+            note_use: Receives the id of each session that is used.
+            public_url: The URL of this deployment; empty: the one that the browser used.
+            answers: Keeps the answers to forms.
+            signs_out: False if ``deployment_key`` is not the key of the form that ends a session.
+        """
         self._access = access
         self._key = deployment_key
         self._note_use = note_use
         self._public_url = public_url
         self._answers = answers
+        self._signs_out = signs_out
         self.menu: list[ConsolePage] = []
         """The pages of a workspace, in the order of the menu."""
 
@@ -139,7 +153,8 @@ class ConsoleApp:
 
     def add(self, page: ConsolePage, handler: Handler) -> PageRoutes:
         """Add a page to the menu, served by ``handler``. Return an object that adds further routes to the page."""
-        self.menu.append(page)
+        if page not in self.menu:
+            self.menu.append(page)
         routes = PageRoutes(self, page)
         routes.get(page.path, handler, page.permission)
         return routes
@@ -211,7 +226,8 @@ class ConsoleApp:
         def token(action: str) -> str:
             return requests.form_token(key, binder, action)
 
-        body = render(f"administration/{template}", person=person, token=token, once=_random, **values)
+        shared = {"person": person, "token": token, "once": _random, "signs_out": self._signs_out}
+        body = render(f"administration/{template}", **shared, **values)
         return page(body, status=status)
 
     def form(self) -> Form:

@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.audit.models import AuditFilter
+from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.page import ConsolePage
-from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, encode_cursor
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ KINDS = ("member", "invitation", "key", "service_account", "policy", "configurat
 class AuditPages:
     """The audit trail of a workspace, for members with ``audit:read``."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage("/audit", "Audit", Permission.AUDIT_READ, "audit.html", "Activity")
+    PAGE: ClassVar[ConsolePage] = menu.AUDIT
 
     def __init__(self, app: ConsoleApp, reading: AuditReading) -> None:
         self._app = app

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.billing.service.reading import movement_of
+from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.ids import LedgerTransactionId
@@ -45,7 +46,7 @@ WORDS = {
 class BillingPages:
     """Pages that read the ledger. They exist if the deployment keeps one."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage("/billing", "Billing", Permission.BILLING_READ, "billing.html", "Money")
+    PAGE: ClassVar[ConsolePage] = menu.BILLING
 
     def __init__(self, app: ConsoleApp, reader: BillingReader) -> None:
         self._app = app

@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler import Response
 from opencode_cloud.budgets.messages import amount, title
 from opencode_cloud.budgets.models.documents import Budget, CreateBudget, CurrentUsage, webhook_not_found
 from opencode_cloud.budgets.service.budgets import known_budget
+from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.forms import Form, InvalidForm
 from opencode_cloud.console.page import ConsolePage
@@ -77,7 +78,7 @@ class BudgetRow(msgspec.Struct, frozen=True):
 class BudgetPages:
     """Pages of budgets. Without ``budget:read``, people see only the budgets that apply to them."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage("/budgets", "Budgets", Permission.BUDGET_OWN, "budgets.html", "Money")
+    PAGE: ClassVar[ConsolePage] = menu.BUDGETS
 
     def __init__(self, app: ConsoleApp, budgets: BudgetServices, team: WorkspaceServices) -> None:
         self._app = app

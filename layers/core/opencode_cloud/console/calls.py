@@ -11,6 +11,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.audit.models import AuditFilter
+from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.console.ranges import DayRange, month_of, range_of
@@ -80,7 +81,7 @@ class CallRow(msgspec.Struct, frozen=True):
 class CallPages:
     """The calls of the workspace, or only the actor's own without ``usage:read``."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage("/calls", "Calls", Permission.USAGE_OWN, "calls.html", "Activity")
+    PAGE: ClassVar[ConsolePage] = menu.CALLS
 
     def __init__(self, app: ConsoleApp, reader: UsageReader, reading: AuditReading) -> None:
         self._app = app

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from aws_lambda_powertools.event_handler import Response
 
+from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.forms import InvalidForm, checked
 from opencode_cloud.console.page import ConsolePage
@@ -37,7 +38,7 @@ SCOPES = {
 class KeyPages:
     """Pages of keys and service accounts."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage("/keys", "Keys", Permission.KEY_OWN, "keys.html", "Access")
+    PAGE: ClassVar[ConsolePage] = menu.KEYS
 
     def __init__(self, app: ConsoleApp, keys: Keys, machines: ServiceAccounts) -> None:
         self._app = app

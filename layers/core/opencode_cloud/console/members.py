@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from aws_lambda_powertools.event_handler import Response
 
+from opencode_cloud.console import menu
 from opencode_cloud.console.app import ROOT, ConsoleApp, PageRequest
 from opencode_cloud.console.forms import checked
 from opencode_cloud.console.page import ConsolePage
@@ -28,7 +29,7 @@ LONGEST_SEARCH = 100
 class MemberPages:
     """Pages of members and invitations."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage("/members", "Members", Permission.MEMBER_READ, "members.html", "Access")
+    PAGE: ClassVar[ConsolePage] = menu.MEMBERS
 
     def __init__(self, app: ConsoleApp, members: Members, invitations: Invitations) -> None:
         self._app = app

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aws_lambda_powertools.event_handler import Response
 
+from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.permissions import Permission
@@ -24,7 +25,7 @@ MOST_COUNTED = 500
 class Overview:
     """The overview of a workspace."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage("", "Overview", Permission.WORKSPACE_READ, "overview.html")
+    PAGE: ClassVar[ConsolePage] = menu.OVERVIEW
 
     def __init__(self, app: ConsoleApp, team: WorkspaceServices, publisher: Publisher) -> None:
         self._app = app

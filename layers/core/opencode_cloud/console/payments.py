@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from aws_lambda_powertools.event_handler import Response
 
+from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.forms import InvalidForm
 from opencode_cloud.console.page import ConsolePage
@@ -34,9 +35,7 @@ UNFINISHED = (TopUpState.OPEN, TopUpState.PENDING)
 class PaymentPages:
     """The pages of payments."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage(
-        "/payments", "Payments", Permission.BILLING_READ, "payments.html", "Money"
-    )
+    PAGE: ClassVar[ConsolePage] = menu.PAYMENTS
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aws_lambda_powertools.event_handler import Response
 
+from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.forms import LARGEST_VERSION, Form, InvalidForm, checked
 from opencode_cloud.console.page import ConsolePage
@@ -128,9 +129,7 @@ class VersionPages(ABC):
 class PolicyPages(VersionPages):
     """The policy, as a form with one field for each rule."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage(
-        "/policy", "Policy", Permission.POLICY_READ, "policy.html", "Models and rules"
-    )
+    PAGE: ClassVar[ConsolePage] = menu.POLICY
 
     def __init__(self, app: ConsoleApp, publisher: Publisher) -> None:
         super().__init__(app, publisher, Versioned.POLICY)
@@ -160,9 +159,7 @@ class PolicyPages(VersionPages):
 class ConfigurationPages(VersionPages):
     """The configuration document, as one JSON text."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage(
-        "/configuration", "Configuration", Permission.CONFIGURATION_READ, "configuration.html", "Models and rules"
-    )
+    PAGE: ClassVar[ConsolePage] = menu.CONFIGURATION
 
     def __init__(self, app: ConsoleApp, publisher: Publisher) -> None:
         super().__init__(app, publisher, Versioned.CONFIGURATION)

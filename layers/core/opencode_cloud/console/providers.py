@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from aws_lambda_powertools.event_handler import Response
 
+from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.forms import checked
 from opencode_cloud.console.page import ConsolePage
@@ -38,9 +39,7 @@ RESULTS = {
 class ProviderPages:
     """Pages of provider credentials."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage(
-        "/providers", "Providers", Permission.PROVIDER_READ, "providers.html", "Models and rules"
-    )
+    PAGE: ClassVar[ConsolePage] = menu.PROVIDERS
 
     def __init__(self, app: ConsoleApp, credentials: Credentials) -> None:
         self._app = app

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.budgets.requests import UsageSettingsChange
+from opencode_cloud.console import menu
 from opencode_cloud.console.app import ROOT, ConsoleApp, PageRequest
 from opencode_cloud.console.forms import InvalidForm, checked
 from opencode_cloud.console.page import ConsolePage
@@ -28,9 +29,7 @@ DOMAIN_ROLES = (Role.MEMBER, Role.VIEWER)
 class SettingsPages:
     """Settings, each section for the roles that may change it."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage(
-        "/settings", "Settings", Permission.WORKSPACE_READ, "settings.html", "Workspace"
-    )
+    PAGE: ClassVar[ConsolePage] = menu.SETTINGS
 
     def __init__(self, app: ConsoleApp, team: WorkspaceServices, usage: UsageSettingsService) -> None:
         self._app = app

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 from aws_lambda_powertools.event_handler import Response
 
+from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.charts import SERIES, Chart, stacked
 from opencode_cloud.console.page import ConsolePage
@@ -108,7 +109,7 @@ class View(msgspec.Struct, frozen=True):
 class UsagePages:
     """The usage of a range: all calls, or only the actor's own without ``usage:read``."""
 
-    PAGE: ClassVar[ConsolePage] = ConsolePage("/usage", "Usage", Permission.USAGE_OWN, "usage.html", "Activity")
+    PAGE: ClassVar[ConsolePage] = menu.USAGE
 
     def __init__(self, app: ConsoleApp, reader: UsageReader) -> None:
         self._app = app

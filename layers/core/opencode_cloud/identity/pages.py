@@ -99,6 +99,7 @@ class IdentityPages:
         app.post("/login/code")(self.enter_code)
         app.get("/login/<name>")(self.leave)
         app.get("/auth/callback/<name>")(self.come_back)
+        app.get("/logout")(self.ask_sign_out)
         app.post("/logout")(self.sign_out)
         app.get("/device")(self.device)
         app.post("/device")(self.settle_device)
@@ -200,6 +201,11 @@ class IdentityPages:
             return self._code_page(challenge, "This is not the code that we sent. Compare it, and try again.")
         self._services.challenges.note_network(verified[0].email, http_events.source_network(event))
         return self._begin_session(*verified)
+
+    def ask_sign_out(self) -> Response[str]:
+        """``GET /logout``: the form that ends the browser's session, for pages of functions that cannot make it."""
+        person = self._signed_in()
+        return see("/") if person is None else self._page("identity/sign_out.html", {"person": person})
 
     def sign_out(self) -> Response[str]:
         """``POST /logout``: end the browser's session."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opencode_cloud.access import rules
@@ -84,6 +84,10 @@ class Access:
         """Return the workspaces of a person and the person's membership in each, sorted by name."""
         memberships = self._store.memberships(account_id)
         return sorted(memberships, key=lambda membership: (membership[1].name.casefold(), membership[1].id))
+
+    def names(self, workspace_id: WorkspaceId, holders: Sequence[str]) -> Mapping[str, str]:
+        """Return addresses of people (``acc_``) and names of service accounts, by id; unknown ones are left out."""
+        return self._store.names(workspace_id, holders)
 
     def clients(self, workspace_id: WorkspaceId) -> tuple[KnownWorkspace | None, KnownConfiguration | None]:
         """Return a workspace and the remote config of its clients (None: none is published), by one round trip."""
