@@ -38,6 +38,10 @@ ERRORS: list[tuple[int, Any, Failure]] = [
     (400, anthropic("invalid_request_error", "This organization has been disabled."), Failure.ACCOUNT),
     (400, google("FAILED_PRECONDITION", "User location is not supported for the API use."), Failure.ACCOUNT),
     (403, openai("Country, region, or territory not supported", "unsupported_country"), Failure.ACCOUNT),
+    (429, openai("Your account is suspended", kind="exceeded_current_quota_error"), Failure.ACCOUNT),
+    (400, openai("Access denied, your account must be in good standing.", "Arrearage"), Failure.ACCOUNT),
+    (403, openai("The account has an overdue balance", "AccountOverdueError"), Failure.ACCOUNT),
+    (400, {"message": "Operation not allowed"}, Failure.ACCOUNT),
     # The key.
     (400, google("INVALID_ARGUMENT", "API key not valid.", "API_KEY_INVALID"), Failure.CREDENTIAL),
     (401, openai("Incorrect API key provided: sk-x", "invalid_api_key"), Failure.CREDENTIAL),
@@ -54,6 +58,7 @@ ERRORS: list[tuple[int, Any, Failure]] = [
     (404, {}, Failure.UNKNOWN_MODEL),
     (400, openai("The model `x` does not exist", "model_not_found"), Failure.UNKNOWN_MODEL),
     (400, {"message": "The provided model identifier is invalid."}, Failure.UNKNOWN_MODEL),
+    (400, openai("The model `x` has been decommissioned.", "model_decommissioned"), Failure.UNKNOWN_MODEL),
     (400, {"message": "invalid beta flag"}, Failure.UNKNOWN_FLAG),
     (
         400,
@@ -80,6 +85,9 @@ ERRORS: list[tuple[int, Any, Failure]] = [
     (400, openai("Unsupported parameter: 'max_tokens' is not supported with this model."), Failure.REFUSED),
     (413, anthropic("request_too_large", "Request exceeds the maximum size"), Failure.REFUSED),
     (422, {"detail": "no"}, Failure.REFUSED),
+    (403, {"error": {"code": 403, "message": "x requires moderation. Your input was flagged"}}, Failure.REFUSED),
+    (400, openai("The response was filtered due to our content management policy.", "content_filter"), Failure.REFUSED),
+    (400, openai("`temperature` is deprecated for this model."), Failure.REFUSED),
 ]
 
 

@@ -28,6 +28,7 @@ _CONTEXT = (
 )
 _UNPAID_CODES = (
     r"insufficient_(?:quota|funds|balance|credits?)|billing|account_deactivated|access_terminated|payment_required"
+    r"|exceeded_current_quota|arrearage|account_?overdue"
 )
 _UNPAID = (
     r"credit balance|insufficient (?:funds|balance|credits?)|out of credits?|requires more credits|payment required"
@@ -36,6 +37,7 @@ _UNPAID = (
 _UNUSABLE = (
     r"exceeded your current quota|plans? (?:and|&) billing|billing (?:details|hard limit|is not|not active)"
     r"|(?:account|organization|project)[^.]{0,40} (?:disabled|suspended|deactivated|not active)|spend(?:ing)? limit"
+    r"|^operation not allowed"
 )
 """Texts of an account that must not be used. With 429 the same words can mean a limit that passes."""
 _REGION = (
@@ -53,8 +55,10 @@ _KEY_CODES = (
 _FLAG = r"invalid beta flag|anthropic[-_]beta|beta (?:header|flag|feature)|unsupported beta"
 _MODEL = (
     r"model identifier is invalid|(?:model|deployment)[^.]{0,80} (?:does not exist|not found)|on-demand throughput"
-    r"|no endpoints found"
+    r"|no endpoints found|(?:model|deployment)[^.]{0,80} (?:decommissioned|retired)"
 )
+_FLAGGED = r"requires moderation|input (?:was|has been) flagged|content (?:policy|filter|management policy)"
+"""Texts of a refusal of the prompt's contents. Routers give it the status of a wrong credential."""
 _BUSY_CODES = r"overloaded|throttl|rate_limit|resource_exhausted|too_many_requests|no_capacity"
 
 
@@ -76,6 +80,8 @@ def _of_client_error(status: int, names: str, text: str) -> Failure:
     """Return the kind of an error that the vendor ascribes to its caller. The caller is the gateway."""
     if re.search(_UNUSABLE, text) or re.search(_REGION, text) or re.search(_REGION_CODES, names):
         return Failure.ACCOUNT
+    if re.search(_FLAGGED, text):
+        return Failure.REFUSED
     if status in _CREDENTIAL or re.search(_KEY, text) or re.search(_KEY_CODES, names):
         return Failure.CREDENTIAL
     if status == HTTPStatus.NOT_FOUND or "model_not_found" in names or re.search(_MODEL, text):
