@@ -10,7 +10,7 @@ import pytest
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import WIRE_FORMATS, forward_request, relay_answer, relay_stream
 from opencode_cloud.gateway.formats.members import Treatment, check_members
-from tests.unit.gateway.formats.speaking import PAIRS, PROMPTS, ask, data_events, encode
+from tests.unit.gateway.formats.speaking import PAIRS, PROMPTS, USER, ask, data_events, encode, forwarded
 from tests.unit.gateway.formats.test_limits import SCHEMA, chat_answer, chat_call, chat_stream
 
 CLAUDE_CODE: dict[str, Any] = {
@@ -227,3 +227,111 @@ def test_cache_marks_of_chat_reach_messages() -> None:
     body = json.loads(forward_request(ask(Format.CHAT, messages=messages), Format.MESSAGES, "m", str).body)
     assert body["system"][0]["cache_control"] == {"type": "ephemeral"}
     assert body["messages"][0]["content"][0]["cache_control"] == {"type": "ephemeral"}
+
+
+HISTORIES: list[tuple[Format, dict[str, Any], str]] = [
+    (
+        Format.MESSAGES,
+        {"messages": [*USER, {"role": "user", "content": [{"type": "compaction", "content": "so far"}]}]},
+        "so far",
+    ),
+    (
+        Format.MESSAGES,
+        {
+            "messages": [
+                *USER,
+                {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "ToolSearch", "input": {}}]},
+                {
+                    "role": "user",
+                    "content": [
+                        {
+                            "type": "tool_result",
+                            "tool_use_id": "t",
+                            "content": [{"type": "tool_reference", "tool_name": "so far"}],
+                        }
+                    ],
+                },
+            ]
+        },
+        "so far",
+    ),
+    (
+        Format.MESSAGES,
+        {
+            "messages": [
+                *USER,
+                {"role": "system", "content": [{"type": "tool_changes"}, {"type": "text", "text": "so far"}]},
+            ]
+        },
+        "so far",
+    ),
+    (
+        Format.RESPONSES,
+        {
+            "input": [
+                *USER,
+                {"type": "local_shell_call", "call_id": "c", "action": {"type": "exec", "command": ["ls"]}},
+                {"type": "local_shell_call_output", "call_id": "c", "output": "so far"},
+            ]
+        },
+        "so far",
+    ),
+    (
+        Format.RESPONSES,
+        {
+            "input": [
+                *USER,
+                {"type": "apply_patch_call", "call_id": "c", "operation": {"type": "update_file", "diff": "so far"}},
+                {"type": "apply_patch_call_output", "call_id": "c", "status": "completed", "output": "done"},
+            ]
+        },
+        "so far",
+    ),
+    (
+        Format.RESPONSES,
+        {
+            "input": [
+                *USER,
+                {"type": "shell_call", "call_id": "c", "action": {"commands": ["ls"]}},
+                {"type": "shell_call_output", "call_id": "c", "output": [{"stdout": "so far"}]},
+            ]
+        },
+        "so far",
+    ),
+    (
+        Format.GENERATE,
+        {
+            "contents": [
+                {"role": "user", "parts": [{"text": "Hi"}]},
+                {
+                    "role": "model",
+                    "parts": [
+                        {"executableCode": {"code": "1"}},
+                        {"codeExecutionResult": {"output": "1"}},
+                        {"text": "so far"},
+                    ],
+                },
+                {"role": "user", "parts": [{"text": "Go on"}]},
+            ]
+        },
+        "so far",
+    ),
+]
+
+
+@pytest.mark.parametrize(("client", "members", "kept"), HISTORIES)
+def test_a_history_of_another_model_goes_on_at_every_upstream(
+    client: Format, members: dict[str, Any], kept: str
+) -> None:
+    for upstream in Format:
+        assert kept in json.dumps(forwarded(ask(client, **members), upstream))
+
+
+@pytest.mark.parametrize("upstream", [Format.CHAT, Format.RESPONSES, Format.GENERATE])
+def test_a_blank_text_of_the_system_is_left_out(upstream: Format) -> None:
+    messages = [*USER, {"role": "assistant", "content": "Yes"}, {"role": "system", "content": " "}, *USER]
+    document = forwarded(ask(Format.MESSAGES, system="", messages=messages), upstream)
+    text = json.dumps(document)
+    assert "system" not in text.lower()
+    assert "developer" not in text
+    assert "instructions" not in document

@@ -213,11 +213,12 @@ def _free(request: ModelRequest) -> bool:
 
 
 def _system(request: ModelRequest, limits: TargetLimits) -> tuple[TextBlock, ...]:
-    return request.system if limits.free_json or not _free(request) else (*request.system, TextBlock(FREE_JSON))
+    system = tuple(text for text in request.system if text.text.strip())
+    return system if limits.free_json or not _free(request) else (*system, TextBlock(FREE_JSON))
 
 
 def _turns(turns: tuple[Turn, ...], limits: TargetLimits) -> Iterable[Turn]:
-    turns = _behind_results(turns)
+    turns = _behind_results(tuple(turn for turn in turns if turn.role != "system" or _says_something(turn)))
     written = list(turns) if limits.repeated_turns else _joined(turns)
     spoken = [turn for turn in written if turn.role != "system"]
     if not limits.trailing_space and spoken and spoken[-1].role == "assistant":
@@ -225,6 +226,10 @@ def _turns(turns: tuple[Turn, ...], limits: TargetLimits) -> Iterable[Turn]:
     if not limits.first_turn and spoken and spoken[0].role == "assistant":
         written.insert(0, Turn("user", (TextBlock(OPENING),)))
     return written
+
+
+def _says_something(turn: Turn) -> bool:
+    return any(isinstance(block, TextBlock) and block.text.strip() for block in turn.blocks)
 
 
 def _behind_results(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:

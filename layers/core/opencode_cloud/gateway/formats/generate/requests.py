@@ -33,6 +33,8 @@ from opencode_cloud.gateway.formats.writing import cannot_carry
 
 __all__ = ["read", "write"]
 
+_HOSTED = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")
+"""Parts that are work of the provider's tools, which other providers cannot read."""
 _CHOICES = {"AUTO": Choice.AUTO, "VALIDATED": Choice.AUTO, "NONE": Choice.NONE, "ANY": Choice.REQUIRED}
 
 
@@ -134,7 +136,7 @@ class _Turns:
         elif part.raw("text") is not None:
             if text := part.text("text"):
                 yield TextBlock(text)
-        else:
+        elif not any(part.at(name).present() for name in _HOSTED):
             yield read_media(part)
 
     def _called(self, call: ToolCall) -> ToolCall:

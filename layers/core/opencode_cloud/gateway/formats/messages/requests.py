@@ -86,12 +86,22 @@ def output_limit(node: Node) -> int | None:
 def _read_message(message: Node) -> Turn:
     role = message.needed("role")
     if role == "system":
-        return Turn("system", tuple(_read_texts(message, "content")))
+        return Turn("system", tuple(_read_reminder(message)))
     if role not in ("user", "assistant"):
         raise message.at("role").wrong("must be user, assistant or system")
     if isinstance(text := message.raw("content"), str):
         return Turn(role, (TextBlock(text),))
     return Turn(role, tuple(_read_block(block) for block in message.each("content") if not _is_hosted(block)))
+
+
+def _read_reminder(message: Node) -> Iterator[TextBlock]:
+    """Yield the texts of a message of the system. It may also have changes of tools, which only Anthropic knows."""
+    if isinstance(text := message.raw("content"), str):
+        yield TextBlock(text)
+        return
+    for block in message.each("content"):
+        if block.text("type") == "text":
+            yield TextBlock(block.text("text"), cache=read_cache(block))
 
 
 def _is_hosted(block: Node) -> bool:
@@ -114,6 +124,8 @@ def _read_block(block: Node) -> Block:
     match kind := block.needed("type"):
         case "text" | "image" | "document" | "search_result":
             return _read_content(block)
+        case "compaction":
+            return TextBlock(block.text("content"), cache=read_cache(block))
         case "tool_use":
             arguments = compact(block.mapping("input") or {})
             return ToolCall(
@@ -148,6 +160,8 @@ def _read_content(block: Node) -> TextBlock | ImageBlock | FileBlock:
     kind = block.needed("type")
     if kind == "text":
         return TextBlock(block.text("text"), cache=read_cache(block))
+    if kind == "tool_reference":
+        return TextBlock(block.text("tool_name"))
     if kind == "search_result":
         passages = [passage.text("text") for passage in block.each("content")]
         return TextBlock("\n".join([block.text("title"), block.text("source"), *passages]), cache=read_cache(block))

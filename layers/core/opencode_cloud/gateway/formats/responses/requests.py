@@ -27,12 +27,14 @@ from opencode_cloud.gateway.formats.models import (
     ToolResult,
     Turn,
 )
-from opencode_cloud.gateway.formats.reading import Node, without_empty
+from opencode_cloud.gateway.formats.reading import Node, compact, without_empty
 from opencode_cloud.gateway.formats.responses.tools import flat_name, read_tools, unread_tools
 from opencode_cloud.gateway.formats.sealing import unseal
 from opencode_cloud.gateway.formats.writing import cannot_carry, effort_of
 
 _REASONING = re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|\d\d))")  # models that accept the member of the next line
+CLIENT_CALLS = {"local_shell_call": "local_shell", "shell_call": "shell", "apply_patch_call": "apply_patch"}
+"""Calls of tools that the client runs by OpenAI's definition. To other models they are calls of functions."""
 _ENCRYPTED = "reasoning.encrypted_content"
 
 
@@ -132,8 +134,19 @@ def _read_item(item: Node) -> tuple[str, tuple[Block, ...]]:
             | ("image_generation_call" | "mcp_call" | "mcp_list_tools" | "tool_search_call" | "tool_search_output")
         ):
             return "assistant", ()  # tools, which are read apart, and work of the provider, which others cannot read
+        case _ if kind in CLIENT_CALLS:
+            action = compact(item.raw("action") or item.raw("operation") or {})
+            return "assistant", (ToolCall(id=item.needed("call_id"), name=CLIENT_CALLS[kind], arguments=action),)
+        case _ if kind.removesuffix("_output") in CLIENT_CALLS:
+            return "user", (ToolResult(id=item.needed("call_id"), content=tuple(_read_output(item))),)
         case _:
             raise cannot_carry(item, kind)
+
+
+def _read_output(item: Node) -> Iterator[TextBlock | ImageBlock | FileBlock]:
+    """Yield the output of a tool that the client runs by OpenAI's definition, in its own form."""
+    output = item.raw("output")
+    yield TextBlock(output if isinstance(output, str) else compact(output))
 
 
 def _read_parts(item: Node, key: str) -> Iterator[TextBlock | ImageBlock | FileBlock]:
