@@ -46,3 +46,58 @@ def test_all_faults_are_said_at_their_fields_in_words_for_people(office: Office)
     assert "banana" in str(re.findall(r'class="fault">([^<]*)', refused.answer.text))
     assert refused.forms[action].fields["networks"] == "banana"
     assert "`" not in refused.text
+
+
+def test_a_new_key_comes_with_the_setup_of_each_agent(office: Office) -> None:
+    browser, action = office.browser(Role.MEMBER), f"{office.base}/keys"
+    made = browser.submit(browser.open(action), action, name="laptop", scopes="inference", models="anthropic/claude-x")
+    [secret] = SECRET.findall(made.answer.text)
+    for line in (f"ANTHROPIC_AUTH_TOKEN={secret}", "claude --model claude-x", f"OPENCODE_API_KEY={secret}"):
+        assert line in made.text
+    usage = browser.submit(browser.open(action), action, name="reports", scopes="usage")
+    assert "Connect an agent" not in usage.text
+
+
+def test_a_key_is_created_with_its_budget(office: Office) -> None:
+    browser, action = office.browser(Role.ADMIN), f"{office.base}/keys"
+    page = browser.open(action)
+    wrong = browser.submit(page, action, name="", scopes="inference", budget="much")
+    assert len(re.findall(r'class="fault"', wrong.answer.text)) == 2
+    assert names(office) == []
+    browser.submit(page, action, name="ci", scopes="inference", budget="25")
+    [budget] = office.plane_budgets()
+    assert (budget.scope, budget.subject, budget.limit) == ("key", "ci", 25 * 10**8)
+
+
+def test_a_key_is_rotated_once_and_the_old_one_ends(office: Office) -> None:
+    browser, action = office.browser(Role.MEMBER), f"{office.base}/keys"
+    browser.submit(browser.open(action), action, name="laptop", scopes="inference", days="7")
+    [rotate] = [link for link in browser.open(action).links if link.endswith("/rotate")]
+    asked = browser.open(rotate)
+    first, again = (browser.submit(asked, rotate, overlap="0") for _ in range(2))
+    assert SECRET.findall(first.answer.text) == SECRET.findall(again.answer.text) != []
+    assert names(office) == ["laptop"]
+    ended = browser.open(f"{action}?ended=1")
+    assert ended.text.count("laptop") > browser.open(action).text.count("laptop")
+
+
+def test_a_key_is_renamed_and_narrowed_by_its_holder(office: Office) -> None:
+    browser, action = office.browser(Role.MEMBER), f"{office.base}/keys"
+    browser.submit(browser.open(action), action, name="laptop", scopes=["inference", "usage"], days="7")
+    one = next(link for link in browser.open(action).links if re.search(r"/keys/key_\w+$", link))
+    saved = browser.submit(browser.open(one), one, name="phone", scopes=["usage"], networks="203.0.113.0/24")
+    assert "Key changed" in saved.text
+    wider = browser.submit(browser.open(one), one, name="phone", scopes=["usage"], networks="0.0.0.0/0")
+    assert (wider.status, "narrowed" in wider.text) == (422, True)
+    admin = office.browser(Role.ADMIN).open(one)
+    assert (admin.status, one in admin.forms) == (200, False)
+
+
+def test_keys_of_a_service_account_are_listed_and_created_for_it(office: Office) -> None:
+    robot = office.team.service_accounts.create(office.acting(office.owner), office.workspace, "robot")
+    browser, action = office.browser(Role.ADMIN), f"{office.base}/keys"
+    page = browser.open(f"{action}?holder={robot.id}")
+    assert "has no key" in page.text
+    assert page.forms[action].fields["holder"] == robot.id
+    browser.submit(page, action, name="deploy", scopes="inference")
+    assert "deploy" in browser.open(f"{action}?holder={robot.id}").text

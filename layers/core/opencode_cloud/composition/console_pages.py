@@ -62,7 +62,7 @@ class Console(msgspec.Struct, frozen=True):
         if self.billing is not None:
             BillingPages(app, self.billing).mount()
         MemberPages(app, self.team.members, self.team.invitations).mount()
-        KeyPages(app, self.team.keys, self.team.service_accounts).mount()
+        KeyPages(app, self.team, self.budgets.budgets, self.publisher).mount()
         ProviderPages(app, self.team.credentials).mount()
         PolicyPages(app, self.publisher).mount()
         ConfigurationPages(app, self.publisher).mount()

@@ -44,6 +44,7 @@ DONE = {
     "role": "Role changed.",
     "removed": "Member removed. Their keys and sessions no longer reach this workspace.",
     "revoked": "Key revoked.",
+    "narrowed": "Key changed. It applies within seconds.",
     "machine": "Service account created. It needs a key before it can do anything.",
     "disabled": "Service account disabled. Its keys are refused.",
     "enabled": "Service account enabled. Its keys work again.",

@@ -1,33 +1,46 @@
-"""The page of keys and service accounts. With `key:manage` it shows all keys, else the actor's own."""
+"""The pages of keys: with `key:manage` all keys of the workspace, else the actor's own."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aws_lambda_powertools.event_handler import Response
 
+from opencode_cloud.budgets.models.documents import CreateBudget
 from opencode_cloud.console import menu
+from opencode_cloud.console.agents import setups
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.forms import InvalidForm, checked
 from opencode_cloud.console.page import ConsolePage
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
 from opencode_cloud.contracts.ids import KeyId, ServiceAccountId
 from opencode_cloud.contracts.permissions import KeyScope, Permission
 from opencode_cloud.http.pages import see
-from opencode_cloud.keys.requests import KeyRequest
-from opencode_cloud.keys.service import CreateKey
+from opencode_cloud.keys.requests import KeyChange, KeyRequest, Rotation
+from opencode_cloud.keys.service import CreateKey, UpdateKey
+from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
+from opencode_cloud.policies.models import Versioned
 from opencode_cloud.workspaces.requests import NewServiceAccount
 
 if TYPE_CHECKING:
-    from opencode_cloud.keys.service import Keys
-    from opencode_cloud.workspaces.service import ServiceAccounts
+    from opencode_cloud.budgets.service.budgets import BudgetService
+    from opencode_cloud.keys.models import Key, NewKey
+    from opencode_cloud.policies.service import Publisher
+    from opencode_cloud.workspaces.services import WorkspaceServices
 
 LIFETIMES = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "1 year", "": "never"}
 """Lifetimes of a new key that the form offers, in days."""
+OVERLAPS = {"0": "at once", "3600": "in an hour", "86400": "in a day", "604800": "in a week"}
+"""Times after which the old key of a rotation ends, in seconds."""
 SHOWN_MACHINES = 200
+MODEL = "MODEL"
+"""The name in setups of agents where the policy has no default model."""
 SCOPES = {
     KeyScope.INFERENCE: "call models",
     KeyScope.USAGE: "read usage and members",
@@ -36,33 +49,46 @@ SCOPES = {
 
 
 class KeyPages:
-    """Pages of keys and service accounts."""
+    """Pages of keys."""
 
     PAGE: ClassVar[ConsolePage] = menu.KEYS
 
-    def __init__(self, app: ConsoleApp, keys: Keys, machines: ServiceAccounts) -> None:
+    def __init__(self, app: ConsoleApp, team: WorkspaceServices, budgets: BudgetService, publisher: Publisher) -> None:
         self._app = app
-        self._keys = keys
-        self._machines = machines
+        self._keys = team.keys
+        self._machines = team.service_accounts
+        self._budgets = budgets
+        self._publisher = publisher
 
     def mount(self) -> None:
         """Add every page."""
-        routes = self._app.add(self.PAGE, self.show)
+        routes, own, one = self._app.add(self.PAGE, self.show), Permission.KEY_OWN, "/keys/<key_id>"
         get, post = routes.get, routes.post
-        post("/keys", self.create, Permission.KEY_OWN, self.show)
-        get("/keys/<key_id>/revoke", self.ask_revoke, Permission.KEY_OWN)
-        post("/keys/<key_id>/revoke", self.revoke, Permission.KEY_OWN, self.show)
-        manage, one = Permission.SERVICE_ACCOUNT_MANAGE, "/service-accounts/<machine>"
+        post("/keys", self.create, own, self.show)
+        get(one, self.one, own)
+        post(one, self.change, own, self.one)
+        get(f"{one}/rotate", self.ask_rotate, own)
+        post(f"{one}/rotate", self.rotate, own, self.ask_rotate)
+        get(f"{one}/revoke", self.ask_revoke, own)
+        post(f"{one}/revoke", self.revoke, own, self.show)
+        manage, machine = Permission.SERVICE_ACCOUNT_MANAGE, "/service-accounts/<machine>"
         post("/service-accounts", self.create_machine, manage, self.show)
-        post(f"{one}/disable", self.disable, manage, self.show)
-        post(f"{one}/enable", self.enable, manage, self.show)
+        post(f"{machine}/disable", self.disable, manage, self.show)
+        post(f"{machine}/enable", self.enable, manage, self.show)
 
     def show(self, request: PageRequest, **_ids: str) -> Response[str]:
-        """``GET .../keys``: the keys that the actor may read, newest first, and a form for a new key."""
+        """``GET .../keys?own=1&holder=...&ended=1``: keys, newest first, and a form for a new key."""
         after = decode_cursor(request.query("cursor"), tuple[str])
-        own = request.query("own") == "1"
+        own, ended = request.query("own") == "1", request.query("ended") == "1"
+        holder = ServiceAccountId(request.query("holder")[:30]) or None
         rows = self._keys.of_workspace(
-            request.actor, request.workspace.id, own=own, after=after[0] if after else None, limit=DEFAULT_LIMIT + 1
+            request.actor,
+            request.workspace.id,
+            own=own,
+            service_account_id=holder,
+            ended=ended,
+            after=after[0] if after else None,
+            limit=DEFAULT_LIMIT + 1,
         )
         readable = request.may(Permission.SERVICE_ACCOUNT_READ)
         machines = list(self._machines.of_workspace(request.workspace.id, limit=SHOWN_MACHINES)) if readable else []
@@ -70,28 +96,35 @@ class KeyPages:
             request,
             keys=page_of(rows, DEFAULT_LIMIT, lambda row: (row.id,), lambda row: row),
             own=own,
+            ended=ended,
+            holder=holder,
+            now=utc_now(),
             machines=machines,
             scopes=SCOPES,
             lifetimes=LIFETIMES,
         )
 
     def create(self, request: PageRequest) -> Response[str]:
-        """``POST .../keys``: create a key. The secret is shown on the answer's page only."""
+        """``POST .../keys``: create a key, and its budget. The secret is shown on the answer's page only."""
         form = request.form
-        days = form.one("days")
+        days, faults, body = form.one("days"), list[DocumentFault](), None
         if days not in LIFETIMES:
-            raise InvalidForm([DocumentFault(path="/days", message="choose one of the offered lifetimes")])
-        body = checked(
-            KeyRequest,
-            {
-                "name": form.one("name"),
-                "scopes": form.many("scopes"),
-                "service_account_id": form.one("holder") or None,
-                "models": form.lines("models") or None,
-                "networks": form.lines("networks") or None,
-                "expires_at": utc_now() + timedelta(days=int(days)) if days else None,
-            },
-        )
+            faults.append(DocumentFault(path="/days", message="Choose one of the offered lifetimes"))
+        limit = _dollars(form.one("budget"), faults)
+        values: Mapping[str, Any] = {
+            "name": form.one("name"),
+            "scopes": form.many("scopes"),
+            "service_account_id": form.one("holder") or None,
+            "models": form.lines("models") or None,
+            "networks": form.lines("networks") or None,
+            "expires_at": utc_now() + timedelta(days=int(days)) if days in LIFETIMES and days else None,
+        }
+        try:
+            body = checked(KeyRequest, values)
+        except InvalidForm as error:
+            faults += error.faults
+        if faults or body is None:
+            raise InvalidForm(faults)
         new_key = CreateKey(
             name=body.name,
             scopes=body.scopes,
@@ -101,7 +134,38 @@ class KeyPages:
             expires_at=body.expires_at,
         )
         key = self._keys.create(request.actor, request.workspace.id, new_key)
-        return self._app.page(request, "new_key.html", key=key)
+        return self._new_key(request, key, self._limited(request, key, limit))
+
+    def one(self, request: PageRequest, key_id: KeyId) -> Response[str]:
+        """``GET .../keys/{key_id}``: a key, and the form that renames or narrows it."""
+        key = self._keys.get(request.actor, request.workspace.id, key_id)
+        changes = key.revoked_at is None and (key.member_id in {None, request.actor.id})
+        return self._app.page(request, "key.html", key=key, scopes=SCOPES, changes=changes)
+
+    def change(self, request: PageRequest, key_id: KeyId) -> Response[str]:
+        """``POST .../keys/{key_id}``: rename a key, or set narrower limits."""
+        form = request.form
+        values = {
+            "name": form.one("name"),
+            "scopes": form.many("scopes"),
+            "models": form.lines("models") or None,
+            "networks": form.lines("networks") or None,
+        }
+        body = checked(KeyChange, values)
+        update = UpdateKey(name=body.name, scopes=body.scopes, models=body.models, networks=body.networks)
+        self._keys.narrow(request.actor, request.workspace.id, key_id, update)
+        return see(f"{request.base}/keys?done=narrowed")
+
+    def ask_rotate(self, request: PageRequest, key_id: KeyId) -> Response[str]:
+        """``GET .../keys/{key_id}/rotate``: say what a rotation does, and ask when the old key ends."""
+        key = self._keys.get(request.actor, request.workspace.id, key_id)
+        return self._app.page(request, "rotate_key.html", key=key, overlaps=OVERLAPS)
+
+    def rotate(self, request: PageRequest, key_id: KeyId) -> Response[str]:
+        """``POST .../keys/{key_id}/rotate``: create a key with the same limits. Its secret is shown once."""
+        body = checked(Rotation, {"overlap_seconds": request.form.one("overlap")})
+        overlap = timedelta(seconds=body.overlap_seconds)
+        return self._new_key(request, self._keys.rotate(request.actor, request.workspace.id, key_id, overlap), "")
 
     def ask_revoke(self, request: PageRequest, key_id: KeyId) -> Response[str]:
         """``GET .../keys/{key_id}/revoke``: explain the effect of revoking and ask for confirmation."""
@@ -128,3 +192,52 @@ class KeyPages:
         """``POST .../service-accounts/{machine}/enable``."""
         self._machines.change(request.actor, request.workspace.id, ServiceAccountId(machine), disabled=False)
         return see(f"{request.base}/keys?done=enabled")
+
+    def _new_key(self, request: PageRequest, key: NewKey, warning: str) -> Response[str]:
+        return self._app.page(
+            request,
+            "new_key.html",
+            key=key,
+            warning=warning,
+            agents=setups(self._app.base_url(), key.secret, self._model(request, key))
+            if KeyScope.INFERENCE in key.scopes
+            else (),
+            placeholder=MODEL,
+        )
+
+    def _model(self, request: PageRequest, key: Key) -> str:
+        """Return the name of a model for setups: the only one of the key, or the default of the policy."""
+        named = key.models[0] if key.models and "*" not in key.models[0] else ""
+        policy = self._publisher.current(Versioned.POLICY, request.workspace.id).document
+        return (named or str(policy.get("default_model") or "")).partition("/")[2] or MODEL
+
+    def _limited(self, request: PageRequest, key: NewKey, limit: int | None) -> str:
+        """Create the budget of a new key; return why there is none, if it was wanted.
+
+        The key exists by then, and only this answer shows its secret. So a failure is no error of the form.
+        """
+        if limit is None:
+            return ""
+        if not request.may(Permission.BUDGET_MANAGE):
+            return "Its budget was not created: your role does not include budgets. Ask an admin for one."
+        wanted = CreateBudget(
+            scope=BudgetScope.KEY, unit=BudgetUnit.COST, period=BudgetPeriod.MONTH, limit=limit, subject=key.id
+        )
+        try:
+            self._budgets.create(request.actor, request.workspace.id, wanted)
+        except ServiceError as error:
+            return f"Its budget was not created: {error.message}"
+        return ""
+
+
+def _dollars(text: str, faults: list[DocumentFault]) -> int | None:
+    """Return an amount in micro-cents; None for an empty field. Add what is wrong with it to ``faults``."""
+    if not text:
+        return None
+    try:
+        amount = money.parse_dollars(text.removeprefix("$").replace(",", ""))
+    except ValueError:
+        amount = -1
+    if amount < 0:
+        faults.append(DocumentFault(path="/budget", message="Write an amount such as 20.00"))
+    return amount
