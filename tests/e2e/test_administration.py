@@ -40,7 +40,7 @@ def test_an_admin_invites_and_removes_a_person_by_clicking(chromium: Any, stack:
     page = at_browser(chromium, stack, admin)
     page.goto(f"{stack.url}/console")
     page.get_by_role("navigation", name="Workspace").get_by_role("link", name="Members").click()
-    page.get_by_label("E-mail address").fill(bob.email)
+    page.get_by_label("E-mail addresses").fill(bob.email)
     page.get_by_role("button", name="Invite").click()
     assert page.get_by_role("status").inner_text() == "Invitation sent."
 

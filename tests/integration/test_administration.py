@@ -21,12 +21,14 @@ from tests.waiting import PATIENCE, until
 
 PAGES = {page.path: page.permission for page in console_menu()}
 FORMS = {
-    "/members/mem_x/role": Permission.MEMBER_UPDATE,
+    "/members": Permission.MEMBER_UPDATE,
     "/members/mem_x/remove": Permission.MEMBER_REMOVE,
     "/invitations": Permission.MEMBER_INVITE,
     "/invitations/inv_x/resend": Permission.MEMBER_INVITE,
     "/invitations/inv_x/revoke": Permission.MEMBER_INVITE,
     "/keys": Permission.KEY_OWN,
+    "/keys/key_x": Permission.KEY_OWN,
+    "/keys/key_x/rotate": Permission.KEY_OWN,
     "/keys/key_x/revoke": Permission.KEY_OWN,
     "/service-accounts": Permission.SERVICE_ACCOUNT_MANAGE,
     "/service-accounts/svc_x/disable": Permission.SERVICE_ACCOUNT_MANAGE,
@@ -210,16 +212,16 @@ def test_an_admin_invites_sends_again_and_withdraws(office: Office) -> None:
 def test_an_admin_gives_roles_below_owner_and_the_last_owner_stays(office: Office) -> None:
     person = office.newcomer()
     browser, members = office.open(Role.ADMIN, "/members")
-    action = f"{office.base}/members/{office.member_id(person)}/role"
-    changed = browser.submit(members, action, role="viewer")
-    assert "Role changed" in changed.text
-    raised = browser.submit(members, action, role="owner")
+    action, role = f"{office.base}/members", f"role:{office.member_id(person)}"
+    changed = browser.submit(members, action, **{role: "viewer"})
+    assert "Roles changed" in changed.text
+    raised = browser.submit(members, action, **{role: "owner"}, confirmed="1")
     assert (raised.status, "Only an owner" in raised.text) == (403, True)
-    nonsense = browser.submit(members, action, role="emperor")
+    nonsense = browser.submit(members, action, **{role: "emperor"})
     assert nonsense.status == 422
     owners, all_ = office.open(Role.OWNER, "/members")
-    own = f"{office.base}/members/{office.member_id(office.persons[Role.OWNER])}/role"
-    last = owners.submit(all_, own, role="member")
+    own = f"role:{office.member_id(office.persons[Role.OWNER])}"
+    last = owners.submit(all_, action, **{own: "member"})
     assert (last.status, "needs an owner" in last.text) == (409, True)
 
 

@@ -61,7 +61,7 @@ class Console(msgspec.Struct, frozen=True):
         BudgetPages(app, self.budgets, self.team).mount()
         if self.billing is not None:
             BillingPages(app, self.billing).mount()
-        MemberPages(app, self.team.members, self.team.invitations).mount()
+        MemberPages(app, self.team.members, self.team.invitations, self.usage).mount()
         KeyPages(app, self.team, self.budgets.budgets, self.publisher).mount()
         ProviderPages(app, self.team.credentials).mount()
         PolicyPages(app, self.publisher).mount()
