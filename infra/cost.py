@@ -56,6 +56,8 @@ FREE = frozenset(
         "AWS::EC2::VPCCidrBlock",
         "AWS::EC2::VPCEndpoint",
         "AWS::EC2::VPCGatewayAttachment",
+        "AWS::CodeDeploy::Application",
+        "AWS::CodeDeploy::DeploymentGroup",
         "AWS::ECS::Cluster",
         "AWS::ElasticLoadBalancingV2::Listener",
         "AWS::ElasticLoadBalancingV2::TargetGroup",

@@ -24,6 +24,9 @@ ZONES = 2
 """Availability zones of a network: the minimum of Aurora and of balancers."""
 
 
+OFF = "off"
+"""Value of the variable CANARY that deploys a stage without canaries once."""
+
 LEAST_GRACE_DAYS = 3
 """Days in which a vault's lock can still be removed before it is final (AWS Backup's minimum)."""
 
@@ -235,6 +238,9 @@ class Stage(_Settings):
     architecture: Literal["arm64", "x86_64"] = "arm64"
     python: str = Field(default="3.13", pattern=r"^3\.\d+$")
     snap_start: bool = True
+    canary: bool = Field(
+        default=False, description="new versions get a tenth of the calls for five minutes, and go back if they fail"
+    )
     alarm_email: str | None = None
     pager_url: str | None = Field(
         default=None,
@@ -307,16 +313,12 @@ class Stage(_Settings):
             raise ValueError("stage local, and no other, runs on an emulator")
         if len(set(self.signing_keys)) < len(self.signing_keys):
             raise ValueError("signing_keys: a name stands there twice")
-        if self.local and self.gateway.runtime != "lambda":
-            raise ValueError("stage local serves model calls by itself: it has no gateway.runtime")
-        if self.local and self.sync.runtime != "lambda":
-            raise ValueError("stage local chooses when it starts: make dev SYNC_RUNTIME=container")
         if self.sync.runtime == "container" and not self.domain:
             raise ValueError("sync.runtime = container needs a domain: functions reach hubs at the public address")
-        if self.local and self.domain:
-            raise ValueError("stage local has no domain: its front door listens on 127.0.0.1")
         if self.zones and not len(self.zones) == len(set(self.zones)) == ZONES:
             raise ValueError("zones: name two different zones, the minimum of Aurora and of balancers, or none")
+        if self.local:
+            self._check_local()
         if self.name == "production":
             self._check_production()
         if self.domain and not self.domain.certificate_arn and self.region != EDGE_REGION:
@@ -325,6 +327,16 @@ class Stage(_Settings):
                 "CloudFront takes no other"
             )
         return self
+
+    def _check_local(self) -> None:
+        if self.gateway.runtime != "lambda":
+            raise ValueError("stage local serves model calls by itself: it has no gateway.runtime")
+        if self.sync.runtime != "lambda":
+            raise ValueError("stage local chooses when it starts: make dev SYNC_RUNTIME=container")
+        if self.domain:
+            raise ValueError("stage local has no domain: its front door listens on 127.0.0.1")
+        if self.canary or self.backup.enabled:
+            raise ValueError("stage local has no canary and no backup: the emulator has neither service")
 
     def _check_production(self) -> None:
         if self.watched and not self.alarm_email:
@@ -355,7 +367,9 @@ def from_environment(context: Mapping[str, str], environ: Mapping[str, str] = os
     """Return the stage chosen by `cdk -c stage=... [-c stage_file=...]`, else by STAGE and STAGE_FILE, else dev."""
     name = context.get("stage") or environ.get("STAGE") or "dev"
     file = context.get("stage_file") or environ.get("STAGE_FILE")
-    return load(name, Path(file) if file else None, environ)
+    stage = load(name, Path(file) if file else None, environ)
+    # For one deployment, without a change of the file.
+    return stage.model_copy(update={"canary": False}) if environ.get("CANARY") == OFF else stage
 
 
 def _defaults(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -371,6 +385,7 @@ def _defaults(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
                 "log_retention_days": 90,
                 "database": {"min_acu": 0.5, "max_acu": 16, "readers": 1, "backup_days": 14},
                 "backup": {"enabled": True},
+                "canary": True,
                 "egress": "nat-gateway",
                 # An account has 1,000 by default: streams leave the rest to sign-in, sharing and the console.
                 "gateway": {"concurrency": 700},

@@ -14,10 +14,8 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 
 from infra.constructs.nag import acknowledge
 from infra.constructs.queue import PLAIN_HTTP
+from infra.constructs.runbooks import described
 from infra.stage import Stage
-
-RUNBOOKS = "docs/runbooks.md"
-"""The document with a runbook for each alarm. Its headings are names of alarms, or of families of alarms."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +32,6 @@ class Signal:
     """True if people notice the cause at once, so that someone must act at night too."""
     silence: int = 0
     """Number of periods without data after which the alarm is raised too; 0: no data means that nothing happened."""
-
-
-def described(meaning: str, runbook: str) -> str:
-    """Return the description of an alarm, which ends with the address of its runbook in this repository."""
-    return f"{meaning} Runbook: {RUNBOOKS}#{runbook.lower().replace(' ', '-')}"
 
 
 class Alarms:

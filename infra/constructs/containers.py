@@ -9,6 +9,7 @@ The balancer has private addresses only, and only the CDN reaches it (a VPC orig
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -19,8 +20,10 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import packaging
+from infra.constructs.canary import RUNBOOK
 from infra.constructs.function import common_environment, retention
 from infra.constructs.nag import acknowledge
+from infra.constructs.runbooks import described
 from infra.constructs.workload import Workload
 from infra.settings import environment
 from infra.stage import ZONES, Stage
@@ -28,6 +31,9 @@ from infra.stage import ZONES, Stage
 PORT = 8080
 IDLE = Duration.seconds(400)
 """Idle timeout of a connection through the balancer; streams have a heartbeat every ten seconds."""
+
+MOST_ERRORS = 20
+"""Answers 5xx in each of two minutes, beyond which a deployment goes back."""
 
 DRAINING = Duration.seconds(120)
 """Time that a stopping task has for its streams. It is ECS's maximum."""
@@ -83,6 +89,7 @@ class Containers(Workload):
         self.service = self._service(self._task(variables))
         self.balancer = self._balancer()
         self.targets = self._listen()
+        self._go_back_on_errors()
         self._grow()
 
     def hosts(self, name: str, statistic: str, period: Duration) -> cloudwatch.Metric:
@@ -204,6 +211,26 @@ class Containers(Workload):
                 path=self._described.health, interval=Duration.seconds(10), healthy_threshold_count=2
             ),
         )
+
+    def _go_back_on_errors(self) -> None:
+        """Have ECS return to the tasks before when new ones answer 5xx. Tasks that do not start are its own concern."""
+        alarm = cloudwatch.Alarm(
+            self,
+            "DeploymentFailed",
+            # By a fixed name, since the alarm and the service would otherwise wait for each other.
+            alarm_name=f"opencode-cloud-{self._stage.name}-{self.name}-deployment",
+            alarm_description=described("New tasks answer 5xx while they are deployed: ECS goes back.", RUNBOOK),
+            metric=self.balancer.metrics.http_code_target(
+                balancing.HttpCodeTarget.TARGET_5XX_COUNT, period=Duration.minutes(1)
+            ),
+            threshold=MOST_ERRORS,
+            evaluation_periods=2,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        resource = cast("cloudwatch.CfnAlarm", alarm.node.default_child)
+        self.service.enable_deployment_alarms([str(resource.alarm_name)], behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM)
+        self.service.node.add_dependency(alarm)
 
     def _grow(self) -> None:
         described = self._described

@@ -11,8 +11,8 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from infra.constructs.alarms import described
 from infra.constructs.metrics import PERIOD
+from infra.constructs.runbooks import described
 
 IMAGE = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
 """Amazon Linux 2023, which EC2 looks up when it starts an instance from a launch template.

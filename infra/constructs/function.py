@@ -15,6 +15,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import packaging
+from infra.constructs.canary import shift_slowly
 from infra.constructs.nag import acknowledge
 from infra.constructs.workload import Workload
 from infra.settings import environment
@@ -106,11 +107,13 @@ class Function(Workload):
         waited_for: bool = True,
         handler: str = "handler.handler",
         concurrency: int | None = None,
+        shifted: bool | None = None,
     ) -> None:
         """Create the function `name`.
 
         Its environment has the variables that it declares (infra/settings.py), with values from `shared` and `own`, and
-        `runtime_environment`, which other software in its process reads.
+        `runtime_environment`, which other software in its process reads. A new version of a function that is `shifted`,
+        by default one that is `waited_for`, gets all invocations only after some minutes, on a stage with canaries.
         """
         super().__init__(scope, name.capitalize(), principal="lambda.amazonaws.com")
         self.name = name
@@ -148,6 +151,8 @@ class Function(Workload):
             current_version_options=None if stage.local else KEPT,
         )
         self.alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=self.function.current_version)
+        if stage.canary and (waited_for if shifted is None else shifted):
+            shift_slowly(self, self.alias)
         acknowledge(
             self.function, "Tested and pinned on this runtime. The emulator runs handlers on its own runtime.", "L1"
         )

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from infra.operations.protection import Template, dangers, frozen, stack_policy
-from infra.operations.rollback import functions, in_use, prune
+from infra.operations.rollback import forget_rollback, functions, in_use, prune, rolled_back
 from infra.operations.stages import STACKS, ask, cdk, chosen, client, described, stack_name
 from infra.packaging import ROOT
-from infra.stage import Stage
+from infra.stage import OFF, Stage
 
 CDK_OUT = ROOT / "cdk.out"
 SNAPSHOT_SECONDS = 3600
@@ -22,6 +22,8 @@ MIGRATION = "Custom::Migration"
 def main() -> None:
     """Deploy the stage that STAGE chooses. ALLOW=<logical ids> permits their loss; YES=1 asks no question."""
     stage = chosen()
+    lambda_ = client("lambda", stage)
+    at_once_after_a_rollback(lambda_, functions(client("cloudformation", stage), stage), say=print)
     cdk(stage, "synth", "--quiet", "--output", str(CDK_OUT))
     cloudformation = client("cloudformation", stage)
     before, after = deployed(cloudformation, stage), synthesized(CDK_OUT, stage)
@@ -33,13 +35,24 @@ def main() -> None:
     if stage.retain_data and migrates(before, after):
         save_database(client("rds", stage), stage, say=print)
     protect(cloudformation, stage, before, allowed)
-    lambda_, repeated = client("lambda", stage), failed_before(cloudformation, stage)
+    repeated = failed_before(cloudformation, stage)
     used = in_use(lambda_, functions(cloudformation, stage))
     try:
         cdk(stage, "deploy", "--all", "--app", str(CDK_OUT), "--require-approval", "never", "--progress", "events")
         protect(cloudformation, stage, after)
+        forget_rollback(lambda_, functions(cloudformation, stage))
     finally:
         prune(lambda_, functions(cloudformation, stage), used, repeated=repeated)
+
+
+def at_once_after_a_rollback(lambda_: Any, names: Sequence[str], say: Callable[[str], None]) -> None:
+    """Turn canaries off for this deployment if a rollback has moved an alias.
+
+    CodeDeploy begins at the version that the last deployment has left. After a rollback no alias is there.
+    """
+    if moved := rolled_back(lambda_, names):
+        say(f"After a rollback of {', '.join(moved)}, this deployment shifts at once, without canaries.")
+        os.environ["CANARY"] = OFF
 
 
 def deployed(cloudformation: Any, stage: Stage) -> dict[str, Template]:

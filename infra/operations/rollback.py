@@ -1,11 +1,14 @@
 """`make rollback STAGE=...`: let all aliases point to the versions of functions before the last deployment."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from infra.constructs.function import ALIAS
 from infra.operations.stages import STACKS, chosen, client, outputs
 from infra.stage import Stage
+
+ROLLED_BACK = "moved back by make rollback"
+"""Description of an alias that is not where the last deployment has left it."""
 
 
 def main() -> None:
@@ -30,11 +33,23 @@ def roll_back(lambda_: Any, names: list[str], say: Callable[[str], None]) -> Non
     for name, now in in_use(lambda_, names).items():
         older = [version for version in versions(lambda_, name) if version < now]
         if older:
-            lambda_.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=str(older[-1]))
+            lambda_.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=str(older[-1]), Description=ROLLED_BACK)
             say(f"{name}: {now} -> {older[-1]}")
         else:
             say(f"{name}: {now} stays, there is no older version")
     say("Now deploy the release before. A deployment moves only the aliases of functions that it changes.")
+
+
+def rolled_back(lambda_: Any, names: Sequence[str]) -> list[str]:
+    """Return the functions whose aliases a rollback has moved since the last deployment."""
+    found = ((name, lambda_.get_alias(FunctionName=name, Name=ALIAS)) for name in names)
+    return [name for name, alias in found if alias.get("Description") == ROLLED_BACK]
+
+
+def forget_rollback(lambda_: Any, names: Sequence[str]) -> None:
+    """Forget, after a deployment, that a rollback has moved aliases."""
+    for name in rolled_back(lambda_, names):
+        lambda_.update_alias(FunctionName=name, Name=ALIAS, Description="")
 
 
 def in_use(lambda_: Any, names: list[str]) -> dict[str, int]:

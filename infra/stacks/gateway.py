@@ -116,6 +116,7 @@ class GatewayStack(ZonedStack):
             runtime_environment={} if stage.local else ADAPTER_SETTINGS,
             # Snapshots of a process that serves HTTP were not tried (docs/deploy.md).
             waited_for=False,
+            shifted=True,
             handler="run.sh",
             concurrency=stage.gateway.concurrency or None,
         )

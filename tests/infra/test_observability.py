@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.constructs.alarms import RUNBOOKS
+from infra.constructs.runbooks import RUNBOOKS
 from infra.stacks.sharing import POSTERS
 from tests.infra.synthesis import Synthesis
 from tests.infra.variants import VARIANTS

@@ -36,7 +36,7 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
         "production",
         REGION
         + MAIL
-        + 'watched = false\negress = "nat-instance"\nsigning_keys = ["b", "c"]\n'
+        + 'watched = false\ncanary = false\negress = "nat-instance"\nsigning_keys = ["b", "c"]\n'
         + DOMAIN
         + CERTIFICATE
         + "[database]\nproxy = true\n[backup]\nenabled = false\n[github]\n[stripe]\n[billing]\nenabled = true\n"
@@ -55,6 +55,7 @@ SWITCHES: Mapping[str, tuple[str, str]] = {
     "the runtime of sharing": (DOMAIN, DOMAIN + '[sync]\nruntime = "container"\n'),
     "a domain": ("", DOMAIN),
     "billing": ("", "[billing]\nenabled = true\n"),
+    "canaries": ("", "canary = false\n"),
     "backups": ("", "[backup]\nenabled = false\n"),
     "copies of backups": ("", f'[backup]\ncopy_to = "{VAULT}"\n'),
     "egress": ("", 'egress = "nat-instance"\n'),

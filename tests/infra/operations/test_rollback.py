@@ -1,13 +1,15 @@
 """Back to the versions before a deployment."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.operations.deploy import failed_before
-from infra.operations.rollback import functions, prune, roll_back
+from infra.operations.deploy import at_once_after_a_rollback, failed_before
+from infra.operations.rollback import ROLLED_BACK, forget_rollback, functions, prune, roll_back
 from infra.operations.stages import STACKS
-from infra.stage import load
+from infra.stage import from_environment, load
 from tests.infra.operations.stubs import stubbed
 
 
@@ -25,13 +27,38 @@ def test_each_alias_goes_to_the_version_before_its_own() -> None:
     aliased(stub, "share", "10")
     aliased(stub, "new", "1")
     listed(stub, "share", "9", "10", "2")
-    moved = {"FunctionName": "share", "Name": "live", "FunctionVersion": "9"}
+    moved = {"FunctionName": "share", "Name": "live", "FunctionVersion": "9", "Description": ROLLED_BACK}
     stub.add_response("update_alias", {}, moved)
     listed(stub, "new", "1")
     said: list[str] = []
     roll_back(client, ["share", "new"], said.append)
     stub.assert_no_pending_responses()
     assert said[:2] == ["share: 10 -> 9", "new: 1 stays, there is no older version"]
+
+
+@pytest.mark.parametrize(("description", "off"), [(ROLLED_BACK, True), ("", False)])
+def test_the_deployment_after_a_rollback_has_no_canary(
+    monkeypatch: pytest.MonkeyPatch, description: str, off: bool
+) -> None:
+    monkeypatch.setenv("CANARY", "")
+    client, stub = stubbed("lambda")
+    answer = {"FunctionVersion": "9", "Description": description}
+    stub.add_response("get_alias", answer, {"FunctionName": "share", "Name": "live"})
+    at_once_after_a_rollback(client, ["share"], say=lambda _: None)
+    assert (os.environ["CANARY"] == "off") is off
+    stub.add_response("get_alias", answer)
+    if off:
+        stub.add_response("update_alias", {}, {"FunctionName": "share", "Name": "live", "Description": ""})
+    forget_rollback(client, ["share"])
+    stub.assert_no_pending_responses()
+
+
+def test_one_deployment_without_canaries_needs_no_change_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "stage.toml"
+    file.write_text("canary = true\n")
+    named = {"STAGE": "dev", "STAGE_FILE": str(file)}
+    assert from_environment({}, named).canary
+    assert not from_environment({}, {**named, "CANARY": "off"}).canary
 
 
 def check_prune(
