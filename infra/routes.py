@@ -131,6 +131,8 @@ API_ROUTES: Mapping[str, tuple[str, ...]] = {
     "payments": (
         "/api/v1/workspaces/{workspace_id}/auto-reload",
         "/api/v1/workspaces/{workspace_id}/auto-reload/{proxy+}",
+        "/api/v1/workspaces/{workspace_id}/invoices",
+        "/api/v1/workspaces/{workspace_id}/invoices/{proxy+}",
         "/api/v1/workspaces/{workspace_id}/payment-portal",
         "/api/v1/workspaces/{workspace_id}/top-ups",
         "/api/v1/workspaces/{workspace_id}/top-ups/{proxy+}",

@@ -71,6 +71,7 @@ def of_stage(stage: Stage) -> dict[str, str]:
         "PROCESSING_FEE": stripe.processing_fee,
         "LEAST_TOP_UP": str(stripe.least_top_up),
         "MOST_TOP_UP": str(stripe.most_top_up),
+        "INVOICE_SELLER": stripe.invoice_seller,
         "ANONYMOUS_MODELS": _flag(stage.anonymous_models),
         "ANONYMOUS_REQUESTS_PER_DAY": str(stage.anonymous_requests_per_day),
     }

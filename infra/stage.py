@@ -209,6 +209,7 @@ class Stripe(_Settings):
     )
     least_top_up: int = Field(default=10, ge=1, description="in dollars")
     most_top_up: int = Field(default=10_000, ge=1, description="in dollars")
+    invoice_seller: str = Field(default="", max_length=1000, description="lines of the seller: name, address, tax id")
 
 
 class Stage(_Settings):

@@ -13,7 +13,7 @@ from opencode_cloud.http import openapi
 from opencode_cloud.http.api import api_app
 from opencode_cloud.http.gate import Gate
 from opencode_cloud.kit.settings import load, variables
-from opencode_cloud.payments.routes import AutoReloadRoutes, TopUpRoutes
+from opencode_cloud.payments.routes import AutoReloadRoutes, InvoiceRoutes, TopUpRoutes
 from opencode_cloud.sharing.routes.api import ShareApi
 
 DOCUMENT = Path("docs") / "openapi.json"
@@ -88,4 +88,5 @@ def _payments() -> APIGatewayHttpResolver:
     payments = Gate(app, nothing)
     TopUpRoutes(nothing, payments, public_url="").mount()
     AutoReloadRoutes(nothing, payments, public_url="").mount()
+    InvoiceRoutes(nothing, payments).mount()
     return app

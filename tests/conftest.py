@@ -70,14 +70,21 @@ def _emptied(database_server: LocalDatabase) -> _Emptied:
     return _Emptied(Database(database_server.access.url()), Database(database_server.access.url(OWNER)))
 
 
-APPEND_ONLY = ("transactions", "entries", "postings", "checkpoints", "statements")
+APPEND_ONLY = (
+    "ledger_transactions",
+    "ledger_entries",
+    "ledger_postings",
+    "ledger_checkpoints",
+    "ledger_statements",
+    "payment_documents",
+)
 """Tables of the ledger whose rows a trigger protects. Only the owner of the schema can empty them."""
 
 
 @pytest.fixture
 def database(_emptied: _Emptied) -> Database:
     """Return the console plane's tables, empty, with the rights of its functions."""
-    append_only = [metadata.tables[f"ledger_{name}"] for name in APPEND_ONLY]
+    append_only = [metadata.tables[name] for name in APPEND_ONLY]
     with _emptied.functions.transaction() as connection:
         for table in reversed(metadata.sorted_tables):
             if table not in append_only:

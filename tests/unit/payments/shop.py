@@ -26,6 +26,7 @@ from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
 from opencode_cloud.payments.fees import FeeSchedule
 from opencode_cloud.payments.models import StripeEvent, TopUp
+from opencode_cloud.payments.service.documents import Documents
 from opencode_cloud.payments.service.effects import Effects
 from opencode_cloud.payments.service.receiving import Receiving
 from opencode_cloud.payments.service.reload_ends import ReloadEnds
@@ -34,6 +35,7 @@ from opencode_cloud.payments.service.reload_trigger import ReloadTrigger
 from opencode_cloud.payments.service.reloading import Reloading
 from opencode_cloud.payments.service.topping_up import SaleTerms, ToppingUp
 from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
+from opencode_cloud.payments.store.documents import SaleDocumentStore
 from opencode_cloud.payments.store.events import EventStore
 from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.payments.stripe_api import StripeApi
@@ -43,6 +45,7 @@ from tests.unit.billing.books import DOLLAR, Books
 from tests.unit.usage.events import WORKSPACE
 
 TWENTY = 20 * DOLLAR
+SELLER = "Example GmbH\nSample Street 1\n12345 Town\nDE123456789"
 BACK = "http://127.0.0.1:9/console/billing"
 PAYER = Actor(kind=ActorKind.MEMBER, id="mem_payer", name="payer@example.com", workspace_id=WORKSPACE)
 UPSTREAM_FEE = FeeSchedule.parse("0.044+30")
@@ -68,7 +71,8 @@ class Shop:
         self.mailer = Mailer(MailStore(database))
         self.reader = BillingReader(database, LedgerReader(database, self.books.store), ClosingStore(), enabled=True)
         ends = ReloadEnds(reloads, store, self.mailer)
-        self.effects = Effects(self.api, store, self.payments, reloads, ends)
+        self.documents = Documents(outbox, SaleDocumentStore(), store, SELLER)
+        self.effects = Effects(self.api, store, self.payments, reloads, ends, self.documents)
         self.reloading = Reloading(
             outbox, self.api, self.effects, self.reader, reloads, store, ReloadTrigger(reloads), ends, terms
         )

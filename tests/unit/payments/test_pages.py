@@ -128,6 +128,16 @@ def test_a_pending_payment_is_said_before_another_one_is_made(cashier: Cashier) 
     assert "If you pay again, both are credited." in page.text
 
 
+def test_a_purchase_leads_to_its_invoice(cashier: Cashier) -> None:
+    page = cashier.buy()
+    link = f"{cashier.base}/payments/invoices/INV-000001"
+    assert link in page.links
+    invoice = cashier.browser(Role.BILLING).open(link)
+    assert "$20.00" in invoice.text
+    assert "$21.23" in invoice.text
+    assert cashier.browser(Role.MEMBER).go(link).status_code == 403
+
+
 def test_another_workspace_s_purchase_is_not_shown(cashier: Cashier) -> None:
     cashier.buy()
     page = cashier.browser(Role.BILLING).open(f"{cashier.base}/payments?top_up=top_other")

@@ -33,7 +33,8 @@ from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
 from opencode_cloud.payments.deliveries import ReloadDeliveries, answer_invocation
 from opencode_cloud.payments.fees import FeeSchedule
-from opencode_cloud.payments.routes import WEBHOOK_PATH, AutoReloadRoutes, TopUpRoutes, answer_webhook
+from opencode_cloud.payments.routes import WEBHOOK_PATH, AutoReloadRoutes, InvoiceRoutes, TopUpRoutes, answer_webhook
+from opencode_cloud.payments.service.documents import Documents
 from opencode_cloud.payments.service.effects import Effects
 from opencode_cloud.payments.service.receiving import Receiving
 from opencode_cloud.payments.service.reload_ends import ReloadEnds
@@ -42,6 +43,7 @@ from opencode_cloud.payments.service.reload_trigger import ReloadTrigger
 from opencode_cloud.payments.service.reloading import Reloading
 from opencode_cloud.payments.service.topping_up import SaleTerms, ToppingUp
 from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
+from opencode_cloud.payments.store.documents import SaleDocumentStore
 from opencode_cloud.payments.store.events import EventStore
 from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.payments.stripe_api import StripeApi
@@ -66,6 +68,7 @@ class PaymentsSettings(ControlPlaneSettings, AccessSettings):
     processing_fee: Annotated[str, "rate and cents of the fee on top of a top-up, such as 0.044+30; empty: none"] = ""
     least_top_up: Annotated[int, "the smallest top-up in dollars"] = 10
     most_top_up: Annotated[int, "the largest top-up in dollars"] = 10_000
+    invoice_seller: Annotated[str, "the lines of the seller on invoices: name, address, tax id"] = ""
     public_url: PublicUrl = ""
     requests_per_minute: RequestsPerMinute = REQUESTS_PER_MINUTE
 
@@ -78,6 +81,7 @@ class Shop(msgspec.Struct, frozen=True):
     topping_up: ToppingUp
     reload_settings: ReloadSettings
     payments: Payments
+    documents: Documents
 
 
 def shop(settings: PaymentsSettings, plane: ControlPlane, api: StripeApi) -> Shop:
@@ -85,7 +89,8 @@ def shop(settings: PaymentsSettings, plane: ControlPlane, api: StripeApi) -> Sho
     store, reloads, trigger = TopUpStore(), AutoReloadStore(), ReloadTrigger(AutoReloadStore())
     payments = payments_of(plane.database, plane.outbox, plane.audit)
     ends = ReloadEnds(reloads, store, Mailer(MailStore(plane.database)))
-    effects = Effects(api, store, payments, reloads, ends)
+    documents = Documents(plane.outbox, SaleDocumentStore(), store, settings.invoice_seller)
+    effects = Effects(api, store, payments, reloads, ends, documents)
     terms = SaleTerms(
         least=settings.least_top_up * DOLLAR,
         most=settings.most_top_up * DOLLAR,
@@ -99,6 +104,7 @@ def shop(settings: PaymentsSettings, plane: ControlPlane, api: StripeApi) -> Sho
         topping_up=ToppingUp(plane.outbox, plane.audit, api, store, terms),
         reload_settings=ReloadSettings(plane.outbox, plane.audit, api, reloads, store, reloading, terms),
         payments=payments,
+        documents=documents,
     )
 
 
@@ -112,7 +118,7 @@ def pages_of(
     console = ConsoleApp(allowed, plane.deployment_key, lambda _session: None, settings.public_url, answers)
     console.mount(app)
     console.menu.extend(MENU)
-    own = (services.topping_up, services.reload_settings, services.receiving, services.payments)
+    own = (services.topping_up, services.reload_settings, services.receiving, services.payments, services.documents)
     PaymentPages(console, *own).mount()
     return app
 
@@ -128,6 +134,7 @@ def build(settings: PaymentsSettings) -> Handler:
     gate = Gate(app, allowed)
     TopUpRoutes(services.topping_up, gate, settings.public_url).mount()
     AutoReloadRoutes(services.reload_settings, gate, settings.public_url).mount()
+    InvoiceRoutes(services.documents, gate).mount()
     pages = pages_of(settings, plane, allowed, services)
     limiter = RateLimiter(settings.sessions_table, settings.requests_per_minute)
     reloads = ReloadDeliveries(services.reloading)

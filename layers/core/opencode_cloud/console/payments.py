@@ -25,6 +25,7 @@ from opencode_cloud.payments.service.reload_ends import in_words
 
 if TYPE_CHECKING:
     from opencode_cloud.billing.service.payments import Payments
+    from opencode_cloud.payments.service.documents import Documents
     from opencode_cloud.payments.service.receiving import Receiving
     from opencode_cloud.payments.service.reload_settings import ReloadSettings
     from opencode_cloud.payments.service.topping_up import ToppingUp
@@ -44,17 +45,20 @@ class PaymentPages:
         reloads: ReloadSettings,
         receiving: Receiving,
         payments: Payments,
+        documents: Documents,
     ) -> None:
         self._app = app
         self._topping_up = topping_up
         self._reloads = reloads
         self._receiving = receiving
         self._payments = payments
+        self._documents = documents
 
     def mount(self) -> None:
         """Add every page. The menu must have been given already."""
         app, page, manage = self._app, self.PAGE, Permission.BILLING_MANAGE
         app.get(page, page.path, self.show, Permission.BILLING_READ)
+        app.get(page, "/payments/invoices/<number>", self.invoice, Permission.BILLING_READ)
         app.post(page, "/payments/top-ups", self.top_up, manage, self.show)
         app.post(page, "/payments/auto-reload", self.set_reloads, manage, self.show)
         app.post(page, "/payments/retry", self.retry, manage, self.show)
@@ -80,9 +84,16 @@ class PaymentPages:
             terms=reload.terms if reload else OFF,
             why=in_words(reload.reason) if reload else "",
             sale=self._topping_up.terms,
+            documents=[each for _, _, each in self._documents.of_workspace(workspace_id, None, DEFAULT_LIMIT)],
+            cents=_cents,
             shown=money.shown,
             dollars=money.exact,
         )
+
+    def invoice(self, request: PageRequest, number: str) -> Response[str]:
+        """``GET .../payments/invoices/{number}``: an invoice or a credit note, to read and to print."""
+        found = self._documents.get(request.workspace.id, number)
+        return self._app.page(request, "invoice.html", document=found, cents=_cents)
 
     def top_up(self, request: PageRequest) -> Response[str]:
         """``POST .../payments/top-ups``: lead to Checkout."""
@@ -147,6 +158,10 @@ class PaymentPages:
             return None, "away"
         except ServiceError:
             return None, "off"
+
+
+def _cents(amount: int) -> str:
+    return money.shown(amount * money.CENT)
 
 
 def _dollars(request: PageRequest, name: str) -> int:

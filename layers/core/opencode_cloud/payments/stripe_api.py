@@ -249,6 +249,7 @@ class StripeApi:
             at=_moment(charge.created if charge else found.created),
             balance_transaction_id=_id(entry),
             stripe_fee=entry.fee if isinstance(entry, stripe.BalanceTransaction) else 0,
+            buyer=_buyer(charge),
         )
 
     def payment_for(self, customer_id: str, top_up: TopUp) -> PaymentId:
@@ -395,6 +396,14 @@ def _card(method: Any) -> CardView:
         last4 = getattr(getattr(method, method.type, None), "last4", None)
         return CardView(id=method.id, brand=method.type, last4=last4 or "", expires="")
     return CardView(id=method.id, brand=card.brand, last4=card.last4, expires=f"{card.exp_year:04}-{card.exp_month:02}")
+
+
+def _buyer(charge: Any) -> tuple[str, ...]:
+    details = getattr(charge, "billing_details", None)
+    address = getattr(details, "address", None)
+    parts = [getattr(details, "name", None), *(getattr(address, name, None) for name in ("line1", "line2"))]
+    parts.append(" ".join(filter(None, (getattr(address, name, None) for name in ("postal_code", "city", "state")))))
+    return tuple(filter(None, (*parts, getattr(address, "country", None))))
 
 
 def _refund(found: stripe.Refund) -> RefundView:

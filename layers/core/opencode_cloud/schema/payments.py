@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Enum, Index, Integer, String, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Enum,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    UniqueConstraint,
+)
 
 from opencode_cloud.kit.sql import Id, Moment, id_column, table
 
 STRIPE_ID = 255
 """Longest id that Stripe announces."""
 REASON = 64
+DOCUMENTS = ("invoice", "credit_note")
 
 
 def _stripe_id(name: str, **options: Any) -> Column[str]:
@@ -71,6 +83,27 @@ auto_reloads = table(
     Index(None, "state", "next_at"),
 )
 """The lease of a charge is the state: another charge begins only from ``idle``."""
+
+payment_series = table(
+    "payment_series",
+    Column("kind", Enum(*DOCUMENTS, name="kind"), primary_key=True),
+    Column("number", BigInteger, nullable=False, comment="the last that was given"),
+)
+"""Its row is locked in the transaction that issues a document, so the numbers have no gaps."""
+
+payment_documents = table(
+    "payment_documents",
+    Column("kind", Enum(*DOCUMENTS, name="kind"), nullable=False),
+    Column("number", BigInteger, nullable=False, autoincrement=False),
+    _stripe_id("subject", comment="the payment or the refund"),
+    Column("workspace_id", Id, nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("issued_at", Moment, nullable=False),
+    PrimaryKeyConstraint("kind", "number"),
+    UniqueConstraint("kind", "subject"),
+    Index(None, "workspace_id", "issued_at"),
+)
+"""Append-only: triggers refuse updates and deletions."""
 
 stripe_events = table(
     "stripe_events",

@@ -27,6 +27,7 @@ from opencode_cloud.payments.models import (
 if TYPE_CHECKING:
     from opencode_cloud.billing.service.payments import Payments
     from opencode_cloud.outbox.service import UnitOfWork
+    from opencode_cloud.payments.service.documents import Documents
     from opencode_cloud.payments.service.reload_ends import ReloadEnds
     from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
     from opencode_cloud.payments.store.top_ups import TopUpStore
@@ -63,13 +64,20 @@ class Effects:
     """Reads objects of Stripe, and returns what they do to our books."""
 
     def __init__(
-        self, api: StripeApi, top_ups: TopUpStore, payments: Payments, reloads: AutoReloadStore, ends: ReloadEnds
+        self,
+        api: StripeApi,
+        top_ups: TopUpStore,
+        payments: Payments,
+        reloads: AutoReloadStore,
+        ends: ReloadEnds,
+        documents: Documents,
     ) -> None:
         self._api = api
         self._top_ups = top_ups
         self._payments = payments
         self._reloads = reloads
         self._ends = ends
+        self._documents = documents
 
     def of(self, kind: str, object_id: str) -> Effect | None:
         """Ask Stripe for the object of an event of the type ``kind``; None if such events have no effect."""
@@ -175,6 +183,7 @@ class Effects:
         if top_up.state is not TopUpState.PAID:
             self._change(unit, top_up, state=TopUpState.PAID, payment_id=payment.id, reason="")
             self._ends.paid(unit, top_up)
+            self._documents.invoice(unit, top_up, payment)
         return APPLIED
 
     def _settle(self, unit: UnitOfWork, payment: PaymentView) -> None:
@@ -220,10 +229,11 @@ class Effects:
         self._top_ups.change(unit.connection, top_up.id, **values)
 
     def _apply_refund(self, unit: UnitOfWork, refund: RefundView) -> None:
-        self._payments.refund(unit, refund.payment_id, refund.id, refund.amount * CENT, refund.at)
+        hold = self._payments.refund(unit, refund.payment_id, refund.id, refund.amount * CENT, refund.at)
         if refund.status == "succeeded":
             self._payments.refund_succeeded(unit, refund.id, refund.at)
             self._payments.refund_paid(unit, refund.id, refund.payment_id, refund.amount * CENT, refund.at)
+            self._documents.credit_note(unit, hold.workspace_id, refund, hold.shares)
         elif refund.status in ("failed", "canceled"):
             self._payments.refund_failed(unit, refund.id, refund.at)
 

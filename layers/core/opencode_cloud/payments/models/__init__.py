@@ -95,6 +95,8 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     """When the charge succeeded, else when the intent was made."""
     balance_transaction_id: str = ""
     stripe_fee: int = 0
+    buyer: tuple[str, ...] = ()
+    """Name and address that the payer gave, line by line."""
 
 
 class RefundView(msgspec.Struct, frozen=True, kw_only=True):

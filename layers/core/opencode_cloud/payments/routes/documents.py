@@ -1,0 +1,46 @@
+"""`/api/v1/workspaces/{workspace}/invoices`: invoices and credit notes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.event_handler import Response
+
+from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.gate import WORKSPACE, Gate
+from opencode_cloud.kit.api_responses import document
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.payments.models.documents import SaleDocument
+
+if TYPE_CHECKING:
+    from opencode_cloud.payments.service.documents import Documents
+
+TAG = "Payments"
+
+
+class InvoiceRoutes:
+    """Routes of invoices and credit notes."""
+
+    def __init__(self, documents: Documents, gate: Gate) -> None:
+        self._documents = documents
+        self._gate = gate
+
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        read = Permission.BILLING_READ
+        self._gate.add(f"GET {WORKSPACE}/invoices", self.list, read, "List invoices and credit notes", TAG)
+        self._gate.add(f"GET {WORKSPACE}/invoices/<number>", self.get, read, "Read an invoice or a credit note", TAG)
+
+    def list(
+        self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Response[Page[SaleDocument]]:
+        """List invoices and credit notes, the newest first."""
+        before = decode_cursor(cursor, tuple[datetime, str])
+        rows = self._documents.of_workspace(workspace_id, before, limit + 1)
+        return document(page_of(rows, limit, lambda row: (row[0], row[1]), lambda row: row[2]))
+
+    def get(self, workspace_id: WorkspaceId, number: str) -> Response[SaleDocument]:
+        """Read a document. Each purchase has an invoice, which is also its receipt; each refund has a credit note."""
+        return document(self._documents.get(workspace_id, number))
