@@ -54,7 +54,7 @@ class Console(msgspec.Struct, frozen=True):
         app.mount(resolver)
         app.menu.extend(pages_of(billing=self.billing is not None, sells=self.sells))
         WorkspacePages(app, self.access, self.team.workspaces).mount(resolver)
-        Overview(app, self.team, self.publisher).mount()
+        Overview(app, self.team, self.publisher, self.reading, self.usage, self.budgets).mount()
         UsagePages(app, self.usage).mount()
         CallPages(app, self.usage, self.reading).mount()
         AuditPages(app, self.reading).mount()

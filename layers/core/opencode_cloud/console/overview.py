@@ -1,25 +1,52 @@
-"""The overview of a workspace."""
+"""The overview of a workspace: first steps, this month's cost, full budgets, refused calls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
 from aws_lambda_powertools.event_handler import Response
 
+from opencode_cloud.audit.models import AuditFilter
 from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
+from opencode_cloud.console.budgets import BudgetRow, row_of
+from opencode_cloud.console.calls import REFUSED_CALL
 from opencode_cloud.console.page import ConsolePage
+from opencode_cloud.console.ranges import DayRange, month_of
+from opencode_cloud.console.usage import change_of, forecast_of
+from opencode_cloud.contracts.budgets import BudgetScope
 from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.kit import money
+from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.policies.models import Policy, Versioned
-from opencode_cloud.workspaces.models import InvitationState
+from opencode_cloud.usage.models import Selection
+from opencode_cloud.usage.service.reader import LONGEST
 
 if TYPE_CHECKING:
+    from opencode_cloud.audit.models import AuditRecord
+    from opencode_cloud.audit.service import AuditReading
+    from opencode_cloud.budgets.services import BudgetServices
     from opencode_cloud.policies.service import Publisher
+    from opencode_cloud.usage.service import UsageReader
     from opencode_cloud.workspaces.services import WorkspaceServices
 
-MOST_COUNTED = 500
-"""Highest exact number on the overview, in rows. A higher count would cost too many reads."""
+SHOWN = 5
+"""The most budgets and refusals that the overview shows."""
+MOST_BUDGETS = 200
+"""The most budgets that are compared."""
+SHARED = "share.created"
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A first step of a new workspace."""
+
+    words: str
+    why: str
+    path: str
+    done: bool
 
 
 class Overview:
@@ -27,58 +54,89 @@ class Overview:
 
     PAGE: ClassVar[ConsolePage] = menu.OVERVIEW
 
-    def __init__(self, app: ConsoleApp, team: WorkspaceServices, publisher: Publisher) -> None:
+    def __init__(
+        self,
+        app: ConsoleApp,
+        team: WorkspaceServices,
+        publisher: Publisher,
+        reading: AuditReading,
+        usage: UsageReader,
+        budgets: BudgetServices,
+    ) -> None:
         self._app = app
         self._team = team
         self._publisher = publisher
+        self._reading = reading
+        self._usage = usage
+        self._budgets = budgets
 
     def mount(self) -> None:
         """Add every page."""
         self._app.add(self.PAGE, self.show)
 
     def show(self, request: PageRequest) -> Response[str]:
-        """``GET /console/{workspace_id}``: counts of the workspace, and instructions for connecting a client."""
+        """``GET /console/{workspace_id}``: the state of the workspace, and how to connect a client."""
         policy = self._publisher.current(Versioned.POLICY, request.workspace.id)
+        month = month_of(utc_now())
+        cost, before = self._cost(request, month), self._cost(request, month.before())
+        budgets = self._budgets.budgets.of_workspace(request.actor, request.workspace.id, limit=MOST_BUDGETS)
+        rows = [row_of(each) for each in budgets]
+        steps = self._steps(request, [each for each in budgets if each.scope is not BudgetScope.BALANCE])
         return self._app.page(
             request,
-            counts=self._counts(request),
-            version=policy.version,
+            steps=steps,
+            left=sum(not step.done for step in steps),
+            month=month.since,
+            cost=money.shown(cost),
+            before=money.shown(before),
+            change=change_of(cost, before),
+            forecast=forecast_of(cost, month),
+            full=_fullest(rows),
+            refusals=self._refusals(request),
             policy=Policy.model_validate(policy.document),
             base_url=self._app.base_url(),
         )
 
-    def _counts(self, request: PageRequest) -> list[tuple[str, str, str]]:
-        """Return label, number and page for each kind of row that the actor may read."""
-        workspace_id, most = request.workspace.id, MOST_COUNTED + 1
-        pending = InvitationState.PENDING
-        countable: list[tuple[Permission, str, str, Callable[[], Sequence[Any]]]] = [
-            (
-                Permission.MEMBER_READ,
-                "Members",
-                "members",
-                lambda: self._team.members.members_of(workspace_id, limit=most),
+    def _cost(self, request: PageRequest, days: DayRange) -> int:
+        selection = Selection(since=days.since, until=days.until)
+        return self._usage.total(request.actor, request.workspace.id, selection).cost
+
+    def _refusals(self, request: PageRequest) -> Sequence[AuditRecord]:
+        """Return the last refused calls, without ``usage:read`` only the actor's own."""
+        own = "" if request.may(Permission.USAGE_READ) else request.actor.id
+        return self._reading.find(request.workspace.id, AuditFilter(action=REFUSED_CALL, actor=own), None, SHOWN)
+
+    def _steps(self, request: PageRequest, budgets: Sequence[Any]) -> list[Step]:
+        """Return the first steps for roles that can take them."""
+        if not request.may(Permission.MEMBER_INVITE):
+            return []
+        workspace_id, team, now = request.workspace.id, self._team, utc_now()
+        lately = Selection(since=now - LONGEST + timedelta(days=1), until=now)
+        called = self._usage.events(request.actor, workspace_id, lately, None, 1)
+        shared = self._reading.find(workspace_id, AuditFilter(action=SHARED), None, 1)
+        others = len(team.members.members_of(workspace_id, limit=2)) > 1
+        return [
+            Step("Connect a client", "Its first call shows up under Usage and Calls.", "/keys", bool(called)),
+            Step(
+                "Add a key of a model provider",
+                "Or use the models that the operator of this deployment offers.",
+                "/providers",
+                bool(team.credentials.of_workspace(workspace_id, limit=1)),
             ),
-            (
-                Permission.MEMBER_INVITE,
-                "Open invitations",
-                "members",
-                lambda: self._team.invitations.of_workspace(workspace_id, state=pending, limit=most),
+            Step(
+                "Invite your team",
+                "Several addresses at once, each with a role.",
+                "/members",
+                others or bool(team.invitations.of_workspace(workspace_id, limit=1)),
             ),
-            (
-                Permission.KEY_OWN,
-                "Keys" if request.may(Permission.KEY_MANAGE) else "Your keys",
-                "keys",
-                lambda: self._team.keys.of_workspace(request.actor, workspace_id, limit=most),
-            ),
-            (
-                Permission.SERVICE_ACCOUNT_READ,
-                "Service accounts",
-                "keys",
-                lambda: self._team.service_accounts.of_workspace(workspace_id, limit=most),
-            ),
+            Step("Set a budget", "Calls beyond it are refused, with the reason.", "/budgets", bool(budgets)),
+            Step("Share a session", "Type /share in opencode, and send the link.", "/shares", bool(shared)),
         ]
-        return [(words, _number(read()), page) for needed, words, page, read in countable if request.may(needed)]
 
 
-def _number(rows: Sequence[Any]) -> str:
-    return str(len(rows)) if len(rows) <= MOST_COUNTED else f"over {MOST_COUNTED}"
+def _fullest(rows: Sequence[BudgetRow]) -> list[BudgetRow]:
+    """Return the budgets that are used up or nearly so, the fullest first."""
+    full = [row for row in rows if row.bar.state in {"near", "blocked"}]
+    return sorted(full, key=lambda row: (row.bar.state == "blocked", row.bar.spent + row.bar.reserved), reverse=True)[
+        :SHOWN
+    ]
