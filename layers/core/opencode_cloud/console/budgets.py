@@ -250,7 +250,10 @@ class BudgetPages:
 
 def row_of(budget: Budget) -> BudgetRow:
     """Return a budget as the list shows it."""
-    name = title(known_budget(budget)).removeprefix("the ")
+    known = known_budget(budget)
+    if budget.scope is BudgetScope.EACH_MEMBER:
+        known = msgspec.structs.replace(known, name="each member")
+    name = title(known).removeprefix("the ")
     limit = amount(budget.unit, budget.limit)
     return BudgetRow(budget, name[0].upper() + name[1:], limit, bar_of(budget, budget.standing))
 
