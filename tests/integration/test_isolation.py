@@ -172,7 +172,9 @@ def expected(operation: Operation, actor: Actor) -> tuple[int, str] | None:
     if operation.permission == "none":
         return None
     if operation.permission == "account":
-        return None if actor.known and actor.person else (401, "login_required")
+        if not actor.known:
+            return 401, "login_required"
+        return None if actor.person else (403, "account_required")
     return refused(actor, Permission(operation.permission))
 
 

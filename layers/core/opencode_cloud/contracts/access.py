@@ -237,6 +237,14 @@ class KeyRefused(Unauthorized):
         self.reason = reason
 
 
+def account_required() -> Forbidden:
+    """Return the error for a key on a route that concerns a person."""
+    return Forbidden(
+        "account_required",
+        "This route is for people, not for keys. Send the access token of `opencode console login <this host>`.",
+    )
+
+
 def login_required() -> Unauthorized:
     """Return the error for a request without a valid credential.
 

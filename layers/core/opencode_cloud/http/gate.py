@@ -8,6 +8,7 @@ from inspect import getdoc
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.access.credentials import KEY_PREFIX
+from opencode_cloud.contracts.access import account_required
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.requests import check_same_origin, request_of
@@ -17,7 +18,7 @@ from opencode_cloud.kit.idempotency import Idempotency
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
-    from opencode_cloud.access.service import Access
+    from opencode_cloud.access.service import Access, AccessRequest
     from opencode_cloud.contracts.actor import Actor
 
 ACCOUNT = "account"
@@ -84,9 +85,16 @@ class Gate:
                 workspace = event["rawPath"].split("/")[_WORKSPACE]
                 app.append_context(actor=self._access.member(request, workspace, permission))
             else:
-                app.append_context(actor=self._access.account(request))
+                app.append_context(actor=self._account(request))
 
         return enter
+
+    def _account(self, request: AccessRequest) -> Actor:
+        """Return the person; raises ``account_required`` (403) for a valid key."""
+        if request.bearer.startswith(KEY_PREFIX):
+            self._access.member(request, WorkspaceId(""))
+            raise account_required()
+        return self._access.account(request)
 
 
 def only_once(access: Access, sessions_table: str, key: Callable[[], str]) -> Any:

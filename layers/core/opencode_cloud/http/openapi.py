@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -54,6 +55,26 @@ _PROBLEM: dict[str, Any] = {
 }
 _REPLACED = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
 """Schemas of Powertools' own error answers, which our routes never send."""
+
+_ARTICLES = frozenset({"a", "an", "the", "your"})
+_TAGS: Mapping[str, str] = {
+    "Audit": "Every change in a workspace and every refusal, with its author.",
+    "Billing": "The ledger of money: balance, movements and statements.",
+    "Budgets": "Limits on cost, requests and tokens; their present usage, alerts and webhook.",
+    "Domains": "Mail domains whose people can join without an invitation.",
+    "Invitations": "Invitations of people by e-mail, and their answers.",
+    "Keys": "Keys of members and service accounts, for model calls and for this API.",
+    "Members": "People of a workspace and their roles.",
+    "Models": "The models that the caller may use, with prices and limits.",
+    "Payments": "Top-ups by card, automatic reloads, invoices.",
+    "Policies and configuration": "Versioned rules for members, and the configuration of their clients.",
+    "Providers": "The workspace's own keys of model providers.",
+    "Service accounts": "Members that are no people, for CI and bots.",
+    "Shares": "Shared sessions: who may read them, and their end.",
+    "Usage": "Model calls and sums over them, exports, retention.",
+    "Workspaces": "Workspaces: create, rename, transfer, delete and restore them.",
+}
+"""What the operations of each tag are about."""
 
 _INFO = {
     "title": "Opencode Cloud",
@@ -111,8 +132,12 @@ def document(
     operations = {f"{method.upper()} {path}": (method, item[method]) for path, item in paths.items() for method in item}
     if unknown := set(versioned) - operations.keys():
         raise Undocumented(f"no operation has the name {min(unknown)}")
+    ids: dict[str, str] = {}
     for name, (method, operation) in operations.items():
         _complete(name, method, operation)
+        operation["operationId"] = _operation_id(operation["summary"])
+        if (other := ids.setdefault(operation["operationId"], name)) != name:
+            raise Undocumented(f"{other} and {name} have the same summary")
         if name in versioned:
             operation.setdefault("parameters", []).append(_IF_MATCH)
             for status in (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED):
@@ -122,7 +147,10 @@ def document(
         "info": _INFO,
         "servers": [{"url": "/"}],
         "security": _SECURITY,
-        "tags": [{"name": tag} for tag in sorted({op["tags"][0] for item in paths.values() for op in item.values()})],
+        "tags": [
+            {"name": tag, "description": _TAGS[tag]}
+            for tag in sorted({op["tags"][0] for item in paths.values() for op in item.values()})
+        ],
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": dict(sorted(models.items())),
@@ -185,6 +213,12 @@ def _complete(name: str, method: str, operation: dict[str, Any]) -> None:
     for status in _refusals(method, name, operation):
         responses.setdefault(str(int(status)), _reference(status))
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _operation_id(summary: str) -> str:
+    """Return the name of an operation in generated clients: ``create_key`` for "Create a key"."""
+    words = re.findall(r"[a-z0-9]+", summary.lower().replace("'s", ""))
+    return "_".join(word for word in words if word not in _ARTICLES)
 
 
 def _refusals(method: str, name: str, operation: Mapping[str, Any]) -> list[HTTPStatus]:

@@ -90,7 +90,7 @@ class PolicyRoutes:
 
     def _add_configuration(self) -> None:
         add, root = self._gate.add, f"{WORKSPACE}/configuration"
-        one, name = f"{root}/versions/<version>", "the configuration document"
+        one, name = f"{root}/versions/<version>", "the configuration"
         read, manage = Permission.CONFIGURATION_READ, Permission.CONFIGURATION_MANAGE
         add(f"GET {root}", self.configuration, read, f"Get {name}", TAG)
         add(f"PUT {root}", self.publish_configuration, manage, "Publish a configuration document", TAG)
@@ -99,7 +99,7 @@ class PolicyRoutes:
         add(f"GET {root}/differences", self.configuration_differences, read, f"Compare versions of {name}", TAG)
         add(f"POST {one}/restore", self.restore_configuration, manage, f"Go back to a version of {name}", TAG)
         add(f"GET {root}/compiled", self.compiled, read, "Get the compiled configuration of clients", TAG)
-        add(f"POST {root}/check", self.check, read, "Check a configuration document without publishing it", TAG)
+        add(f"POST {root}/check", self.check, read, "Check a configuration document", TAG)
 
     # ----------------------------------------------------------------------------------------- policy
 

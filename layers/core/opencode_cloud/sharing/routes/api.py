@@ -89,7 +89,7 @@ class ShareApi:
         add(f"GET {root}", self.list, own, "List shares", TAG)
         add(f"POST {root}/revoke", self.revoke_many, own, "Revoke many shares", TAG)
         add(f"GET {root}/<share_id>", self.get, own, "Get a share", TAG)
-        add(f"PATCH {root}/<share_id>", self.change, own, "Change who may read a share, or when it ends", TAG)
+        add(f"PATCH {root}/<share_id>", self.change, own, "Change a share", TAG)
         add(f"DELETE {root}/<share_id>", self.revoke, own, "Revoke a share", TAG, HTTPStatus.NO_CONTENT)
 
     def list(
