@@ -147,6 +147,23 @@ def test_both_answer_the_rare_cases_alike(path: str, method: str) -> None:
     assert found["statusCode"] != 404
 
 
+def test_an_error_page_answers_errors_that_it_wants_and_leaves_others_to_json() -> None:
+    app = ours()
+
+    def page(event: http_events.Event, error: ServiceError, correlation_id: str) -> HttpReply | None:
+        if "text/html" not in event["headers"].get("accept", ""):
+            return None
+        return http_events.reply(event, f"{error.code} {correlation_id}".encode(), "text/html", status=error.status)
+
+    app.errors_by(page)
+    drawn = {"rawPath": "/nowhere", "method": "GET", "stage": "$default", "body": (None, False)}
+    found = app.answer(event_of({**drawn, "headers": {"accept": "text/html"}}), None)
+    assert found["statusCode"] == 404
+    assert found["body"].startswith("route_not_found")
+    for_programs = app.answer(event_of({**drawn, "headers": {"accept": "*/*"}}), None)
+    assert json.loads(for_programs["body"])["error"] == "route_not_found"
+
+
 def test_each_thread_sees_its_own_request() -> None:
     app = HttpRoutes()
 

@@ -16,6 +16,8 @@ from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.kit.log import logger
 
 Route = TypeVar("Route", bound=Callable[..., HttpReply])
+ErrorPage = Callable[[http_events.Event, ServiceError, str], HttpReply | None]
+"""Answers a request whose error has this correlation id, or leaves it to JSON by None."""
 _MARKS = frozenset("_-._~()'!*:@,;=+&$%<> []{}|^")
 """Characters of a value in a path beside letters and digits, as API Gateway passes them on."""
 
@@ -24,14 +26,19 @@ class HttpRoutes:
     """Calls the route that a request's method and path select; for any number of threads.
 
     A path's template names values as ``/things/<thing_id>``; each is a whole segment. Routes without values precede
-    others, then the first one added. Every error is answered with JSON and a stable code.
+    others, then the first one added. Every error is answered with JSON and a stable code, unless ``error_page`` answers
+    it.
     """
 
     def __init__(self) -> None:
         self._fixed: dict[tuple[str, str], Callable[..., HttpReply]] = {}
         self._templates: dict[tuple[str, int], list[tuple[list[str], Callable[..., HttpReply]]]] = {}
-        self._otherwise: Callable[[], HttpReply] | None = None
         self._present: ContextVar[dict[str, Any] | None] = ContextVar("present_event", default=None)
+        self._error_page: ErrorPage | None = None
+
+    def errors_by(self, error_page: ErrorPage) -> None:
+        """Have ``error_page`` answer errors, where it does."""
+        self._error_page = error_page
 
     def get(self, template: str) -> Callable[[Route], Route]:
         """Return a decorator that adds a route for GET, and for HEAD."""
@@ -44,10 +51,6 @@ class HttpRoutes:
     def delete(self, template: str) -> Callable[[Route], Route]:
         """Return a decorator that adds a route for DELETE."""
         return self._adding("DELETE", template)
-
-    def otherwise(self, route: Callable[[], HttpReply]) -> None:
-        """Answer a GET or HEAD without a route by ``route``, which raises ``route_not_found`` for programs."""
-        self._otherwise = route
 
     def event(self) -> dict[str, Any]:
         """Return the event of the request that this thread serves. Raises LookupError outside a request."""
@@ -84,10 +87,15 @@ class HttpRoutes:
         try:
             return self._routed(method, event)
         except ServiceError as error:
-            return http_events.error_reply(event, error, logger.get_correlation_id())
+            return self._failed(event, error)
         except Exception:  # noqa: BLE001 - every error has an answer
             logger.exception("request failed")
-            return http_events.error_reply(event, unexpected(), logger.get_correlation_id())
+            return self._failed(event, unexpected())
+
+    def _failed(self, event: dict[str, Any], error: ServiceError) -> HttpReply:
+        correlation_id = logger.get_correlation_id()
+        page = self._error_page(event, error, correlation_id) if self._error_page else None
+        return page or http_events.error_reply(event, error, correlation_id)
 
     def _routed(self, method: str, event: dict[str, Any]) -> HttpReply:
         path = _path(event)
@@ -100,8 +108,6 @@ class HttpRoutes:
                 return route(**values)
         if method == "OPTIONS":
             return http_events.preflight()
-        if method == "GET" and self._otherwise is not None:
-            return self._otherwise()
         raise route_not_found()
 
 
