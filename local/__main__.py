@@ -15,6 +15,7 @@ from rich.status import Status
 
 from local.demo import OWNER, DemoFailed, seed
 from local.deployment import DeploymentFailed
+from local.gallery import ensure
 from local.hub import LAMBDA, RUNTIMES
 from local.locks import write_locks
 from local.mariadb import NoServer
@@ -119,6 +120,7 @@ def develop(options: argparse.Namespace) -> None:
             if os.environ.get("DEMO") == "1":
                 _report(console, status, "Making the demo workspace")
                 seed(stack)
+                ensure(stack.url, stack.state / "gallery")
         except (DemoFailed, DeploymentFailed, NoServer, PortTaken, ProgramFailed, StackBusy) as error:
             console.print(f"\n[bold red]{type(error).__name__}[/]: ", end="")
             console.print(str(error), markup=False)
@@ -158,7 +160,13 @@ def watch(stack: LocalStack) -> None:
 
 def welcome(stack: LocalStack) -> Panel:
     """Return the first instructions: URLs, and the configuration of a client."""
-    demo = f"Demo          sign in as {OWNER}, who owns the workspace Demo\n" if os.environ.get("DEMO") == "1" else ""
+    demo = ""
+    if os.environ.get("DEMO") == "1":
+        gallery = f"{stack.url}{(stack.state / 'gallery').read_text()}"
+        demo = (
+            f"Demo          sign in as {OWNER}, who owns the workspace Demo\n"
+            f"Gallery       {gallery} (a share with every kind of part)\n"
+        )
     stripe = f"Stripe        {stack.stripe.url} (a stand-in: docs/stripe.md)\n" if stack.stripe.program.pid else ""
     return Panel(
         f"[bold]Opencode Cloud[/] is up at [link={stack.url}]{stack.url}[/]\n\n"

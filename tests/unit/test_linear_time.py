@@ -24,6 +24,11 @@ from opencode_cloud.http.agents import describe
 from opencode_cloud.keys.limits import covers
 from opencode_cloud.kit import foreign_json
 from opencode_cloud.kit.web_assets import words
+from opencode_cloud.sharing.rendering.lenient import plain
+from opencode_cloud.sharing.rendering.nodes import html
+from opencode_cloud.sharing.rendering.patches import files_of, patch_nodes
+from opencode_cloud.sharing.rendering.prose import prose
+from opencode_cloud.sharing.rendering.terminal import terminal
 
 SIZE = 64 * 1024
 ALLOWANCE_SECONDS = 0.15
@@ -102,6 +107,9 @@ READERS: dict[str, Callable[[str], object]] = {
     "a prompt": prompt,
     "a user agent": describe,
     "a sentence of a page": words,
+    "a patch": lambda text: [patch_nodes(file.lines) for file in files_of(f"@@ -1 +1 @@\n-{text}\n+{text}")],
+    "the output of a terminal": lambda text: html(terminal(text)),
+    "a path": plain,
     "a tool's name": lambda text: matches("*a*a*a*a*b", text),
     "a limit of a key": lambda text: covers("*a*a*a*a*b", text),
 }
@@ -110,3 +118,37 @@ READERS: dict[str, Callable[[str], object]] = {
 @pytest.mark.parametrize("reader", READERS)
 def test_no_reader_of_foreign_text_is_quadratic(reader: str) -> None:
     assert too_slow(READERS[reader]) == []
+
+
+MARKUP = (
+    *PIECES,
+    "[a](b",
+    "![",
+    "*a",
+    "**a ",
+    "~~a",
+    "`a",
+    "> ",
+    "- ",
+    "\n- a",
+    "|a",
+    "|a\n",
+    "[a]: b\n",
+    "$a",
+    "&a;",
+    "https://a",
+)
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_markdown_takes_time_in_proportion_to_its_length(finished: bool) -> None:
+    """A parser of Markdown makes many objects, so it is compared with itself: four times the text, about four times."""
+    quarter = {piece: repeated(piece)[: SIZE // 4] for piece in MARKUP}
+
+    def read(text: str) -> object:
+        return prose(text, finished=finished)
+
+    def is_slow(piece: str) -> bool:
+        return processor_time(read, quarter[piece] * 4) > 10 * processor_time(read, quarter[piece]) + ALLOWANCE_SECONDS
+
+    assert [piece for piece in MARKUP if is_slow(piece) and is_slow(piece)] == []

@@ -5,6 +5,8 @@ const IMAGE = /^data:image\/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}$/
 const DATA_URL = /^data:[^,]{0,200};base64,/
 const ANSI = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])/g
 const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g
+const HOME =
+  /(?:(?<=file:\/\/)|(?<![A-Za-z0-9_./~-]))(?:\/home\/|\/Users\/|[A-Za-z]:\\Users\\)[^\x00-\x20/\\"'`:;,<>|()[\]{}]+/g
 const BOOKKEEPING = new Set(["step-start", "step-finish", "snapshot"])
 const TELLING = ["description", "filePath", "path", "pattern", "command", "url", "query", "prompt"]
 const LATEST = 253_402_300_799_999 // the end of the year 9999
@@ -15,7 +17,7 @@ export const array = (value) => (Array.isArray(value) ? value : [])
 export const mapping = (value) => (value !== null && typeof value === "object" && !Array.isArray(value) ? value : {})
 export const mappings = (value) =>
   array(value).filter((each) => each !== null && typeof each === "object" && !Array.isArray(each))
-const number = (value) => (Number.isFinite(value) && Math.abs(value) < 1e300 ? value : null)
+export const number = (value) => (Number.isFinite(value) && Math.abs(value) < 1e300 ? value : null)
 const count = (value) => Math.max(0, Math.trunc(number(value) ?? 0))
 export const milliseconds = (value) => {
   const time = number(value)
@@ -23,9 +25,27 @@ export const milliseconds = (value) => {
 }
 const joined = (separator, ...words) => words.filter(Boolean).join(separator)
 
-/** Text without terminal escapes and control characters. */
+/** Text without terminal escapes and control characters; home directories become `~`. */
 export function plain(value) {
-  return value.replace(ANSI, "").replace(/\r\n?/g, "\n").replace(CONTROL, "")
+  return withoutHome(value.replace(ANSI, "").replace(/\r\n?/g, "\n").replace(CONTROL, ""))
+}
+
+/** Text with `~` in place of home directories, whose names are those of people. */
+export const withoutHome = (value) => value.replace(HOME, "~")
+
+/** The output of a terminal as its control sequences and texts: [sequence before, text]. */
+export function styled(value) {
+  const found = []
+  const output = value.replace(/\r\n?/g, "\n")
+  let at = 0
+  let sequence = ""
+  for (const match of output.matchAll(ANSI)) {
+    found.push([sequence, output.slice(at, match.index).replace(CONTROL, "")])
+    at = match.index + match[0].length
+    sequence = match[0]
+  }
+  found.push([sequence, output.slice(at).replace(CONTROL, "")])
+  return found
 }
 
 /** Text as one line of at most `limit` characters. */
@@ -40,20 +60,22 @@ export function block(part) {
   if (BOOKKEEPING.has(kind)) return null
   if (kind === "text" || kind === "reasoning") {
     const words = plain(text(part.text))
-    return !words.trim() || part.synthetic === true ? null : { kind, text: words }
+    const time = mapping(part.time)
+    const finished = milliseconds(time.start) === null || milliseconds(time.end) !== null
+    return !words.trim() || part.synthetic === true ? null : { kind, text: words, finished }
   }
   if (kind === "tool") return tool(part)
   if (kind === "file") return file(part)
   const words = note(kind, part)
   return words
-    ? { kind: "note", text: words }
+    ? { kind: "note", text: words, target: text(part.tail_start_id) }
     : { kind: "unknown", type: line(kind, 64) || "none", json: JSON.stringify(part) }
 }
 
 function note(kind, part) {
   switch (kind) {
     case "compaction":
-      return part.auto === true ? "Context compacted automatically" : "Context compacted"
+      return compaction(part)
     case "agent":
       return `Agent: ${line(text(part.name))}`
     case "subtask":
@@ -69,6 +91,13 @@ function note(kind, part) {
   }
 }
 
+function compaction(part) {
+  const automatically = part.auto === true ? " automatically" : ""
+  const cause = part.overflow === true ? ", because it was full" : ""
+  const effect = part.tail_start_id ? ": a summary replaces the messages before this one" : ""
+  return `Context compacted${automatically}${cause}${effect}`
+}
+
 function file(part) {
   const url = text(part.url)
   const name = line(text(part.filename), 200) || "file"
@@ -81,22 +110,29 @@ function file(part) {
 function tool(part) {
   const state = mapping(part.state)
   const given = mapping(state.input)
-  const patch = plain(text(mapping(state.metadata).diff))
+  const metadata = mapping(state.metadata)
+  const patch = plain(text(metadata.diff))
   const name = line(text(part.tool), 100) || "tool"
-  const status = line(text(state.status), 20) || "unknown"
+  const error = plain(text(state.error))
   const time = duration(mapping(state.time))
   const telling = TELLING.map((key) => text(given[key])).find(Boolean) ?? ""
+  const code = number(metadata.exit)
+  let status = line(text(state.status), 20) || "unknown"
+  if (status === "completed" && code) status = "failed"
+  else if (status === "error" && error.includes("rejected permission")) status = "rejected"
+  const progress = { completed: "", failed: `exit ${Math.trunc(code ?? 0)}` }
   return {
     kind: "tool",
     name,
     status,
-    state: status === "completed" ? time : joined(" ", status, time),
+    state: joined(" ", Object.hasOwn(progress, status) ? progress[status] : status, time),
     title: line(text(state.title) || telling),
     input: plain(typeof state.input === "string" ? state.input : inputs(name, given, patch)),
     output: plain(text(state.output)),
-    error: plain(text(state.error)),
+    error,
     patch,
     attachments: mappings(state.attachments).map(file),
+    data: state,
   }
 }
 
@@ -109,9 +145,10 @@ function inputs(name, given, patch) {
     .join("\n")
 }
 
-function duration(time) {
-  const start = milliseconds(time.start)
-  const end = milliseconds(time.end)
+const duration = (time) => lasting(milliseconds(time.start), milliseconds(time.end))
+
+/** The time between two moments in milliseconds; empty if one is unknown. */
+export function lasting(start, end) {
   if (start === null || end === null || end < start) return ""
   const tenths = Math.floor((end - start + 50) / 100)
   if (tenths < 600) return `${Math.floor(tenths / 10)}.${tenths % 10} s`
@@ -138,6 +175,8 @@ export function diffs(value) {
       additions: count(each.additions),
       deletions: count(each.deletions),
       patch: plain(text(each.patch)),
+      before: plain(text(each.before)),
+      after: plain(text(each.after)),
     }))
 }
 
@@ -150,14 +189,27 @@ export function size(length) {
   return `${length} B`
 }
 
-/** Tokens and US dollars used by a session or message. */
-export function usage(message) {
+/** Milliseconds, tokens sent, tokens of them from the cache, tokens received, hundredths of a cent. */
+export function figures(message, start, end) {
   const tokens = mapping(message.tokens)
   const cache = mapping(tokens.cache)
-  const sent = count(tokens.input) + count(cache.read) + count(cache.write)
-  const received = count(tokens.output) + count(tokens.reasoning)
-  const cost = Math.trunc(Math.min(number(message.cost) ?? 0, 1e9) * 10_000 + 0.5) // in hundredths of a cent
-  const words = sent || received ? [`${grouped(sent)} tokens in`, `${grouped(received)} out`] : []
+  return [
+    start !== null && end !== null && end >= start ? end - start : 0,
+    count(tokens.input) + count(cache.read) + count(cache.write),
+    count(cache.read),
+    count(tokens.output) + count(tokens.reasoning),
+    Math.trunc(Math.min(number(message.cost) ?? 0, 1e9) * 10_000 + 0.5),
+  ]
+}
+
+/** Tokens and US dollars used by a session or message. */
+export const usage = (message) => described(...figures(message, null, null).slice(1))
+
+/** Tokens and US dollars in words. */
+export function described(sent, cached, received, cost) {
+  const share = sent ? Math.floor((cached * 100) / sent) : 0
+  const hits = share ? ` (${share} % cached)` : ""
+  const words = sent || received ? [`${grouped(sent)} tokens in${hits}`, `${grouped(received)} out`] : []
   if (cost > 0) words.push(`$${Math.floor(cost / 10_000)}.${String(cost % 10_000).padStart(4, "0")}`)
   return words.join(" · ")
 }
@@ -171,54 +223,3 @@ export function moment(time) {
 
 /** The id of a model that is given as an object. */
 export const modelId = (model) => text(mapping(model).modelID) || text(mapping(model).id)
-
-/** The lines of a patch in runs of one kind: [kind, text]. */
-export function runs(patch) {
-  const found = []
-  for (const each of patch.replace(/\n+$/, "").split("\n")) {
-    const kind = /^(?:\+\+\+|---|@@|Index: |====|diff )/.test(each)
-      ? "meta"
-      : { "+": "added", "-": "removed" }[each[0]] ?? ""
-    if (found.length && found.at(-1)[0] === kind) found.at(-1)[1].push(each)
-    else found.push([kind, [each]])
-  }
-  return found.map(([kind, lines]) => [kind, lines.join("\n")])
-}
-
-/** A V2 client's blob of all messages as first-generation items (`_second_generation` in transcript.py). */
-export function secondGeneration(item) {
-  return mappings(mapping(item.data).messages).flatMap((message, position) => {
-    const name = text(message.id).replaceAll("/", "-") || String(position).padStart(6, "0")
-    const stamp = { seq: item.seq, at: item.at }
-    const role = text(message.type) || text(message.role)
-    return [
-      { ...stamp, type: "message", key: `message/${name}`, data: { ...message, role } },
-      ...secondGenerationParts(message).map((data, index) => ({
-        ...stamp,
-        type: "part",
-        key: `part/${name}/${String(index).padStart(6, "0")}`,
-        data,
-      })),
-    ]
-  })
-}
-
-function secondGenerationParts(message) {
-  const words = ["text", "summary"].filter((name) => typeof message[name] === "string")
-  const parts = words.map((name) => ({ type: "text", text: message[name] }))
-  if (typeof message.command === "string") {
-    const state = { status: "completed", input: { command: message.command }, output: message.output }
-    parts.push({ type: "tool", tool: "bash", state })
-  }
-  for (const part of mappings(message.content)) {
-    const state = mapping(part.state)
-    const output = mappings(state.content).map((each) => text(each.text)).filter(Boolean).join("\n")
-    const error = text(mapping(state.error).message)
-    parts.push(
-      part.type === "tool"
-        ? { type: "tool", tool: part.name, state: { ...state, title: part.title, output, error } }
-        : part,
-    )
-  }
-  return parts
-}

@@ -1,6 +1,10 @@
 // The page of a share: connects the rendered page, the live connection, and the reader's scroll position.
 
 import { Follower } from "./follow.js"
+import { takeAlong } from "./copying.js"
+import { Highlighter } from "./highlighting.js"
+import { Reading } from "./reading.js"
+import { localize } from "./times.js"
 import { Transcript } from "./transcript.js"
 
 const STATES = {
@@ -34,6 +38,7 @@ async function apply(items) {
   if (items.length > 0) silent?.remove()
   const along = status.dataset.state === "live" && atEnd()
   await transcript.apply(items)
+  if (items.length > 0) reading.refresh()
   if (!along) return showLatest(items.length > 0)
   toEnd()
   requestAnimationFrame(toEnd) // elements out of view get their height only now
@@ -62,6 +67,7 @@ function replaceBy(title, words, link) {
   document.title = `${title} · Opencode Cloud`
   silent?.remove()
   latest.remove()
+  for (const node of document.querySelectorAll("#tools, #prompts, #search, .site [data-action]")) node.remove()
 }
 
 function showGone() {
@@ -85,7 +91,11 @@ const follower = new Follower({
   gone: showGone,
   refused: showRefused,
 })
+localize(root)
 const transcript = new Transcript(root, (href) => follower.fetchItem(href))
+const reading = new Reading(root)
+new Highlighter(root)
+takeAlong(root)
 
 if (silent) setTimeout(() => (silent.hidden = false), Number(silent.dataset.after))
 latest.addEventListener("click", () => {

@@ -38,6 +38,7 @@
     label(button)
   }
 
+  root.dataset.scripts = ""
   show(stored())
   addEventListener("DOMContentLoaded", () => {
     for (const button of document.querySelectorAll("button.theme")) {

@@ -3,70 +3,15 @@
 // Shared content is hostile: it reaches the page only as text nodes and as data URLs of pictures.
 
 import * as show from "./blocks.js"
+import { firstGeneration, isFirstGeneration, secondGeneration } from "./generations.js"
+import { build, h, show as showNodes, span } from "./nodes.js"
+import { showTime } from "./times.js"
+import { CONTEXT_TOOLS } from "./tools.js"
+import { blockNodes, changesNodes, contextTitle, messageAnchor, partAnchor, partLink } from "./views.js"
 
 const SLICE = 100 // milliseconds of work between two chances for the browser to render
 const LOADS = 4 // concurrent fetches of large items
 const NEARBY = "800px" // distance below the window at which a large item is fetched
-
-/** Create an element; strings become text nodes. */
-function element(tag, attributes, ...children) {
-  const node = document.createElement(tag)
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value)
-  node.append(...children.filter((child) => child !== null))
-  return node
-}
-
-const span = (name, words) => element("span", { class: name }, words)
-const pre = (name, words) => (words ? element("pre", { class: name }, words) : null)
-
-function patch(words) {
-  if (!words) return null
-  const lines = show.runs(words).map(([kind, run]) => (kind ? span(kind, run) : run))
-  return element("pre", { class: "patch" }, ...lines.flatMap((run, index) => (index ? ["\n", run] : [run])))
-}
-
-function attachment(file) {
-  const image = file.image ? element("img", { src: file.image, alt: file.name }) : null
-  return element("figure", {}, image, element("figcaption", {}, file.caption))
-}
-
-function changes(diffs) {
-  return diffs.map((diff) => {
-    const counts = [span("status", diff.status), span("plus", `+${diff.additions}`), span("minus", `−${diff.deletions}`)]
-    const summary = element("summary", {}, element("b", {}, diff.file), ...counts)
-    return element("details", { class: "change" }, summary, patch(diff.patch))
-  })
-}
-
-const render = {
-  text: (block) => [element("div", { class: "prose" }, block.text)],
-  reasoning: (block) => [
-    element("details", {}, element("summary", {}, "Thinking"), element("div", { class: "prose" }, block.text)),
-  ],
-  file: (block) => [attachment(block)],
-  note: (block) => [element("p", { class: "note" }, block.text)],
-  unknown: (block) => [
-    element("details", {}, element("summary", {}, `Part of type ${block.type}`), pre("json", block.json)),
-  ],
-  tool: (block) => [
-    element(
-      "details",
-      { "data-status": block.status },
-      element("summary", {}, element("b", {}, block.name), span("title", block.title), span("state", block.state)),
-      pre("input", block.input),
-      block.patch ? patch(block.patch) : pre("output", block.output),
-      pre("failure", block.error),
-    ),
-    ...block.attachments.map(attachment),
-  ],
-}
-
-/** Replace the content of an element, and keep opened details open. */
-function refill(node, children) {
-  const opened = [...node.querySelectorAll(":scope > details")].map((each) => each.open)
-  node.replaceChildren(...children)
-  node.querySelectorAll(":scope > details").forEach((each, index) => (each.open = opened[index] ?? false))
-}
 
 /** The first position in a sorted array whose element does not come before `entry`. */
 function position(sorted, entry, before) {
@@ -87,12 +32,45 @@ function compare(a, b) {
 
 const lesser = (a, b) => a.dataset.key < b.dataset.key
 
+/** Make `nodes` the children of `parent`, and move only those that are not at their place. */
+function arrange(parent, nodes) {
+  let child = parent.firstElementChild
+  for (const node of nodes) {
+    if (child === node) child = child.nextElementSibling
+    else parent.insertBefore(node, child)
+  }
+  while (child) {
+    const next = child.nextElementSibling
+    child.remove()
+    child = next
+  }
+}
+
+/** Set an attribute without a value, or remove it. */
+const mark = (node, name, on) => {
+  if (node.hasAttribute(name) !== on) node.toggleAttribute(name, on)
+}
+
+const looks = (part) => part.dataset.kind === "tool" && CONTEXT_TOOLS.has(part.dataset.tool)
+
+/** Whether a message is a further answer of the agent and the model that answered before. */
+function continues(node, before) {
+  if (node.dataset.role !== "assistant" || before.dataset.role !== "assistant") return false
+  const who = (message) => [".agent", ".model"].map((name) => message.firstElementChild.querySelector(name))
+  const [[agent, model], [agentBefore, modelBefore]] = [who(node), who(before)]
+  return agent.textContent === agentBefore.textContent && model.dataset.id === modelBefore.dataset.id
+}
+
 export class Transcript {
   #messages = new Map() // id -> {id, created, node, parts: [node]}
   #order = [] // the same objects, in page order
   #misplaced = new Set() // messages that are not yet at their place in the page
   #parts = new Map() // key -> node
   #names = new Map() // model id -> name
+  #runs = new Map() // key of the first part -> the element around parts that are shown as one
+  #regrouped = new Set() // messages whose parts have changed in number or kind
+  #undoneFrom = "" // id of the first message that the user took back
+  #changed = false // whether heads must be compared with their neighbours
   #loader
 
   /** Adopt the elements rendered below `root`; `fetchItem(href)` returns an item, or null if it is outdated. */
@@ -107,12 +85,16 @@ export class Transcript {
     })
     for (const node of this.models.children) this.#names.set(node.dataset.id, node.textContent)
     for (const node of this.list.children) this.#adopt(node)
+    this.#undoneFrom = this.list.querySelector("[data-undone]")?.dataset.id ?? ""
     for (const node of root.querySelectorAll("[data-href]")) this.#loader.watch(node)
   }
 
   #adopt(node) {
     const { id, created } = node.dataset
-    const parts = [...node.querySelectorAll(":scope > .parts > .part")]
+    const parts = [...node.querySelectorAll(":scope > .parts .part")]
+    for (const run of node.querySelectorAll(":scope > .parts > .run")) {
+      this.#runs.set(run.querySelector(".part").dataset.key, run)
+    }
     const message = { id, created: created ? Number(created) : Infinity, node, parts }
     this.#messages.set(id, message)
     this.#order.push(message)
@@ -130,11 +112,55 @@ export class Transcript {
       this.#take(item)
     }
     this.#arrange()
+    for (const message of this.#regrouped) this.#group(message)
+    this.#regrouped.clear()
+    if (this.#changed) this.#compareNeighbours()
+  }
+
+  /** Put parts that only look at files into one element, where they are neighbours. */
+  #group(message) {
+    const wanted = []
+    for (let at = 0; at < message.parts.length; ) {
+      let end = at
+      while (end < message.parts.length && looks(message.parts[end])) end += 1
+      if (end - at > 1) {
+        wanted.push(this.#run(message.parts.slice(at, end)))
+        at = end
+      } else wanted.push(message.parts[at++])
+    }
+    arrange(message.node.querySelector(":scope > .parts"), wanted)
+  }
+
+  #run(parts) {
+    const [{ dataset }] = parts
+    const known = this.#runs.get(dataset.key)
+    const run = known ?? build(h("details", { class: "run" }, h("summary", {}, h("b", {}, "explored"), span("title", ""))))
+    this.#runs.set(dataset.key, run)
+    run.querySelector(":scope > summary > .title").textContent = contextTitle(parts.map((part) => part.dataset.tool))
+    arrange(run, [run.firstElementChild, ...parts])
+    return run
+  }
+
+  /** Mark messages that were taken back, and those that repeat agent and model of the message before. */
+  #compareNeighbours() {
+    this.#changed = false
+    let before = null
+    let undone = false
+    for (const { id, node } of this.#order) {
+      undone ||= id === this.#undoneFrom
+      mark(node, "data-undone", undone)
+      mark(node, "data-continues", before !== null && continues(node, before))
+      const state = undone ? "undone" : node.hasAttribute("data-unfinished") ? "not finished" : ""
+      const shown = node.firstElementChild.querySelector(":scope > .state")
+      if (shown.textContent !== state) shown.textContent = state
+      before = node
+    }
   }
 
   /** Put messages at their place: once per batch, because each change makes the browser lay out the page. */
   #arrange() {
     if (this.#misplaced.size === 0) return
+    this.#changed = true
     this.#order.sort(compare)
     let next = null
     for (const message of this.#order.toReversed()) {
@@ -153,13 +179,14 @@ export class Transcript {
       case "session_diff":
         return this.#fill(this.changes, item, () => this.#showChanges(item.data))
       case "message": {
+        if (isFirstGeneration(item)) return firstGeneration(item).forEach((each) => this.#take(each))
         const message = this.#message(item.key.slice("message/".length))
         return this.#fill(message.node, item, () => this.#showMessage(message, show.mapping(item.data)))
       }
       case "part":
         return this.#takePart(item)
       case "messages":
-        if ("data" in item) for (const each of show.secondGeneration(item)) this.#take(each)
+        if ("data" in item) for (const each of secondGeneration(item)) this.#take(each)
         else this.#loader.add(item.href)
     }
   }
@@ -184,22 +211,25 @@ export class Transcript {
   #message(id) {
     const known = this.#messages.get(id)
     if (known) return known
-    const node = element(
-      "li",
-      { class: "message", "data-role": "unknown", "data-id": id, "data-created": "" },
-      element(
-        "header",
-        {},
-        element("strong", { class: "role" }, "Message"),
-        span("agent", ""),
-        element("span", { class: "model", "data-id": "" }, ""),
-        span("time", ""),
-        span("state", ""),
+    const node = build(
+      h(
+        "li",
+        { class: "message", id: messageAnchor(id), "data-role": "unknown", "data-id": id, "data-created": "" },
+        h(
+          "header",
+          {},
+          h("strong", { class: "role" }, "Message"),
+          span("agent", ""),
+          h("span", { class: "model", "data-id": "" }),
+          h("time", { class: "time", datetime: "" }),
+          span("state", ""),
+          h("a", { class: "anchor", href: `#${messageAnchor(id)}`, "aria-label": "Link to this message" }, "#"),
+        ),
+        h("div", { class: "parts" }),
+        h("p", { class: "error" }),
+        h("div", { class: "changes" }),
+        h("p", { class: "usage" }),
       ),
-      element("div", { class: "parts" }),
-      element("p", { class: "error" }),
-      element("div", { class: "changes" }),
-      element("p", { class: "usage" }),
     )
     const message = { id, created: Infinity, node, parts: [] }
     this.#messages.set(id, message)
@@ -219,45 +249,51 @@ export class Transcript {
     const role = show.line(show.text(data.role), 32) || "unknown"
     const label = role.charAt(0).toUpperCase() + role.slice(1).toLowerCase()
     const model = show.line(show.text(data.modelID) || show.modelId(data.model), 100)
+    this.#changed = true
     const unfinished = role === "assistant" && show.milliseconds(time.completed) === null && !data.error
     node.dataset.role = role
     node.dataset.created = created ?? ""
+    mark(node, "data-unfinished", unfinished)
     node.querySelector(".model").dataset.id = model
     const words = {
       role: role === "unknown" ? "Message" : label,
       agent: show.line(show.text(data.agent) || show.text(data.mode), 64),
       model: this.#names.get(model) ?? model,
-      time: show.moment(created),
-      state: unfinished ? "not finished" : "",
     }
     for (const [name, value] of Object.entries(words)) {
       node.querySelector(`:scope > header > .${name}`).textContent = value
     }
+    showTime(node.querySelector(":scope > header > .time"), created)
     node.querySelector(":scope > .error").textContent = show.failure(data.error)
-    node.querySelector(":scope > .usage").textContent = show.usage(data)
-    refill(node.querySelector(":scope > .changes"), changes(show.diffs(show.mapping(data.summary).diffs)))
+    const completed = show.milliseconds(time.completed)
+    const taken = show.lasting(created, completed)
+    node.dataset.figures = show.figures(data, created, completed).join(",")
+    node.querySelector(":scope > .usage").textContent = [taken, show.usage(data)].filter(Boolean).join(" · ")
+    showNodes(node.querySelector(":scope > .changes"), changesNodes(show.diffs(show.mapping(data.summary).diffs)))
   }
 
   #takePart(item) {
+    const message = this.#message(item.key.split("/", 2)[1] ?? "")
     let node = this.#parts.get(item.key)
     if (!node) {
-      const [, id = ""] = item.key.split("/", 2)
-      const message = this.#message(id)
-      node = element("div", { class: "part", "data-key": item.key, "data-kind": "none" })
+      node = build(h("div", { class: "part", id: partAnchor(item.key), "data-key": item.key, "data-kind": "none" }))
       this.#parts.set(item.key, node)
-      const index = position(message.parts, node, lesser)
-      message.parts.splice(index, 0, node)
-      message.node.querySelector(":scope > .parts").insertBefore(node, message.parts[index + 1] ?? null)
+      message.parts.splice(position(message.parts, node, lesser), 0, node)
+      this.#regrouped.add(message)
     }
+    const { kind, tool } = node.dataset
     this.#fill(node, item, () => {
       const block = show.block(show.mapping(item.data))
       node.dataset.kind = block?.kind ?? "none"
-      refill(node, block ? render[block.kind](block) : [])
+      if (block?.kind === "tool") node.dataset.tool = block.name
+      else delete node.dataset.tool
+      showNodes(node, block ? [...blockNodes(block), partLink(item.key)] : [])
     })
     if (node.dataset.href && !node.hasChildNodes()) {
       node.dataset.kind = "note"
-      node.append(element("p", { class: "note" }, "Large part"))
+      node.append(build(h("p", { class: "note" }, "Large part")))
     }
+    if (kind !== node.dataset.kind || tool !== node.dataset.tool) this.#regrouped.add(message)
   }
 
   #showSession(data) {
@@ -266,9 +302,9 @@ export class Transcript {
     const title = show.line(show.text(session.title)) || "Untitled session"
     document.title = `${title} · Opencode Cloud`
     this.session.querySelector("#title").textContent = title
-    this.session.querySelector("#created").textContent = show.moment(
-      show.milliseconds(show.mapping(session.time).created),
-    )
+    showTime(this.session.querySelector("#created"), show.milliseconds(show.mapping(session.time).created))
+    this.#undoneFrom = show.text(show.mapping(session.revert).messageID)
+    this.#changed = true
     this.session.querySelector("#version").textContent = version ? `opencode ${version}` : ""
     this.session.querySelector("#usage").textContent = show.usage(session)
   }
@@ -279,8 +315,7 @@ export class Transcript {
       const id = show.line(show.text(model.id), 100)
       if (id) this.#names.set(id, show.line(show.text(model.name), 100) || id)
     }
-    const names = [...this.#names].map(([id, name]) => element("span", { "data-id": id }, name))
-    this.models.replaceChildren(...names)
+    showNodes(this.models, [...this.#names].map(([id, name]) => h("span", { "data-id": id }, name)))
     for (const { node: message } of this.#order) {
       const node = message.querySelector(".model")
       node.textContent = this.#names.get(node.dataset.id) ?? node.dataset.id
@@ -290,7 +325,7 @@ export class Transcript {
   #showChanges(data) {
     const diffs = show.diffs(data)
     this.changes.hidden = diffs.length === 0
-    refill(this.changes.querySelector(".changes"), changes(diffs))
+    showNodes(this.changes.querySelector(".changes"), changesNodes(diffs))
   }
 }
 

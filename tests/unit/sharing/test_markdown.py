@@ -81,6 +81,20 @@ def test_files_go_by_their_name_never_by_their_content() -> None:
     assert PIXEL not in render(*conversation())
 
 
+def test_messages_that_the_user_took_back_say_so() -> None:
+    document = render(session(revert={"messageID": "msg_2"}), user(), assistant())
+    assert "## 2. Assistant" in document
+    assert document.count("*Undone: the user took this message back.*") == 1
+    assert document.index("*Undone") > document.index("## 2.")
+
+
+def test_todos_are_a_list() -> None:
+    todos = [{"content": "one", "status": "completed"}, {"content": "*two*", "status": "pending"}]
+    document = render(assistant(), tool(tool="todowrite", input={"todos": todos}, output="[]"))
+    assert "- [x] one (done)\n- [ ] \\*two\\* (open)" in document
+    assert "completed" not in document
+
+
 def test_an_empty_share_is_a_document() -> None:
     assert render() == f"# Untitled session\n\n- Session: <{BASE}/share/{SHARE}>\n"
 

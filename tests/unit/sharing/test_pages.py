@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import web_assets
 from opencode_cloud.sharing.rendering import pages
+from tests.unit.sharing.browser_side import ALLOWED, ATTRIBUTES
 from tests.unit.sharing.conversation import (
     BEGIN,
     PIXEL,
@@ -121,7 +123,7 @@ def test_parts_that_are_not_shown_still_tell_their_place() -> None:
 
 def test_line_breaks_survive_and_so_does_the_first() -> None:
     page = render([user(), tool("msg_1", output="\n\none\n  two\n")])
-    assert '<pre class="output">\n\n\none\n  two\n</pre>' in page.html
+    assert '<pre class="output" tabindex="0">\n\n\none\n  two\n</pre>' in page.html
 
 
 @pytest.mark.parametrize("words", HOSTILE)
@@ -134,12 +136,13 @@ def test_hostile_words_stay_words(words: str) -> None:
     assert not any(name.startswith("on") or name == "style" for name in attributes)
 
 
-# A patch's line that begins with one of these marks gets another element, so such texts are left out.
-@given(st.text().filter(lambda words: not re.search(r"\n([-+]|@@|Index: |====|diff )", words)))
-def test_no_words_change_the_elements_of_the_page(words: str) -> None:
-    shown = f"x{words}x"  # never empty, because empty texts are not rendered
-    names = [tag for tag, _ in render(everywhere("harmless")).elements]
-    assert [tag for tag, _ in render(everywhere(shown)).elements] == names
+@given(st.text())
+def test_no_words_make_an_element_or_attribute_that_other_words_do_not(words: str) -> None:
+    known = {(tag, *sorted(attributes)) for tag, attributes in render(everywhere("harmless")).elements}
+    shown = render(everywhere(f"x{words}x")).elements  # never empty, because empty texts are not rendered
+    made = {(tag, *sorted(attributes)) for tag, attributes in shown} - known
+    assert {tag for tag, *_ in made} <= ALLOWED
+    assert {name for _, *names in made for name in names} <= ATTRIBUTES | {"data-old", "data-new"}
 
 
 def everywhere(words: str) -> list[Item]:
@@ -188,10 +191,15 @@ def test_pictures_are_inline_or_not_there() -> None:
     assert "example.com" not in page.html.replace("cloud.example", "")
 
 
-def test_the_only_links_are_our_own() -> None:
+def test_links_lead_within_the_page_or_are_marked_as_those_of_its_author() -> None:
     page = render(everywhere("https://evil.example javascript:alert(1)"))
-    own = ["#content", "/", f"/share/{SHARE}.md", f"/share/{SHARE}.json", "/", "/api/docs"]
-    assert [link["href"] for link in page.all("a")] == own
+    own = {"#content", "/", "/api/docs", f"/share/{SHARE}.md", f"/share/{SHARE}.json", "#m-msg_1", "#m-msg_2"}
+    assert own <= {link["href"] for link in page.all("a")}
+    parts = ("#p-msg_1/", "#p-msg_2/")
+    foreign = [link for link in page.all("a") if not (link["href"] in own or (link["href"] or "").startswith(parts))]
+    assert foreign
+    for link in foreign:
+        assert link == {"href": "https://evil.example", "rel": "nofollow noopener noreferrer", "target": "_blank"}
 
 
 @pytest.mark.parametrize(
@@ -268,11 +276,32 @@ def test_incomplete_and_malformed_shares_have_a_page(items: list[Item]) -> None:
     assert render(items).the("share")["data-share"] == SHARE
 
 
-def test_the_added_and_removed_lines_of_a_patch_are_marked() -> None:
-    assert str(pages.patch("@@ -1 +1 @@\n-a\n+<b>\n+c\n d\n")) == (
-        '<span class="meta">@@ -1 +1 @@</span>\n<span class="removed">-a</span>\n'
-        '<span class="added">+&lt;b&gt;\n+c</span>\n d'
+def test_reads_in_a_row_are_one_and_are_counted() -> None:
+    reads = [tool(name=f"prt_{n}", tool=name) for n, name in enumerate(["read", "read", "grep"])]
+    page = render([assistant(), *reads, part("msg_2", "prt_9", "text", text="x"), tool(name="prt_91", tool="read")])
+    assert len(page.classed("run")) == 1
+    assert "2 reads, 1 search" in page.text
+
+
+def test_messages_that_the_user_took_back_say_so() -> None:
+    revert = {"messageID": "msg_3"}
+    items = [
+        session(revert=revert),
+        user(),
+        assistant(),
+        user("msg_3", BEGIN + 9_000),
+        assistant("msg_4", BEGIN + 9_500),
+    ]
+    page = render(items)
+    assert ["data-undone" in shown for shown in page.classed("message")] == [False, False, True, True]
+    assert page.text.count("undone") == 2
+
+
+def test_a_second_answer_of_the_same_agent_repeats_no_names() -> None:
+    page = render(
+        [user(), assistant(), assistant("msg_3", BEGIN + 2_000), assistant("msg_4", BEGIN + 3_000, agent="plan")]
     )
+    assert ["data-continues" in shown for shown in page.classed("message")] == [False, False, True, False]
 
 
 def test_assets_of_this_version_can_be_kept_for_good_and_others_cannot() -> None:
@@ -296,7 +325,11 @@ def test_nothing_but_static_files_is_an_asset(path: str) -> None:
 
 
 def test_modules_and_styles_name_nothing_from_elsewhere() -> None:
-    for name in ("share.js", "follow.js", "transcript.js", "blocks.js", "theme.js", "share.css", "tokens.css"):
+    folder = Path(web_assets.__file__).resolve().parents[4] / "web" / "static"
+    libraries = {"highlight.js", "markdown-it.js"}
+    names = {path.name for path in folder.iterdir() if path.suffix in (".css", ".js")} - libraries
+    assert len(names) > 20
+    for name in names:
         asset = web_assets.static_asset(name)
         assert asset
         assert not re.search(rb"https?://|//[a-z]+\.", asset.body)

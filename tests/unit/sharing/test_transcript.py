@@ -326,7 +326,7 @@ def test_a_time_that_is_no_date_counts_as_unknown(time: object) -> None:
 
 def test_usage_adds_up_what_was_sent_and_received() -> None:
     tokens = {"input": 1_000, "output": 20, "reasoning": 3, "cache": {"read": 200, "write": 34}}
-    assert usage({"cost": 0.03257, "tokens": tokens}) == "1,234 tokens in · 23 out · $0.0326"
+    assert usage({"cost": 0.03257, "tokens": tokens}) == "1,234 tokens in (16 % cached) · 23 out · $0.0326"
     assert usage({"cost": 0, "tokens": {}}) == ""
     assert usage({"cost": 12, "tokens": None}) == "$12.0000"
     assert usage({"cost": 1e200, "tokens": {"input": -1}}) == "$1000000000.0000"
@@ -336,3 +336,9 @@ def test_failures_are_named_with_their_message() -> None:
     assert failure({"name": "APIError", "data": {"message": "Overloaded\nnow"}}) == "APIError: Overloaded now"
     assert failure({"unexpected": 1}) == "Error"
     assert failure(None) == ""
+
+
+def test_the_document_tells_which_messages_the_user_took_back() -> None:
+    items = [session(revert={"messageID": "msg_2"}), user(), assistant()]
+    messages: Any = to_document(ShareId("id"), items, 1)["messages"]
+    assert [message["undone"] for message in messages] == [False, True]

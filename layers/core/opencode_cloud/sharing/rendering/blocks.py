@@ -30,10 +30,11 @@ _TELLING = ("description", "filePath", "path", "pattern", "command", "url", "que
 
 
 class Text(msgspec.Struct, frozen=True):
-    """A text of the user or the assistant."""
+    """A text of the user or the assistant, in Markdown. One that is not ``finished`` is still arriving."""
 
     kind: ClassVar[str] = "text"
     text: str
+    finished: bool = True
 
 
 class Reasoning(msgspec.Struct, frozen=True):
@@ -41,6 +42,7 @@ class Reasoning(msgspec.Struct, frozen=True):
 
     kind: ClassVar[str] = "reasoning"
     text: str
+    finished: bool = True
 
 
 class File(msgspec.Struct, frozen=True):
@@ -59,7 +61,11 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Tool(msgspec.Struct, frozen=True):
-    """A tool call. ``status`` is pending, running, completed, error or unknown."""
+    """A tool call. ``status`` is pending, running, completed, failed, error, rejected or unknown.
+
+    A command has ``failed`` if it ended with another exit code than 0; then ``exit`` names it. ``data`` is the call's
+    state as the client wrote it.
+    """
 
     kind: ClassVar[str] = "tool"
     name: str
@@ -71,18 +77,22 @@ class Tool(msgspec.Struct, frozen=True):
     error: str
     patch: str
     attachments: Sequence[File]
+    exit: str = ""
+    data: JsonObject = msgspec.field(default_factory=dict[str, object])
 
     @property
     def state(self) -> str:
         """Return the progress of the call: its duration once it has completed, else its status."""
-        return self.duration if self.status == "completed" else " ".join(filter(None, (self.status, self.duration)))
+        status = {"completed": "", "failed": self.exit}.get(self.status, self.status)
+        return " ".join(filter(None, (status, self.duration)))
 
 
 class Note(msgspec.Struct, frozen=True):
-    """An event of the session, on one line."""
+    """An event of the session, on one line. ``target`` is the id of a message that it names, or empty."""
 
     kind: ClassVar[str] = "note"
     text: str
+    target: str = ""
 
 
 class Unknown(msgspec.Struct, frozen=True):
@@ -101,6 +111,8 @@ class Diff(msgspec.Struct, frozen=True):
     additions: int
     deletions: int
     patch: str
+    before: str = ""
+    after: str = ""
 
 
 Block: TypeAlias = Text | Reasoning | File | Tool | Note | Unknown
@@ -115,19 +127,21 @@ def block(part: JsonObject) -> Block | None:
         words = plain(text(part.get("text")))
         if not words.strip() or part.get("synthetic") is True:
             return None
-        return Text(words) if kind == "text" else Reasoning(words)
+        time = mapping(part.get("time"))
+        finished = milliseconds(time.get("start")) is None or milliseconds(time.get("end")) is not None
+        return Text(words, finished) if kind == "text" else Reasoning(words, finished)
     if kind == "tool":
         return _tool(part)
     if kind == "file":
         return file(part)
     words = _note(kind, part)
-    return Note(words) if words else Unknown(line(kind, 64) or "none", compact(part))
+    return Note(words, text(part.get("tail_start_id"))) if words else Unknown(line(kind, 64) or "none", compact(part))
 
 
 def _note(kind: str, part: JsonObject) -> str:
     match kind:
         case "compaction":
-            return "Context compacted automatically" if part.get("auto") is True else "Context compacted"
+            return _compaction(part)
         case "agent":
             return f"Agent: {line(text(part.get('name')))}"
         case "subtask":
@@ -140,6 +154,13 @@ def _note(kind: str, part: JsonObject) -> str:
             return f"Changed {', '.join(names)}" if names else "Changed no file"
         case _:
             return ""
+
+
+def _compaction(part: JsonObject) -> str:
+    words = "Context compacted automatically" if part.get("auto") is True else "Context compacted"
+    if part.get("overflow") is True:
+        words += ", because it was full"
+    return f"{words}: a summary replaces the messages before this one" if part.get("tail_start_id") else words
 
 
 def file(part: JsonObject) -> File:
@@ -158,18 +179,29 @@ def _tool(part: JsonObject) -> Tool:
     state = mapping(part.get("state"))
     input_value = state.get("input")
     arguments = mapping(input_value)
-    patch = plain(text(mapping(state.get("metadata")).get("diff")))
+    metadata = mapping(state.get("metadata"))
+    patch = plain(text(metadata.get("diff")))
     name = line(text(part.get("tool")), 100) or "tool"
+    error = plain(text(state.get("error")))
+    status = line(text(state.get("status")), 20) or "unknown"
+    code = number(metadata.get("exit"))
+    failed = status == "completed" and bool(code)
+    if failed:
+        status = "failed"
+    elif status == "error" and "rejected permission" in error:
+        status = "rejected"
     return Tool(
         name=name,
-        status=line(text(state.get("status")), 20) or "unknown",
+        status=status,
         title=line(text(state.get("title")) or next(filter(None, (text(arguments.get(k)) for k in _TELLING)), "")),
-        duration=_duration(mapping(state.get("time"))),
+        duration=duration(mapping(state.get("time"))),
         input=plain(input_value if isinstance(input_value, str) else _arguments(name, arguments, patch)),
         output=plain(text(state.get("output"))),
-        error=plain(text(state.get("error"))),
+        error=error,
         patch=patch,
         attachments=tuple(file(attachment) for attachment in mappings(state.get("attachments"))),
+        exit=f"exit {int(code)}" if failed and code else "",
+        data=state,
     )
 
 
@@ -185,8 +217,13 @@ def _arguments(tool: str, arguments: JsonObject, patch: str) -> str:
     return "\n".join(f"{name}:\n{value}" if "\n" in value else f"{name}: {value}" for name, value in shown)
 
 
-def _duration(time: JsonObject) -> str:
-    start, end = milliseconds(time.get("start")), milliseconds(time.get("end"))
+def duration(time: JsonObject) -> str:
+    """Describe the time between ``start`` and ``end``; return an empty string if one of them is missing."""
+    return lasting(milliseconds(time.get("start")), milliseconds(time.get("end")))
+
+
+def lasting(start: int | None, end: int | None) -> str:
+    """Describe the time between two moments in milliseconds."""
     if start is None or end is None or end < start:
         return ""
     tenths = (end - start + 50) // 100
@@ -216,6 +253,8 @@ def diffs(value: object) -> list[Diff]:
             additions=count(change.get("additions")),
             deletions=count(change.get("deletions")),
             patch=plain(text(change.get("patch"))),
+            before=plain(text(change.get("before"))),
+            after=plain(text(change.get("after"))),
         )
         for change in mappings(value)
         if text(change.get("file")) or text(change.get("patch"))
@@ -231,12 +270,33 @@ def size(length: int) -> str:
     return f"{length} B"
 
 
-def usage(message: JsonObject) -> str:
-    """Describe the usage of a session or message, as tokens and US dollars; return an empty string if it is unknown."""
+class MessageFigures(msgspec.Struct, frozen=True):
+    """MessageFigures of a session or message: milliseconds, tokens, and the cost in hundredths of a cent."""
+
+    ms: int
+    sent: int
+    cached: int
+    received: int
+    cost: int
+
+
+def figures(message: JsonObject, start: int | None = None, end: int | None = None) -> MessageFigures:
+    """Read the figures of a session or message that ran between two moments in milliseconds."""
     tokens = mapping(message.get("tokens"))
     cache = mapping(tokens.get("cache"))
-    sent = count(tokens.get("input")) + count(cache.get("read")) + count(cache.get("write"))
-    received = count(tokens.get("output")) + count(tokens.get("reasoning"))
-    cost = int(min(number(message.get("cost")) or 0, 1e9) * 10_000 + 0.5)  # in hundredths of a cent
-    words = [f"{sent:,} tokens in", f"{received:,} out"] if sent or received else []
-    return " · ".join([*words, f"${cost // 10_000}.{cost % 10_000:04}"] if cost > 0 else words)
+    return MessageFigures(
+        ms=end - start if start is not None and end is not None and end >= start else 0,
+        sent=count(tokens.get("input")) + count(cache.get("read")) + count(cache.get("write")),
+        cached=count(cache.get("read")),
+        received=count(tokens.get("output")) + count(tokens.get("reasoning")),
+        cost=int(min(number(message.get("cost")) or 0, 1e9) * 10_000 + 0.5),
+    )
+
+
+def usage(message: JsonObject) -> str:
+    """Describe the usage of a session or message, as tokens and US dollars; return an empty string if it is unknown."""
+    used = figures(message)
+    share = used.cached * 100 // used.sent if used.sent else 0
+    hits = f" ({share} % cached)" if share else ""
+    words = [f"{used.sent:,} tokens in{hits}", f"{used.received:,} out"] if used.sent or used.received else []
+    return " · ".join([*words, f"${used.cost // 10_000}.{used.cost % 10_000:04}"] if used.cost > 0 else words)

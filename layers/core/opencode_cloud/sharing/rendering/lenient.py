@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeAlias, cast
 
 import msgspec
@@ -17,6 +17,9 @@ _LATEST = 253_402_300_799_999  # the end of the year 9999, in milliseconds: the 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _NEWLINE = re.compile(r"\r\n?")
+_HOME = re.compile(
+    r"(?:(?<=file://)|(?<![A-Za-z0-9_./~-]))(?:/home/|/Users/|[A-Za-z]:\\Users\\)[^\x00-\x20/\\\"'`:;,<>|()\[\]{}]+"
+)
 
 
 def decode(raw: bytes) -> object:
@@ -102,10 +105,27 @@ def compact(value: object) -> str:
 
 
 def plain(value: str) -> str:
-    r"""Return text without terminal escapes and control characters; line ends become ``\n``."""
-    if _CONTROL.search(value) is None:
-        return value
-    return _CONTROL.sub("", _NEWLINE.sub("\n", _ANSI.sub("", value)))
+    r"""Return text without terminal escapes and control characters; line ends become ``\n``, home directories ``~``."""
+    if _CONTROL.search(value) is not None:
+        value = _CONTROL.sub("", _NEWLINE.sub("\n", _ANSI.sub("", value)))
+    return without_home(value)
+
+
+def without_home(value: str) -> str:
+    """Return text with ``~`` in place of home directories, whose names are those of people."""
+    if "/home/" in value or "/Users/" in value or "\\Users\\" in value:
+        return _HOME.sub("~", value)
+    return value
+
+
+def styled(value: str) -> Iterator[tuple[str, str]]:
+    """Split the output of a terminal into its control sequences and texts: (sequence before, text)."""
+    value = _NEWLINE.sub("\n", value)
+    at, sequence = 0, ""
+    for found in _ANSI.finditer(value):
+        yield sequence, _CONTROL.sub("", value[at : found.start()])
+        at, sequence = found.end(), found[0]
+    yield sequence, _CONTROL.sub("", value[at:])
 
 
 def line(value: str, limit: int = 300) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.sharing.rendering.blocks import Block, Diff, File, Note, Reasoning, Text, Tool, Unknown, block
+from opencode_cloud.sharing.rendering.tools import TODO_TOOLS, todos_of
 from opencode_cloud.sharing.rendering.transcript import (
     Transcript,
     TranscriptEntry,
@@ -30,10 +31,11 @@ def render_markdown(share_id: ShareId, items: Iterable[TranscriptItem], base_url
     transcript = transcribe(items)
     address = f"{base_url.rstrip('/')}/share/{share_id}"
     names = model_names(transcript.models)
+    undone = transcript.undone
     written = [_head(transcript, address, names)]
     length = len(written[0])
     for position, message in enumerate(transcript.messages, start=1):
-        section = "\n\n".join(_message(position, message, names))
+        section = "\n\n".join(_message(position, message, names, undone=message.id in undone))
         length += len(section)
         if length > limit:
             omitted = len(transcript.messages) - position + 1
@@ -59,10 +61,12 @@ def _head(transcript: Transcript, address: str, names: dict[str, str]) -> str:
     return f"# {escape(transcript.title)}\n\n" + "\n".join(lines)
 
 
-def _message(position: int, message: TranscriptMessage, names: dict[str, str]) -> Iterator[str]:
+def _message(position: int, message: TranscriptMessage, names: dict[str, str], *, undone: bool) -> Iterator[str]:
     role = "Message" if message.role == "unknown" else message.role.capitalize()
     about = [role, message.agent, names.get(message.model, message.model), moment(message.created)]
     yield f"## {position}. " + " · ".join(escape(word) for word in about if word)
+    if undone:
+        yield "*Undone: the user took this message back.*"
     for part in message.parts:
         shown = _part(part)
         if shown:
@@ -105,6 +109,10 @@ def _tool(tool: Tool) -> Iterator[str]:
     title = f" {escape(tool.title)}" if tool.title else ""
     state = f" ({escape(tool.state)})" if tool.state else ""
     yield f"**Tool {code(tool.name)}**{title}{state}"
+    todos = todos_of(tool) if tool.name in TODO_TOOLS else []
+    if todos:
+        yield "\n".join(f"- [{'x' if status == 'done' else ' '}] {escape(words)} ({status})" for status, words in todos)
+        return
     if tool.input:
         yield fence(tool.input)
     if tool.patch:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
+from http import HTTPStatus
+from itertools import groupby
 from types import MappingProxyType
 from urllib.parse import urlencode
 
@@ -15,15 +17,27 @@ from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import web_assets
 from opencode_cloud.sharing.models import CONTAINER_MB, FUNCTION_MB
 from opencode_cloud.sharing.protocol.tickets import VIEW_SECONDS
-from opencode_cloud.sharing.rendering.blocks import Block, Diff, File, Note, block, size
+from opencode_cloud.sharing.rendering.blocks import Block, File, Note, Tool, block, size
+from opencode_cloud.sharing.rendering.card import Summary, summarize
+from opencode_cloud.sharing.rendering.nodes import html
 from opencode_cloud.sharing.rendering.transcript import (
     Transcript,
     TranscriptEntry,
     TranscriptItem,
     TranscriptMessage,
+    iso,
     model_names,
     moment,
     transcribe,
+)
+from opencode_cloud.sharing.rendering.views import (
+    block_nodes,
+    changes_nodes,
+    context_title,
+    is_context,
+    message_anchor,
+    part_anchor,
+    part_link,
 )
 
 INLINE = 65_536  # bytes of JSON; the page omits larger items, and the script fetches them when they come into view
@@ -54,12 +68,57 @@ class _Part(msgspec.Struct, frozen=True):
     block: Block | None
     href: str
 
+    @property
+    def anchor(self) -> str:
+        """Return the id of the part's element."""
+        return part_anchor(self.entry.key)
+
+    @property
+    def body(self) -> Markup:
+        """Return the part as HTML."""
+        return html([*block_nodes(self.block), part_link(self.entry.key)]) if self.block else Markup("")
+
+
+class _Run(msgspec.Struct, frozen=True):
+    """Parts in a row. With a ``title`` they are shown as one."""
+
+    title: str
+    parts: list[_Part]
+
 
 class _Message(msgspec.Struct, frozen=True):
+    """A message in the page. One that ``continues`` repeats agent and model of the message before it."""
+
     message: TranscriptMessage
     parts: list[_Part]
-    diffs: list[Diff]
     href: str
+    undone: bool
+    continues: bool
+
+    @property
+    def anchor(self) -> str:
+        """Return the id of the message's element."""
+        return message_anchor(self.message.id)
+
+    @property
+    def changes(self) -> Markup:
+        """Return the changes that followed from the message as HTML."""
+        return html(changes_nodes([] if self.href else self.message.diffs))
+
+    @property
+    def state(self) -> str:
+        """Return the state of the message for its head."""
+        return "undone" if self.undone else "not finished" if self.message.unfinished else ""
+
+    @property
+    def runs(self) -> list[_Run]:
+        """Return the parts, with neighbours that only look at files put together."""
+        runs: list[_Run] = []
+        for looks, grouped in groupby(self.parts, key=lambda part: is_context(part.block)):
+            parts = list(grouped)
+            names = [part.block.name for part in parts if isinstance(part.block, Tool)]
+            runs.append(_Run(context_title(names) if looks and len(parts) > 1 else "", parts))
+        return runs
 
 
 def render_share(
@@ -85,6 +144,7 @@ def render_share(
     template = _environment().get_template("share.html")
     return template.render(
         share_id=share_id,
+        base=base_url.rstrip("/"),
         address=f"{base_url.rstrip('/')}/share/{share_id}",
         seq=seq if complete else 0,
         ticket=ticket,
@@ -95,8 +155,10 @@ def render_share(
         container_mb=CONTAINER_MB,
         transcript=transcript,
         names=model_names(transcript.models),
+        summary=Summary() if ticket else summarize(transcript),
+        public=not ticket,
         messages=messages,
-        diffs=transcript.diffs if not _later(share_id, transcript.diff) else [],
+        changes=html(changes_nodes(transcript.diffs if not _later(share_id, transcript.diff) else [])),
         later=partial(_later, share_id),
     )
 
@@ -115,6 +177,18 @@ def render_no_page() -> str:
 def render_gone() -> str:
     """Write the page for 410: the share has been removed or has expired."""
     return _notice("No longer shared", "This session is no longer shared: its owner removed it, or it has expired.")
+
+
+def render_problem(status: int, words: str, correlation_id: str) -> str:
+    """Write the page of an error that no other page describes."""
+    if status == HTTPStatus.NOT_FOUND:
+        return render_no_page()
+    titles = {
+        HTTPStatus.TOO_MANY_REQUESTS: "Too many requests",
+        HTTPStatus.SERVICE_UNAVAILABLE: "Temporarily unavailable",
+    }
+    title = titles.get(HTTPStatus(status), "Something went wrong")
+    return _notice(title, words, reference=correlation_id if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "")
 
 
 def render_sign_in(share_id: ShareId) -> str:
@@ -150,13 +224,19 @@ def prepare() -> None:
         _environment().get_template(name)
 
 
-def _notice(title: str, words: str, link: str = "", label: str = "") -> str:
-    return _environment().get_template("notice.html").render(title=title, words=words, link=link, label=label)
+def _notice(title: str, words: str, link: str = "/", label: str = "Home", reference: str = "") -> str:
+    return (
+        _environment()
+        .get_template("notice.html")
+        .render(title=title, words=words, link=link, label=label, reference=reference)
+    )
 
 
 def _within_budget(share_id: ShareId, transcript: Transcript) -> tuple[list[_Message], bool]:
     remaining = BUDGET
     shown: list[_Message] = []
+    undone = transcript.undone
+    before: TranscriptMessage | None = None
     for message in transcript.messages:
         parts: list[_Part] = []
         remaining -= _cost(message.entry) if message.entry else _ENTRY
@@ -166,7 +246,8 @@ def _within_budget(share_id: ShareId, transcript: Transcript) -> tuple[list[_Mes
             parts.append(_part(share_id, entry))
             remaining -= _cost(entry)
         href = _later(share_id, message.entry)
-        shown.append(_Message(message, parts, [] if href else message.diffs, href))
+        shown.append(_Message(message, parts, href, message.id in undone, message.continues(before)))
+        before = message
         if remaining <= 0:
             return shown, False
     return shown, True
@@ -196,25 +277,5 @@ def _later(share_id: ShareId, entry: TranscriptEntry | None) -> str:
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = web_assets.environment()
-    environment.filters.update(moment=moment, patch=patch)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
+    environment.filters.update(moment=moment, iso=iso)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
     return environment
-
-
-def patch(words: str) -> Markup:
-    """Mark up the added and removed lines of a patch, with one element for each run of lines."""
-    runs: list[tuple[str, list[str]]] = []
-    for line in words.rstrip("\n").split("\n"):
-        kind = _line_kind(line)
-        if not runs or runs[-1][0] != kind:
-            runs.append((kind, []))
-        runs[-1][1].append(line)
-    return Markup("\n").join(
-        Markup('<span class="{}">{}</span>').format(kind, "\n".join(lines)) if kind else "\n".join(lines)
-        for kind, lines in runs
-    )
-
-
-def _line_kind(line: str) -> str:
-    if line.startswith(("+++", "---", "@@", "Index: ", "====", "diff ")):
-        return "meta"
-    return {"+": "added", "-": "removed"}.get(line[:1], "")

@@ -6,14 +6,15 @@ items are never sent. Neither missing items nor data of the wrong shape raise an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, TypeAlias
 
 import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
-from opencode_cloud.sharing.rendering.blocks import Diff, diffs, failure, usage
+from opencode_cloud.sharing.rendering.blocks import Diff, diffs, failure, figures, lasting, usage
+from opencode_cloud.sharing.rendering.generations import converted, is_first_generation
 from opencode_cloud.sharing.rendering.lenient import (
     JsonObject,
     array,
@@ -124,13 +125,30 @@ class TranscriptMessage(msgspec.Struct):
     @property
     def unfinished(self) -> bool:
         """Tell whether the assistant was still writing at the time of the client's last publication."""
-        completed = milliseconds(mapping(self.value.get("time")).get("completed"))
-        return self.role == "assistant" and completed is None and not self.value.get("error")
+        return self.role == "assistant" and self.completed is None and not self.value.get("error")
 
     @property
     def usage(self) -> str:
-        """Return tokens and cost."""
-        return usage(self.value)
+        """Return duration, tokens and cost."""
+        return " · ".join(filter(None, (lasting(self.created, self.completed), usage(self.value))))
+
+    @property
+    def figures(self) -> str:
+        """Return the figures of the message for the page's script, separated by commas."""
+        return ",".join(map(str, msgspec.structs.astuple(figures(self.value, self.created, self.completed))))
+
+    @property
+    def completed(self) -> int | None:
+        """Return the time at which the assistant finished, in milliseconds."""
+        return milliseconds(mapping(self.value.get("time")).get("completed"))
+
+    def continues(self, before: TranscriptMessage | None) -> bool:
+        """Tell whether this is a further answer of the agent and the model that answered ``before``."""
+        return (
+            before is not None
+            and self.role == before.role == "assistant"
+            and (self.agent, self.model) == (before.agent, before.model)
+        )
 
     @property
     def diffs(self) -> list[Diff]:
@@ -187,6 +205,13 @@ class Transcript(msgspec.Struct):
         return diffs(decode(self.diff.raw)) if self.diff else []
 
     @property
+    def undone(self) -> frozenset[str]:
+        """Return the ids of the messages that the user took back: the one that the session names, and all after it."""
+        first = text(mapping(self._session.get("revert")).get("messageID"))
+        ids = [message.id for message in self.messages]
+        return frozenset(ids[ids.index(first) :]) if first in ids else frozenset()
+
+    @property
     def _session(self) -> JsonObject:
         return self.session.value if self.session else {}
 
@@ -204,11 +229,11 @@ def transcribe(items: Iterable[TranscriptItem]) -> Transcript:
     for item in sorted(winners.values(), key=lambda winner: winner.seq):
         if item.type in ("session", "model", "session_diff"):
             single[item.type] = TranscriptEntry(item.key, item.seq, item.at, item.data)
+        elif item.type == "messages" or is_first_generation(item.type, item.data):
+            for kind, key, value in converted(item.key, item.data):
+                _add_entry(messages, kind, TranscriptEntry(key, item.seq, item.at, decoded=value))
         elif item.type in ("message", "part"):
             _add_entry(messages, item.type, TranscriptEntry(item.key, item.seq, item.at, item.data))
-        elif item.type == "messages":
-            for kind, entry in _second_generation(item):
-                _add_entry(messages, kind, entry)
         else:
             other.append(item)
     for message in messages.values():
@@ -225,37 +250,6 @@ def _add_entry(messages: dict[str, TranscriptMessage], kind: str, entry: Transcr
         message.entry = entry
     else:
         message.parts.append(entry)
-
-
-def _second_generation(item: TranscriptItem) -> Iterator[tuple[str, TranscriptEntry]]:
-    """Read a V2 client's blob of all messages as first-generation messages and parts."""
-    for position, message in enumerate(mappings(mapping(decode(item.data)).get("messages"))):
-        name = text(message.get("id")).replace("/", "-") or f"{position:06}"
-        role = text(message.get("type")) or text(message.get("role"))
-        yield "message", TranscriptEntry(f"message/{name}", item.seq, item.at, decoded={**message, "role": role})
-        for index, part in enumerate(_second_generation_parts(message)):
-            yield "part", TranscriptEntry(f"part/{name}/{index:06}", item.seq, item.at, decoded=part)
-
-
-def _second_generation_parts(message: JsonObject) -> Iterator[JsonObject]:
-    for name in ("text", "summary"):
-        if isinstance(message.get(name), str):
-            yield {"type": "text", "text": message[name]}
-    if isinstance(message.get("command"), str):
-        state = {"status": "completed", "input": {"command": message["command"]}, "output": message.get("output")}
-        yield {"type": "tool", "tool": "bash", "state": state}
-    for part in mappings(message.get("content")):
-        if part.get("type") != "tool":
-            yield part
-            continue
-        state = mapping(part.get("state"))
-        output = "\n".join(filter(None, (text(content.get("text")) for content in mappings(state.get("content")))))
-        error = text(mapping(state.get("error")).get("message"))
-        yield {
-            "type": "tool",
-            "tool": part.get("name"),
-            "state": {**state, "title": part.get("title"), "output": output, "error": error},
-        }
 
 
 def model_id(model: object) -> str:
@@ -275,6 +269,11 @@ def moment(time: int | None) -> str:
     return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M} UTC" if time is not None else ""
 
 
+def iso(time: int | None) -> str:
+    """Format a time in milliseconds for programs (ISO 8601, UTC); return an empty string if it is unknown."""
+    return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}" if time is not None else ""
+
+
 def to_document(share_id: ShareId, items: Iterable[TranscriptItem], seq: int) -> Document:
     """Return a share as the JSON document for programs, of the stable schema ``SCHEMA``.
 
@@ -282,6 +281,7 @@ def to_document(share_id: ShareId, items: Iterable[TranscriptItem], seq: int) ->
     provider's response headers, since both can contain credentials.
     """
     transcript = transcribe(items)
+    undone = transcript.undone
     return {
         "schema": SCHEMA,
         "share": share_id,
@@ -292,6 +292,7 @@ def to_document(share_id: ShareId, items: Iterable[TranscriptItem], seq: int) ->
                 "id": message.id,
                 "role": message.role,
                 "created": message.created,
+                "undone": message.id in undone,
                 "info": _without_headers(message.value) if message.entry else None,
                 "parts": [_without_headers(part.value) for part in message.parts],
             }

@@ -12,11 +12,12 @@ import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import http_events, web_assets
-from opencode_cloud.kit.errors import Gone, NotFound, ServiceError, Unauthorized, route_not_found
+from opencode_cloud.kit.errors import Gone, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.sharing.rendering import pages
+from opencode_cloud.sharing.rendering.card import HEIGHT, WIDTH, Summary, render_card, summarize
 from opencode_cloud.sharing.rendering.markdown import render_markdown
-from opencode_cloud.sharing.rendering.transcript import to_document
+from opencode_cloud.sharing.rendering.transcript import to_document, transcribe
 from opencode_cloud.sharing.service.reading import SharedState
 
 
@@ -51,9 +52,11 @@ class ReaderPages:
         """Answer with the form of the share's password. ``problem`` describes the last failure."""
         return _notice(event, pages.render_password(share_id, problem), error)
 
-    def no_page(self, event: http_events.Event) -> HttpReply:
-        """Answer a person who opened an address without a page."""
-        return _notice(event, pages.render_no_page(), route_not_found())
+    def problem(self, event: http_events.Event, error: ServiceError, correlation_id: str) -> HttpReply:
+        """Answer with a page that describes an error, and names its correlation id in the logs."""
+        reply = _notice(event, pages.render_problem(error.status, error.message, correlation_id), error)
+        reply.headers.update(http_events.error_headers(error))
+        return reply
 
     def document(self, state: SharedState) -> str:
         """Return the share as JSON for programs."""
@@ -62,6 +65,27 @@ class ReaderPages:
     def markdown(self, event: http_events.Event, state: SharedState) -> str:
         """Return the share as Markdown for agents."""
         return render_markdown(state.share.id, state.items, self._base(event))
+
+    def card(self, event: http_events.Event, state: SharedState | None) -> HttpReply:
+        """Answer with the picture of a share; without a state with one that says nothing about it."""
+        summary = summarize(transcribe(state.items)) if state else Summary()
+        headers = {"Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff"}
+        return http_events.reply(event, render_card(summary), "image/png", headers=headers)
+
+    def oembed(self, event: http_events.Event, state: SharedState) -> dict[str, str | int]:
+        """Return the description of a share for programs that embed links, of the oEmbed type ``link``."""
+        base = self._base(event).rstrip("/")
+        summary = Summary() if state.ticket else summarize(transcribe(state.items))
+        return {
+            "version": "1.0",
+            "type": "link",
+            "title": summary.title,
+            "provider_name": "Opencode Cloud",
+            "provider_url": f"{base}/",
+            "thumbnail_url": f"{base}/share/{state.share.id}/card.png",
+            "thumbnail_width": WIDTH,
+            "thumbnail_height": HEIGHT,
+        }
 
     def asset(self, event: http_events.Event, path: str) -> HttpReply:
         """Answer with a static file of the pages. Raises ``asset_not_found`` (404)."""

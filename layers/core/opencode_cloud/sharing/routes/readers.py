@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -17,9 +17,9 @@ from opencode_cloud.kit.errors import (
     Forbidden,
     Gone,
     NotFound,
+    ServiceError,
     TooManyRequests,
     Unauthorized,
-    route_not_found,
 )
 from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.kit.http_routes import HttpRoutes
@@ -77,23 +77,18 @@ class ReaderRoutes:
     def mount(self, app: HttpRoutes) -> None:
         """Add every route to ``app``."""
         self._event = app.event
+        app.errors_by(self.problem)
         app.get("/share/<share_id>/items")(self.items)
         app.get("/share/<share_id>/items/<seq>")(self.item)
         app.post("/share/<share_id>/ticket")(self.ticket)
         app.post("/share/<share_id>/unlock")(self.unlock)
+        app.get("/share/<share_id>/card.png")(self.card)
+        app.get("/share/oembed")(self.oembed)
         app.get("/share/<share_id>")(self.page)
         app.get("/s/<share_id>")(self.short_link)
         app.get("/health")(lambda: self._json({"status": "ok", "version": VERSION}))
         app.get("/assets/<name>")(self.asset)
         app.get("/assets/<version>/<name>")(self.asset)
-        app.otherwise(self.no_page)
-
-    def no_page(self) -> HttpReply:
-        """Answer a browser without a page at its address; raises ``route_not_found`` (404) for programs."""
-        event = self._event()
-        if "text/html" not in http_events.header(event, "accept"):
-            raise route_not_found()
-        return self._rendered().no_page(event)
 
     def items(self, share_id: ShareId) -> HttpReply:
         """``GET /share/{id}/items?after=`` -> the items after ``after``."""
@@ -164,6 +159,32 @@ class ReaderRoutes:
         except (Gone, NotFound, Unauthorized) as error:
             return self._rendered().refusal(event, share_id, error)
         return self._rendered().session(event, state, self._reading.bodies_origin())
+
+    def card(self, share_id: ShareId) -> HttpReply:
+        """``GET /share/{id}/card.png`` -> the picture for previews of links. It is neutral for restricted shares."""
+        event = self._event()
+        try:
+            state = self._reading.state(share_id, visitor_of(event, share_id), is_view=False)
+        except Unauthorized:
+            return self._rendered().card(event, None)
+        return self._rendered().card(event, None if state.ticket else state)
+
+    def oembed(self) -> HttpReply:
+        """``GET /share/oembed?url=`` -> a description of a share for programs that embed links (oembed.com)."""
+        event = self._event()
+        path = urlsplit(http_events.query(event, "url", "")).path
+        share_id = ShareId(path.removeprefix("/share/"))
+        if not path.startswith("/share/") or "/" in share_id or http_events.query(event, "format", "json") != "json":
+            raise share_not_found()
+        state = self._reading.state(share_id, visitor_of(event, share_id), is_view=False)
+        return self._json(self._rendered().oembed(event, state))
+
+    def problem(self, event: http_events.Event, error: ServiceError, correlation_id: str) -> HttpReply | None:
+        """Answer an error with a page if a browser asks for one."""
+        method = event["requestContext"]["http"]["method"]
+        if method not in ("GET", "HEAD") or "text/html" not in http_events.header(event, "accept"):
+            return None
+        return self._rendered().problem(event, error, correlation_id)
 
     def short_link(self, share_id: ShareId) -> HttpReply:
         """``GET /s/{id}``: the legacy address of a share."""

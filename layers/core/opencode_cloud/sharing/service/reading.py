@@ -69,14 +69,14 @@ class ShareReader:
         """Return the origin to which large answers are redirected."""
         return self._objects.origin()
 
-    def state(self, share_id: ShareId, visitor: Visitor) -> SharedState:
-        """Return the last item of each key. For a share with an owner this counts as a view.
+    def state(self, share_id: ShareId, visitor: Visitor, *, is_view: bool = True) -> SharedState:
+        """Return the last item of each key. For a share with an owner this counts as a view, if it ``is_view``.
 
         The view is counted while the log is read. A failure to count does not fail the read.
         """
         admission = self.admit(share_id, visitor)
         share = admission.share
-        counted = pool().submit(self._store.count_view, share_id) if share.ownership else None
+        counted = pool().submit(self._store.count_view, share_id) if share.ownership and is_view else None
         fold, seq = self._snapshots.fold(share)
         # A throttled view is not counted; the reader must not fail for it (docs/decisions/004).
         if counted and (error := counted.exception()):

@@ -1,0 +1,189 @@
+// Ways through a session: the list of prompts, keys, links to messages and parts, split changes, enlarged pictures.
+
+import { copyAnchor } from "./copying.js"
+import { described } from "./blocks.js"
+import { Finder, open } from "./finding.js"
+import { split, unite } from "./splitting.js"
+
+const FIRST_LINE = 80 // characters of a prompt in the list
+const stored = (name) => {
+  try {
+    return localStorage.getItem(name)
+  } catch {
+    return null
+  }
+}
+const store = (name, value) => {
+  try {
+    localStorage.setItem(name, value)
+  } catch {
+    // the choice then lasts as long as the page
+  }
+}
+
+export class Reading {
+  #pending = ""
+  #shown = ""
+
+  constructor(root) {
+    this.root = root
+    this.list = root.querySelector("#messages")
+    this.prompts = document.querySelector("#prompts")
+    this.help = document.querySelector("#help")
+    this.finder = new Finder(root)
+    document.querySelector("#tools").hidden = false
+    this.#pending = location.hash
+    addEventListener("hashchange", () => this.#goTo(location.hash))
+    addEventListener("keydown", (event) => this.#key(event))
+    root.addEventListener("click", (event) => this.#enlarge(event))
+    this.#connect()
+    this.#split(stored("split") === "yes")
+    this.refresh()
+  }
+
+  /** Take notice of new messages and parts. */
+  refresh() {
+    if (this.#pending) this.#goTo(this.#pending)
+    this.#listPrompts()
+    if (this.root.classList.contains("is-split")) split(this.root)
+  }
+
+  #connect() {
+    const actions = {
+      search: () => this.finder.open(),
+      expand: () => this.#openAll(true),
+      collapse: () => this.#openAll(false),
+      split: () => this.#split(!this.root.classList.contains("is-split")),
+      help: () => this.help.showModal(),
+      prompts: () => (this.prompts.hidden = !this.prompts.hidden),
+    }
+    for (const [name, action] of Object.entries(actions)) {
+      for (const button of document.querySelectorAll(`[data-action="${name}"]`)) {
+        button.hidden = false
+        button.addEventListener("click", action)
+      }
+    }
+    const keys = this.help.querySelector("input")
+    keys.checked = stored("keys") !== "off"
+    keys.addEventListener("change", () => store("keys", keys.checked ? "on" : "off"))
+    this.prompts.addEventListener("click", (event) => {
+      if (event.target.closest("a") && matchMedia("(max-width: 75rem)").matches) this.prompts.hidden = true
+    })
+    this.prompts.hidden = matchMedia("(max-width: 75rem)").matches
+  }
+
+  /** Go to the message or part that a link names; wait for one that has not arrived. */
+  #goTo(hash) {
+    if (!/^#[mp]-/.test(hash)) return (this.#pending = "")
+    const target = document.getElementById(decoded(hash.slice(1)))
+    this.#pending = target ? "" : hash
+    if (!target) return
+    open(target)
+    const folded = target.querySelector(":scope > details")
+    if (folded) folded.open = true
+    target.scrollIntoView()
+    for (const node of this.list.querySelectorAll(".is-target")) node.classList.remove("is-target")
+    target.classList.add("is-target")
+  }
+
+  #openAll(isOpen) {
+    for (const node of this.root.querySelectorAll("details")) node.open = isOpen
+  }
+
+  #split(on) {
+    this.root.classList.toggle("is-split", on)
+    document.querySelector('[data-action="split"]').setAttribute("aria-pressed", String(on))
+    store("split", on ? "yes" : "no")
+    if (on) split(this.root)
+    else unite(this.root)
+  }
+
+  #listPrompts() {
+    const prompts = []
+    for (const message of this.list.children) {
+      if (message.dataset.role === "user") prompts.push({ message, figures: [0, 0, 0, 0, 0] })
+      else if (prompts.length) add(prompts.at(-1).figures, message.dataset.figures)
+    }
+    const entries = prompts.map(({ message, figures }) => {
+      const words = message.querySelector(".prose")?.textContent.trim().split("\n", 1)[0] ?? ""
+      return [message.id, words.slice(0, FIRST_LINE) || "A prompt without text", described(...figures.slice(1))]
+    })
+    const shown = JSON.stringify(entries)
+    if (shown === this.#shown) return
+    this.#shown = shown
+    this.prompts.querySelector("ol").replaceChildren(...entries.map(entry))
+  }
+
+  #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.help.querySelector("input").checked) return
+    if (event.target.closest("input, textarea, select, dialog, [contenteditable]")) return
+    const keys = {
+      j: () => this.#step(1),
+      k: () => this.#step(-1),
+      g: () => scrollTo(0, 0),
+      G: () => scrollTo(0, document.documentElement.scrollHeight),
+      "/": () => this.finder.open(),
+      "?": () => this.help.showModal(),
+      e: () => this.#openAll(true),
+      c: () => this.#openAll(false),
+      y: () => this.#copyPlace(event.target),
+    }
+    if (!Object.hasOwn(keys, event.key)) return
+    event.preventDefault()
+    keys[event.key]()
+  }
+
+  #step(by) {
+    const messages = [...this.list.children]
+    const top = document.querySelector(".site").getBoundingClientRect().bottom + 8
+    const next = messages.findIndex((message) => message.getBoundingClientRect().top > top + 1)
+    const first = next < 0 ? messages.length : next
+    const present = messages[first - 1]
+    const aligned = present && Math.abs(present.getBoundingClientRect().top - top) < 24
+    const target = by > 0 ? messages[first] : messages[aligned ? first - 2 : first - 1]
+    if (!target) return
+    target.tabIndex = -1
+    target.focus({ preventScroll: true })
+    target.scrollIntoView()
+  }
+
+  #copyPlace(node) {
+    const link = (node.closest(".part") ?? node.closest(".message"))?.querySelector("a.anchor")
+    if (link) copyAnchor(link)
+  }
+
+  #enlarge(event) {
+    const button = event.target.closest("button.zoom")
+    if (!button) return
+    const dialog = document.querySelector("#lightbox")
+    const image = button.querySelector("img").cloneNode()
+    dialog.querySelector("div").replaceChildren(image)
+    dialog.showModal()
+  }
+}
+
+function decoded(words) {
+  try {
+    return decodeURIComponent(words)
+  } catch {
+    return words
+  }
+}
+
+function add(total, figures) {
+  for (const [index, figure] of (figures ?? "").split(",").entries()) total[index] += Number(figure) || 0
+}
+
+function entry([id, words, used]) {
+  const item = document.createElement("li")
+  const link = document.createElement("a")
+  link.href = `#${id}`
+  link.textContent = words
+  item.append(link)
+  if (used) {
+    const small = document.createElement("small")
+    small.textContent = used
+    item.append(small)
+  }
+  return item
+}
