@@ -194,9 +194,12 @@ function marked(before, after) {
   const [old, now] = [before.match(WORD) ?? [], after.match(WORD) ?? []]
   const head = common(old, now)
   const tail = common(old.slice(head).reverse(), now.slice(head).reverse())
-  if ((head + tail) * 3 < Math.max(old.length, now.length)) return [[before], [after]]
+  const similar = solid(old.slice(0, head)) + solid(old.slice(old.length - tail))
+  if (similar * 3 < Math.max(solid(old), solid(now))) return [[before], [after]]
   return [withMark(old, head, tail), withMark(now, head, tail)]
 }
+
+const solid = (words) => words.filter((word) => word !== " " && word !== "\t").length
 
 function withMark(words, head, tail) {
   const middle = words.slice(head, words.length - tail).join("")

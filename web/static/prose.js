@@ -5,7 +5,7 @@ import MarkdownIt from "./markdown-it.js"
 import { h } from "./nodes.js"
 
 const LIMIT = 100_000 // characters of one text
-const HEADINGS = { h1: "h2", h2: "h3", h3: "h4", h4: "h5", h5: "h6", h6: "h6" }
+const HEADINGS = { h1: "h3", h2: "h3", h3: "h4", h4: "h5", h5: "h6", h6: "h6" }
 const CONTAINERS = new Set(["p", "ul", "ol", "li", "blockquote", "thead", "tbody", "tr", "th", "td", "strong", "em", "s"])
 const TARGET = /^(?:https?:\/\/|mailto:)[^\x00-\x20]/i
 const BARE_URL = /https?:\/\/[^<>"'`\x00-\x20]+/g

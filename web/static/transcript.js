@@ -218,7 +218,7 @@ export class Transcript {
         h(
           "header",
           {},
-          h("strong", { class: "role" }, "Message"),
+          h("h2", { class: "role" }, "Message"),
           span("agent", ""),
           h("span", { class: "model", "data-id": "" }),
           h("time", { class: "time", datetime: "" }),

@@ -10,7 +10,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
 ALLOWED = {
-    *("p", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "hr", "br", "div", "pre", "code", "span"),
+    *("p", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "hr", "br", "div", "pre", "code", "span"),
     *("table", "thead", "tbody", "tr", "th", "td", "strong", "em", "s", "a", "button"),
 }
 ATTRIBUTES = {

@@ -25,6 +25,7 @@ _LEVELS = 16  # of coverage of a pixel
 _PAGE, _INK, _SOFT, _ACCENT = (16, 19, 23), (227, 232, 238), (152, 163, 175), (31, 111, 235)
 _INKS = (_INK, _SOFT)
 _NEUTRAL = "A shared session"
+_BRAND = "Opencode Cloud"
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -96,8 +97,9 @@ def render_card(summary: Summary) -> bytes:
         _draw(rows, words, head.text, pixels, _MARGIN, top, 1)
         top += head.text.height
     bottom = HEIGHT - _MARGIN - head.text.height
-    _draw(rows, "Opencode Cloud", head.text, pixels, _MARGIN, bottom, 0)
-    facts = summary.facts if _known(summary.facts, head.text) else ""
+    _draw(rows, _BRAND, head.text, pixels, _MARGIN, bottom, 0)
+    room = WIDTH - 3 * _MARGIN - _width(_BRAND, head.text)
+    facts = _cut(summary.facts, head.text, room, more=False) if _known(summary.facts, head.text) else ""
     _draw(rows, facts, head.text, pixels, WIDTH - _MARGIN - _width(facts, head.text), bottom, 1)
     return _png(rows)
 

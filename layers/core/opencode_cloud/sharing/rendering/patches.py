@@ -216,9 +216,15 @@ def _marked(before: str, after: str) -> tuple[list[Node], list[Node]]:
     old, new = _WORD.findall(before), _WORD.findall(after)
     head = _common(old, new)
     tail = _common(old[head:][::-1], new[head:][::-1])
-    if (head + tail) * 3 < max(len(old), len(new)):
+    common = _solid(old[:head]) + _solid(old[len(old) - tail :])
+    if common * 3 < max(_solid(old), _solid(new)):
         return [before], [after]
     return _with_mark(old, head, tail), _with_mark(new, head, tail)
+
+
+def _solid(words: Sequence[str]) -> int:
+    """Count the words that are no space."""
+    return sum(word not in " \t" for word in words)
 
 
 def _with_mark(words: Sequence[str], head: int, tail: int) -> list[Node]:

@@ -19,7 +19,7 @@ from opencode_cloud.sharing.rendering.nodes import Element, Node, element
 LIMIT = 100_000
 """Characters of one text. A longer text is shown as it was written."""
 _NESTING = 20
-_HEADINGS = {"h1": "h2", "h2": "h3", "h3": "h4", "h4": "h5", "h5": "h6", "h6": "h6"}  # the page's own title is the h1
+_HEADINGS = {"h1": "h3", "h2": "h3", "h3": "h4", "h4": "h5", "h5": "h6", "h6": "h6"}  # below the head of a message
 _CONTAINERS = frozenset({"p", "ul", "ol", "li", "blockquote", "thead", "tbody", "tr", "th", "td", "strong", "em", "s"})
 _TARGET = re.compile(r"(?:https?://|mailto:)[^\x00-\x20]", re.ASCII | re.IGNORECASE)
 _BARE_URL = re.compile(r"https?://[^<>\"'`\x00-\x20]+")
