@@ -135,8 +135,9 @@ export class Reading {
 
   #step(by) {
     const messages = [...this.list.children]
-    const top = document.querySelector(".site").getBoundingClientRect().bottom + 8
-    const next = messages.findIndex((message) => message.getBoundingClientRect().top > top + 1)
+    if (!messages.length) return
+    const top = parseFloat(getComputedStyle(messages[0]).scrollMarginTop) + 8 // where a message stands after a step
+    const next = messages.findIndex((message) => message.getBoundingClientRect().top > top)
     const first = next < 0 ? messages.length : next
     const present = messages[first - 1]
     const aligned = present && Math.abs(present.getBoundingClientRect().top - top) < 24
