@@ -1,6 +1,7 @@
-"""Package layers and functions without Docker, bit for bit the same on every machine.
+"""Package layers and functions without Docker, from the same sources on every machine.
 
-Hashes cover contents and names of the sources, not times, so that only changes are built and published.
+Hashes cover contents and names of the sources, not times, so that only changes are built and published. Layers for AWS
+also hold bytecode (infra/bytecode.py), and their hashes name the version of Python that it is for.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk.aws_ecr_assets import Platform
 
+from infra import bytecode
 from infra.stage import Stage
 
 ROOT = Path(__file__).parent.parent
@@ -62,7 +64,7 @@ def dependencies(stage: Stage, name: str, on: str | None = None) -> lambda_.Code
     target = platform_options(stage)
     machine = f"{stage.python} {stage.architecture} {sys.platform if stage.local else 'linux'}"
     digest = hashlib.sha256(text.encode() + machine.encode()).hexdigest()
-    return _bundle(LOCKS, digest, lambda output: install(output / "python", target, text))
+    return _layer(stage, LOCKS, digest, lambda output: install(output / "python", target, text))
 
 
 def locked(name: str, on: str | None = None) -> str:
@@ -102,7 +104,7 @@ def library(stage: Stage) -> lambda_.Code:
             bundle.write_text(certificates)
 
     digest = hashlib.sha256((content_hash(*parts, API_DOCUMENT) + certificates).encode()).hexdigest()
-    return _bundle(LIBRARY, digest, fill)
+    return _layer(stage, LIBRARY, digest, fill)
 
 
 def rds_certificates() -> str:
@@ -156,6 +158,19 @@ def image(name: str, stage: Stage) -> ecs.ContainerImage:
         exclude=["**", *entered, *patterns, "**/__pycache__"],
         ignore_mode=IgnoreMode.DOCKER,
     )
+
+
+def _layer(stage: Stage, source: Path, digest: str, fill: Callable[[Path], None]) -> lambda_.Code:
+    python = bytecode.compiler(stage)
+    if python is None:
+        return _bundle(source, digest, fill)
+
+    def fill_and_compile(output: Path) -> None:
+        fill(output)
+        bytecode.compile_code(output, python, stage.python)
+
+    named = f"{digest} with bytecode of Python {stage.python}"
+    return _bundle(source, hashlib.sha256(named.encode()).hexdigest(), fill_and_compile)
 
 
 def _bundle(source: Path, digest: str, fill: Callable[[Path], None]) -> lambda_.Code:

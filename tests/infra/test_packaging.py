@@ -1,11 +1,12 @@
 import hashlib
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from infra import packaging
+from infra import bytecode, packaging
 from infra.stage import load
 from tests.infra.synthesis import Synthesis
 
@@ -36,7 +37,46 @@ def test_the_library_s_layer_holds_pages_and_no_leftovers(syntheses: Mapping[str
     assert (package / "_web" / "templates").is_dir()
     assert (package / "_web" / "static").is_dir()
     assert (package / "py.typed").exists()
-    assert not list(package.rglob("__pycache__"))
+    assert not [path for path in package.rglob("*.pyc") if ".cpython-313." not in path.name]
+
+
+@pytest.mark.skipif(bytecode.interpreter("3.13") is None, reason="this machine has no Python 3.13")
+def test_layers_hold_bytecode_that_needs_no_look_at_its_source(syntheses: Mapping[str, Synthesis]) -> None:
+    for layer in syntheses["dev"].folder.glob("asset.*/python"):
+        sources = [path for path in layer.rglob("*.py") if path.stat().st_size]
+        assert sources
+        for source in sources:
+            compiled = source.parent / "__pycache__" / f"{source.stem}.cpython-313.pyc"
+            assert compiled.read_bytes()[4:8] == (1).to_bytes(4, "little"), source  # PEP 552: an unchecked hash
+
+
+@pytest.mark.skipif(bytecode.interpreter("3.13") is None, reason="this machine has no Python 3.13")
+def test_tracebacks_name_files_of_the_layer(tmp_path: Path) -> None:
+    (tmp_path / "python").mkdir()
+    (tmp_path / "python" / "a.py").write_text("def f(): ...")
+    python = bytecode.interpreter("3.13")
+    assert python
+    bytecode.compile_code(tmp_path, python, "3.13")
+    assert b"/opt/python/a.py" in (tmp_path / "python" / "__pycache__" / "a.cpython-313.pyc").read_bytes()
+
+
+def test_code_that_is_no_python_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def")
+    with pytest.raises(bytecode.BytecodeError, match="SyntaxError"):
+        bytecode.compile_code(tmp_path, sys.executable, "3.13")
+
+
+def test_a_machine_without_the_version_says_so_once_and_packages_sources(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bytecode, "interpreter", lambda _: None)
+    bytecode._say_missing.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    assert [bytecode.compiler(load("dev", environ={})) for _ in range(2)] == [None, None]
+    assert capsys.readouterr().err.count("uv python install 3.13") == 1
+
+
+def test_the_emulator_s_layers_hold_no_bytecode() -> None:
+    assert bytecode.compiler(load("local", environ={})) is None
 
 
 def test_dependencies_are_the_same_bytes_each_time(tmp_path: Path) -> None:
