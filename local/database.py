@@ -12,8 +12,10 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from local.mariadb import MariaDB, find
@@ -21,6 +23,8 @@ from local.processes import READY_SECONDS, Program, ProgramFailed, accepts, clea
 
 NAME = "opencode_cloud"
 """Name of the database in the server."""
+
+Durability = Literal["disk", "process"]
 
 OWNER = "owner"
 USER = "console"
@@ -65,8 +69,10 @@ class LocalDatabase:
         """The access to the server, known after the first start."""
         return Access(**json.loads(self._access.read_text()))
 
-    def start(self, *options: str) -> None:
+    def start(self, *options: str, durability: Durability = "disk") -> None:
         """Make the server's files when there are none, start it with more `options`, and wait until it answers.
+
+        `durability` is what a commit survives: a power cut, or only a killed process.
 
         Raises:
             NoServer: This machine has no MariaDB, and none could be fetched.
@@ -79,7 +85,8 @@ class LocalDatabase:
             self._install(programs)
             self.is_new = True
         _write_private(self._folder / "start.sql", _statements(access))
-        self.program.start([*self._command(programs, access), *options], self._environment(programs), self._folder)
+        command = [*self._command(programs, access), *_DURABLE[durability], *options]
+        self.program.start(command, self._environment(programs), self._folder)
         self.program.wait_until(lambda: accepts(access.port), READY_SECONDS)
 
     def stop(self) -> None:
@@ -173,6 +180,12 @@ class LocalDatabase:
         own = {"TMPDIR": str(self._folder), "UMASK": "0600", "UMASK_DIR": "0700"}
         return clean_environment(**programs.environment, PYTHONPATH=str(self._root), **own)
 
+
+_DURABLE: Mapping[Durability, tuple[str, ...]] = {
+    "disk": (),
+    "process": ("--innodb-flush-log-at-trx-commit=2",),
+}
+"""Options by what a commit survives. With `process` the operating system writes the log within a second."""
 
 _SIZES = ("--innodb-log-file-size=16M", "--innodb-buffer-pool-size=64M")
 """Options for a small server: a new folder has 30 MB and is copied in a tenth of a second."""

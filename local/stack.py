@@ -249,7 +249,7 @@ class LocalStack:
     def start_database(self) -> None:
         """Start MariaDB, and wait until it answers."""
         self._report("Starting the database")
-        self.database.start()
+        self.database.start(durability=self._durability)
 
     def start_mailbox(self) -> None:
         """Start the mailbox."""
@@ -378,7 +378,7 @@ class LocalStack:
             draft.rename(self._template)
         except OSError:  # another run has just made the same template
             shutil.rmtree(draft)
-        self.database.start()
+        self.database.start(durability=self._durability)
 
     def _choose_ports(self) -> None:
         remembered = self._read_ports()

@@ -104,7 +104,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)
     database = LocalDatabase(tmp_path_factory.mktemp("database"), ROOT)
-    database.start()
+    database.start(durability="process")
     made = Deployment(folder, _free_port(), database)
     environment = {**os.environ, "AUTH": "true", "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(made.port)}
     with subprocess.Popen(

@@ -60,7 +60,7 @@ def test_a_migration_waits_for_another_as_long_as_it_says_and_its_statements_tak
 
 def test_many_at_once_migrate_an_empty_database_once(tmp_path: Path) -> None:
     server = LocalDatabase(tmp_path, MIGRATIONS.parent)
-    server.start()
+    server.start(durability="process")
     try:
         engines = [create_engine(server.access.url(OWNER)) for _ in range(4)]
         # Threads share Alembic's state, which belongs to the process. The lock lets only one thread work at a time.
