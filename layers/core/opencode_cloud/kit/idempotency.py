@@ -22,7 +22,6 @@ from typing import Any
 
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from opencode_cloud.kit import aws, http_events
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
@@ -110,6 +109,8 @@ class Idempotency:
         return self._record_of(event, self._subject(event), client_key)
 
     def _record_of(self, event: http_events.Event, subject: str, client_key: str) -> _Record:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # few requests have a key
+
         key = self._key()
         request = (event["requestContext"]["http"]["method"], event["rawPath"], event.get("rawQueryString") or "")
         return _Record(

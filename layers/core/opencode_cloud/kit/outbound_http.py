@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 import socket
-import ssl
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
-
-import urllib3
 
 from opencode_cloud.kit.networks import is_private, is_private_host
 
-TIMEOUT = urllib3.Timeout(connect=4, read=10)
-FAILURES = (OSError, UnicodeError, urllib3.exceptions.HTTPError)
-"""Errors of :meth:`OutboundConnections.request` without an answer. Never log their texts, which may quote it."""
+if TYPE_CHECKING:
+    import ssl
+
+    import urllib3
+
+CONNECT_SECONDS, READ_SECONDS = 4, 10
 _WRITTEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -30,7 +30,7 @@ class OutboundConnections:
     def request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, longest: int
     ) -> tuple[int, bytes]:
-        """Send one request; return the status and at most ``longest`` bytes of the answer. Raises :data:`FAILURES`."""
+        """Send one request; return the status and at most ``longest`` bytes of the answer. Raises :func:`failures`."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -59,6 +59,16 @@ class OutboundConnections:
         return addresses[0]
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """Return the errors of :meth:`OutboundConnections.request` without an answer.
+
+    Never log their texts, which may quote it.
+    """
+    import urllib3
+
+    return OSError, UnicodeError, urllib3.exceptions.HTTPError
+
+
 def checked(url: str, *, private: bool) -> SplitResult:
     """Check an address that a person entered and return its parts; ValueError names the fault.
 
@@ -82,14 +92,19 @@ def checked(url: str, *, private: bool) -> SplitResult:
 
 
 def _pool(scheme: str, host: str, address: str, port: int) -> urllib3.HTTPConnectionPool:
+    import urllib3  # slow to import, and few requests call such an address
+
+    timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
     if scheme == "http":
-        return urllib3.HTTPConnectionPool(address, port, timeout=TIMEOUT)
+        return urllib3.HTTPConnectionPool(address, port, timeout=timeout)
     return urllib3.HTTPSConnectionPool(
-        address, port, timeout=TIMEOUT, ssl_context=_trust(), server_hostname=host, assert_hostname=host
+        address, port, timeout=timeout, ssl_context=_trust(), server_hostname=host, assert_hostname=host
     )
 
 
 @cache
 def _trust() -> ssl.SSLContext:
+    import ssl
+
     # Not the shared context: urllib3 checks the name itself, and so switches the check of the context off.
     return ssl.create_default_context()

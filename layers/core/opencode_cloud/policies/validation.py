@@ -13,13 +13,14 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any, cast
 
 from opencode_cloud.kit.json_documents import DocumentFault, pointer
 from opencode_cloud.policies.token_destinations import token_faults
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 Path_ = tuple[str | int, ...]
 SCHEMA = Path(__file__).parent / "client_schema.json"
@@ -70,6 +71,8 @@ def form_faults(document: Mapping[str, Any]) -> list[DocumentFault]:
 
 @cache
 def _validator() -> Draft202012Validator:
+    from jsonschema import Draft202012Validator  # slow to import, and few requests publish
+
     schema = json.loads(SCHEMA.read_text())
     _anchor(schema)
     return Draft202012Validator(schema)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from email_validator import EmailNotValidError, validate_email
-
 from opencode_cloud.kit.mail_addresses import InvalidMailAddress, canonical_address
 from opencode_cloud.workspaces.models import invalid_address, invalid_domain
 
@@ -13,6 +11,8 @@ def clean_address(address: str, *, check_domain: bool) -> str:
 
     With ``check_domain``, ask DNS whether the domain accepts mail. Raises ``invalid_address``.
     """
+    from email_validator import EmailNotValidError, validate_email  # slow to import, and few requests write an address
+
     try:
         canonical_address(address)
         # Mail cannot be sent to other letters in the local part, so the form refuses them (`allow_smtputf8`).
@@ -23,6 +23,8 @@ def clean_address(address: str, *, check_domain: bool) -> str:
 
 def clean_domain(domain: str) -> str:
     """Return a mail domain in the form that DNS uses; raises ``invalid_domain``."""
+    from email_validator import EmailNotValidError, validate_email
+
     try:
         return validate_email(f"postmaster@{domain.strip()}", check_deliverability=False).ascii_domain.lower()
     except EmailNotValidError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.outbound_http import FAILURES, OutboundConnections
+from opencode_cloud.kit.outbound_http import OutboundConnections, failures
 
 
 class HookClient:
@@ -20,7 +20,7 @@ class HookClient:
         try:
             # Read the status only, because the body might never end.
             status, _ = self._connections.request("POST", url, headers, body, longest=0)
-        except FAILURES as error:
+        except failures() as error:
             logger.info("webhook unreachable", extra={"reason": type(error).__name__})
             return False
         return 200 <= status < 300

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.identity.pages import IdentityPages, IdentityServices
-from opencode_cloud.identity.providers import Providers
 from opencode_cloud.identity.service.challenges import Challenges
 from opencode_cloud.identity.service.clients import Clients
 from opencode_cloud.identity.service.devices import Devices
@@ -29,6 +29,7 @@ from opencode_cloud.mail.store import MailStore
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
+    from opencode_cloud.identity.providers import Providers
     from opencode_cloud.kit.sql import Database
     from opencode_cloud.outbox.service import Outbox
     from opencode_cloud.workspaces.services import WorkspaceServices
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
 def login_methods(stage: str, secret_arn: str) -> CurrentMethods:
     """Return the login methods, from the settings of the stage and the secret ``secret_arn``; see ``Methods.parse``."""
     return CurrentMethods(lambda: Methods.parse(stage, aws.secrets_manager().secret(secret_arn)))
+
+
+@cache
+def _providers() -> Providers:
+    from opencode_cloud.identity.providers import Providers  # its clients take a tenth of the start of `console`
+
+    return Providers()
 
 
 def identity_pages(
@@ -65,7 +73,7 @@ def identity_pages(
             clients=clients,
             oauth=OAuth(OAuthServices(clients, sessions, devices, codes, access.may_sign_in)),
             methods=methods,
-            logins=Logins(codes, Providers(), deployment_key),
+            logins=Logins(codes, _providers, deployment_key),
             challenges=Challenges(outbox, codes, Mailer(MailStore(database)), deployment_key),
             signing_in=SigningIn(outbox, AccountsStore(), audit, team.workspaces, team.invitations),
             outbox=outbox,

@@ -25,7 +25,7 @@ STATE_SECONDS = 600
 class Logins:
     """The rules of a sign-in at a provider: it ends once, in the browser in which it began."""
 
-    def __init__(self, store: CodesStore, providers: Providers, key: Callable[[], str]) -> None:
+    def __init__(self, store: CodesStore, providers: Callable[[], Providers], key: Callable[[], str]) -> None:
         self._store = store
         self._providers = providers
         self._key = key
@@ -41,7 +41,7 @@ class Logins:
             expires_at=now_seconds() + STATE_SECONDS,
         )
         self._store.add_state(login)
-        return self._providers.begin(method, redirect_uri, state, *self._secrets(state))
+        return self._providers().begin(method, redirect_uri, state, *self._secrets(state))
 
     def finish(
         self, method: Method, redirect_uri: str, browser: str, state: str, code: str
@@ -60,7 +60,7 @@ class Logins:
             or not hmac.compare_digest(login.browser, hash_of(browser))
         ):
             raise stale_login()
-        return self._providers.finish(method, redirect_uri, code, *self._secrets(state)), login.proceed
+        return self._providers().finish(method, redirect_uri, code, *self._secrets(state)), login.proceed
 
     def _secrets(self, state: str) -> tuple[str, str]:
         """Return the nonce and the PKCE verifier of a sign-in. Both are derived, so that no table holds them."""

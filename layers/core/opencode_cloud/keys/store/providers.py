@@ -9,7 +9,7 @@ import msgspec
 from opencode_cloud.keys.endpoints import models_request
 from opencode_cloud.keys.models import CheckResult, Provider
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.outbound_http import FAILURES, OutboundConnections
+from opencode_cloud.kit.outbound_http import OutboundConnections, failures
 
 LONGEST_ANSWER = 8 * 1024 * 1024
 """Largest accepted answer, in bytes. The longest lists of models take about 1 MiB."""
@@ -28,7 +28,7 @@ class ProviderClient:
         try:
             accepted = {**headers, "accept": "application/json"}
             status, body = self._connections.request("GET", url, accepted, longest=LONGEST_ANSWER)
-        except FAILURES as error:
+        except failures() as error:
             # The error's text is left out: it may quote headers, and so the key.
             logger.info("provider unreachable", extra={"provider": provider, "reason": type(error).__name__})
             return CheckResult.UNREACHABLE

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import dns.exception
-import dns.resolver
+from typing import TYPE_CHECKING
 
 from opencode_cloud.kit.log import logger
+
+if TYPE_CHECKING:
+    import dns.resolver
 
 LIFETIME_SECONDS = 5.0
 
@@ -20,6 +21,8 @@ class Resolver:
 
     def texts(self, name: str) -> Sequence[str]:
         """Return the texts of the TXT records ``name``; empty without such records, or without an answer."""
+        import dns.exception  # slow to import, and few requests verify a domain
+
         try:
             answer = self._resolver().resolve(name, "TXT", lifetime=LIFETIME_SECONDS, search=False)
         except dns.exception.DNSException as error:
@@ -28,6 +31,8 @@ class Resolver:
         return [b"".join(record.strings).decode("utf-8", "replace") for record in answer]
 
     def _resolver(self) -> dns.resolver.Resolver:
+        import dns.resolver
+
         if not self._server:
             return dns.resolver.Resolver()
         address, _, port = self._server.rpartition(":")
