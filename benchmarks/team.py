@@ -27,7 +27,8 @@ from benchmarks.metering import HOLD_SECONDS, Meter
 from benchmarks.pricing import calls_by_name, described_rounds
 from benchmarks.sandbox import deployed_environments
 from benchmarks.summary import milliseconds
-from opencode_cloud.composition.control_plane import ControlPlane, ControlPlaneSettings
+from opencode_cloud.composition.control_plane import ControlPlane
+from opencode_cloud.composition.sql_settings import ControlPlaneSettings
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import AccountId
 from opencode_cloud.contracts.outbox import Topic

@@ -68,9 +68,7 @@ def _console() -> APIGatewayHttpResolver:
     from opencode_cloud.composition.console import ConsoleApps, ConsoleSettings
 
     names = [variable.name for variable in variables(ConsoleSettings).values() if variable.type is str]
-    return ConsoleApps(
-        load(ConsoleSettings, {**dict.fromkeys(names, "none"), "SIGNING_KEYS": "none", **SETTINGS})
-    ).api()
+    return ConsoleApps(load(ConsoleSettings, {**dict.fromkeys(names, "none"), "SIGNING_KEYS": "none", **SETTINGS})).api
 
 
 def _shares() -> APIGatewayHttpResolver:

@@ -74,6 +74,15 @@ def test_the_gateway_loads_the_client_and_the_frame_of_its_calls_and_no_other_sl
     assert len(loaded) <= 585
 
 
+@pytest.mark.parametrize("kind", ["snap-start", "on-demand"])
+def test_the_console_loads_its_api_and_its_pages_ahead_or_at_their_first_request(kind: str) -> None:
+    loaded = modules_of("console", AWS_LAMBDA_INITIALIZATION_TYPE=kind)
+    apps = {"opencode_cloud.composition.console_api", "opencode_cloud.composition.console_pages"}
+    assert loaded & apps == (apps if kind == "snap-start" else set())
+    rare = {"authlib.integrations", "botocore.exceptions", "dns", "email_validator", "jsonschema", "requests", "urllib3"}
+    assert loaded & rare == set()
+
+
 @pytest.mark.parametrize("kind", ["snap-start", "provisioned-concurrency", "on-demand"])
 def test_a_function_that_starts_ahead_imports_what_readers_and_publishers_need(kind: str) -> None:
     loaded = modules_of("share", AWS_LAMBDA_INITIALIZATION_TYPE=kind)

@@ -1,4 +1,4 @@
-"""Builds the pages of workspaces."""
+"""Builds the pages of people: of signing in, of invitations, and of workspaces."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from opencode_cloud.composition.services.billing import reader_of
+from opencode_cloud.composition.services.identity_pages import identity_pages, login_methods
+from opencode_cloud.console.app import ConsoleApp, form_answers
 from opencode_cloud.console.audit import AuditPages
 from opencode_cloud.console.billing import BillingPages
 from opencode_cloud.console.budgets import BudgetPages
@@ -19,6 +22,9 @@ from opencode_cloud.console.providers import ProviderPages
 from opencode_cloud.console.settings import SettingsPages
 from opencode_cloud.console.usage import UsagePages
 from opencode_cloud.console.workspaces import WorkspacePages
+from opencode_cloud.http.pages import pages_app
+from opencode_cloud.kit.rate_limits import RateLimiter
+from opencode_cloud.workspaces.pages import InvitationPages
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
@@ -27,7 +33,8 @@ if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditReading
     from opencode_cloud.billing.service.reading import BillingReader
     from opencode_cloud.budgets.services import BudgetServices
-    from opencode_cloud.console.app import ConsoleApp
+    from opencode_cloud.composition.console_parts import ConsoleParts
+    from opencode_cloud.identity.pages import IdentityPages
     from opencode_cloud.policies.service import Publisher
     from opencode_cloud.usage.service import UsageReader
     from opencode_cloud.workspaces.services import WorkspaceServices
@@ -67,3 +74,37 @@ class Console(msgspec.Struct, frozen=True):
         PolicyPages(app, self.publisher).mount()
         ConfigurationPages(app, self.publisher).mount()
         SettingsPages(app, self.team, self.budgets.settings).mount()
+
+
+def pages_of(parts: ConsoleParts) -> APIGatewayHttpResolver:
+    """Return the app of everything that people open in a browser."""
+    plane, settings, allowed, team = parts.plane, parts.settings, parts.access, parts.team
+    app = pages_app()
+    identity = _identity_pages(parts)
+    identity.mount(app)
+    limiter = RateLimiter(settings.sessions_table)
+    InvitationPages(team.invitations, allowed, plane.deployment_key, limiter).mount(app)
+    answers = form_answers(settings.sessions_table, plane.deployment_key)
+    console = ConsoleApp(allowed, plane.deployment_key, identity.note_use, settings.public_url, answers)
+    reader = reader_of(plane.database) if settings.billing else None
+    sells = settings.billing and bool(settings.stripe_secret)
+    reading, usage, budgets = plane.audit_reading, parts.usage.reader, parts.budgets
+    pages = Console(console, allowed, team, plane.publisher, reading, usage, budgets, billing=reader, sells=sells)
+    pages.mount(app)
+    return app
+
+
+def _identity_pages(parts: ConsoleParts) -> IdentityPages:
+    plane, settings = parts.plane, parts.settings
+    return identity_pages(
+        plane.database,
+        plane.outbox,
+        parts.access,
+        parts.team,
+        plane.deployment_key,
+        login_methods(settings.login_methods, settings.login_secrets),
+        sessions_table=settings.sessions_table,
+        signing_keys=settings.signing_keys,
+        redirects=settings.redirect_uris,
+        public_url=settings.public_url,
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated
 
 from opencode_cloud.access.service.projection import Projection
 from opencode_cloud.access.store import KeyUses
@@ -16,19 +15,11 @@ from opencode_cloud.catalogue.service.publishing import CataloguePublisher
 from opencode_cloud.catalogue.store.current import CatalogueStore
 from opencode_cloud.catalogue.store.versions import VersionStore
 from opencode_cloud.composition.services.workspaces import workspace_services
-from opencode_cloud.composition.settings import (
-    AccessTable,
-    DeploymentKeySecret,
-    MailQueueUrl,
-    PrivateProviders,
-    RelayQueueUrl,
-    ReloadsQueueUrl,
-    SessionsTable,
-)
+from opencode_cloud.composition.sql_settings import ControlPlaneSettings, WorkspaceSettings
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.sql import Database, DatabaseSettings, connect
+from opencode_cloud.kit.sql import Database, connect
 from opencode_cloud.mail.store import MailQueue
 from opencode_cloud.outbox.service import Outbox, by_topic
 from opencode_cloud.outbox.store import OutboxStore
@@ -38,25 +29,6 @@ from opencode_cloud.policies.store import DocumentStore
 from opencode_cloud.policies.validation import form_faults
 from opencode_cloud.sharing.store import Tasks
 from opencode_cloud.workspaces.services import WorkspaceServices
-
-
-class ControlPlaneSettings(DatabaseSettings):
-    """Environment variables of every function with the outbox."""
-
-    access_table: AccessTable
-    relay_queue_url: RelayQueueUrl
-    mail_queue_url: MailQueueUrl
-    reloads_queue_url: ReloadsQueueUrl
-    deployment_key_secret: DeploymentKeySecret
-
-
-class WorkspaceSettings(ControlPlaneSettings):
-    """Environment variables of a function with the services of workspaces."""
-
-    sessions_table: SessionsTable
-    dns_server: Annotated[str, "the address and port of a DNS server; empty: the one of the system"] = ""
-    check_mail_domains: Annotated[bool, "1 to check by DNS that invited addresses can get mail, else 0"] = True
-    private_providers: PrivateProviders = False
 
 
 class ControlPlane:

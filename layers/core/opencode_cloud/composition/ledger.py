@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from opencode_cloud.budgets.deliveries import AlertDeliveries
-from opencode_cloud.composition.control_plane import ControlPlane, ControlPlaneSettings
+from opencode_cloud.composition.control_plane import ControlPlane
 from opencode_cloud.composition.services.billing import billing_services
 from opencode_cloud.composition.services.budgets import budget_services
 from opencode_cloud.composition.services.usage import UsageResources, UsageServices
@@ -19,6 +19,7 @@ from opencode_cloud.composition.settings import (
     PrivateProviders,
     UsageTable,
 )
+from opencode_cloud.composition.sql_settings import ControlPlaneSettings
 from opencode_cloud.kit.event_dispatch import Dispatch
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.usage.deliveries import ExportDeliveries

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opencode_cloud.composition.control_plane import ControlPlane, WorkspaceSettings, workspaces
+from opencode_cloud.composition.control_plane import ControlPlane, workspaces
 from opencode_cloud.composition.services.billing import billing_services
 from opencode_cloud.composition.services.budgets import budget_services
 from opencode_cloud.composition.services.usage import UsageResources, UsageServices
@@ -15,6 +15,7 @@ from opencode_cloud.composition.settings import (
     SiteBucket,
     UsageTable,
 )
+from opencode_cloud.composition.sql_settings import WorkspaceSettings
 from opencode_cloud.identity.store.accounts import AccountsStore
 from opencode_cloud.identity.store.keys import SigningKeys
 from opencode_cloud.kit.lambda_handlers import Handler, frame

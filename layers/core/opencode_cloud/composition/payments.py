@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from opencode_cloud.composition.control_plane import ControlPlane, ControlPlaneSettings
+from opencode_cloud.composition.control_plane import ControlPlane
 from opencode_cloud.composition.services.access import access
 from opencode_cloud.composition.services.billing import payments_of, reader_of
 from opencode_cloud.composition.settings import (
@@ -17,6 +17,7 @@ from opencode_cloud.composition.settings import (
     RequestsPerMinute,
     StripeSecretArn,
 )
+from opencode_cloud.composition.sql_settings import ControlPlaneSettings
 from opencode_cloud.console.app import ConsoleApp, form_answers
 from opencode_cloud.console.menu import PAGES as MENU
 from opencode_cloud.console.payments import PaymentPages

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from opencode_cloud.audit.deliveries import AuditDeliveries
 from opencode_cloud.audit.store import AuditArchive
-from opencode_cloud.composition.control_plane import ControlPlane, WorkspaceSettings, workspaces
+from opencode_cloud.composition.control_plane import ControlPlane, workspaces
 from opencode_cloud.composition.settings import AuditQueueUrl, PurgeQueueUrl
+from opencode_cloud.composition.sql_settings import WorkspaceSettings
 from opencode_cloud.kit.event_dispatch import Dispatch
 from opencode_cloud.kit.housekeeping import Housekeeping
 from opencode_cloud.kit.lambda_handlers import Handler, frame

@@ -14,7 +14,6 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Annotated, Any, Literal
 
-import pymysql
 from sqlalchemy import URL, Column, Connection, Dialect, Engine, MetaData, String, Table, create_engine, event
 from sqlalchemy.dialects.mysql import BINARY, DATETIME, VARBINARY
 from sqlalchemy.engine import ExceptionContext
@@ -196,12 +195,14 @@ class Database:
 
     def _connect(self, dialect: Dialect, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
         """Open a connection. Retry while the database resumes, fails over or has no free connection."""
+        from pymysql.err import OperationalError  # a process connects at its first request
+
         deadline = monotonic() + self._wait_seconds
         while True:
             given: Mapping[str, Any] = self._credentials() if self._credentials else {}
             try:
                 return dialect.connect(*arguments, **{**options, **given})
-            except pymysql.err.OperationalError as error:
+            except OperationalError as error:
                 if _code(error) not in AWAY:
                     raise
                 if monotonic() > deadline:

@@ -7,10 +7,13 @@ import mimetypes
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
 
 _VERSION = re.compile(r"([0-9a-f]{12})/(.+)")
 _CODE = re.compile(r"(?<!`)`++([^`]+)`+")
@@ -56,6 +59,8 @@ def environment() -> Environment:
     The filter ``words`` formats text between backticks as code. It is here, and not next to its pages, because
     functions compile all templates at their start.
     """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to import, and the API has no templates
+
     jinja = Environment(
         loader=FileSystemLoader(_web() / "templates"),
         autoescape=True,
@@ -71,6 +76,8 @@ def environment() -> Environment:
 
 def words(text: str) -> Markup:
     """Format a sentence as HTML, with text between backticks as code."""
+    from markupsafe import Markup
+
     parts = _CODE.split(text)
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if odd % 2 else part for odd, part in enumerate(parts)

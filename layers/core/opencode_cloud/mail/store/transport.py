@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from opencode_cloud.contracts.ids import MailId
 from opencode_cloud.kit import aws
 from opencode_cloud.mail.models import MAIL_TAG, MailRejected
@@ -32,6 +30,8 @@ class SesTransport:
         """
         if not self._sender:
             raise MailRejected("This deployment has no sender's address: set mail_from in the stage's settings.")
+        from botocore.exceptions import ClientError  # only the function `mail` sends
+
         try:
             answer = aws.ses().send_email(
                 FromEmailAddress=self._sender,
