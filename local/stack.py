@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, Self
 
-from local.database import LocalDatabase
+from local.database import Durability, LocalDatabase
 from local.deployment import CREDENTIALS, REGION, Deployment, DeploymentFailed
 from local.gateway import LocalGateway
 from local.hub import CONTAINER, LAMBDA, LocalHub
@@ -86,7 +86,7 @@ class LocalStack:
         self._allowed_hosts = allowed_hosts
         self._template = template
         self._stage_file = stage_file
-        self._durability = durability
+        self._durability: Durability = durability
         self._contained = sync_runtime == CONTAINER
         self._with_stripe = stripe_port is not None
         self._wanted = (port, emulator_port)

@@ -79,7 +79,15 @@ def test_the_console_loads_its_api_and_its_pages_ahead_or_at_their_first_request
     loaded = modules_of("console", AWS_LAMBDA_INITIALIZATION_TYPE=kind)
     apps = {"opencode_cloud.composition.console_api", "opencode_cloud.composition.console_pages"}
     assert loaded & apps == (apps if kind == "snap-start" else set())
-    rare = {"authlib.integrations", "botocore.exceptions", "dns", "email_validator", "jsonschema", "requests", "urllib3"}
+    rare = {
+        "authlib.integrations",
+        "botocore.exceptions",
+        "dns",
+        "email_validator",
+        "jsonschema",
+        "requests",
+        "urllib3",
+    }
     assert loaded & rare == set()
 
 

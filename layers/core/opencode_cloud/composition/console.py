@@ -71,9 +71,9 @@ class ConsoleApps:
     @cached_property
     def pages(self) -> APIGatewayHttpResolver:
         """The app of everything that people open in a browser."""
-        from opencode_cloud.composition.console_pages import pages_of
+        from opencode_cloud.composition.console_pages import site_of
 
-        return pages_of(self._parts)
+        return site_of(self._parts)
 
     def prepare(self) -> None:
         """Build both apps."""

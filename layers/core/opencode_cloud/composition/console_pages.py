@@ -76,7 +76,7 @@ class Console(msgspec.Struct, frozen=True):
         SettingsPages(app, self.team, self.budgets.settings).mount()
 
 
-def pages_of(parts: ConsoleParts) -> APIGatewayHttpResolver:
+def site_of(parts: ConsoleParts) -> APIGatewayHttpResolver:
     """Return the app of everything that people open in a browser."""
     plane, settings, allowed, team = parts.plane, parts.settings, parts.access, parts.team
     app = pages_app()
