@@ -56,6 +56,7 @@ def of_stage(stage: Stage) -> dict[str, str]:
         "ANONYMOUS_NETWORK_ITEMS": str(stage.anonymous_network_items),
         "ANONYMOUS_SYNCS_PER_SECOND": str(stage.anonymous_syncs_per_second),
         "VIEWERS_PER_SHARE": str(stage.viewers_per_share),
+        "OTLP_ENDPOINT": stage.otlp_endpoint,
         "REQUESTS_PER_MINUTE": str(stage.requests_per_minute),
         "REDIRECT_URIS": " ".join(stage.redirect_uris),
         "LOGIN_METHODS": json.dumps(stage.login_methods, sort_keys=True),

@@ -248,6 +248,9 @@ class Stage(_Settings):
         pattern=r"^https://[^\s]+$",
         description="takes SNS's messages of urgent alarms: a pager",
     )
+    otlp_endpoint: str = Field(
+        default="", pattern=r"^(https?://[^\s]+)?$", description="of an OpenTelemetry collector; empty: no spans"
+    )
     watched: bool = Field(default=True, description="dashboard and alarms, which cost by the month")
     database: Database = Database()
     backup: Backup = Backup()
@@ -312,14 +315,14 @@ class Stage(_Settings):
     def _check(self) -> Self:
         if self.local != (self.name == "local"):
             raise ValueError("stage local, and no other, runs on an emulator")
+        if self.local:
+            self._check_local()
         if len(set(self.signing_keys)) < len(self.signing_keys):
             raise ValueError("signing_keys: a name stands there twice")
         if self.sync.runtime == "container" and not self.domain:
             raise ValueError("sync.runtime = container needs a domain: functions reach hubs at the public address")
         if self.zones and not len(self.zones) == len(set(self.zones)) == ZONES:
             raise ValueError("zones: name two different zones, the minimum of Aurora and of balancers, or none")
-        if self.local:
-            self._check_local()
         if self.name == "production":
             self._check_production()
         if self.domain and not self.domain.certificate_arn and self.region != EDGE_REGION:

@@ -22,11 +22,11 @@ MIGRATION = "Custom::Migration"
 def main() -> None:
     """Deploy the stage that STAGE chooses. ALLOW=<logical ids> permits their loss; YES=1 asks no question."""
     stage = chosen()
-    lambda_ = client("lambda", stage)
-    at_once_after_a_rollback(lambda_, functions(client("cloudformation", stage), stage), say=print)
+    lambda_, cloudformation = client("lambda", stage), client("cloudformation", stage)
+    if before := deployed(cloudformation, stage):
+        at_once_after_a_rollback(lambda_, functions(cloudformation, stage), say=print)
     cdk(stage, "synth", "--quiet", "--output", str(CDK_OUT))
-    cloudformation = client("cloudformation", stage)
-    before, after = deployed(cloudformation, stage), synthesized(CDK_OUT, stage)
+    after = synthesized(CDK_OUT, stage)
     allowed = os.environ.get("ALLOW", "").split()
     stop_at_losses(before, after, allowed)
     cdk(stage, "diff", "--app", str(CDK_OUT))

@@ -33,10 +33,12 @@ from opencode_cloud.gateway.service.admission import CallAdmission
 from opencode_cloud.gateway.service.anonymous import Anonymous
 from opencode_cloud.gateway.service.refusals import Refusals
 from opencode_cloud.gateway.store import SharedHealth, UpstreamKeys, Upstreams
+from opencode_cloud.gateway.tracing import span_of
 from opencode_cloud.kit import aws, event_loop
 from opencode_cloud.kit.asgi_middleware import EdgeOnly, LoadShedding
 from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.otlp import SpanExporter
 from opencode_cloud.kit.starting import spare_present_objects
 from opencode_cloud.kit.tls import trusting
 
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.contracts.audit import Target
     from opencode_cloud.contracts.usage import UsageEvent
-    from opencode_cloud.gateway.models import UpstreamTarget
+    from opencode_cloud.gateway.models import Incoming, UpstreamTarget
     from opencode_cloud.gateway.service.calls import UpstreamResponse
 
 LONGEST_BODY = 6 * 1024 * 1024
@@ -71,6 +73,8 @@ class GatewaySettings(AccessSettings):
     private_providers: PrivateProviders = False
     billing: BillingEnabled = False
     longest_body: Annotated[int, "the size of the longest request body in bytes"] = LONGEST_BODY
+    otlp_endpoint: Annotated[str, "the URL of an OpenTelemetry collector that gets a span of each call, or empty"] = ""
+    stage: Annotated[str, "the name of the stage"] = "local"
     gateway_streams: Annotated[int, "the number of calls that a process serves at one time, 0 for no limit"] = 0
 
 
@@ -140,8 +144,14 @@ def application(settings: GatewaySettings) -> ASGIApp:
             uses.note(event.key_id)
 
     budgets = Reservations(CounterStore(dynamodb, settings.budgets_table, settings.usage_table))
-    calls = Calls(admission, budgets, health, open_, observer, refusals)
-    gateway = Gateway(calls, admission, longest_body=settings.longest_body)
+    spans = SpanExporter(settings.otlp_endpoint, "gateway", settings.stage) if settings.otlp_endpoint else None
+
+    def trace(event: UsageEvent, incoming: Incoming) -> None:
+        if spans is not None and incoming.span is not None:
+            spans.add(span_of(event, incoming.span, "embeddings" if incoming.embedding else "chat"))
+
+    calls = Calls(admission, budgets, health, open_, observer, refusals, trace)
+    gateway = Gateway(calls, admission, longest_body=settings.longest_body, traced=spans is not None)
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
@@ -151,12 +161,16 @@ def application(settings: GatewaySettings) -> ASGIApp:
         await _warm_up(trusted, asyncio.to_thread(tokens.key_set), catalogue.current(), keys.platform())
         spare_present_objects()
         watching = asyncio.create_task(event_loop.watch(event_loop.log_step))
+        exporting = asyncio.create_task(spans.run()) if spans else None
         try:
             yield
         finally:
             watching.cancel()
             await warming
             await calls.settled()
+            if exporting:
+                exporting.cancel()
+                await asyncio.gather(exporting, return_exceptions=True)
             await upstreams.close()
             await dynamodb.close()
 

@@ -16,6 +16,7 @@ from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, PaymentRe
 if TYPE_CHECKING:
     from opencode_cloud.access.service import AccessRequest
     from opencode_cloud.gateway.formats import EmbeddingMethod, PathTarget, UpstreamFault
+    from opencode_cloud.gateway.tracing import SpanContext
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +42,9 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     project_headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     """The headers that may name a project. The workspace chooses among them."""
     tracing: Mapping[str, str]
-    """Trace headers of the client, sent on to every upstream."""
+    """Trace headers, sent on to every upstream: the client's, or ours where spans are exported."""
+    span: SpanContext | None = None
+    """The call's place in a trace; None where spans are not exported, or the client wants none."""
     passed_on: Mapping[str, str]
     """Vendor headers of the client, sent on to upstreams of the same format only."""
     metadata: Mapping[str, str]

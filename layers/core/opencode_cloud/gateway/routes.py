@@ -34,6 +34,7 @@ from opencode_cloud.gateway.formats import (
 from opencode_cloud.gateway.model_names import find_model
 from opencode_cloud.gateway.models import BrokenOff, Incoming, UpstreamRefused, model_not_found
 from opencode_cloud.gateway.observing import refusal
+from opencode_cloud.gateway.tracing import continued
 from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.errors import (
     BadRequest,
@@ -94,11 +95,16 @@ class Gateway:
         admission: CallAdmission,
         *,
         longest_body: int,
+        traced: bool = False,
     ) -> None:
-        """Serve ``calls``. ``admission`` lists models for a caller. A request may have ``longest_body`` bytes."""
+        """Serve ``calls``. ``admission`` lists models for a caller. A request may have ``longest_body`` bytes.
+
+        If calls are ``traced``, the upstream continues the trace at the call's own span.
+        """
         self._calls = calls
         self._admission = admission
         self._longest_body = longest_body
+        self._traced = traced
 
     def app(self, lifespan: Any) -> ASGIApp:
         """Return the application."""
@@ -203,6 +209,8 @@ class Gateway:
         headers = request.headers
         sender = self._sender(request, correlation)
         body = await self._body(request)
+        tracing = {name: headers[name] for name in TRACING if name in headers}
+        span = continued(tracing.get("traceparent", "")) if self._traced else None
         return Incoming(
             format=format_,
             body=body,
@@ -214,7 +222,8 @@ class Gateway:
             opencode=_is_opencode(headers),
             agent=agent_of(headers),
             project_headers=naming_projects(headers),
-            tracing={name: headers[name] for name in TRACING if name in headers},
+            tracing=tracing | ({"traceparent": span.traceparent} if span else {}),
+            span=span if span and span.sampled else None,
             passed_on={name: headers[name] for name in PASSED_ON if name in headers},
             metadata=_metadata(request, sender.address),
             at=now_ms(),

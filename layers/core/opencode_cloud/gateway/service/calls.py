@@ -103,8 +103,12 @@ class Calls:
         open_: Callable[[UpstreamTarget, bytes, Mapping[str, str], bool], Awaitable[UpstreamResponse]],
         observer: CallObserver,
         refusals: Refusals,
+        trace: Callable[[UsageEvent, Incoming], None] | None = None,
     ) -> None:
-        """Serve calls. ``open_`` sends body and headers to an upstream, streamed or not."""
+        """Serve calls. ``open_`` sends body and headers to an upstream, streamed or not.
+
+        ``trace`` gets each call that has ended, if it has a place in a trace.
+        """
         self._admission = admission
         self._budgets = budgets
         self._switching = ModelSwitching(admission, budgets)
@@ -112,6 +116,7 @@ class Calls:
         self._open = open_
         self._observer = observer
         self._refusals = refusals
+        self._trace = trace
         self._settling: set[asyncio.Task[None]] = set()
 
     async def serve(self, incoming: Incoming, sink: Sink) -> None:
@@ -191,6 +196,8 @@ class Calls:
             self._observer(event, settled=False)
         else:
             self._observer(event, settled=True)
+        if self._trace is not None and state.incoming.span is not None:
+            self._trace(event, state.incoming)
 
     async def _settle_with_retries(self, state: CallState, event: UsageEvent) -> None:
         await retry_async(lambda: self._budgets.settle(state.reservation, event), SETTLEMENT, Unavailable)
