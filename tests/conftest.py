@@ -84,8 +84,14 @@ APPEND_ONLY = (
 @pytest.fixture
 def database(_emptied: _Emptied) -> Database:
     """Return the console plane's tables, empty, with the rights of its functions."""
+    clear(_emptied.functions, _emptied.owner)
+    return _emptied.functions
+
+
+def clear(functions: Database, owner: Database) -> None:
+    """Empty the tables, with the rights of functions and of the schema's owner."""
     append_only = set(APPEND_ONLY)
-    with _emptied.functions.transaction() as connection:
+    with functions.transaction() as connection:
         # One statement finds the tables with rows. Most tests leave most tables empty.
         looks = (f"SELECT '{name}' FROM DUAL WHERE EXISTS (SELECT 1 FROM `{name}`)" for name in metadata.tables)
         written = set(connection.execute(text(" UNION ALL ".join(looks))).scalars())
@@ -93,10 +99,9 @@ def database(_emptied: _Emptied) -> Database:
             if table.name in written - append_only:
                 connection.execute(table.delete())
     if truncated := sorted(written & append_only):
-        with _emptied.owner.transaction() as connection:
+        with owner.transaction() as connection:
             for name in truncated:
                 connection.execute(text(f"TRUNCATE TABLE {name}"))
-    return _emptied.functions
 
 
 # ------------------------------------------------------------------------------------- processes of one run

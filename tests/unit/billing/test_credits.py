@@ -12,6 +12,7 @@ from opencode_cloud.billing.models.proposals import Proposal
 from opencode_cloud.billing.models.transactions import LedgerTransaction
 from opencode_cloud.billing.service import drafts
 from opencode_cloud.billing.service.credits import Credits
+from opencode_cloud.billing.store.payments import PaymentStore
 from opencode_cloud.billing.store.proposals import ProposalStore
 from opencode_cloud.composition.services.billing import billing_services
 from opencode_cloud.contracts.actor import Actor, ActorKind
@@ -28,7 +29,7 @@ ANN, BEN = (Actor(kind=ActorKind.OPERATOR, name=name, role="owner") for name in 
 
 @pytest.fixture
 def desk(books: Books) -> Credits:
-    return Credits(books.booking, books.store, ProposalStore(), books.audit)
+    return Credits(books.booking, books.store, ProposalStore(), PaymentStore(), books.audit)
 
 
 def adjusted(found: LedgerTransaction | Proposal) -> LedgerTransaction:
@@ -156,6 +157,7 @@ def test_the_command_line_says_what_the_function_expects() -> None:
     for arguments, expected in (
         (["billing", "adjust", WORKSPACE, "-2.50", "--reason", "r", "--key", "k"], {"micro_cents": -250_000_000}),
         (["billing", "approve", "lpr_1"], {"proposal_id": "lpr_1"}),
+        (["billing", "assign", "pi_1", WORKSPACE, "--reason", "r"], {"payment_id": "pi_1", "workspace_id": WORKSPACE}),
         (["billing", "reverse", "ltx_1", "--reason", "r"], {"transaction_id": "ltx_1"}),
         (["billing", "close", "2026-11"], {"period": "2026-11"}),
         (["billing", "reconcile", "--days", "7"], {"days": 7}),

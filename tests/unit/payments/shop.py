@@ -15,10 +15,12 @@ from sqlalchemy import select
 
 from local.stripe import StripeStandIn
 from opencode_cloud.billing.models.accounts import AccountKind
+from opencode_cloud.billing.service.credits import Credits
 from opencode_cloud.billing.service.payments import Payments
 from opencode_cloud.billing.service.reading import BillingReader
 from opencode_cloud.billing.store.closing import ClosingStore
 from opencode_cloud.billing.store.payments import PaymentStore
+from opencode_cloud.billing.store.proposals import ProposalStore
 from opencode_cloud.billing.store.reading import LedgerReader
 from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.ids import TopUpId, WorkspaceId
@@ -48,6 +50,7 @@ TWENTY = 20 * DOLLAR
 SELLER = "Example GmbH\nSample Street 1\n12345 Town\nDE123456789"
 BACK = "http://127.0.0.1:9/console/billing"
 PAYER = Actor(kind=ActorKind.MEMBER, id="mem_payer", name="payer@example.com", workspace_id=WORKSPACE)
+OPERATOR = Actor(kind=ActorKind.OPERATOR, name="ann", role="owner")
 UPSTREAM_FEE = FeeSchedule.parse("0.044+30")
 
 
@@ -63,6 +66,8 @@ class Shop:
         self.webhook_secrets = ["whsec_one"]
         self.api = StripeApi(self.server.url, self.secret, lambda: None)
         self.payments = Payments(self.books.booking, PaymentStore())
+        books = self.books
+        self.credits = Credits(books.booking, books.store, ProposalStore(), PaymentStore(), books.audit)
         self.build()
 
     def build(self) -> None:

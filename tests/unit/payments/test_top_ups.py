@@ -12,13 +12,14 @@ from sqlalchemy import event as sql_events
 from sqlalchemy import select
 
 from opencode_cloud.billing.models.accounts import AccountKind
+from opencode_cloud.contracts.ids import PaymentId
 from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, ServiceError, Unavailable, Unprocessable
 from opencode_cloud.payments.deliveries import answer_invocation
 from opencode_cloud.payments.models import EventState, TopUpState
 from opencode_cloud.payments.service import receiving
 from opencode_cloud.schema.payments import stripe_events
 from tests.unit.billing.books import CENT, DOLLAR
-from tests.unit.payments.shop import BACK, TWENTY, Shop
+from tests.unit.payments.shop import BACK, OPERATOR, TWENTY, Shop
 from tests.unit.usage.events import OTHER, WORKSPACE
 
 PAID = ("checkout.session.completed", "payment_intent.succeeded")
@@ -321,6 +322,30 @@ def test_a_payment_that_was_not_bought_here_waits_in_suspense(shop: Shop) -> Non
     assert shop.balance == 0
     assert shop.sum(AccountKind.SUSPENSE) == -2 * 2123 * CENT
     assert shop.kept() == ["payment_unknown"] * 2
+
+
+def test_an_operator_gives_a_payment_without_an_owner_to_a_workspace(shop: Shop) -> None:
+    """Case 14: all of it becomes credit, once, and a later refund takes it back."""
+    asked: dict[str, Any] = {"amount": 2123, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True}
+    payment_id = shop.client.payment_intents.create(asked).id
+    shop.deliver_all()
+    for _ in range(2):
+        shop.credits.assign(OPERATOR, payment_id, WORKSPACE, "paid by bank transfer")
+    with pytest.raises(Conflict):
+        shop.credits.assign(OPERATOR, payment_id, OTHER, "paid by bank transfer")
+    with pytest.raises(NotFound):
+        shop.credits.assign(OPERATOR, PaymentId("pi_other"), WORKSPACE, "typo")
+
+    assert (shop.balance, shop.sum(AccountKind.SUSPENSE)) == (2123 * CENT, 0)
+    assert shop.receiving.replay_kept() == 1
+    assert shop.receiving.kept() == []
+    assert "payment.assigned" in shop.books.place.actions()
+
+    refund: Any = {"payment_intent": payment_id}
+    shop.client.refunds.create(refund)
+    shop.deliver_all()
+    assert shop.balance == 0
+    shop.books.verify()
 
 
 def test_metadata_of_another_top_up_credits_nobody(shop: Shop) -> None:

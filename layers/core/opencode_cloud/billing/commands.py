@@ -8,7 +8,7 @@ import msgspec
 
 from opencode_cloud.billing.models.proposals import Proposal
 from opencode_cloud.billing.models.transactions import LedgerTransaction
-from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
+from opencode_cloud.contracts.ids import LedgerTransactionId, PaymentId, WorkspaceId
 from opencode_cloud.kit.errors import BadRequest
 from opencode_cloud.kit.timestamps import rfc3339
 
@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.actor import Actor
 
 Action = Literal[
-    "adjust", "approve", "reverse", "close", "statement", "reconcile", "verify", "trial-balance", "checkpoint", "export"
+    "adjust",
+    "approve",
+    "assign",
+    "reverse",
+    "close",
+    "statement",
+    "reconcile",
+    "verify",
+    "trial-balance",
+    "checkpoint",
+    "export",
 ]
 
 
@@ -34,6 +44,8 @@ class BillingCommand(msgspec.Struct, tag="billing"):
     transaction_id: LedgerTransactionId = LedgerTransactionId("")
     """The transaction to reverse, or that an adjustment corrects."""
     proposal_id: str = ""
+    payment_id: PaymentId = PaymentId("")
+    """The payment without an owner, to give to a workspace."""
     period: Annotated[str, msgspec.Meta(pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")] = ""
     """A month, such as ``2026-11``."""
     days: Annotated[int, msgspec.Meta(ge=1, le=400)] = 2
@@ -45,7 +57,7 @@ class BillingCommand(msgspec.Struct, tag="billing"):
 def execute_billing_command(command: BillingCommand, billing: BillingServices, actor: Actor) -> Any:
     """Execute a command; return its result for the operator. Raises ``invalid_command`` (400) and errors of rules."""
     match command.action:
-        case "adjust" | "approve" | "reverse":
+        case "adjust" | "approve" | "assign" | "reverse":
             return _change(command, billing.credits, actor)
         case "close":
             _require(command, "period")
@@ -81,6 +93,10 @@ def _change(command: BillingCommand, ledger_credits: Credits, actor: Actor) -> d
         case "approve":
             _require(command, "proposal_id")
             return show_transaction(ledger_credits.approve(actor, command.proposal_id))
+        case "assign":
+            _require(command, "payment_id", "workspace_id", "reason")
+            workspace_id = command.workspace_id or WorkspaceId("")
+            return show_transaction(ledger_credits.assign(actor, command.payment_id, workspace_id, command.reason))
         case _:
             _require(command, "transaction_id", "reason")
             return show_transaction(ledger_credits.reverse(actor, command.transaction_id, command.reason))

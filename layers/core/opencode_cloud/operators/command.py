@@ -145,6 +145,10 @@ def _billing(commands: Any) -> None:
     adjust.add_argument("--key", help="idempotency key: a second adjustment with the same key changes nothing")
     approve = add("approve", help="carry out an adjustment that another operator proposed")
     approve.add_argument("proposal", help="lpr_...")
+    assign = add("assign", help="give a payment without an owner to a workspace")
+    assign.add_argument("payment", help="pi_...")
+    assign.add_argument("workspace", help="wrk_...")
+    assign.add_argument("--reason", required=True, help="reason, for the audit trail")
     reverse = add("reverse", help="book the opposite of a grant, an adjustment or usage")
     reverse.add_argument("transaction", help="ltx_...")
     reverse.add_argument("--reason", required=True, help="reason, for the audit trail")
@@ -208,6 +212,7 @@ def _billing_command(options: argparse.Namespace) -> dict[str, Any]:
         "key": getattr(options, "key", None) or secrets.token_hex(16),
         "transaction_id": getattr(options, "transaction", "") or getattr(options, "corrects", ""),
         "proposal_id": getattr(options, "proposal", ""),
+        "payment_id": getattr(options, "payment", ""),
         "period": getattr(options, "period", ""),
         "days": getattr(options, "days", 2),
     }

@@ -35,8 +35,12 @@ class ReloadDeliveries:
 def answer_invocation(receiving: Receiving, event: Mapping[str, Any]) -> dict[str, Any]:
     """Sweep, or process events again: ``{"replay": "kept"}`` all that were kept, ``{"replay": "evt_..."}`` one.
 
+    ``{"list": "kept"}`` lists those that wait for a person.
+
     Raises ``event_not_found`` (404) for an event that Stripe does not know.
     """
+    if event.get("list") == "kept":
+        return {"kept": [msgspec.to_builtins(each) for each in receiving.kept()]}
     match event.get("replay"):
         case None:
             return {"processed": receiving.sweep()}

@@ -27,6 +27,8 @@ class TransactionKind(StrEnum):
     SETTLEMENT = "settlement"
     """Stripe's own transaction for a payment: its fee, and the rest to the bank."""
     SUSPENSE = "suspense"
+    ASSIGNMENT = "assignment"
+    """A payment without an owner, which an operator gives to a workspace."""
     REFUND_PENDING = "refund_pending"
     REFUND = "refund"
     REFUND_FAILED = "refund_failed"

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opencode_cloud.billing.models.accounts import USD
 from opencode_cloud.billing.models.errors import (
     invalid_amount,
     key_reused,
     not_reversible,
+    payment_not_found,
     proposal_done,
     proposal_not_found,
     second_person,
     transaction_not_found,
 )
+from opencode_cloud.billing.models.payments import Payment, Shares
 from opencode_cloud.billing.models.proposals import Proposal
 from opencode_cloud.billing.models.transactions import LedgerTransaction, TransactionDraft, TransactionKind
 from opencode_cloud.billing.service import drafts
 from opencode_cloud.billing.service.double_entry import LARGEST
 from opencode_cloud.billing.service.reading import movement_of
+from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.audit import Target
-from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
+from opencode_cloud.contracts.ids import LedgerTransactionId, PaymentId, WorkspaceId
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.billing.service.booking import Booking
     from opencode_cloud.billing.store.ledger import LedgerStore
+    from opencode_cloud.billing.store.payments import PaymentStore
     from opencode_cloud.billing.store.proposals import ProposalStore
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.outbox.service import UnitOfWork
@@ -49,8 +54,16 @@ _REVERSIBLE = frozenset(
 class Credits:
     """Rules of operators' commands. Amounts are micro-cents."""
 
-    def __init__(self, booking: Booking, store: LedgerStore, proposals: ProposalStore, audit: AuditTrail) -> None:
+    def __init__(
+        self,
+        booking: Booking,
+        store: LedgerStore,
+        proposals: ProposalStore,
+        payments: PaymentStore,
+        audit: AuditTrail,
+    ) -> None:
         self._booking = booking
+        self._payments = payments
         self._store = store
         self._proposals = proposals
         self._audit = audit
@@ -143,6 +156,28 @@ class Credits:
                 raise not_reversible(transaction.kind)
             draft = drafts.reversal(transaction, transaction_id, utc_now())
             return self._book(unit, actor, draft, "transaction.reversed", reason)
+
+    def assign(self, actor: Actor, payment_id: PaymentId, workspace_id: WorkspaceId, reason: str) -> LedgerTransaction:
+        """Give a payment that has no owner to a workspace, once. All of it becomes credit.
+
+        Raises ``payment_not_found`` (404) for a payment that does not wait for an owner, ``workspace_not_found`` (404),
+        or ``idempotency_key_reused`` (409) if it was given to another workspace.
+        """
+        with self._booking.unit() as unit:
+            waiting = self._store.of_key(unit.connection, TransactionKind.SUSPENSE, payment_id)
+            if waiting is None:
+                raise payment_not_found(payment_id)
+            if not self._store.workspace_exists(unit.connection, workspace_id):
+                raise workspace_not_found()
+            draft = drafts.assignment(payment_id, workspace_id, waiting, utc_now())
+            booked = self._book(unit, actor, draft, "payment.assigned", reason)
+            if booked.id == draft.id:
+                paid = Shares(credit=draft.legs[0].amount)
+                payment = Payment(
+                    id=payment_id, workspace_id=workspace_id, currency=USD, transaction_id=booked.id, paid=paid
+                )
+                self._payments.add(unit.connection, payment)
+            return booked
 
     def _book(
         self, unit: UnitOfWork, actor: Actor, draft: TransactionDraft, action: str, reason: str

@@ -105,6 +105,24 @@ def suspense(payment_id: PaymentId, gross: int, at: datetime, currency: str = US
     return draft(TransactionKind.SUSPENSE, payment_id, _payment(payment_id), WorkspaceId(""), at, _posted(legs), terms)
 
 
+def assignment(
+    payment_id: PaymentId, workspace_id: WorkspaceId, earlier: LedgerTransaction, at: datetime
+) -> TransactionDraft:
+    """Return the credit of a payment that had no owner, all of it; it names the transaction that it moves."""
+    gross = sum(each.amount for each in earlier.entries if each.amount > 0)
+    legs = {house(_K.SUSPENSE): gross, account_id(workspace_id, _K.BALANCE): -gross}
+    return draft(
+        TransactionKind.ASSIGNMENT,
+        payment_id,
+        Cause(CauseKind.OPERATOR, payment_id),
+        workspace_id,
+        at,
+        _posted(legs),
+        {"gross": gross},
+        earlier.id,
+    )
+
+
 def settlement(
     transaction_id: str, payment_id: PaymentId, gross: int, stripe_fee: int, at: datetime, currency: str = USD
 ) -> TransactionDraft:

@@ -101,6 +101,10 @@ class Payments:
         (booked,) = self._booking.book(unit, self._booking.lock(unit, []), [draft])
         return booked
 
+    def is_known(self, unit: UnitOfWork, payment_id: PaymentId) -> bool:
+        """Tell whether a payment was credited to a workspace."""
+        return self._store.get(unit.connection, payment_id) is not None
+
     def of(self, payment_ids: Sequence[PaymentId]) -> Mapping[PaymentId, Payment]:
         """Return those of some payments that were credited, with what was taken back of each."""
         with self._booking.unit() as unit:

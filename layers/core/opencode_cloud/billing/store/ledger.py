@@ -33,6 +33,7 @@ from opencode_cloud.schema.billing import (
     ledger_transactions,
 )
 from opencode_cloud.schema.usage import usage_counters
+from opencode_cloud.schema.workspaces import workspaces
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
@@ -88,6 +89,13 @@ class LedgerStore:
         query = select(*COLUMNS).where(tuple_(column.kind, column.idempotency_key).in_(keys))
         rows = [transaction_of(row) for row in connection.execute(query).mappings()]
         return {(row.kind, row.idempotency_key): row for row in rows}
+
+    def of_key(self, connection: Connection, kind: TransactionKind, key: str) -> LedgerTransaction | None:
+        """Return the transaction of a kind and key with its entries; None if nothing was booked under it."""
+        column = ledger_transactions.c
+        query = select(column.id).where(column.kind == kind, column.idempotency_key == key)
+        found = connection.execute(query).scalar()
+        return None if found is None else self.transaction(connection, found)
 
     def write(
         self,
@@ -147,6 +155,12 @@ class LedgerStore:
         return int(connection.execute(query).scalar_one())
 
     # ------------------------------------------------------------------------------------- reading
+
+    def workspace_exists(self, connection: Connection, workspace_id: WorkspaceId) -> bool:
+        """Tell whether a workspace exists and was not deleted."""
+        column = workspaces.c
+        query = select(column.id).where(column.id == workspace_id, column.deleted_at.is_(None))
+        return connection.execute(query).first() is not None
 
     def transaction(
         self, connection: Connection, transaction_id: LedgerTransactionId, workspace_id: WorkspaceId | None = None

@@ -51,7 +51,7 @@ def billing_services(
 
     return BillingServices(
         settlement=UsageSettlement(booking, store),
-        credits=Credits(booking, store, ProposalStore(), audit),
+        credits=Credits(booking, store, ProposalStore(), PaymentStore(), audit),
         closing=MonthClose(database, store, closing),
         reconciliation=BookReconciliation(BookChecks(database), reader),
         checkpoints=Checkpoints(database, store, reader, checkpoints, sign, ledger_key),

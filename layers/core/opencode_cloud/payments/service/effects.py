@@ -172,6 +172,10 @@ class Effects:
             if top_up and top_up.state not in ENDED:
                 self._follow(unit, top_up, payment)
             return APPLIED
+        if top_up is None and self._payments.is_known(unit, payment.id):
+            # An operator has given it to a workspace.
+            self._settle(unit, payment)
+            return APPLIED
         if top_up is None or not self._fits(unit, top_up, payment):
             # The money is real: it waits on the account `suspense` until an operator assigns it.
             self._payments.suspend(unit, payment.id, payment.received * CENT, payment.at, payment.currency)

@@ -71,11 +71,14 @@ class Receiving:
             raise event_not_found()
         return self.process(head, AppliedBy.REPLAY)
 
+    def kept(self) -> list[StripeEvent]:
+        """Return events that wait for a person or a replay, the oldest first."""
+        with self._outbox.unit() as unit:
+            return self._events.kept(unit.connection, BATCH)
+
     def replay_kept(self) -> int:
         """Process the events again that could not be applied; return how many are applied now."""
-        with self._outbox.unit() as unit:
-            kept = self._events.kept(unit.connection, BATCH)
-        results = [self.process(each.head, AppliedBy.REPLAY) for each in kept]
+        results = [self.process(each.head, AppliedBy.REPLAY) for each in self.kept()]
         return sum(each.state is EventState.APPLIED for each in results)
 
     def sweep(self) -> int:
