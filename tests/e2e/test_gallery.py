@@ -5,6 +5,7 @@ Pictures are kept in ``.local/screenshots``, for people who look at them.
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from local.stack import LocalStack
 from tests.integration.publisher import new_session_id
 
 from .browser import headless_chromium
+from .test_page import OUTLINE
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).resolve().parents[2]
@@ -227,6 +229,32 @@ def test_the_page_can_be_taken_along_as_one_file(view: View, tmp_path: Path) -> 
     assert "What was wrong" in text
     assert "<script" not in text
     assert "<link" not in text
+
+
+def test_what_was_followed_live_looks_like_what_is_loaded(stack: LocalStack, browser: Browser) -> None:
+    items = Gallery().items()
+    random.Random(11).shuffle(items)
+    context = browser.new_context()
+    with httpx.Client(base_url=stack.url, timeout=60) as http:
+        share = http.post("/api/share", json={"sessionID": new_session_id()}).json()
+        view = opened(context, f"{stack.url}/share/{share['id']}")
+        for start in range(0, len(items), 12):
+            body = {"secret": share["secret"], "data": items[start : start + 12]}
+            http.post(f"/api/share/{share['id']}/sync", json=body).raise_for_status()
+    parts = sum(item["type"] == "part" for item in items)
+    expect(view.page.locator(".part")).to_have_count(parts, timeout=PATIENCE)
+    expect(view.page.locator("#changes .change")).to_have_count(3, timeout=PATIENCE)
+    followed = outline(view.page)
+    view.page.reload()
+    expect(view.page.locator("#status")).to_have_text("Live", timeout=PATIENCE)
+    assert outline(view.page) == followed
+    assert view.complaints == []
+    context.close()
+
+
+def outline(page: Page) -> list[Any]:
+    """Return the transcript as data, without the colors of code, which come when a reader comes near."""
+    return [each for each in page.evaluate(OUTLINE) if not any(name.startswith("class=hljs") for name in each[1])]
 
 
 def test_text_that_arrives_changes_only_its_end(stack: LocalStack, browser: Browser) -> None:

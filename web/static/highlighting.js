@@ -13,12 +13,18 @@ export class Highlighter {
   #timer = 0
   #finished = new WeakMap() // code -> the words that were last looked at
   #seen = new IntersectionObserver((entries) => this.#enter(entries), { rootMargin: NEARBY })
-  #mutations = new MutationObserver((records) => records.forEach((record) => this.#watch(record.target)))
+  #mutations = new MutationObserver((records) => records.forEach((record) => this.#take(record)))
 
   /** Highlight code below `root`, now and as it changes. */
   constructor(root) {
     this.#watch(root)
     this.#mutations.observe(root, { childList: true, characterData: true, subtree: true })
+  }
+
+  /** Look only at what is new: a long session arrives as thousands of records. */
+  #take({ type, target, addedNodes }) {
+    if (type === "characterData") this.#watch(target)
+    else addedNodes.forEach((node) => this.#watch(node))
   }
 
   #watch(node) {

@@ -5,6 +5,7 @@ import { described } from "./blocks.js"
 import { Finder, open } from "./finding.js"
 import { split, unite } from "./splitting.js"
 
+const PAUSE = 200 // milliseconds in which updates are taken together
 const FIRST_LINE = 80 // characters of a prompt in the list
 const stored = (name) => {
   try {
@@ -23,6 +24,7 @@ const store = (name, value) => {
 
 export class Reading {
   #pending = ""
+  #timer = 0
   #shown = ""
 
   constructor(root) {
@@ -38,11 +40,18 @@ export class Reading {
     root.addEventListener("click", (event) => this.#enlarge(event))
     this.#connect()
     this.#split(stored("split") === "yes")
-    this.refresh()
+    this.#update()
   }
 
-  /** Take notice of new messages and parts. */
+  /** Take notice of new messages and parts, soon. */
   refresh() {
+    this.#timer ||= setTimeout(() => {
+      this.#timer = 0
+      this.#update()
+    }, PAUSE)
+  }
+
+  #update() {
     if (this.#pending) this.#goTo(this.#pending)
     this.#listPrompts()
     if (this.root.classList.contains("is-split")) split(this.root)

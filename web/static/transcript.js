@@ -6,6 +6,7 @@ import * as show from "./blocks.js"
 import { firstGeneration, isFirstGeneration, secondGeneration } from "./generations.js"
 import { build, h, show as showNodes, span } from "./nodes.js"
 import { showTime } from "./times.js"
+import { copyButton } from "./prose.js"
 import { CONTEXT_TOOLS } from "./tools.js"
 import { blockNodes, changesNodes, contextTitle, messageAnchor, partAnchor, partLink } from "./views.js"
 
@@ -224,6 +225,7 @@ export class Transcript {
           h("time", { class: "time", datetime: "" }),
           span("state", ""),
           h("a", { class: "anchor", href: `#${messageAnchor(id)}`, "aria-label": "Link to this message" }, "#"),
+          copyButton("message"),
         ),
         h("div", { class: "parts" }),
         h("p", { class: "error" }),

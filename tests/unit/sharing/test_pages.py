@@ -193,7 +193,16 @@ def test_pictures_are_inline_or_not_there() -> None:
 
 def test_links_lead_within_the_page_or_are_marked_as_those_of_its_author() -> None:
     page = render(everywhere("https://evil.example javascript:alert(1)"))
-    own = {"#content", "/", "/api/docs", f"/share/{SHARE}.md", f"/share/{SHARE}.json", "#m-msg_1", "#m-msg_2"}
+    own = {
+        "#content",
+        "/",
+        "/api/docs",
+        f"/share/{SHARE}.md",
+        f"/share/{SHARE}.json",
+        "#changes",
+        "#m-msg_1",
+        "#m-msg_2",
+    }
     assert own <= {link["href"] for link in page.all("a")}
     parts = ("#p-msg_1/", "#p-msg_2/")
     foreign = [link for link in page.all("a") if not (link["href"] in own or (link["href"] or "").startswith(parts))]
