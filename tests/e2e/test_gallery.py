@@ -244,17 +244,12 @@ def test_what_was_followed_live_looks_like_what_is_loaded(stack: LocalStack, bro
     parts = sum(item["type"] == "part" for item in items)
     expect(view.page.locator(".part")).to_have_count(parts, timeout=PATIENCE)
     expect(view.page.locator("#changes .change")).to_have_count(3, timeout=PATIENCE)
-    followed = outline(view.page)
+    followed = view.page.evaluate(OUTLINE)
     view.page.reload()
     expect(view.page.locator("#status")).to_have_text("Live", timeout=PATIENCE)
-    assert outline(view.page) == followed
+    assert view.page.evaluate(OUTLINE) == followed
     assert view.complaints == []
     context.close()
-
-
-def outline(page: Page) -> list[Any]:
-    """Return the transcript as data, without the colors of code, which come when a reader comes near."""
-    return [each for each in page.evaluate(OUTLINE) if not any(name.startswith("class=hljs") for name in each[1])]
 
 
 def test_text_that_arrives_changes_only_its_end(stack: LocalStack, browser: Browser) -> None:

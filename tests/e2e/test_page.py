@@ -21,12 +21,14 @@ from .browser import Cable, headless_chromium
 pytestmark = pytest.mark.e2e
 PATIENCE = 60_000  # milliseconds; each step takes well under a second on an idle machine
 
-# The transcript as data, without permitted differences: open details, URLs of items, white space between elements.
-OUTLINE = """() => [...document.querySelectorAll("#share, #share *:not(noscript)")].map((node) => [
+# The transcript as data, without permitted differences: open details, URLs of items, white space between elements, and
+# the colors of code, which come when a reader comes near.
+OUTLINE = """() => [...document.querySelectorAll("#share, #share *:not(noscript, [class^=hljs])")].map((node) => [
   node.tagName,
   [...node.attributes].map(({name, value}) => `${name}=${value}`)
     .filter((each) => !(node.id === "share" ? /^data-seq=/ : /^(open|data-href)=/).test(each)).sort(),
-  [...node.childNodes].filter((child) => child.nodeType === 3).map((child) => child.data.trim()).filter(Boolean),
+  node.localName === "code" ? [node.textContent.trim()]
+    : [...node.childNodes].filter((child) => child.nodeType === 3).map((child) => child.data.trim()).filter(Boolean),
 ])"""
 
 
