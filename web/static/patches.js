@@ -21,17 +21,21 @@ class Reader {
   #git = false
 
   read(line) {
-    const found = ENVELOPE.exec(line)
     if ((this.#oldLeft > 0 || this.#newLeft > 0) && ["+", "-", " ", "\\", ""].includes(line.slice(0, 1))) this.#content(line)
     else if (line.startsWith("@@")) this.#hunk(line)
     else if (line.startsWith("Index: ")) this.#begin(line.slice("Index: ".length), false)
     else if (line.startsWith("diff ")) this.#begin("", true)
-    else if (found) {
-      this.#begin(found[2], false)
-      this.#present().status = { Add: "added", Delete: "deleted" }[found[1]] ?? "modified"
-      this.#oldLeft = this.#newLeft = -1
-    } else if ((line.startsWith("--- ") || line.startsWith("+++ ")) && this.#oldLeft >= 0) this.#name(line)
+    else if (line.startsWith("*** ")) this.#envelope(line)
+    else if ((line.startsWith("--- ") || line.startsWith("+++ ")) && this.#oldLeft >= 0) this.#name(line)
     else if (this.#oldLeft < 0) this.#content(line)
+  }
+
+  #envelope(line) {
+    const found = ENVELOPE.exec(line)
+    if (!found) return
+    this.#begin(found[2], false)
+    this.#present().status = { Add: "added", Delete: "deleted" }[found[1]] ?? "modified"
+    this.#oldLeft = this.#newLeft = -1
   }
 
   #begin(name, git) {

@@ -224,6 +224,7 @@ def test_a_patch_of_several_files_shows_each() -> None:
     patch = "*** Begin Patch\n*** Update File: a.py\n@@\n-a\n+b\n*** Add File: c.py\n+x\n*** End Patch"
     card = shown(tool("apply_patch", {"patchText": patch}))
     assert card.count('<details class="change">') == 2
+    assert "End Patch" not in card
     assert '<b>c.py</b><span class="status">added</span>' in card
 
 

@@ -63,14 +63,20 @@ class _Reader:
             self._hunk(line)
         elif line.startswith(("Index: ", "diff ")):
             self._begin(line.partition(" ")[2] if line.startswith("Index: ") else "", git=line.startswith("diff "))
-        elif line.startswith("*** ") and (found := _ENVELOPE.fullmatch(line)):
-            self._begin(found[2], git=False)
-            self._present().status = {"Add": "added", "Delete": "deleted"}.get(found[1], "modified")
-            self._old_left = self._new_left = -1
+        elif line.startswith("*** "):
+            self._envelope(line)
         elif line.startswith(("--- ", "+++ ")) and self._old_left >= 0:
             self._name(line)
         elif self._old_left < 0:
             self._content(line)
+
+    def _envelope(self, line: str) -> None:
+        """Read a line of the envelope of ``apply_patch``; only those that name a file matter."""
+        found = _ENVELOPE.fullmatch(line)
+        if found:
+            self._begin(found[2], git=False)
+            self._present().status = {"Add": "added", "Delete": "deleted"}.get(found[1], "modified")
+            self._old_left = self._new_left = -1
 
     def _begin(self, name: str, *, git: bool) -> None:
         self.files.append(FilePatch(name.strip(" ")))
