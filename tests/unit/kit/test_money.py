@@ -65,3 +65,9 @@ def test_a_fixed_number_of_places_is_kept() -> None:
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no amount|decimals"):
         parse_dollars(text)
+
+
+@pytest.mark.parametrize(("micro_cents", "words"), [(0, "$0.00"), (1, "$0.00000001"), (-400_000, "-$0.0040")])
+def test_zero_has_no_sign(micro_cents: int, words: str) -> None:
+    """Case 59 of docs/billing-cases.md."""
+    assert shown(micro_cents) == words

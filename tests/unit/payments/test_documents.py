@@ -1,4 +1,4 @@
-"""Each purchase has one invoice and each refund one credit note, with numbers without gaps (money.md 3i)."""
+"""Each purchase has one invoice and each refund one credit note, with numbers without gaps (docs/billing-cases.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An automatic reload charges once for each crossing, and stops, tells and resumes. Numbers: money.md part 3."""
+"""An automatic reload charges once for each crossing, and stops, tells and resumes. Numbers: docs/billing-cases.md."""
 
 from __future__ import annotations
 

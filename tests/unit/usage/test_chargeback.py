@@ -15,12 +15,12 @@ from tests.unit.usage.test_routes import Office, office, sheet  # noqa: F401 - a
 
 
 def test_a_mark_up_is_exact_and_rounds_half_up() -> None:
-    """Case 58 of the reference: 950 times 2.11 is 2004.5, which is 2005."""
+    """Case 58 of docs/billing-cases.md: 950 times 2.11 is 2004.5, which is 2005."""
     assert marked_up([950 * CENT], Fraction("2.11")) == [2005]
 
 
 def test_lines_of_parts_of_cents_add_up_to_the_total() -> None:
-    """Case 56 of the reference."""
+    """Case 56 of docs/billing-cases.md."""
     assert marked_up([CENT // 2] * 3, Fraction(1)) == [1, 1, 0]
 
 
