@@ -33,8 +33,8 @@ async def test_five_hundred_calls_in_processes_that_are_killed_cannot_overrun_a_
         key=(budget(BudgetScope.KEY, DOLLAR),),
         at=int(time.time()),
     )
-    processes = [await _start(tables, caller, seed) for seed in range(PROCESSES)]
     deaths = [random.randint(5, 20) for _ in range(KILLED)] + [None] * (PROCESSES - KILLED)
+    processes = [await _start(tables, caller, seed, dies=death is not None) for seed, death in enumerate(deaths)]
     heard = [asyncio.create_task(_listen(*each)) for each in zip(processes, deaths, strict=True)]
     over = asyncio.Event()
     watching = asyncio.create_task(_watch(tables, over))
@@ -76,7 +76,8 @@ async def test_five_hundred_calls_in_processes_that_are_killed_cannot_overrun_a_
     await dynamodb.close()
 
 
-async def _start(tables: Tables, caller: Caller, seed: int) -> Process:
+async def _start(tables: Tables, caller: Caller, seed: int, *, dies: bool) -> Process:
+    """Start a process. One that ``dies`` never settles its first call, and runs until it is killed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -94,6 +95,7 @@ async def _start(tables: Tables, caller: Caller, seed: int) -> Process:
         "key": msgspec.to_builtins(caller.key),
         "at": caller.at,
         "seed": seed,
+        "dies": dies,
         "claim": CLAIM,
         "calls": CALLS // PROCESSES,
     }
@@ -104,14 +106,16 @@ async def _start(tables: Tables, caller: Caller, seed: int) -> Process:
 
 
 async def _listen(process: Process, death: int | None) -> list[dict[str, Any]]:
-    """Read the output of a process; kill it after it has reserved ``death`` calls."""
+    """Read the output of a process; kill it after it has reserved ``death`` calls, or has only its first one left."""
     assert process.stdout is not None
     said: list[dict[str, Any]] = []
     async for line in process.stdout:
         if line.endswith(b"}\n"):  # the last line of a killed process can be incomplete
             said.append(json.loads(line))
-        if len([each for each in said if each["what"] == "reserved"]) == death and process.returncode is None:
+        ended = [each for each in said if each["what"] != "reserved"]
+        if death and (len(said) - len(ended) == death or len(ended) == CALLS // PROCESSES - 1):
             process.kill()
+            break
     await process.wait()
     return said
 

@@ -24,7 +24,20 @@ def say(what: str, **more: Any) -> None:
     sys.stdout.flush()
 
 
-async def call(budgets: Reservations, caller: Caller, claim: int, chance: random.Random) -> None:
+class Kept:
+    """The first call that a process reserves, if it is one that dies: it is never settled."""
+
+    def __init__(self, *, dies: bool) -> None:
+        self._free = dies
+
+    async def keep(self) -> None:
+        """Wait for ever with the first reserved call of a process that dies."""
+        if self._free:
+            self._free = False
+            await asyncio.Event().wait()
+
+
+async def call(budgets: Reservations, caller: Caller, claim: int, chance: random.Random, kept: Kept) -> None:
     reservation = caller.reservation(claim, lease=20)
     try:
         await budgets.reserve(reservation, caller.facts(reservation))
@@ -32,6 +45,7 @@ async def call(budgets: Reservations, caller: Caller, claim: int, chance: random
         say("refused", code=refused.code, **dict(refused.details))
         return
     say("reserved", call=reservation.id)
+    await kept.keep()
     await asyncio.sleep(chance.uniform(0, 0.4))
     used = chance.randint(0, claim)
     await budgets.settle(reservation, caller.used(reservation, used))
@@ -50,7 +64,8 @@ async def work(asked: dict[str, Any]) -> None:
     caller.member = msgspec.convert(asked["member"], KnownMember)
     caller.key = msgspec.convert(asked["key"], KnownKey)
     chance = random.Random(asked["seed"])
-    await asyncio.gather(*(call(budgets, caller, asked["claim"], chance) for _ in range(asked["calls"])))
+    kept = Kept(dies=asked["dies"])
+    await asyncio.gather(*(call(budgets, caller, asked["claim"], chance, kept) for _ in range(asked["calls"])))
     await dynamodb.close()
 
 
