@@ -70,11 +70,11 @@ _TAGS: Mapping[str, str] = {
     "Policies and configuration": "Versioned rules for members, and the configuration of their clients.",
     "Providers": "The workspace's own keys of model providers.",
     "Service accounts": "Members that are no people, for CI and bots.",
-    "Shares": "Shared sessions: who may read them, and their end.",
+    "Shares": "Shared sessions: their readers and their end.",
     "Usage": "Model calls and sums over them, exports, retention.",
     "Workspaces": "Workspaces: create, rename, transfer, delete and restore them.",
 }
-"""What the operations of each tag are about."""
+"""The subject of each tag."""
 
 _INFO = {
     "title": "Opencode Cloud",
