@@ -26,6 +26,10 @@ setup: ## Build the environments (.venv, .tools, node_modules); quick if they ar
 dev: setup ## Start everything on this machine: http://127.0.0.1:$(PORT) (DEMO=1: with a demo workspace; SYNC_RUNTIME=container: with a hub; BILLING=1: with a stand-in for Stripe)
 	@exec $(BIN)/python -m local dev
 
+.PHONY: cloud
+cloud: ## Run the operators' command on the local stage (ARGS="look-up ada@example.com")
+	@$(BIN)/python -m local cloud $(ARGS)
+
 .PHONY: test
 test: setup style ## Check everything and run all tests but the slow ones (ARGS: more options of pytest)
 	@mkdir -p .local; node_modules/.bin/pyright >.local/types.log 2>&1 & types=$$!; \

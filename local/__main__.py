@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +21,9 @@ from local.hub import LAMBDA, RUNTIMES
 from local.locks import write_locks
 from local.mariadb import NoServer
 from local.openapi import write as write_document
+from local.operating import NotRunning, run_command
 from local.processes import ProgramFailed
+from local.provider_keys import take as take_provider_keys
 from local.revisions import write_revision
 from local.settings import write as write_settings
 from local.stack import LocalStack, PortTaken, StackBusy
@@ -30,6 +33,7 @@ from opencode_cloud.mail.preview import preview
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local" / "dev"
 TEST_STATE = ROOT / ".local" / "test"
+LARGEST_PORT = 65_536
 
 
 def main() -> None:
@@ -58,12 +62,16 @@ def main() -> None:
     commands.add_parser("openapi", help="write docs/openapi.json")
     commands.add_parser("settings", help="write functions/settings.json")
     commands.add_parser("mail-preview", help="write every mail with made-up values to .local/mails")
+    cloud = commands.add_parser("cloud", help="run the operators' command on the running stage")
+    cloud.add_argument("arguments", nargs=argparse.REMAINDER, help="as of python -m opencode_cloud")
     options = parser.parse_args()
     match options.command:
         case "dev":
             develop(options)
         case "clean":
             clean()
+        case "cloud":
+            operate(options.arguments)
         case "openapi":
             write_document(ROOT)
         case "settings":
@@ -82,6 +90,14 @@ def clean() -> None:
         if state.exists():
             LocalStack(state).forget()
     shutil.rmtree(STATE.parent, ignore_errors=True)
+
+
+def operate(arguments: list[str]) -> None:
+    """Run the operators' command on the stage of `make dev`."""
+    try:
+        run_command(ROOT, STATE, arguments)
+    except NotRunning as error:
+        sys.exit(str(error))
 
 
 def preview_mails(folder: Path) -> None:
@@ -117,6 +133,7 @@ def develop(options: argparse.Namespace) -> None:
         )
         try:
             stack.start()
+            keys = take_provider_keys(stack, os.environ)
             if os.environ.get("DEMO") == "1":
                 _report(console, status, "Making the demo workspace")
                 seed(stack)
@@ -128,7 +145,7 @@ def develop(options: argparse.Namespace) -> None:
         except KeyboardInterrupt:
             console.print("Stopped before everything was up.")
             sys.exit(130)
-    console.print(welcome(stack))
+    console.print(welcome(stack, keys))
     try:
         watch(stack)
     except ProgramFailed as error:
@@ -158,7 +175,7 @@ def watch(stack: LocalStack) -> None:
             stack.front_door.check()
 
 
-def welcome(stack: LocalStack) -> Panel:
+def welcome(stack: LocalStack, keys: Sequence[str]) -> Panel:
     """Return the first instructions: URLs, and the configuration of a client."""
     demo = ""
     if os.environ.get("DEMO") == "1":
@@ -167,6 +184,11 @@ def welcome(stack: LocalStack) -> Panel:
             f"Demo          sign in as {OWNER}, who owns the workspace Demo\n"
             f"Gallery       {gallery} (a share with every kind of part)\n"
         )
+    given = (
+        f"with keys for {', '.join(keys)}"
+        if keys
+        else "none has a key yet: set OPENAI_API_KEY or another, or add one in the console"
+    )
     stripe = f"Stripe        {stack.stripe.url} (a stand-in: docs/stripe.md)\n" if stack.stripe.program.pid else ""
     return Panel(
         f"[bold]Opencode Cloud[/] is up at [link={stack.url}]{stack.url}[/]\n\n"
@@ -177,7 +199,8 @@ def welcome(stack: LocalStack) -> Panel:
         "  }\n\n"
         "Then type /share in a session and open the link. Or log in, with any address:\n\n"
         f"  opencode console login {stack.url}\n\n"
-        f"Models        {stack.url}/zen/v1 (which ones: docs/catalogue.md)\n"
+        f"Models        {stack.url}/zen/v1 ({given})\n"
+        f"Console       {stack.url}/console\n"
         f"Mailbox       {stack.mailbox.url} (sign-in codes and all other mails end up here)\n"
         f"{demo}{stripe}AWS emulator  {stack.emulator_url} (region us-east-1, key and secret: test)\n"
         f"Logs          {stack.state / 'logs'}\n"
@@ -195,7 +218,11 @@ def _report(console: Console, status: Status, step: str) -> None:
 
 def _port(name: str, default: int | None) -> int | None:
     value = os.environ.get(name)
-    return int(value) if value else default
+    if not value:
+        return default
+    if not (value.isascii() and value.isdigit() and int(value) < LARGEST_PORT):
+        sys.exit(f"{name}={value} is no port. Choose a number below {LARGEST_PORT}: make dev {name}=<number>")
+    return int(value)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A demo workspace for the local stage (`DEMO=1 make dev`): people, roles, a policy, a configuration document, models.
+"""A demo workspace for the local stage (`DEMO=1 make dev`): people, roles, rules, models, and two months of calls.
 
 Runs in a process of its own with the environment of the deployed function `console`, over the same services, so what it
 makes is what people would have made by signing in and clicking; also in the audit trail.
@@ -6,12 +6,12 @@ makes is what people would have made by signing in and clicking; also in the aud
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 
 from msgspec.structs import replace
 
+from local.demo_shares import publish
 from local.stack import LocalStack
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import AccountId, WorkspaceId
@@ -25,6 +25,10 @@ POLICY = {
     "tools": {"deny": ["webfetch"]},
 }
 CONFIGURATION = {"instructions": ["CONTRIBUTING.md"], "permission": {"bash": "ask"}}
+
+
+MADE = "made with the key "
+"""The beginning of the line by which the process that makes the demo passes on a key of its owner."""
 
 
 class DemoFailed(Exception):
@@ -44,13 +48,21 @@ def seed(stack: LocalStack) -> None:
     done = subprocess.run(command, cwd=stack.root, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise DemoFailed(f"The demo workspace could not be made.\n{done.stderr[-2000:]}")
+    # Without a line, the demo was there already.
+    for line in filter(lambda line: line.startswith(MADE), done.stdout.splitlines()):
+        try:
+            publish(stack.url, line.removeprefix(MADE))
+        except OSError as error:
+            raise DemoFailed(f"The demo's sessions could not be shared: {error}") from error
 
 
 def main() -> None:
     """Create people, workspace and documents, in the environment of the function `console`."""
     # Import here only, because these modules create AWS clients from the environment when they are imported.
+    from local.demo_life import DemoLife
     from opencode_cloud.composition.console import ConsoleSettings
     from opencode_cloud.composition.control_plane import ControlPlane, workspaces
+    from opencode_cloud.composition.services.budgets import budget_services
     from opencode_cloud.identity.models import VerifiedPerson
     from opencode_cloud.identity.service.methods import Methods
     from opencode_cloud.identity.service.signing_in import SigningIn
@@ -81,7 +93,10 @@ def main() -> None:
         team.invitations.accept(_actor(account(email), email), invitation.id)
     plane.publisher.publish(acting, workspace, Versioned.POLICY, POLICY, 0, "Demo")
     plane.publisher.publish(acting, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0, "Demo")
-    sys.stdout.write(json.dumps({"workspace": workspace}) + "\n")
+    budgets = budget_services(plane.database, plane.outbox, plane.deployment_key, settings.budgets_table)
+    members = [each.id for each in team.members.members_of(workspace) if each.role != Role.VIEWER]
+    key = DemoLife(plane, team, budgets, settings.budgets_table, acting, members).write()
+    sys.stdout.write(f"{MADE}{key}\n")
 
 
 def _operator() -> Actor:

@@ -126,7 +126,11 @@ class Program:
         return process if abs(process.create_time() - record["created"]) < 0.01 else None
 
 
-_LEFT_OUT = ("AWS_", "CDK_", "PYTHONDONTWRITEBYTECODE")
+_LEFT_OUT = (
+    *("AWS_", "CDK_", "PYTHONDONTWRITEBYTECODE"),
+    # Keys of providers: only the gateway needs them, and reads them from a secret (provider_keys.py).
+    *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY"),
+)
 """A shared cache of compiled modules, because a stage starts a hundred Python processes."""
 
 

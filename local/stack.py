@@ -18,7 +18,7 @@ from local.deployment import CREDENTIALS, REGION, Deployment, DeploymentFailed
 from local.gateway import LocalGateway
 from local.hub import CONTAINER, LAMBDA, LocalHub
 from local.mailbox import Mailbox
-from local.processes import READY_SECONDS, Program, accepts, clean_environment, free_port, is_free
+from local.processes import READY_SECONDS, Program, ProgramFailed, accepts, clean_environment, free_port, is_free
 from local.stripe import StripeStandIn
 
 LOCK = "lock"
@@ -201,6 +201,7 @@ class LocalStack:
         self.hub.program.stop()
         self.gateway.program.stop()
         self.emulator.stop()
+        shutil.rmtree(self.state / "scratch", ignore_errors=True)
         self.stripe.program.stop()
         self.mailbox.program.stop()
         self.database.stop()
@@ -269,9 +270,17 @@ class LocalStack:
         command += ["--port", str(self.emulator_port), "--state", str(self.state / "emulator")]
         command += ["--durability", self._durability]
         mailbox = {"SMTP_HOST": f"127.0.0.1:{self.mailbox.smtp_port}"}
+        mailbox |= {"TMPDIR": str(self._renew_scratch())}
         environment = clean_environment(**CREDENTIALS, AWS_DEFAULT_REGION=REGION, AWS_REGION=REGION, **mailbox)
         self.emulator.start(command, environment, self.root)
         self.emulator.wait_until(lambda: accepts(self.emulator_port), READY_SECONDS)
+
+    def _renew_scratch(self) -> Path:
+        """Return an empty folder for unpacked code of functions, which the emulator would leave behind."""
+        scratch = self.state / "scratch"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        return scratch
 
     def start_gateway(self) -> None:
         """Start the gateway, and wait until it listens."""
@@ -316,10 +325,13 @@ class LocalStack:
         while True:
             try:
                 with urllib.request.urlopen(f"{self.url}/health", timeout=READY_SECONDS):  # noqa: S310 - our own
+                    self.front_door.check()
                     return
-            except (urllib.error.URLError, OSError):
+            except (urllib.error.URLError, OSError) as error:
+                # If it has ended, another program answers at its port.
+                self.front_door.check()
                 if time.monotonic() > deadline:
-                    raise
+                    raise ProgramFailed(f"{self.url}/health does not answer: {error}") from error
                 time.sleep(0.2)
 
     def _deploy_changes(self) -> bool:
@@ -372,7 +384,7 @@ class LocalStack:
         draft = self._template.with_suffix(f".{self.emulator_pid}")
         self.database.stop()  # the files of a running server are not a consistent copy
         self.database.note_schema()
-        shutil.copytree(self.state, draft, ignore=shutil.ignore_patterns("run", "logs", LOCK))
+        shutil.copytree(self.state, draft, ignore=shutil.ignore_patterns("run", "logs", "scratch", LOCK))
         shutil.rmtree(self._template, ignore_errors=True)
         try:
             draft.rename(self._template)

@@ -1,0 +1,42 @@
+"""The demo has something to look at on every page, and its books agree."""
+
+from __future__ import annotations
+
+import pytest
+
+from local import demo_life
+from local.demo_life import DemoLife
+from opencode_cloud.contracts.budgets import BudgetScope
+from opencode_cloud.contracts.permissions import Role
+from tests.unit.console.office import Office
+
+
+@pytest.fixture
+def demo(office: Office, monkeypatch: pytest.MonkeyPatch) -> Office:
+    monkeypatch.setattr(demo_life, "CALLS", 400)
+    owner = office.acting(office.owner)
+    members = [office.acting(office.people[role]) for role in (Role.OWNER, Role.ADMIN, Role.MEMBER)]
+    ids = [each.id for each in members]
+    DemoLife(office.plane, office.team, office.budgets, "budgets", owner, ids).write()  # pyright: ignore[reportArgumentType]
+    return office
+
+
+def test_every_page_has_something_to_look_at(demo: Office) -> None:
+    browser = demo.browser(Role.OWNER)
+    for path in ("", "/usage", "/calls", "/budgets", "/keys", "/audit"):
+        page = browser.open(demo.base + path)
+        assert page.status == 200
+        assert 'class="empty"' not in page.answer.text, path
+    assert "ci-runner" in browser.open(f"{demo.base}/usage?by=caller").text
+    for agent in ("opencode", "claude-code", "codex"):
+        assert agent in browser.open(f"{demo.base}/usage?by=agent").text
+    assert "budget_exhausted" in browser.open(f"{demo.base}/calls?show=refused").text
+
+
+def test_budgets_are_filled_by_the_calls_of_this_month(demo: Office) -> None:
+    standings = {each.scope: each.standing for each in demo.plane_budgets()}
+    whole = standings[BudgetScope.WORKSPACE]
+    assert whole is not None
+    assert whole.spent > 0
+    page = demo.browser(Role.OWNER).open(f"{demo.base}/usage")
+    assert f"${whole.spent // 10**8:,}." in page.text
