@@ -29,6 +29,7 @@ def print_report(console: Console, result: Json) -> None:
         "item_sizes": print_item_sizes,
         "throughput": print_throughput,
         "state": print_states,
+        "redaction": print_redaction,
         "accounting": print_accounting,
         "team": print_team,
         "gateway": print_gateway,
@@ -100,6 +101,18 @@ def print_item_sizes(console: Console, rows: Sequence[Json]) -> None:
         )
     console.print(table)
     _print_caveats(console, [row["ours"] for row in rows])
+
+
+def print_redaction(console: Console, result: Json) -> None:
+    """Print the processor time of the search for secrets."""
+    target = result["target_ms"]
+    table = _table(f"Redaction, processor time for 100 KB, milliseconds (target {target:.0f})", "text", "item bytes")
+    for column in ("p50", "p99", "found"):
+        table.add_column(column, justify="right")
+    for row in result["rows"]:
+        table.add_row(row["text"], f"{row['bytes']:,}", *_percentiles(row), str(row["found"]))
+    console.print(table)
+    console.print(f"  The first use in a process takes {result['first_ms']:.0f} ms.")
 
 
 def print_throughput(console: Console, rows: Sequence[Json]) -> None:

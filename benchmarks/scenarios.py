@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks import latency, loading, throughput
+from benchmarks import latency, loading, redaction, throughput
 from benchmarks.peers import measuring as peers
 from benchmarks.peers.rooms import Measured, OurShare
 from benchmarks.plan import Plan
@@ -57,6 +57,7 @@ class Scenarios:
             "team": self.team,
             "gateway": self.gateway,
             "torture": self.torture,
+            "redaction": self.redaction,
             "latency": self.latency,
             "memory_after_viewers": self.memory,
             "item_sizes": self.item_sizes,
@@ -91,6 +92,11 @@ class Scenarios:
         environment = await asyncio.to_thread(deployed_environment)
         sizes = ("--publishes", self._plan.session_publishes, "--repetitions", self._plan.repetitions)
         return await self._apart("benchmarks.accounting", environment, *sizes)
+
+    async def redaction(self) -> Json:
+        """Measure the search for secrets, in a thread of this process."""
+        self._say("searching published text for secrets")
+        return await asyncio.to_thread(redaction.measure)
 
     async def team(self) -> Json:
         """Measure the console plane, in a process of its own."""

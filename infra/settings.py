@@ -54,6 +54,7 @@ def of_stage(stage: Stage) -> dict[str, str]:
         "ANONYMOUS_SHARE_ITEMS": str(stage.anonymous_share_items),
         "ANONYMOUS_NETWORK_MEGABYTES": str(stage.anonymous_network_megabytes),
         "ANONYMOUS_NETWORK_ITEMS": str(stage.anonymous_network_items),
+        "ANONYMOUS_REDACTION": stage.anonymous_redaction,
         "ANONYMOUS_SYNCS_PER_SECOND": str(stage.anonymous_syncs_per_second),
         "VIEWERS_PER_SHARE": str(stage.viewers_per_share),
         "OTLP_ENDPOINT": stage.otlp_endpoint,

@@ -233,6 +233,9 @@ class Stage(_Settings):
     anonymous_share_items: int = Field(default=200_000, ge=0, description="a day for a share without an owner")
     anonymous_network_megabytes: int = Field(default=1000, ge=0, description="a day for all such shares of an address")
     anonymous_network_items: int = Field(default=1_000_000, ge=0, description="a day for all such shares of an address")
+    anonymous_redaction: Literal["on", "report", "off"] = Field(
+        default="on", description="secrets in shares without an owner: replaced, only counted, or not searched"
+    )
     anonymous_syncs_per_second: int = Field(default=20, ge=0, description="of one share without an owner")
     viewers_per_share: int = Field(default=1000, gt=0, description="sockets that may follow one share")
     requests_per_minute: int = Field(default=600, gt=0, description="to /api/v1, per credential")

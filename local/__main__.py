@@ -24,6 +24,7 @@ from local.openapi import write as write_document
 from local.operating import NotRunning, run_command
 from local.processes import ProgramFailed
 from local.provider_keys import take as take_provider_keys
+from local.redaction_rules import write as write_redaction_rules
 from local.revisions import write_revision
 from local.settings import write as write_settings
 from local.stack import LocalStack, PortTaken, StackBusy
@@ -61,6 +62,9 @@ def main() -> None:
     migration.add_argument("name", help="what it does, such as add_invoices")
     commands.add_parser("openapi", help="write docs/openapi.json")
     commands.add_parser("settings", help="write functions/settings.json")
+    rules = commands.add_parser("redaction-rules", help="write the rules for secrets from gitleaks' configuration")
+    rules.add_argument("source", type=Path, help="config/gitleaks.toml")
+    rules.add_argument("version", help="gitleaks' version, such as v8.30.1")
     commands.add_parser("mail-preview", help="write every mail with made-up values to .local/mails")
     cloud = commands.add_parser("cloud", help="run the operators' command on the running stage")
     cloud.add_argument("arguments", nargs=argparse.REMAINDER, help="as of python -m opencode_cloud")
@@ -76,6 +80,8 @@ def main() -> None:
             write_document(ROOT)
         case "settings":
             write_settings(ROOT)
+        case "redaction-rules":
+            write_redaction_rules(options.source, options.version)
         case "mail-preview":
             preview_mails(ROOT / ".local" / "mails")
         case "migration":

@@ -75,7 +75,7 @@ def _shares() -> APIGatewayHttpResolver:
     """Return the part of the API that the function `share` loads at the first request that needs it."""
     app = api_app()
     nothing: Any = None
-    ShareApi(nothing, nothing, nothing, public_url="").mount(app)
+    ShareApi(nothing, nothing, nothing, nothing, public_url="").mount(app)
     return app
 
 

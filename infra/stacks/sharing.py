@@ -97,7 +97,9 @@ class SharingStack(Stack):
 
     def _allow_http(self, function: Workload) -> None:
         """Let a workload serve all routes of sharing."""
-        self._allow_rows(function, "GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+        self._allow_rows(
+            function, "GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"
+        )
         indexes = [f"{self._data.shares.table_arn}/index/{name}" for name in (WORKSPACE_INDEX, OWNER_INDEX)]
         function.allow("dynamodb:Query", on=indexes)
         self._allow_objects(function, "GetObject", "PutObject", "DeleteObject", "DeleteObjectVersion")
@@ -113,7 +115,7 @@ class SharingStack(Stack):
     def _live(self) -> Function:
         function = self._function("live", DELIVER_FUNCTION=self.deliver.alias.function_arn)
         # A client can publish over its socket, which updates titles in the rows of shares.
-        self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+        self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
         self._allow_known_people(function)
         self._allow_objects(function, "GetObject", "PutObject")
         connections = self._data.connections.table_arn
@@ -124,10 +126,12 @@ class SharingStack(Stack):
 
     def _deliver(self) -> Function:
         function = self._function("deliver")
-        self._allow_rows(function, "GetItem", "Query", "PutItem", "DeleteItem")
+        # A rescan rewrites records of a share, and deletes what was made from them.
+        self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
         self._allow_known_people(function)
         function.allow("dynamodb:UpdateItem", on=[self._data.connections.table_arn])
-        self._allow_objects(function, "GetObject")
+        self._allow_objects(function, "GetObject", "PutObject", "DeleteObject", "DeleteObjectVersion")
+        function.allow("s3:ListBucketVersions", on=[self._data.bucket.bucket_arn])
         self._allow_sockets(function, "GET", "POST", "DELETE")
         self._keep_failed_events(function)
         return function
@@ -174,7 +178,6 @@ class SharingStack(Stack):
     def allow_hub(self, hub: Workload) -> None:
         """Let a hub do the work of `share`, `live` and `deliver`, and delete all its rows when it stops."""
         self._allow_http(hub)
-        self._allow_rows(hub, "BatchWriteItem")
         self._allow_posts(hub)
         elsewhere = Stack.of(hub) is not self
         api_id = self._exported_api_id if elsewhere else self.websocket.api.api_id

@@ -26,7 +26,7 @@ from opencode_cloud.kit.content_codings import Coding, unpack
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sockets import Sockets
 from opencode_cloud.sharing.deliveries import Deliveries
-from opencode_cloud.sharing.models import Item, Protocol, Share, ShareCredentials, ShareUpdate, Viewer
+from opencode_cloud.sharing.models import Item, Protocol, RedactionMode, Share, ShareCredentials, ShareUpdate, Viewer
 from opencode_cloud.sharing.protocol.items import parse
 from opencode_cloud.sharing.purges import Purges
 from opencode_cloud.sharing.service.access import ShareAccess, Visitor
@@ -36,6 +36,8 @@ from opencode_cloud.sharing.service.hubs import NO_HUBS, Hubs
 from opencode_cloud.sharing.service.owning import Owning
 from opencode_cloud.sharing.service.publishing import Publishing
 from opencode_cloud.sharing.service.reading import Redirect, ShareDocument, ShareReader
+from opencode_cloud.sharing.service.redaction import SecretRedaction
+from opencode_cloud.sharing.service.rescan import Rescan
 from opencode_cloud.sharing.service.snapshots import Snapshots
 from opencode_cloud.sharing.service.viewing import Viewing, join
 from opencode_cloud.sharing.store import ConnectionStore, ObjectStore, ShareStore, Tasks
@@ -244,7 +246,9 @@ class Environment:
         self.reading = ShareReader(self.store, self.objects, self.snapshots, self.gate)
         self.deletion = ShareDeletion(self.store, self.objects, self.fan_out, self.tasks)
         self.purges = Purges(self.deletion)
-        self.deliveries = Deliveries(self.store, self.connections, self.fan_out, self.snapshots, self.gate)
+        redaction = SecretRedaction(self.store, RedactionMode.ON)
+        self.rescan = Rescan(self.store, self.objects, self.snapshots, self.access, self.fan_out, self.gate, redaction)
+        self.deliveries = Deliveries(self.store, self.connections, self.fan_out, self.snapshots, self.gate, self.rescan)
 
     def row(self, share_id: str) -> Share:
         """Return a share, which must exist."""

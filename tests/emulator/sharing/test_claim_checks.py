@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.errors import Unavailable
-from opencode_cloud.sharing.service import publishing
+from opencode_cloud.sharing.service import appending
 from opencode_cloud.sharing.service.access import Visitor
 from opencode_cloud.sharing.store import ObjectStore, ShareStore
 from opencode_cloud.sharing.store.log import ITEM_BODY_BYTES, ROW_PAYLOAD_BYTES
@@ -122,7 +122,7 @@ class TestRecords:
     def test_of_a_writer_that_was_never_first_is_named_by_no_row(
         self, cloud: Environment, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(publishing, "CONTENTION", replace(publishing.CONTENTION, seconds=-1))
+        monkeypatch.setattr(appending, "CONTENTION", replace(appending.CONTENTION, seconds=-1))
         share = cloud.share()
         other = share.from_elsewhere()
         cloud.steering.before(ShareStore.append, lambda: other.sync(part("other")))

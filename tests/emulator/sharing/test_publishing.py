@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,10 +11,11 @@ from msgspec.structs import replace
 from opencode_cloud.contracts.ids import ClientSessionId, ConnectionId, ShareId
 from opencode_cloud.kit import rate_counters
 from opencode_cloud.kit.errors import BadRequest, Forbidden, Gone, NotFound, TooManyRequests, Unauthorized, Unavailable
-from opencode_cloud.sharing.service import publishing
+from opencode_cloud.sharing.service import appending
 from opencode_cloud.sharing.store import ShareStore
 from tests.emulator.sharing.plane import ADDRESS, Environment, Plane, SharedSession
 from tests.integration.publisher import message, new_session_id, part, session
+from tests.unit.sharing.redaction.secrets import FORMATS, Draw
 
 WRITERS, BATCHES = 6, 5
 
@@ -151,6 +153,22 @@ class TestSecrets:
         for needle in (core, core_of_secret, parent, child):
             assert not [body for body in stored if needle.encode() in body]
 
+    def test_a_secret_in_content_is_stored_and_pushed_nowhere(self, cloud: Environment) -> None:
+        share = cloud.share()
+        viewer = cloud.follow(share.id)
+        keys = [FORMATS[name](Draw(1)) for name in ("github-personal", "anthropic", "stripe")]
+        share.sync(
+            session(share.session_id, f"about {keys[0]}"),
+            message("1", share.session_id),
+            part("1", f"$ env\nTOKEN={keys[0]}\n", sessionID=share.session_id),
+            part("2", "x" * 300_000 + f" {keys[1]}", sessionID=share.session_id),
+            {"type": "todo", "data": {keys[2]: [json.dumps({"key": keys[2]})]}},
+        )
+        stored = [*cloud.plane.stored(), *(str(frame).encode() for frame in viewer.frames)]
+        assert [body for body in stored if b"[redacted: github-pat]" in body]
+        for key in keys:
+            assert not [body for body in stored if key.encode() in body]
+
     def test_the_share_of_a_parent_names_its_sub_agent_as_the_sub_agents_own_share_does(
         self, cloud: Environment
     ) -> None:
@@ -224,7 +242,7 @@ class TestCommitting:
     def test_a_writer_that_is_never_first_is_refused_with_nothing_stored(
         self, cloud: Environment, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(publishing, "CONTENTION", replace(publishing.CONTENTION, seconds=-1))
+        monkeypatch.setattr(appending, "CONTENTION", replace(appending.CONTENTION, seconds=-1))
         share = cloud.share()
         other = share.from_elsewhere()
         cloud.steering.before(ShareStore.append, lambda: other.sync(part("other")))

@@ -52,7 +52,12 @@ def test_a_policy_is_published_compared_and_taken_back(desk: Desk) -> None:
     assert call(desk.owner, f"PUT {policy}", wanted).body["code"] == "version_required"
     made = call(desk.owner, f"PUT {policy}", wanted, if_match='"0"')
     assert (made.status, made.headers["etag"], made.body["version"]) == (200, '"1"', 1)
-    assert made.body["policy"]["share"] == {"mode": "workspace", "max_lifetime_seconds": None}
+    assert made.body["policy"]["share"] == {
+        "mode": "workspace",
+        "max_lifetime_seconds": None,
+        "redaction": "on",
+        "patterns": [],
+    }
     assert (made.body["comment"], made.body["created_by"]) == ("Ours only", "ada@example.com")
     assert made.body["created_at"].endswith("Z")
     assert call(desk.owner, f"PUT {policy}", wanted, if_match='"0"').status == 412

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opencode_cloud.contracts.access import EnforcedPolicy
 from opencode_cloud.contracts.ids import ClientSessionId, ShareId, WorkspaceId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.errors import Forbidden, InternalError, ServiceError, Unavailable
@@ -23,6 +24,7 @@ from opencode_cloud.sharing.hub.group_commits import GROUP_PUBLICATIONS, GroupCo
 from opencode_cloud.sharing.models import (
     Commit,
     Item,
+    ItemFindings,
     Mode,
     Ownership,
     Payload,
@@ -36,6 +38,7 @@ from opencode_cloud.sharing.protocol import capability
 from opencode_cloud.sharing.service.access import ShareAccess
 from opencode_cloud.sharing.service.group_publishing import Announcement, GroupPublishing, Publication
 from opencode_cloud.sharing.store import Head
+from tests.unit.sharing.redaction.secrets import FORMATS, Draw
 from tests.unit.sharing.steps import Steps, pause
 from tests.waiting import until_async
 
@@ -76,6 +79,7 @@ class Log:
 
     share_row: Share | None = field(default_factory=new_share)
     records: list[Record] = field(default_factory=list[Record])
+    findings: list[ItemFindings] = field(default_factory=list[ItemFindings])
     before_append: deque[Callable[[], None]] = field(default_factory=deque[Callable[[], None]])
     prepared: Sequence[Item] = ()
     reads: int = 0
@@ -117,6 +121,9 @@ class Log:
         self.records.append(Record(first=start.seq + 1, last=end.seq, at=at, total=end.total, items=numbered))
         return end
 
+    def put_findings(self, _: ShareId, found: Sequence[ItemFindings]) -> None:
+        self.findings += found
+
     def spend_all(self, expenses: Sequence[Expense]) -> Sequence[Totals]:
         return [Totals(dict(amounts), seconds) for _, seconds, amounts in expenses]
 
@@ -140,8 +147,9 @@ class Hub:
         self.steps.run_one()
         return await task
 
-    def publish(self, name: str, at: int, secret: str = SECRET, items: int = 1) -> asyncio.Task[Commit]:
-        batch = [Item(key=f"part/m/{name}_{n}", type="part", data=b'{"n":"%d"}' % n) for n in range(items)]
+    def publish(self, name: str, at: int, secret: str = SECRET, items: int = 1, text: str = "") -> asyncio.Task[Commit]:
+        data = b'{"n":"%d","text":"' + text.encode() + b'"}'
+        batch = [Item(key=f"part/m/{name}_{n}", type="part", data=data % n) for n in range(items)]
         return asyncio.get_running_loop().create_task(
             self.commits.publish(SHARE, Publication(secret, batch, at, "192.0.2.1"))
         )
@@ -322,7 +330,7 @@ class Workspaces:
 
     def workspace_permitting(self, *_: object) -> Any:
         self.asked += 1
-        return SimpleNamespace(policy=SimpleNamespace(share_mode="link")) if self.permits else None
+        return SimpleNamespace(policy=EnforcedPolicy()) if self.permits else None
 
 
 async def test_an_owned_share_is_read_once_and_its_owner_and_policy_for_each_commit() -> None:
@@ -366,3 +374,18 @@ async def test_a_share_whose_secret_may_be_replaced_is_always_read() -> None:
         with pytest.raises(Forbidden):  # the sender is not signed in
             await hub.published("a", 1)
         assert kept.reads == reads
+
+
+async def test_a_secret_is_replaced_before_the_record_is_stored_or_announced() -> None:
+    kept = Log()
+    hub = Hub(kept)
+    key = FORMATS["gitlab-personal"](Draw(1))
+    task = hub.publish("a", 1, text=f"export TOKEN={key}")
+    await pause()
+    hub.steps.run_one()
+    await task
+    [announced] = hub.announced
+    for item in (*kept.records[0].items, *announced.record.items):
+        assert b"export TOKEN=[redacted: gitlab-pat]" in item.data
+        assert key.encode() not in item.data
+    assert [finding.kind for each in kept.findings for finding in each.findings] == ["gitlab-pat"]

@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from opencode_cloud.contracts.access import EnforcedPolicy
 from opencode_cloud.contracts.ids import ShareId, WorkspaceId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.asgi_middleware import Message
@@ -83,7 +84,7 @@ class Hub:
 
 class _Workspaces:
     def workspace(self, _: WorkspaceId) -> Any:
-        return SimpleNamespace(policy=SimpleNamespace(share_mode="link"))
+        return SimpleNamespace(policy=EnforcedPolicy())
 
 
 def share(ownership: Ownership | None = None) -> Share:

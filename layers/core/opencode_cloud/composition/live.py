@@ -20,6 +20,7 @@ from opencode_cloud.composition.settings import (
 )
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.sockets import sockets
+from opencode_cloud.sharing.models import RedactionMode
 from opencode_cloud.sharing.service.access import ShareAccess
 from opencode_cloud.sharing.service.fan_out import FanOut
 from opencode_cloud.sharing.service.owning import Owning
@@ -49,7 +50,8 @@ def build(settings: LiveSettings) -> Handler:
     connections = ConnectionStore(settings.connections_table)
     viewing = Viewing(store, connections, fan_out, tasks, gate, most_viewers=settings.viewers_per_share)
     owning = Owning(store, access, fan_out, AuditQueue(settings.audit_queue_url))
-    publishing = Publishing(store, fan_out, gate, owning, _no_session_key, limits=settings.limits)
+    redaction = RedactionMode(settings.anonymous_redaction)
+    publishing = Publishing(store, fan_out, gate, owning, _no_session_key, limits=settings.limits, redaction=redaction)
     routes = SharingSockets(viewing, publishing, owning)
     # Its rules ask for no address and no host, so it needs no right to the CDN's secret, and believes no header.
     return frame(lambda event, _context: routes.handle(event))

@@ -3,7 +3,7 @@
 The annotations are objects, not text, which each start would have to compile.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from opencode_cloud.kit.settings import FunctionSettings, Separator
 from opencode_cloud.sharing.service.quotas import MEGABYTE, AnonymousLimits
@@ -64,7 +64,15 @@ class HubsSettings(FunctionSettings):
     hub_url: Annotated[str, "the URL of any hub, which passes posts on; empty: each is called at its own address"] = ""
 
 
-class AnonymousSharingSettings(FunctionSettings):
+class AnonymousRedactionSettings(FunctionSettings):
+    """The treatment of secrets where no workspace has a policy."""
+
+    anonymous_redaction: Annotated[
+        Literal["on", "report", "off"], "the treatment of secrets in shares without an owner: on, report or off"
+    ] = "on"
+
+
+class AnonymousSharingSettings(AnonymousRedactionSettings):
     """Limits of shares without an owner; 0 stands for no limit."""
 
     anonymous_share_megabytes: Annotated[int, "the number of MB that a share without an owner takes in a day"] = 0

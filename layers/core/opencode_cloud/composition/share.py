@@ -34,7 +34,7 @@ from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.rate_limits import REQUESTS_PER_MINUTE
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.kit.starting import starts_ahead
-from opencode_cloud.sharing.models import FUNCTION_MB
+from opencode_cloud.sharing.models import FUNCTION_MB, RedactionMode
 from opencode_cloud.sharing.routes.clients import SharingRoutes
 from opencode_cloud.sharing.routes.lazy_api import LazyShareApi
 from opencode_cloud.sharing.routes.readers import ReaderRoutes
@@ -159,6 +159,7 @@ def routes(
         reading,
         deletion,
         services.owning,
+        services.tasks,
         services.access,
         lambda: aws.secret(settings.admin_secret),
         public_url=url,
@@ -167,6 +168,7 @@ def routes(
     api = LazyShareApi(
         services.owning,
         deletion,
+        services.tasks,
         services.access,
         lambda: aws.secret(settings.session_key_secret),
         sessions_table=settings.sessions_table,
@@ -201,4 +203,5 @@ def publishing_of(
         creates_per_minute=settings.create_limit_per_minute,
         anonymous=settings.anonymous_sharing,
         limits=settings.limits,
+        redaction=RedactionMode(settings.anonymous_redaction),
     )

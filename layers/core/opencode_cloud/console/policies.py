@@ -19,7 +19,7 @@ from opencode_cloud.http.pages import see
 from opencode_cloud.kit.errors import Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
-from opencode_cloud.policies.models import Policy, PolicyRules, ShareMode, Versioned, version_not_found
+from opencode_cloud.policies.models import Policy, PolicyRules, Redaction, ShareMode, Versioned, version_not_found
 from opencode_cloud.policies.programs import Program, changed_programs, programs_of
 from opencode_cloud.policies.requests import ConfigurationChange, PolicyChange, Restoration
 
@@ -39,6 +39,11 @@ MODES = {
     ShareMode.LINK: "anyone with the link",
     ShareMode.WORKSPACE: "members only",
     ShareMode.OFF: "no one: sharing is disabled",
+}
+REDACTION = {
+    Redaction.ON: "replace them",
+    Redaction.REPORT: "report them to the share's owner only",
+    Redaction.OFF: "do not search for them",
 }
 LISTED = "listed"
 LARGEST_TEXT = 1_000_000
@@ -139,7 +144,14 @@ class PolicyPages(VersionPages):
         filled = _fields(Policy.model_validate(current.document)) | {"version": str(current.version), "comment": ""}
         if request.failed:
             filled = {name: request.form.one(name) for name in filled}
-        return {"filled": filled, "present": current, "rules": RULES, "modes": MODES, "units": UNITS}
+        return {
+            "filled": filled,
+            "present": current,
+            "rules": RULES,
+            "modes": MODES,
+            "redaction": REDACTION,
+            "units": UNITS,
+        }
 
     def kept(self, request: PageRequest) -> dict[str, Any]:
         """See the base class."""
@@ -150,7 +162,12 @@ class PolicyPages(VersionPages):
         policy = {name: _rules(form, name) for name in RULES} | {
             "default_model": form.one("default_model") or None,
             "small_model": form.one("small_model") or None,
-            "share": {"mode": form.one("share_mode"), "max_lifetime_seconds": _lifetime(form)},
+            "share": {
+                "mode": form.one("share_mode"),
+                "max_lifetime_seconds": _lifetime(form),
+                "redaction": form.one("share_redaction") or Redaction.ON,
+                "patterns": [_pattern(line) for line in form.lines("share_patterns")],
+            },
         }
         change = checked(PolicyChange, {"policy": policy, "comment": form.one("comment")})
         return change.policy.model_dump(mode="json", include=set(policy)), change.comment
@@ -249,6 +266,8 @@ def _fields(policy: Policy) -> dict[str, str]:
         "share_mode": str(policy.share.mode),
         "lifetime": str(seconds // UNITS[unit]) if seconds else "",
         "unit": unit,
+        "share_redaction": str(policy.share.redaction),
+        "share_patterns": "\n".join(f"{each.name} {each.pattern}" for each in policy.share.patterns),
         "default_model": policy.default_model or "",
         "small_model": policy.small_model or "",
     }
@@ -258,6 +277,12 @@ def _fields(policy: Policy) -> dict[str, str]:
         fields[f"{name}_allow"] = "\n".join(rules.allow or ())
         fields[f"{name}_deny"] = "\n".join(rules.deny)
     return fields
+
+
+def _pattern(line: str) -> dict[str, str]:
+    """Read a line of a kind, a blank and a pattern."""
+    name, _, pattern = line.partition(" ")
+    return {"name": name, "pattern": pattern.strip()}
 
 
 def _rules(form: Form, name: str) -> dict[str, Any]:

@@ -149,6 +149,15 @@ class FallbackChain(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a budget of money, spent or reserved, from which on it is nearly used up."""
 
 
+class RedactionPattern(msgspec.Struct, frozen=True):
+    """A form of secrets that a workspace declares, besides the forms that are known to all."""
+
+    name: str
+    """The kind, as it replaces the secret."""
+    pattern: str
+    """A regular expression in RE2's syntax."""
+
+
 class EnforcedPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """A policy as the data planes enforce it, regardless of the client's configuration."""
 
@@ -164,6 +173,10 @@ class EnforcedPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """The widest permitted audience of shares: ``off``, ``workspace`` (members only) or ``link``."""
     share_lifetime_seconds: int | None = None
     """The longest permitted lifetime of a share, in seconds; None: unlimited."""
+    share_redaction: str = "on"
+    """The treatment of secrets in shares: ``on`` (replaced), ``report`` (reported only) or ``off``."""
+    share_patterns: tuple[RedactionPattern, ...] = ()
+    """The workspace's own forms of secrets."""
     session_budget: int | None = None
     """The most that the calls of one session may cost together, in micro-cents; None: unlimited."""
     fallbacks: tuple[FallbackChain, ...] = ()

@@ -20,6 +20,6 @@ def document(body: Body, status: int = HTTPStatus.OK, *, version: int | None = N
     return Response(status, "application/json", body, headers)  # pyright: ignore[reportArgumentType]
 
 
-def nothing() -> Response[None]:
-    """Answer 204, without a body."""
-    return Response(HTTPStatus.NO_CONTENT, "application/json", None, dict(PRIVATE))  # pyright: ignore[reportArgumentType]
+def nothing(status: HTTPStatus = HTTPStatus.NO_CONTENT) -> Response[None]:
+    """Answer 204, or another ``status``, without a body."""
+    return Response(status, "application/json", None, dict(PRIVATE))  # pyright: ignore[reportArgumentType]

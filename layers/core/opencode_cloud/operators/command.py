@@ -41,10 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-SHARE_COMMANDS: Mapping[str, tuple[str, str]] = {
-    "show": ("GET", "show a share"),
-    "remove": ("DELETE", "remove a share for good"),
+SHARE_COMMANDS: Mapping[str, tuple[str, str, str]] = {
+    "show": ("GET", "", "show a share"),
+    "rescan": ("POST", "/rescan", "search a share for secrets by the present rules, and replace them"),
+    "remove": ("DELETE", "", "remove a share for good"),
 }
+"""Method, end of the path, and purpose of each command."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     _catalogue(commands)
     _usage(commands)
     _billing(commands)
-    for name, (_, purpose) in SHARE_COMMANDS.items():
+    for name, (_, _, purpose) in SHARE_COMMANDS.items():
         command = commands.add_parser(name, help=purpose)
         command.add_argument("share", help="the share's id, the last part of its link")
     return parser
@@ -274,8 +276,8 @@ def _call_shares(options: argparse.Namespace) -> Any:
     secret = aws.secret(options.secret_arn) if options.secret_arn else os.environ.get(SECRET_VARIABLE, "")
     if not secret:
         raise OperatorError(f"Give the operator's secret: --secret-arn ARN, or the variable {SECRET_VARIABLE}.")
-    method, _ = SHARE_COMMANDS[options.command]
-    address = f"{options.url.rstrip('/')}/api/admin/shares/{options.share}"
+    method, end, _ = SHARE_COMMANDS[options.command]
+    address = f"{options.url.rstrip('/')}/api/admin/shares/{options.share}{end}"
     try:
         response = urllib3.PoolManager(retries=False, timeout=30).request(
             method, address, headers={"Authorization": f"Bearer {secret}"}

@@ -14,7 +14,13 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.contracts.access import WORKSPACE_HEADER, EnforcedPolicy, EnforcedRules, KnownConfiguration
+from opencode_cloud.contracts.access import (
+    WORKSPACE_HEADER,
+    EnforcedPolicy,
+    EnforcedRules,
+    KnownConfiguration,
+    RedactionPattern,
+)
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.policies import second_generation
 from opencode_cloud.policies.models import Policy, ShareMode
@@ -45,6 +51,8 @@ def enforced(policy: Policy, version: int) -> EnforcedPolicy:
         tools=policy.tools.enforced(),
         share_mode=policy.share.mode,
         share_lifetime_seconds=policy.share.max_lifetime_seconds,
+        share_redaction=policy.share.redaction,
+        share_patterns=tuple(RedactionPattern(each.name, each.pattern) for each in policy.share.patterns),
         session_budget=policy.session_budget,
         fallbacks=tuple(rule.enforced() for rule in policy.fallbacks),
     )

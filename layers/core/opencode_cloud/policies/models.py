@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from opencode_cloud.contracts.access import EnforcedRules, FallbackChain, FallbackReason
 from opencode_cloud.contracts.budgets import LARGEST_LIMIT
 from opencode_cloud.kit.errors import Forbidden, NotFound, Unprocessable
 from opencode_cloud.kit.instants import Instant
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.linear_patterns import InvalidPattern, small_pattern
 
 Pattern = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s\"'{}]+$")]
 Name = Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[^\s\"'{}/*?]+/[^\s\"'{}*?]+$")]
 MAX_PATTERNS = 200
 DAY_SECONDS = 86_400
+MOST_SECRET_PATTERNS = 20
+"""Each is searched in everything that is shared."""
 MOST_FALLBACKS = 3
 """Models in one chain. Each takes as long as its upstreams need to fail."""
 
@@ -50,8 +53,42 @@ class PolicyRules(_Form):
         return EnforcedRules(allow=None if self.allow is None else tuple(self.allow), deny=tuple(self.deny))
 
 
+class Redaction(StrEnum):
+    """The treatment of secrets in shares."""
+
+    ON = "on"
+    REPORT = "report"
+    OFF = "off"
+
+
+class SecretPattern(_Form):
+    """A form of secrets of this workspace."""
+
+    name: str = Field(
+        min_length=1,
+        max_length=40,
+        pattern=r"^[a-z][a-z0-9-]*$",
+        description="The kind. `[redacted: <kind>]` replaces each match.",
+    )
+    pattern: str = Field(
+        min_length=1,
+        max_length=300,
+        description="A regular expression in RE2's syntax, which has no look-around. Matches of fewer than 6 bytes do "
+        "not count.",
+    )
+
+    @field_validator("pattern")
+    @classmethod
+    def _check(cls, pattern: str) -> str:
+        try:
+            small_pattern(pattern)
+        except InvalidPattern as error:
+            raise ValueError(f"RE2 does not take this pattern: {error}") from error
+        return pattern
+
+
 class SharePolicy(_Form):
-    """The audience and lifetime that shares may have."""
+    """The audience and lifetime that shares may have, and the secrets that they must not show."""
 
     mode: ShareMode = Field(
         default=ShareMode.LINK,
@@ -62,6 +99,14 @@ class SharePolicy(_Form):
         ge=60,
         le=3650 * DAY_SECONDS,
         description="The maximum lifetime of a share; null: no maximum.",
+    )
+    redaction: Redaction = Field(
+        default=Redaction.ON,
+        description="`on`: known forms of secrets are replaced before a share is stored; `report`: they are only "
+        "reported to the share's owner; `off`: they are not searched.",
+    )
+    patterns: list[SecretPattern] = Field(
+        default=[], max_length=MOST_SECRET_PATTERNS, description="Forms of secrets besides those that are known to all."
     )
 
 

@@ -12,6 +12,7 @@ from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Viewer
 from opencode_cloud.sharing.service.access import ShareAccess, is_over
 from opencode_cloud.sharing.service.fan_out import FanOut
+from opencode_cloud.sharing.service.rescan import Rescan
 from opencode_cloud.sharing.service.snapshots import Snapshots
 from opencode_cloud.sharing.service.viewing import Replay
 from opencode_cloud.sharing.store import ConnectionStore, DeliveryTask, ShareStore
@@ -27,10 +28,12 @@ class Deliveries:
         fan_out: FanOut,
         snapshots: Snapshots,
         share_access: ShareAccess,
+        rescan: Rescan,
     ) -> None:
         self._store = store
         self._fan_out = fan_out
         self._share_access = share_access
+        self._rescan = rescan
         self._replay = Replay(store, connections, fan_out, snapshots, share_access)
 
     def handle(self, event: Mapping[str, Any]) -> None:
@@ -39,6 +42,9 @@ class Deliveries:
         if delivery.task == "replay":
             for connection, *_ in delivery.viewers:
                 self._replay.run(delivery.share_id, ConnectionId(connection))
+            return
+        if delivery.task == "rescan":
+            self._rescan.run(delivery.share_id)
             return
         share = self._store.share(delivery.share_id)
         record = self._store.record_with(delivery.share_id, delivery.seq)

@@ -130,6 +130,8 @@ class Ownership(msgspec.Struct, frozen=True, kw_only=True):
     password_hash: str = ""
     title: str = ""
     """The session's title, for lists."""
+    allowed_secrets: tuple[str, ...] = ()
+    """Kinds of secrets, or single ones as ``kind/fingerprint``, that the owner wants to be shown."""
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,6 +190,45 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
     closed_sockets: int = 0
 
 
+class RedactionMode(StrEnum):
+    """The treatment of secrets in published items."""
+
+    ON = "on"
+    """They are replaced, and reported to the owner."""
+    REPORT = "report"
+    """They are reported only."""
+    OFF = "off"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A secret that was found in an item, without its value."""
+
+    kind: str
+    field: str
+    """The member of the item's data that holds it, such as ``state.output``; empty: the item's key or type."""
+    fingerprint: str
+    """The same for the same secret in one share. It cannot be turned back into the secret."""
+    count: int = 1
+    """How often the field holds it."""
+
+
+class ItemFindings(msgspec.Struct, frozen=True):
+    """The secrets that were last found in an item."""
+
+    key: str
+    at: int
+    """The arrival of the item (milliseconds)."""
+    findings: tuple[Finding, ...]
+
+
+class RedactionReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The secrets that were found in a share, the latest item first, and those that its owner allows."""
+
+    mode: RedactionMode
+    items: tuple[ItemFindings, ...]
+    allowed: tuple[str, ...]
+
+
 class ShareCredentials(msgspec.Struct, frozen=True):
     """The values that a client needs to continue a share that it made."""
 
@@ -201,6 +242,7 @@ class ShareUpdate(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode | None = None
     password: str | None = None
     expires_at: int | None = None
+    allowed_secrets: tuple[str, ...] | None = None
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -367,6 +409,14 @@ def lifetime_not_allowed(seconds: int) -> Forbidden:
 def password_needed() -> BadRequest:
     """Return the error for mode ``password`` without a password, or a password without the mode."""
     return BadRequest("invalid_password", "A share has a password if, and only if, its mode is `password`.")
+
+
+def invalid_allowed_secrets() -> BadRequest:
+    """Return the error for a list of allowed secrets of another form."""
+    return BadRequest(
+        "invalid_allowed_secrets",
+        "List up to 100 kinds, such as `generic-api-key`, or single secrets, such as `generic-api-key/1a2b3c4d`.",
+    )
 
 
 def invalid_expiry() -> BadRequest:

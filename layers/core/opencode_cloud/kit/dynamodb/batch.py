@@ -90,11 +90,24 @@ def batch_delete(
 
     Raises ``store_unavailable`` (503) when DynamoDB processes nothing more. Some rows may be deleted by then.
     """
+    _write(client, table, [{"DeleteRequest": {"Key": key}} for key in keys], sleep)
 
+
+def batch_put(
+    client: DynamoDB, table: str, rows: Sequence[Item], *, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Put ``rows`` with different keys into a table, 25 in a round trip.
+
+    Raises ``store_unavailable`` (503) when DynamoDB processes nothing more. Some rows may be written by then.
+    """
+    _write(client, table, [{"PutRequest": {"Item": row}} for row in rows], sleep)
+
+
+def _write(client: DynamoDB, table: str, requests: Sequence[Item], sleep: Callable[[float], None]) -> None:
     def send(request: RequestItems) -> Mapping[str, Any]:
         return client.call("BatchWriteItem", {"RequestItems": request})
 
-    _run(writing(table, [{"DeleteRequest": {"Key": key}} for key in keys]), send, sleep)
+    _run(writing(table, requests), send, sleep)
 
 
 def reading(keys: Mapping[str, Sequence[Item]], *, consistent: bool, backoff: Backoff = BACKOFF) -> Core:

@@ -7,7 +7,7 @@ Stores write expressions in that form. :func:`encode` and :func:`decode` are for
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -65,12 +65,18 @@ def _nested(values: Mapping[str, Any]) -> Item:
 
 
 def _attribute(value: Any) -> dict[str, Any]:
-    return {"M": _nested(cast("dict[str, Any]", value))} if isinstance(value, dict) else _encode(value)
+    if isinstance(value, dict):
+        return {"M": _nested(cast("dict[str, Any]", value))}
+    if isinstance(value, list | tuple):
+        return {"L": [_attribute(element) for element in cast("Sequence[Any]", value)]}
+    return _encode(value)
 
 
 def _plain(attribute: Mapping[str, Any]) -> Any:
     if "M" in attribute:
         return {name: _plain(value) for name, value in attribute["M"].items()}
+    if "L" in attribute:
+        return [_plain(element) for element in attribute["L"]]
     return _decode("a nested attribute", attribute)
 
 

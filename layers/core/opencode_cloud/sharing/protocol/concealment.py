@@ -19,7 +19,7 @@ from opencode_cloud.sharing.models import Item
 from opencode_cloud.sharing.protocol.capability import PROOF_CHARACTERS, SECRET_PREFIX, SealedSession
 from opencode_cloud.sharing.protocol.ids import SHARE_ID_CHARACTERS, pseudonym_of
 
-HIDDEN_SECRET = "[secret of a share]"  # noqa: S105 - takes the place of a secret
+HIDDEN_SECRET = "[redacted: share-secret]"  # noqa: S105 - takes the place of a secret; a rule of redaction counts it
 _PREFIX = SECRET_PREFIX.encode()
 # Compiled at the first use, like the other rare one.
 _SECRET = _PREFIX + b"[A-Za-z0-9_-]{%d}" % (SHARE_ID_CHARACTERS + PROOF_CHARACTERS)

@@ -3,8 +3,10 @@
 # Powertools evaluates the annotations of handlers at run time, so this module does not postpone their evaluation. It
 # also passes every path parameter, including the workspace, which the gate has already checked.
 # ruff: noqa: ARG002
+from collections import Counter
 from datetime import UTC, datetime
 from http import HTTPStatus
+from itertools import islice
 from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -18,12 +20,23 @@ from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.api_responses import nothing
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
-from opencode_cloud.sharing.models import LONGEST_SHARE_ID, Listed, Mode, Ownership, ShareCursor, ShareUpdate
+from opencode_cloud.sharing.models import (
+    LONGEST_SHARE_ID,
+    Finding,
+    ItemFindings,
+    Listed,
+    Mode,
+    Ownership,
+    ShareCursor,
+    ShareUpdate,
+)
 from opencode_cloud.sharing.service.deletion import ShareDeletion
 from opencode_cloud.sharing.service.owning import Owning
+from opencode_cloud.sharing.store import Tasks
 
 TAG = "Shares"
 MOST_REVOKED = 50
+MOST_SECRETS = 1000
 WorkspaceParameter = Annotated[WorkspaceId, Path(description="Id of the workspace.")]
 ShareParameter = Annotated[ShareId, Path(description="Id of the share.", max_length=LONGEST_SHARE_ID)]
 Owner = Annotated[Literal["me"] | None, Query(description="`me`: only your own, even if you may manage all.")]
@@ -41,8 +54,34 @@ class ShareView(BaseModel):
         " and members. `workspace`: members only. A stricter policy of the workspace takes precedence."
     )
     views: int = Field(description="How often its page or one of its documents was opened.")
+    allowed_secrets: list[str] = Field(description="Kinds of secrets, and single ones, that the share may show.")
     created_at: datetime
     expires_at: datetime | None
+
+
+class SecretView(BaseModel):
+    """A secret that was found, without its value."""
+
+    kind: str = Field(description="As in `[redacted: <kind>]`.")
+    fingerprint: str = Field(description="The same for the same secret in this share.")
+    item: str = Field(description="The item's identity, such as `part/msg_1/prt_2`.")
+    message_id: str | None = Field(description="The message; null for an item that belongs to none.")
+    part_id: str | None
+    field: str = Field(description="The member of the item's data; empty: the item's identity.")
+    count: int = Field(description="How often the field holds it.")
+    found_at: datetime = Field(description="The arrival of the item.")
+
+
+class SecretsView(BaseModel):
+    """The secrets that were found in a share."""
+
+    mode: Literal["on", "report", "off"] = Field(
+        description="The policy of the workspace now. `on`: secrets are replaced before they are stored."
+    )
+    total: int = Field(description="Number of secrets in all fields.")
+    kinds: dict[str, int] = Field(description="Number of secrets by kind.")
+    allowed_secrets: list[str]
+    secrets: list[SecretView] = Field(description="The latest item first, at most 1,000.")
 
 
 class ShareChange(BaseModel):
@@ -53,6 +92,12 @@ class ShareChange(BaseModel):
     mode: Literal["link", "password", "workspace"] | None = None
     password: str | None = Field(default=None, min_length=8, max_length=200, description="Only with mode `password`.")
     expires_at: AwareDatetime | None = Field(default=None, description="null: it never expires.")
+    allowed_secrets: list[str] | None = Field(
+        default=None,
+        max_length=100,
+        description="Kinds (`generic-api-key`) or single secrets (`generic-api-key/1a2b3c4d`, kind and fingerprint) "
+        "that are not to be replaced. They appear when the client shares their message again.",
+    )
 
 
 class Revocation(BaseModel):
@@ -75,9 +120,12 @@ class Revoked(BaseModel):
 class ShareApi:
     """The routes of shares in `/api/v1`."""
 
-    def __init__(self, owning: Owning, deletion: ShareDeletion, access: Access, *, public_url: str) -> None:
+    def __init__(
+        self, owning: Owning, deletion: ShareDeletion, tasks: Tasks, access: Access, *, public_url: str
+    ) -> None:
         self._owning = owning
         self._deletion = deletion
+        self._tasks = tasks
         self._access = access
         self._public_url = public_url
 
@@ -90,6 +138,9 @@ class ShareApi:
         add(f"POST {root}/revoke", self.revoke_many, own, "Revoke many shares", TAG)
         add(f"GET {root}/<share_id>", self.get, own, "Get a share", TAG)
         add(f"PATCH {root}/<share_id>", self.change, own, "Change a share", TAG)
+        add(f"GET {root}/<share_id>/secrets", self.secrets, own, "List the secrets that were found in a share", TAG)
+        rescan = "Search a share for secrets again"
+        add(f"POST {root}/<share_id>/rescan", self.rescan, own, rescan, TAG, HTTPStatus.ACCEPTED)
         add(f"DELETE {root}/<share_id>", self.revoke, own, "Revoke a share", TAG, HTTPStatus.NO_CONTENT)
 
     def list(
@@ -119,8 +170,36 @@ class ShareApi:
         if "expires_at" in changes.model_fields_set:
             expires_at = int(changes.expires_at.timestamp()) if changes.expires_at else 0
         mode = Mode(changes.mode) if changes.mode else None
-        change = ShareUpdate(mode=mode, password=changes.password, expires_at=expires_at)
+        allowed = tuple(changes.allowed_secrets) if changes.allowed_secrets is not None else None
+        change = ShareUpdate(mode=mode, password=changes.password, expires_at=expires_at, allowed_secrets=allowed)
         return self._view(self._owning.change(self._gate.actor, share_id, change))
+
+    def secrets(self, workspace_id: WorkspaceParameter, share_id: ShareParameter) -> SecretsView:
+        """List the secrets that were found in what was shared: their kind and place, never their value.
+
+        The list keeps what was found last in each item, also if a later version of the item holds it no more.
+        """
+        report = self._owning.report(self._gate.actor, share_id)
+        kinds: Counter[str] = Counter()
+        for item in report.items:
+            for finding in item.findings:
+                kinds[finding.kind] += finding.count
+        views = (_secret_view(item, finding) for item in report.items for finding in item.findings)
+        return SecretsView(
+            mode=report.mode.value,
+            total=kinds.total(),
+            kinds=dict(sorted(kinds.items())),
+            allowed_secrets=[*report.allowed],
+            secrets=[*islice(views, MOST_SECRETS)],
+        )
+
+    def rescan(self, workspace_id: WorkspaceParameter, share_id: ShareParameter) -> Response[None]:
+        """Search everything that is stored of a share by the present rules, and replace what is found.
+
+        This takes some seconds after the answer. It also applies to older versions of the items.
+        """
+        self._owning.rescan(self._gate.actor, share_id, self._tasks)
+        return nothing(HTTPStatus.ACCEPTED)
 
     def revoke(self, workspace_id: WorkspaceParameter, share_id: ShareParameter) -> Response[None]:
         """Remove a share permanently, for everyone. Its secret is not needed."""
@@ -144,3 +223,17 @@ class ShareApi:
             # Fields of the same name, so that a new one is declared in the models only.
             **{name: getattr(listed.ownership, name) for name in shown},
         )
+
+
+def _secret_view(item: ItemFindings, finding: Finding) -> SecretView:
+    kind, *ids = item.key.split("/")
+    return SecretView(
+        kind=finding.kind,
+        fingerprint=finding.fingerprint,
+        item=item.key,
+        message_id=ids[0] if kind in ("message", "part") and ids else None,
+        part_id=ids[1] if kind == "part" and len(ids) > 1 else None,
+        field=finding.field,
+        count=finding.count,
+        found_at=datetime.fromtimestamp(item.at / 1000, UTC),
+    )

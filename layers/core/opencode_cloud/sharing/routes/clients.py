@@ -28,6 +28,7 @@ from opencode_cloud.sharing.service.deletion import ShareDeletion
 from opencode_cloud.sharing.service.owning import Owning
 from opencode_cloud.sharing.service.publishing import Publishing
 from opencode_cloud.sharing.service.reading import ShareReader, legacy_data
+from opencode_cloud.sharing.store import Tasks
 
 
 class _Create(msgspec.Struct):
@@ -67,6 +68,7 @@ class SharingRoutes:
         reading: ShareReader,
         deletion: ShareDeletion,
         owning: Owning,
+        tasks: Tasks,
         access: Access,
         admin_secret: Callable[[], str],
         *,
@@ -76,6 +78,7 @@ class SharingRoutes:
         self._reading = reading
         self._deletion = deletion
         self._owning = owning
+        self._tasks = tasks
         self._access = access
         self._admin_secret = admin_secret
         self._public_url = public_url
@@ -276,6 +279,7 @@ class SharingRoutes:
     def _admin(self, app: HttpRoutes) -> None:
         app.get("/api/admin/shares/<share_id>")(self.look_up)
         app.delete("/api/admin/shares/<share_id>")(self.remove)
+        app.post("/api/admin/shares/<share_id>/rescan")(self.rescan)
 
     def look_up(self, share_id: ShareId) -> HttpReply:
         """``GET /api/admin/shares/{id}`` -> the metadata of a share, without its content."""
@@ -300,6 +304,13 @@ class SharingRoutes:
         """``DELETE /api/admin/shares/{id}`` -> ``{}``."""
         self._check_admin(http_events.bearer(self._event()))
         self._deletion.remove(share_id, "removed by the operator")
+        return self._json({})
+
+    def rescan(self, share_id: ShareId) -> HttpReply:
+        """``POST /api/admin/shares/{id}/rescan`` -> ``{}``; the share is searched for secrets after the answer."""
+        self._check_admin(http_events.bearer(self._event()))
+        self._deletion.look_up(share_id)
+        self._tasks.rescan(share_id)
         return self._json({})
 
     def _check_admin(self, secret: str) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
     from opencode_cloud.sharing.service.deletion import ShareDeletion
     from opencode_cloud.sharing.service.owning import Owning
+    from opencode_cloud.sharing.store import Tasks
 
     Answer = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -27,6 +28,7 @@ class LazyShareApi:
         self,
         owning: Owning,
         deletion: ShareDeletion,
+        tasks: Tasks,
         access: Access,
         key: Callable[[], str],
         *,
@@ -37,6 +39,7 @@ class LazyShareApi:
         """Store the services. ``key`` returns the deployment's key, under which answers to repetitions are kept."""
         self._owning = owning
         self._deletion = deletion
+        self._tasks = tasks
         self._access = access
         self._key = key
         self._sessions_table = sessions_table
@@ -60,6 +63,6 @@ class LazyShareApi:
 
         app: Any = api_app()
         app.use([only_once(self._access, self._sessions_table, self._key)])
-        ShareApi(self._owning, self._deletion, self._access, public_url=self._public_url).mount(app)
+        ShareApi(self._owning, self._deletion, self._tasks, self._access, public_url=self._public_url).mount(app)
         limiter = RateLimiter(self._sessions_table, self._requests_per_minute)
         return lambda event, context: limited_answer(app, limiter, event, context)

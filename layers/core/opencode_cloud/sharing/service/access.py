@@ -16,6 +16,7 @@ from opencode_cloud.kit.networks import network_of
 from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.sharing.models import (
     Mode,
+    RedactionMode,
     Share,
     State,
     missing_secret,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opencode_cloud.access.service import Access
-    from opencode_cloud.contracts.access import KnownWorkspace
+    from opencode_cloud.contracts.access import KnownWorkspace, RedactionPattern
     from opencode_cloud.sharing.models import Viewer
     from opencode_cloud.sharing.store import ShareStore
 
@@ -119,6 +120,15 @@ class Admission(msgspec.Struct, frozen=True):
         return tickets.write(ownership.ticket_key, self.share.id, self.proof)
 
 
+class PublishingRules(msgspec.Struct, frozen=True):
+    """The audience of what is published to a share now, and the treatment of secrets in it."""
+
+    mode: Mode = Mode.LINK
+    redaction: RedactionMode | None = None
+    """None: as the deployment says for shares without a workspace."""
+    patterns: tuple[RedactionPattern, ...] = ()
+
+
 class ShareAccess:
     """Admits readers and publishers, by the share's mode and the present policy of its workspace.
 
@@ -149,14 +159,14 @@ class ShareAccess:
             return Mode.LINK
         return narrowed(share.ownership.mode, self._access.workspace(share.ownership.workspace_id))
 
-    def publishing_mode(self, share: Share) -> Mode:
-        """Return the audience of what is published to ``share`` now.
+    def publishing_rules(self, share: Share) -> PublishingRules:
+        """Return the rules for what is published to ``share`` now.
 
         Raises ``owner_has_left`` or ``sharing_off`` (403): a secret outlives neither membership nor policy.
         """
         ownership = share.ownership
         if ownership is None:
-            return Mode.LINK
+            return PublishingRules()
         # The secret outlives the request, so look up owner, membership and policy each time (docs/decisions/007).
         workspace = self._access.workspace_permitting(ownership.owner, ownership.workspace_id, Permission.SHARE_OWN)
         if workspace is None:
@@ -164,7 +174,8 @@ class ShareAccess:
         mode = narrowed(ownership.mode, workspace)
         if mode is None:
             raise sharing_off()
-        return mode
+        policy = workspace.policy
+        return PublishingRules(mode, RedactionMode(policy.share_redaction), policy.share_patterns)
 
     def watching(self, share: Share, viewers: Sequence[Viewer], mode: Mode | None) -> list[Viewer]:
         """Return the ``viewers`` who may receive the next push (invariant I9).

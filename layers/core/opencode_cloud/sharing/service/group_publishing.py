@@ -18,7 +18,8 @@ from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.sharing.models import Commit, Item, Mode, Position, Record, Share
 from opencode_cloud.sharing.protocol.capability import SealedSession
 from opencode_cloud.sharing.protocol.concealment import conceal
-from opencode_cloud.sharing.service.access import existing, is_over
+from opencode_cloud.sharing.service.access import PublishingRules, existing, is_over
+from opencode_cloud.sharing.service.appending import numbered, record_of
 from opencode_cloud.sharing.service.publishing import Publishing
 from opencode_cloud.sharing.service.tails import HUB_SECONDS, Tails
 
@@ -54,11 +55,11 @@ class GroupOutcome(msgspec.Struct, frozen=True):
 
 
 class _Group(msgspec.Struct):
-    """The share of one group of publications, its audience, and the sessions of the secrets that were checked."""
+    """The share of one group of publications, its rules, and the sessions of the secrets that were checked."""
 
     share: Share | None
     sessions: dict[str, SealedSession]
-    mode: Mode | None = None
+    rules: PublishingRules | None = None
 
 
 class GroupPublishing(Publishing):
@@ -67,7 +68,7 @@ class GroupPublishing(Publishing):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Take the arguments of :class:`Publishing`."""
         super().__init__(*arguments, **options)
-        self._tails = Tails(HUB_SECONDS)
+        self._remember(Tails(HUB_SECONDS))
 
     def commit_group(self, share_id: ShareId, publications: Sequence[Publication]) -> GroupOutcome:
         """Commit ``publications`` as one record, without telling its viewers.
@@ -107,7 +108,7 @@ class GroupPublishing(Publishing):
         """Return a share and its viewers as they are now. The share is known from then on (``tails.py``)."""
         read_at = self._tails.now()
         head = self._store.head(share_id, self._tails.position(share_id))
-        self._learn(head)
+        self._appending.learn(head)
         if head.share is None or is_over(head.share):
             self.forget(share_id)
         else:
@@ -122,15 +123,16 @@ class GroupPublishing(Publishing):
         """Return the items of a publication as they are stored. Raises the errors of :meth:`Publishing.sync`."""
         session = self._session(share_id, group, publication)
         share = existing(self._store, share_id, group.share)
-        if group.mode is None:
-            group.mode = self._share_access.publishing_mode(share)
+        if group.rules is None:
+            group.rules = self._share_access.publishing_rules(share)
         if not publication.items:
             return []
         if share.ownership is None:
             self._quotas.take(share_id, publication.address, publication.items)
-        # Conceal before anything reads or stores the items: no row, title or object holds a session id.
+        # Conceal before anything reads or stores the items: no row, title or object holds a session id or a secret.
         items = conceal(publication.items, session, publication.secret)
-        self._note_title(share, items)
+        items = self._redaction.apply(share, items, publication.at, group.rules)
+        self._appending.note_title(share, items)
         return [msgspec.structs.replace(item, at=publication.at) for item in items]
 
     def _session(self, share_id: ShareId, group: _Group, publication: Publication) -> SealedSession:
@@ -141,25 +143,24 @@ class GroupPublishing(Publishing):
             return known
         share, session = self._opened(share_id, group.share, publication.secret, publication.actor)
         if share is not group.share:  # it was claimed
-            group.share, group.mode, group.sessions = share, None, {}
+            group.share, group.rules, group.sessions = share, None, {}
         if not share.needs_login:
             group.sessions[publication.secret] = session
         return session
 
     def _commit(self, share: Share, head: Head, items: list[Item]) -> Record:
         at = max(item.at for item in items)
-        _, tail, end = self._append(share, head, items, at)
-        numbered = tuple(msgspec.structs.replace(item, seq=tail.seq + 1 + offset) for offset, item in enumerate(items))
+        _, tail, end = self._appending.append(share, head, items, at)
         log.count("CommitCount")
         log.count("ItemCount", len(items))
         log.size("ByteCount", sum(len(item.data) for item in items))
-        return Record(first=tail.seq + 1, last=end.seq, at=at, total=end.total, items=numbered)
+        return record_of(numbered(items, tail), tail, end, at)
 
     def _announcement(self, group: _Group, record: Record) -> Announcement | None:
-        if group.share is None or group.mode is None:
+        if group.share is None or group.rules is None:
             return None
         end = Position(record.last, record.total)
         # An earlier item of the group does not make its key stale: all of them are sent, in order.
         latest = {item.key: item for item in record.items}
         stale = self._tails.advance(group.share.id, end, record.items).stale(latest.values())
-        return Announcement(group.share, record, stale, group.mode)
+        return Announcement(group.share, record, stale, group.rules.mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,10 +19,13 @@ from opencode_cloud.sharing.models import (
     Listed,
     Mode,
     Ownership,
+    RedactionMode,
+    RedactionReport,
     Share,
     ShareCursor,
     ShareUpdate,
     contended,
+    invalid_allowed_secrets,
     invalid_expiry,
     lifetime_not_allowed,
     mode_not_allowed,
@@ -42,10 +46,13 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.ids import WorkspaceId
     from opencode_cloud.sharing.service.deletion import ShareDeletion
     from opencode_cloud.sharing.service.fan_out import FanOut
-    from opencode_cloud.sharing.store import ShareStore
+    from opencode_cloud.sharing.store import ShareStore, Tasks
 
 REFUSALS = frozenset({"not_permitted", "owner_has_left", "sharing_off"})
 """Codes of refusals by a policy or a permission, which admins can look up."""
+ALLOWED_SECRET = re.compile(r"[a-z0-9][a-z0-9-]{0,63}(?:/[0-9a-f]{8})?")
+MOST_ALLOWED = 100
+"""Entries of the list of secrets that a share may show."""
 REFUSALS_A_MINUTE = 5
 """Refusals of one share by one rule that a process keeps in a minute."""
 PAGE = 50  # shares in one page of a list: with their counters as many rows as DynamoDB returns in one round trip
@@ -158,6 +165,8 @@ class Owning:
         listed = self.get(actor, share_id)
         terms = self.terms(actor)
         ownership = _changed(listed.ownership, change, terms.workspace)
+        if change.allowed_secrets is not None:
+            ownership = msgspec.structs.replace(ownership, allowed_secrets=_allowed(change.allowed_secrets))
         expires_at = _changed_end(listed.share, change, terms)
         if not self._store.change(listed.share, ownership, expires_at):
             raise contended()
@@ -171,6 +180,20 @@ class Owning:
         action = "share.mode_changed" if before["mode"] != after["mode"] else "share.updated"
         self._record(actor, action, changed, before=before, after=after)
         return Listed(share=changed, ownership=ownership, views=listed.views)
+
+    def report(self, actor: Actor, share_id: ShareId) -> RedactionReport:
+        """Return what was found in a share; raises ``share_not_found`` (404)."""
+        listed = self.get(actor, share_id)
+        workspace = self._access.workspace(listed.ownership.workspace_id)
+        mode = RedactionMode(workspace.policy.share_redaction) if workspace else RedactionMode.ON
+        found = sorted(self._store.findings(share_id), key=lambda each: (-each.at, each.key))
+        return RedactionReport(mode=mode, items=tuple(found), allowed=listed.ownership.allowed_secrets)
+
+    def rescan(self, actor: Actor, share_id: ShareId, tasks: Tasks) -> None:
+        """Have a share searched for secrets by the present rules; raises ``share_not_found`` (404)."""
+        listed = self.get(actor, share_id)
+        tasks.rescan(share_id)
+        self._record(actor, "share.rescanned", listed.share)
 
     def revoke_one(self, actor: Actor, share_id: ShareId, deletion: ShareDeletion) -> None:
         """Remove a share without its secret; raises ``share_not_found`` (404)."""
@@ -293,6 +316,12 @@ def _changed(ownership: Ownership, change: ShareUpdate, workspace: KnownWorkspac
     return msgspec.structs.replace(ownership, mode=mode, password_hash=hashed, ticket_key=tickets.new_key())
 
 
+def _allowed(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    if len(secrets) > MOST_ALLOWED or not all(ALLOWED_SECRET.fullmatch(each) for each in secrets):
+        raise invalid_allowed_secrets()
+    return tuple(dict.fromkeys(secrets))
+
+
 def _changed_end(share: Share, change: ShareUpdate, terms: Terms) -> int | None:
     if change.expires_at is None:
         return share.expires_at
@@ -315,4 +344,5 @@ def _visible(share: Share) -> dict[str, Any]:
         "owner": ownership.owner if ownership else None,
         "mode": ownership.mode.value if ownership else Mode.LINK.value,
         "expires_at": share.expires_at,
+        "allowed_secrets": list(ownership.allowed_secrets) if ownership else [],
     }

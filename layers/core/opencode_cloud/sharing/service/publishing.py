@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,12 @@ from opencode_cloud.contracts.ids import ClientSessionId, ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import now_ms, now_seconds
 from opencode_cloud.kit.networks import network_of
-from opencode_cloud.kit.retry import Backoff
 from opencode_cloud.sharing.models import (
     SESSION_ID,
     Commit,
     Item,
     Position,
-    Record,
+    RedactionMode,
     Share,
     ShareCredentials,
     State,
@@ -32,8 +30,10 @@ from opencode_cloud.sharing.protocol.capability import SealedSession
 from opencode_cloud.sharing.protocol.concealment import conceal
 from opencode_cloud.sharing.protocol.ids import new_share_id, pseudonym_of
 from opencode_cloud.sharing.service.access import check_secret, existing, is_over, writable
+from opencode_cloud.sharing.service.appending import Appending, numbered, record_of
 from opencode_cloud.sharing.service.owning import owner_of
 from opencode_cloud.sharing.service.quotas import AnonymousLimits, AnonymousQuotas
+from opencode_cloud.sharing.service.redaction import SecretRedaction
 from opencode_cloud.sharing.service.tails import Tails
 
 if TYPE_CHECKING:
@@ -43,18 +43,11 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.service.access import ShareAccess
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.service.owning import Owning
-    from opencode_cloud.sharing.store import Head, ShareStore
+    from opencode_cloud.sharing.store import ShareStore
 
 CREATE_WINDOW_SECONDS = 60
-CONTENTION = Backoff(first=0.002, longest=0.04, seconds=12)
-"""Attempts of an append while other writers win, within the gateway's timeout of 29 s."""
-TITLE_CHARACTERS = 200
 NO_LIMITS = AnonymousLimits()
 _CREATE_ATTEMPTS = 5
-
-
-class _Titled(msgspec.Struct):
-    title: str = ""
 
 
 class _Naming:
@@ -85,7 +78,8 @@ class Publishing:
 
     ``session_key`` returns the deployment's key for session hashes and secrets. A sync needs it only to give a share an
     owner. ``lifetime_seconds`` is the lifetime of a new share (0 = until it is removed). ``creates_per_minute`` limits
-    one address (0 = no limit). ``anonymous`` says whether shares may have no owner, and ``limits`` what these may take.
+    one address (0 = no limit). ``anonymous`` says whether shares may have no owner, ``limits`` what these may take, and
+    ``redaction`` how secrets in them are treated.
     """
 
     def __init__(
@@ -100,6 +94,7 @@ class Publishing:
         creates_per_minute: int = 0,
         anonymous: bool = True,
         limits: AnonymousLimits = NO_LIMITS,
+        redaction: RedactionMode = RedactionMode.ON,
     ) -> None:
         self._store = store
         self._fan_out = fan_out
@@ -110,7 +105,13 @@ class Publishing:
         self._creates_per_minute = creates_per_minute
         self._anonymous = anonymous
         self._quotas = AnonymousQuotas(store, limits)
-        self._tails = Tails()
+        self._redaction = SecretRedaction(store, redaction)
+        self._remember(Tails())
+
+    def _remember(self, tails: Tails) -> None:
+        """Keep what is known of the ends of logs in ``tails``."""
+        self._tails = tails
+        self._appending = Appending(self._store, tails)
 
     def create(self, session_id: ClientSessionId, address: str, actor: Actor | None = None) -> ShareCredentials:
         """Return the publisher's share of the session; create it if the publisher has none.
@@ -153,7 +154,7 @@ class Publishing:
 
         After a claim this replaces the secret, since the client stores this answer. Earlier holders are then refused.
         """
-        self._share_access.publishing_mode(share)
+        self._share_access.publishing_rules(share)
         secret = naming.secret(share.id)
         if share.needs_login and not self._store.renew_secret(share, naming.sealed(share, secret)):
             return None
@@ -182,25 +183,23 @@ class Publishing:
         head = known or self._store.head(share_id, self._tails.position(share_id))
         # Wait for authentication only now, since it runs while the log is read.
         share, session = self._opened(share_id, head.share, secret, actor() if actor else None)
-        mode = self._share_access.publishing_mode(share)
+        rules = self._share_access.publishing_rules(share)
         if not items:
             return Commit(head.tail.seq, 0)
         if share.ownership is None:
             self._quotas.take(share_id, address, items)
-        # Conceal before anything reads or stores the items: no row, title or object holds a session id.
+        # Conceal before anything reads or stores the items: no row, title or object holds a session id or a secret.
         items = conceal(items, session, secret)
-        self._note_title(share, items)
-        head, tail, end = self._append(share, head, items, at)
-        numbered = tuple(
-            msgspec.structs.replace(item, seq=tail.seq + 1 + offset, at=at) for offset, item in enumerate(items)
-        )
-        record = Record(first=tail.seq + 1, last=end.seq, at=at, total=end.total, items=numbered)
-        stale = self._tails.advance(share_id, end, numbered).stale(numbered)
+        items = self._redaction.apply(share, items, at, rules)
+        self._appending.note_title(share, items)
+        head, tail, end = self._appending.append(share, head, items, at)
+        record = record_of(numbered([msgspec.structs.replace(item, at=at) for item in items], tail), tail, end, at)
+        stale = self._tails.advance(share_id, end, record.items).stale(record.items)
         log.count("CommitCount")
         log.count("ItemCount", len(items))
         log.size("ByteCount", sum(len(item.data) for item in items))
         committed_at = self._tails.now()
-        following = self._fan_out.commit(share, record, head.viewers, stale, mode)
+        following = self._fan_out.commit(share, record, head.viewers, stale, rules.mode)
         # A share that was removed meanwhile has taken nothing: the purge deletes the record (docs/decisions/006).
         existing(self._store, share_id, following.share)
         self._tails.know(following.share, following.viewers, committed_at)
@@ -220,43 +219,6 @@ class Publishing:
             # Another sender may have claimed it first.
             check_secret(share, secret, sender_id)
         return share, session
-
-    def _append(self, share: Share, head: Head, items: Sequence[Item], at: int) -> tuple[Head, Position, Position]:
-        """Append at the end of the log, and retry when another writer won. Return the end before and after."""
-        # Store large bodies once; a retry repeats only the conditional put.
-        payload = self._store.prepare(share.id, items)
-        pauses = CONTENTION.pauses()
-        while True:
-            # Records of other writers may hold later arrivals of the same keys (Tail.stale).
-            self._learn(head)
-            end = self._store.append(share.id, head.tail, at, payload)
-            if end is not None:
-                return head, head.tail, end
-            pause = next(pauses, None)
-            if pause is None:
-                raise contended()
-            time.sleep(pause)
-            head = self._store.head(share.id, head.tail)
-            # The share may have been removed while other writers won.
-            existing(self._store, share.id, head.share)
-
-    def _note_title(self, share: Share, items: Sequence[Item]) -> None:
-        """Store the title of a share with an owner, for lists. An unchanged title costs no write."""
-        if share.ownership is None:
-            return
-        session = next((item for item in reversed(items) if item.type == "session"), None)
-        if session is None:
-            return
-        try:
-            title = msgspec.json.decode(session.data, type=_Titled).title[:TITLE_CHARACTERS]
-        except msgspec.DecodeError:
-            return  # the client sent a session without a title that a list could show
-        if title != share.ownership.title:
-            self._store.set_title(share.id, title)
-
-    def _learn(self, head: Head) -> None:
-        if head.share is not None:
-            self._tails.advance(head.share.id, head.tail, (item for record in head.records for item in record.items))
 
     def _new_share(self, naming: _Naming) -> tuple[Share, str]:
         share_id = ShareId(new_share_id())

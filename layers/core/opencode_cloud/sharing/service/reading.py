@@ -86,7 +86,7 @@ class ShareReader:
     def inline(self, share_id: ShareId, items: Sequence[Item]) -> list[Item]:
         """Return ``items`` with the claim-checked bodies filled in."""
         return (
-            list(parallel_map(lambda item: self._with_body(share_id, item), items))
+            list(parallel_map(lambda item: self._objects.filled(share_id, item), items))
             if any(item.body for item in items)
             else list(items)
         )
@@ -136,7 +136,7 @@ class ShareReader:
         if item is None:
             raise item_not_found()
         return self._document(
-            share_id, f"item-{seq:012d}", lambda: encode_item(share_id, self._with_body(share_id, item))
+            share_id, f"item-{seq:012d}", lambda: encode_item(share_id, self._objects.filled(share_id, item))
         )
 
     def data(self, share_id: ShareId, visitor: Visitor) -> ShareDocument | Redirect:
@@ -166,11 +166,6 @@ class ShareReader:
             return ShareDocument(body)
         # The name contains the sequence number, so a stored document never changes and serves later readers.
         return Redirect(self._snapshots.publish(share_id, f"documents/{name}", body, content_type))
-
-    def _with_body(self, share_id: ShareId, item: Item) -> Item:
-        if item.body is None:
-            return item
-        return msgspec.structs.replace(item, data=self._objects.get_body(share_id, item.body), body=None)
 
 
 def flat_array(items: Sequence[Item]) -> bytes:

@@ -82,7 +82,23 @@ class Snapshots:
 
         Raises ``share_gone`` when the share was removed meanwhile; then nothing of the snapshot is left.
         """
-        fold, end = self._fold(share)
+        return self._write(share, *self._fold(share))
+
+    def rebuild(self, share: Share) -> None:
+        """Replace a share's snapshot by one of its whole log, and delete the older ones at once.
+
+        A reader who was just redirected to one of them gets nothing, and asks again.
+        """
+        base = share.snapshot
+        if base is None:
+            return
+        fold, end = self._fold(msgspec.structs.replace(share, snapshot=None))
+        current = self._write(share, fold, end)
+        for name in (base.object, current.previous, base.previous):
+            if name is not None and name != current.object:
+                self._objects.delete(share.id, name)
+
+    def _write(self, share: Share, fold: Fold, end: Position) -> Snapshot:
         items = fold.items()
         encoded = [_with_body_name(share.id, item) for item in items]
         # The log may have grown by the time this is read.

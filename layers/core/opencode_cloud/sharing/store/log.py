@@ -13,7 +13,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.dynamodb import ConditionFailed, binary
+from opencode_cloud.kit.dynamodb import ConditionFailed, binary, conditional_write
 from opencode_cloud.kit.ids import new_object_id
 from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.sharing.models import Item, Payload, Position, Record, Share, Viewer
@@ -121,6 +121,22 @@ class LogStore:
         except ConditionFailed as error:
             return end if error.item is not None and rows.is_same_record(error.item, row) else None
         return end
+
+    def rewrite(self, share_id: ShareId, record: Record, items: Sequence[Item]) -> None:
+        """Replace the items of a stored record, and delete their old object. Numbers and sizes stay as they are.
+
+        A record that was deleted meanwhile stays deleted.
+        """
+        key = rows.key(share_id, rows.log_key(record.first))
+        old = self._get(key) or {}
+        payload = self.prepare(share_id, items)
+        row = rows.record_row(share_id, record.first, Position(record.last, record.total), record.at, payload)
+        replaced = conditional_write(
+            self._dynamodb.put_item, TableName=self._table, Item=row, ConditionExpression="attribute_exists(pk)"
+        )
+        stale = old.get("claim") if replaced else row.get("claim")
+        if stale is not None:
+            self._objects.delete(share_id, stale["S"])
 
     def page(self, share_id: ShareId, after: int) -> LogPage:
         """Return the share and the first page of its log after ``after``, which may lie within a record."""

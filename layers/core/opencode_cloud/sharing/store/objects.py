@@ -10,11 +10,14 @@ import hashlib
 from functools import cache
 from urllib.parse import urlsplit
 
+import msgspec
+
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.aws_api.s3 import LISTED
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.content_codings import Coding, pack, unpack
+from opencode_cloud.sharing.models import Item
 
 PRESIGNED_SECONDS = 60
 _BODY_LEVEL = 6
@@ -36,6 +39,12 @@ class ObjectStore:
     def get_body(self, share_id: ShareId, name: str) -> bytes:
         """Return the body of a large item."""
         return unpack(self.get(share_id, name), Coding.GZIP)
+
+    def filled(self, share_id: ShareId, item: Item) -> Item:
+        """Return an item with its body, which may be stored here."""
+        if item.body is None:
+            return item
+        return msgspec.structs.replace(item, data=self.get_body(share_id, item.body), body=None)
 
     def put(
         self,

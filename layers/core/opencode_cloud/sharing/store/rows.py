@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from opencode_cloud.kit.clock import day_of
 from opencode_cloud.kit.dynamodb import binary, decode_struct, encode_struct, primary_key
 from opencode_cloud.sharing.models import (
     Item,
+    ItemFindings,
     Ownership,
     Payload,
     Position,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 META = "META"
 LOG = "L#"
 COUNTER = "C#VIEWS"  # sorts before the log, outside the range of queries by commits and viewers
+FINDINGS = "F#"  # likewise
 VIEWER = "V#"
 LONGEST_KEY = 1024
 """Longest accepted key in bytes. DynamoDB takes 2,048 for a partition and 1,024 for a sort key; ours have some 80."""
@@ -202,6 +205,18 @@ def record_row(share_id: ShareId, first: int, end: Position, at: int, payload: P
     else:
         row["payload"] = {"B": payload.packed}
     return row
+
+
+def findings_row(share_id: ShareId, found: ItemFindings) -> Row:
+    """Return the row of the secrets that were last found in an item."""
+    # Keys of items may be longer than sort keys.
+    name = hashlib.sha256(found.key.encode()).hexdigest()[:32]
+    return {**key(share_id, FINDINGS + name), "findings": {"B": msgspec.json.encode(found)}}
+
+
+def findings_from(row: Mapping[str, Any]) -> ItemFindings:
+    """Read a row of :func:`findings_row`."""
+    return msgspec.json.decode(binary(row["findings"]), type=ItemFindings)
 
 
 def is_same_record(stored: Mapping[str, Any], row: Row) -> bool:

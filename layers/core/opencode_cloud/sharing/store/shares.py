@@ -11,6 +11,7 @@ from opencode_cloud.kit.dynamodb import (
     WRITES_AT_ONCE,
     batch_delete,
     batch_get,
+    batch_put,
     conditional_write,
     encode,
     encode_struct,
@@ -19,6 +20,7 @@ from opencode_cloud.kit.dynamodb import (
 from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.kit.rate_counters import Count, Expense, Totals, add_amounts, count_event
 from opencode_cloud.sharing.models import (
+    ItemFindings,
     Listed,
     Ownership,
     Position,
@@ -32,7 +34,7 @@ from opencode_cloud.sharing.models import (
 )
 from opencode_cloud.sharing.store import rows
 from opencode_cloud.sharing.store.log import LogStore
-from opencode_cloud.sharing.store.rows import COUNTER, META, VIEWER, Row
+from opencode_cloud.sharing.store.rows import COUNTER, FINDINGS, META, VIEWER, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -350,6 +352,16 @@ class ShareStore(LogStore):
     def record_viewer_count(self, share_id: ShareId, count: ViewerCount) -> None:
         """Store the last count of a share's viewers in its row, unless the share is gone."""
         self._set(share_id, {"viewer_count": {"M": encode_struct(count)}}, "attribute_exists(pk)")
+
+    # ---------------------------------------------------------------------------------------- redaction
+
+    def put_findings(self, share_id: ShareId, found: Sequence[ItemFindings]) -> None:
+        """Store the secrets that were found in items, in place of what was found in them before."""
+        batch_put(self._dynamodb, self._table, [rows.findings_row(share_id, each) for each in found])
+
+    def findings(self, share_id: ShareId) -> list[ItemFindings]:
+        """Return what was found in the items of a share, in no order."""
+        return [rows.findings_from(row) for row in self._query(share_id, FINDINGS, FINDINGS + "~")]
 
     # ------------------------------------------------------------------------------------------- purge
 

@@ -18,11 +18,11 @@ VIEWERS_PER_PUSH = 200
 
 
 class DeliveryTask(msgspec.Struct, omit_defaults=True):
-    """A request to the function ``deliver``: replay a share to one viewer, or push one record to many."""
+    """A request to the function ``deliver``: replay a share to a viewer, push a record to many, or rescan a share."""
 
-    task: Literal["replay", "push"]
+    task: Literal["replay", "push", "rescan"]
     share_id: ShareId
-    viewers: list[tuple[ConnectionId, Protocol, str]]
+    viewers: list[tuple[ConnectionId, Protocol, str]] = []
     seq: int = 0
 
 
@@ -53,6 +53,10 @@ class Tasks:
         targets = [(viewer.connection_id, viewer.protocol, viewer.ticket) for viewer in viewers]
         chunks = [targets[start : start + VIEWERS_PER_PUSH] for start in range(0, len(targets), VIEWERS_PER_PUSH)]
         parallel_map(self._invoke, [DeliveryTask("push", share_id, chunk, seq) for chunk in chunks])
+
+    def rescan(self, share_id: ShareId) -> None:
+        """Have a share searched for secrets by the present rules."""
+        self._invoke(DeliveryTask("rescan", share_id))
 
     def purge(self, share_id: ShareId, round_: int = 1, delay_seconds: int = 0) -> None:
         """Have everything of a share removed, or its removal verified."""

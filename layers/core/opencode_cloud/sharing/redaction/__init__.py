@@ -1,0 +1,1 @@
+"""Finding secrets in published items, and replacing them before the items are stored (docs/redaction.md)."""

@@ -1,0 +1,126 @@
+"""The lists of rules are whole: each rule compiles, has a source, and takes linear time."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from local.redaction_rules import converted, unfinished
+from opencode_cloud.kit.linear_patterns import InvalidPattern, LinearPattern, PatternSet, small_pattern
+from opencode_cloud.sharing.redaction.rules import FOLDER, entropy_of, known_kinds, rule_lists, scanner
+
+HOSTILE = ("-----BEGIN PRIVATE KEY-----", "curl -u ", "eyJ", "sk-", "://a:", "\\n", "A3T")
+SIZE = 64 * 1024
+ALLOWANCE_SECONDS = 0.5
+"""Processor time of a search of 64 KB. A quadratic one takes minutes."""
+
+
+def test_every_rule_and_every_exception_compiles() -> None:
+    for each in rule_lists():
+        for rule in each.rules:
+            LinearPattern(rule.regex.encode())
+            if rule.unfinished:
+                LinearPattern(rule.unfinished.encode())
+            for exceptions in (*rule.exceptions, *each.exceptions):
+                for regex in exceptions.regexes:
+                    LinearPattern(regex.encode())
+            assert all(keyword == keyword.lower() for keyword in rule.keywords), rule.id
+
+
+def test_the_rules_name_their_source_and_licence() -> None:
+    gitleaks, own = rule_lists()
+    assert (gitleaks.licence, own.licence) == ("MIT", "MIT")
+    assert "github.com/gitleaks" in gitleaks.source
+    assert gitleaks.version in (FOLDER / "gitleaks-license.txt").read_text()
+    assert len(gitleaks.rules) > 200
+    assert len(known_kinds()) > 200
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a",
+        " ",
+        '"',
+        "=",
+        "key=",
+        "token: ",
+        "-----BEGIN PRIVATE KEY-----",
+        "curl -u ",
+        "eyJ",
+        "sk-",
+        "://a:",
+        "\\n",
+        "A3T",
+    ],
+)
+def test_hostile_text_is_searched_in_linear_time(piece: str) -> None:
+    text = (piece * (SIZE // len(piece) + 1))[:SIZE].encode()
+    scanner().find(text)
+    began = time.thread_time()
+    scanner().find(text)
+    scanner().find_unfinished(text)
+    assert time.thread_time() - began < ALLOWANCE_SECONDS
+
+
+def test_entropy_is_that_of_shannon() -> None:
+    assert entropy_of(b"") == 0
+    assert entropy_of(b"aaaa") == 0
+    assert entropy_of(b"abcd") == 2
+    assert entropy_of(b"aabb") == 1
+
+
+def test_a_configuration_of_gitleaks_is_converted() -> None:
+    rule = {
+        "id": "acme",
+        "regex": r"""(?i)[\w.-]{0,50}?(?:acme)[\s'"]{0,3}(?:=|:)([a-z]{20})(?:[\x60'"\s;]|\\[nr]|$)""",
+        "keywords": ["ACME"],
+        "entropy": 3,
+        "allowlists": [
+            {"stopwords": ["Example"]},
+            {"condition": "AND", "paths": ["a"], "regexes": ["b"]},
+        ],
+    }
+    made = converted({"rules": [rule, {"id": "pkcs12", "path": "x"}], "allowlist": {"regexes": ["^x$"]}}, "v1")
+    [acme] = made.rules
+    assert (acme.keywords, acme.entropy, len(acme.exceptions)) == (("acme",), 3.0, 1)
+    assert acme.exceptions[0].stopwords == ("example",)
+    assert r"[\w.-]{0,50}?" not in acme.regex
+    LinearPattern(acme.regex.encode())
+    assert made.version == "v1"
+
+
+@pytest.mark.parametrize(
+    ("regex", "form"),
+    [
+        (r"ghp_[0-9a-zA-Z]{36}", r"\b(?:ghp_)[0-9a-zA-Z]{4,36}"),
+        (r"\b(dp\.pt\.(?i)[a-z]{43})", ""),
+        (r"(?:ghu|ghs)_[0-9a-zA-Z]{36}", r"\b(?:(?:ghu|ghs)_)[0-9a-zA-Z]{4,36}"),
+        (r"SK[0-9a-f]{32}", ""),
+        (r"[a-z]{40}", ""),
+    ],
+)
+def test_only_a_literal_announces_a_secret(regex: str, form: str) -> None:
+    assert unfinished(regex) == form
+
+
+def test_a_pattern_of_a_person_is_bounded() -> None:
+    for pattern, reason in (
+        ("(", "missing"),
+        ("a*", "empty"),
+        ("(?=a)b", "invalid"),
+        (r"(a)\1", "invalid"),
+        ("((a{900}){900})", "big|large|size"),
+    ):
+        with pytest.raises(InvalidPattern, match=reason):
+            small_pattern(pattern)
+    assert [spans[0] for spans in small_pattern("ü+").matches("aüü".encode())] == [(1, 5)]
+
+
+def test_a_set_searches_all_patterns_at_once() -> None:
+    patterns = PatternSet([b"abc", b"x.z"], ignore_case=True)
+    assert sorted(patterns.found_in(b"XYZ and aBc")) == [0, 1]
+    assert list(patterns.found_in(b"nothing")) == []
+    with pytest.raises(InvalidPattern):
+        PatternSet([b"("])
