@@ -37,6 +37,7 @@ from opencode_cloud.kit.starting import starts_ahead
 from opencode_cloud.sharing.models import FUNCTION_MB, RedactionMode
 from opencode_cloud.sharing.routes.clients import SharingRoutes
 from opencode_cloud.sharing.routes.lazy_api import LazyShareApi
+from opencode_cloud.sharing.routes.owner_forms import OwnerForms
 from opencode_cloud.sharing.routes.readers import ReaderRoutes
 from opencode_cloud.sharing.service.access import ShareAccess
 from opencode_cloud.sharing.service.deletion import ShareDeletion
@@ -164,13 +165,15 @@ def routes(
         lambda: aws.secret(settings.admin_secret),
         public_url=url,
     ).mount(app)
-    ReaderRoutes(reading, services.gate, public_url=url, upload_mb=upload_mb).mount(app)
+    key = lambda: aws.secret(settings.session_key_secret)  # noqa: E731 - two services read it
+    owner_forms = OwnerForms(services.owning, deletion, services.tasks, store, services.access, key)
+    ReaderRoutes(reading, services.gate, owner_forms, public_url=url, upload_mb=upload_mb).mount(app)
     api = LazyShareApi(
         services.owning,
         deletion,
         services.tasks,
         services.access,
-        lambda: aws.secret(settings.session_key_secret),
+        key,
         sessions_table=settings.sessions_table,
         public_url=url,
         requests_per_minute=settings.requests_per_minute,

@@ -253,6 +253,14 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     views: int
 
 
+class OwnerPanel(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts that the page of a share shows to its owner. ``viewers`` are those who watch it now."""
+
+    listed: Listed
+    viewers: int
+    report: RedactionReport
+
+
 class ShareCursor(msgspec.Struct, frozen=True):
     """A position in a list of shares, which is ordered by creation time (milliseconds)."""
 

@@ -15,11 +15,12 @@ from markupsafe import Markup
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import web_assets
-from opencode_cloud.sharing.models import CONTAINER_MB, FUNCTION_MB
+from opencode_cloud.sharing.models import CONTAINER_MB, FUNCTION_MB, OwnerPanel
 from opencode_cloud.sharing.protocol.tickets import VIEW_SECONDS
 from opencode_cloud.sharing.rendering.blocks import Block, File, Note, Tool, block, size
 from opencode_cloud.sharing.rendering.card import Summary, summarize
 from opencode_cloud.sharing.rendering.nodes import html
+from opencode_cloud.sharing.rendering.owner_panel import render_owner_panel
 from opencode_cloud.sharing.rendering.transcript import (
     Transcript,
     TranscriptEntry,
@@ -43,16 +44,17 @@ from opencode_cloud.sharing.rendering.views import (
 INLINE = 65_536  # bytes of JSON; the page omits larger items, and the script fetches them when they come into view
 BUDGET = 750_000  # bytes of JSON in one page; the script fetches the rest
 SILENCE_MS = 60_000  # after its creation, until an empty share is probably one whose upload was refused
+NO_PANEL = Markup()
 _ENTRY = 256  # bytes of overhead of an item besides its content
 
 
-def content_security_policy(bodies: str = "") -> str:
+def content_security_policy(bodies: str = "", forms: str = "'none'") -> str:
     """Return the policy of a page. ``bodies`` is the origin to which large bodies are redirected, if any.
 
     ``'self'`` in connect-src covers the WebSocket of the same host. The target of a redirect must be allowed by name.
     """
     connect = " ".join(filter(None, ("'self'", bodies)))
-    return web_assets.content_security_policy(scripts="'self'", connect=connect)
+    return web_assets.content_security_policy(scripts="'self'", connect=connect, forms=forms)
 
 
 CONTENT_SECURITY_POLICY = content_security_policy()
@@ -130,6 +132,7 @@ def render_share(
     *,
     age_ms: int = 0,
     upload_mb: int = FUNCTION_MB,
+    owner: Markup = NO_PANEL,
 ) -> str:
     """Write the page of a share whose folded state up to ``seq`` is ``items``.
 
@@ -137,7 +140,7 @@ def render_share(
     holds the beginning and tells its script to fetch all items. The script sends ``ticket`` if the share is not public.
 
     ``age_ms`` is the time since the share's creation. If nothing has arrived by ``SILENCE_MS``, the page says why:
-    probably, the first upload was over ``upload_mb`` megabytes (docs/decisions/030).
+    probably, the first upload was over ``upload_mb`` megabytes (docs/decisions/030). ``owner`` is the owner's panel.
     """
     transcript = transcribe(items)
     messages, complete = _within_budget(share_id, transcript)
@@ -153,6 +156,7 @@ def render_share(
         silent_ms=None if seq else max(0, SILENCE_MS - age_ms),
         upload_mb=upload_mb,
         container_mb=CONTAINER_MB,
+        owner=owner,
         transcript=transcript,
         names=model_names(transcript.models),
         summary=Summary() if ticket else summarize(transcript),
@@ -161,6 +165,11 @@ def render_share(
         changes=html(changes_nodes(transcript.diffs if not _later(share_id, transcript.diff) else [])),
         later=partial(_later, share_id),
     )
+
+
+def owner_panel(panel: OwnerPanel, action: str, token: str, *, done: str, problem: str) -> Markup:
+    """Write the owner's panel. Its forms go to ``action`` with ``token``."""
+    return render_owner_panel(_environment(), panel, action, token, done=done, problem=problem)
 
 
 def render_missing() -> str:
@@ -214,7 +223,7 @@ def render_password(share_id: ShareId, problem: str = "") -> str:
     )
 
 
-TEMPLATES = ("base.html", "components.html", "message.html", "notice.html", "password.html", "share.html")
+TEMPLATES = ("base.html", "components.html", "message.html", "notice.html", "owner.html", "password.html", "share.html")
 """The templates of the pages of sharing. Other templates in the folder need filters of other features."""
 
 

@@ -14,10 +14,12 @@ from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import http_events, web_assets
 from opencode_cloud.kit.errors import Gone, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.http_events import HttpReply
+from opencode_cloud.sharing.models import OwnerPanel
 from opencode_cloud.sharing.rendering import pages
 from opencode_cloud.sharing.rendering.card import HEIGHT, WIDTH, Summary, render_card, summarize
 from opencode_cloud.sharing.rendering.markdown import render_markdown
 from opencode_cloud.sharing.rendering.transcript import to_document, transcribe
+from opencode_cloud.sharing.routes.owner_forms import DONE, action
 from opencode_cloud.sharing.service.reading import SharedState
 
 
@@ -29,14 +31,38 @@ class ReaderPages:
         self._public_url = public_url
         self._upload_mb = upload_mb
 
-    def session(self, event: http_events.Event, state: SharedState, bodies_origin: str) -> HttpReply:
-        """Answer with the page of a share. ``bodies_origin`` is the origin to which large bodies are redirected."""
-        policy = pages.content_security_policy(bodies_origin)
+    def session(
+        self,
+        event: http_events.Event,
+        state: SharedState,
+        bodies_origin: str,
+        *,
+        panel: OwnerPanel | None = None,
+        token: str = "",
+        failed: ServiceError | None = None,
+    ) -> HttpReply:
+        """Answer with the page of a share. ``bodies_origin`` is the origin to which large bodies are redirected.
+
+        ``panel`` is for its owner, with the ``token`` of its forms. ``failed`` is the error of a form that was sent.
+        """
+        # Only the owner's page has forms.
+        policy = pages.content_security_policy(bodies_origin, forms="'self'" if panel else "'none'")
+        owner = pages.NO_PANEL
+        if panel is not None:
+            done, problem = DONE.get(http_events.query(event, "done"), ""), failed.message if failed else ""
+            owner = pages.owner_panel(panel, action(state.share.id), token, done=done, problem=problem)
         base, age_ms = self._base(event), http_events.arrival_ms(event) - state.share.created_at
         html = pages.render_share(
-            state.share.id, state.items, state.seq, base, state.ticket, age_ms=age_ms, upload_mb=self._upload_mb
+            state.share.id,
+            state.items,
+            state.seq,
+            base,
+            state.ticket,
+            age_ms=age_ms,
+            upload_mb=self._upload_mb,
+            owner=owner,
         )
-        return _page(event, html, policy)
+        return _page(event, html, policy, failed.status if failed else HTTPStatus.OK)
 
     def refusal(self, event: http_events.Event, share_id: ShareId, error: ServiceError) -> HttpReply:
         """Answer a person who may not read with the sign-in page, the password page, or the refusal."""

@@ -26,6 +26,7 @@ from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.kit.release import VERSION
 from opencode_cloud.sharing.models import FUNCTION_MB, share_not_found
 from opencode_cloud.sharing.protocol.tickets import UNLOCK_SECONDS, VIEW_SECONDS
+from opencode_cloud.sharing.routes.owner_forms import OwnerForms, is_panel_error
 from opencode_cloud.sharing.service.access import ShareAccess, Visitor
 from opencode_cloud.sharing.service.reading import Redirect, ShareDocument, ShareReader
 
@@ -66,11 +67,18 @@ class ReaderRoutes:
     """The routes of readers."""
 
     def __init__(
-        self, reading: ShareReader, share_access: ShareAccess, *, public_url: str, upload_mb: int = FUNCTION_MB
+        self,
+        reading: ShareReader,
+        share_access: ShareAccess,
+        owner_forms: OwnerForms,
+        *,
+        public_url: str,
+        upload_mb: int = FUNCTION_MB,
     ) -> None:
         """``upload_mb`` is the size of the largest upload that this deployment takes, in megabytes."""
         self._reading = reading
         self._share_access = share_access
+        self._owner_forms = owner_forms
         self._public_url = public_url
         self._upload_mb = upload_mb
 
@@ -84,6 +92,7 @@ class ReaderRoutes:
         app.post("/share/<share_id>/unlock")(self.unlock)
         app.get("/share/<share_id>/card.png")(self.card)
         app.get("/share/oembed")(self.oembed)
+        app.post("/share/<share_id>/owner")(self.owner)
         app.get("/share/<share_id>")(self.page)
         app.get("/s/<share_id>")(self.short_link)
         app.get("/health")(lambda: self._json({"status": "ok", "version": VERSION}))
@@ -152,13 +161,28 @@ class ReaderRoutes:
             raise share_not_found()
         return self._html(share_id, visitor)
 
-    def _html(self, share_id: ShareId, visitor: Visitor) -> HttpReply:
+    def owner(self, share_id: ShareId) -> HttpReply:
+        """``POST /share/{id}/owner``: a form of the owner's panel; the browser goes back to the page."""
+        event = self._event()
+        try:
+            return self._owner_forms.take(event, share_id)
+        except ServiceError as error:
+            if not is_panel_error(error):
+                return self._rendered().refusal(event, share_id, error)
+            return self._html(share_id, visitor_of(event, share_id), error)
+
+    def _html(self, share_id: ShareId, visitor: Visitor, failed: ServiceError | None = None) -> HttpReply:
+        """Answer with the page. ``failed`` is the error of a form of the owner's panel."""
         event = self._event()
         try:
             state = self._reading.state(share_id, visitor)
         except (Gone, NotFound, Unauthorized) as error:
             return self._rendered().refusal(event, share_id, error)
-        return self._rendered().session(event, state, self._reading.bodies_origin())
+        panel = self._owner_forms.panel(event, state.share)
+        token = self._owner_forms.token(event, share_id) if panel else ""
+        return self._rendered().session(
+            event, state, self._reading.bodies_origin(), panel=panel, token=token, failed=failed
+        )
 
     def card(self, share_id: ShareId) -> HttpReply:
         """``GET /share/{id}/card.png`` -> the picture for previews of links. It is neutral for restricted shares."""

@@ -14,10 +14,13 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import NotFound, ServiceError
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.parallel import pool
 from opencode_cloud.kit.throttle import Throttle
 from opencode_cloud.sharing.models import (
+    ItemFindings,
     Listed,
     Mode,
+    OwnerPanel,
     Ownership,
     RedactionMode,
     RedactionReport,
@@ -181,13 +184,25 @@ class Owning:
         self._record(actor, action, changed, before=before, after=after)
         return Listed(share=changed, ownership=ownership, views=listed.views)
 
+    def panel(self, actor: Actor, share_id: ShareId) -> OwnerPanel:
+        """Return the facts for the owner's panel; raises ``share_not_found`` (404)."""
+        viewers, findings = pool().submit(self._store.count_viewers, share_id), pool().submit(self._report, share_id)
+        listed = self.get(actor, share_id)
+        report = self._reported(listed, findings.result())
+        return OwnerPanel(listed=listed, viewers=viewers.result().viewers, report=report)
+
     def report(self, actor: Actor, share_id: ShareId) -> RedactionReport:
         """Return what was found in a share; raises ``share_not_found`` (404)."""
         listed = self.get(actor, share_id)
+        return self._reported(listed, self._report(share_id))
+
+    def _report(self, share_id: ShareId) -> tuple[ItemFindings, ...]:
+        return tuple(sorted(self._store.findings(share_id), key=lambda each: (-each.at, each.key)))
+
+    def _reported(self, listed: Listed, items: tuple[ItemFindings, ...]) -> RedactionReport:
         workspace = self._access.workspace(listed.ownership.workspace_id)
         mode = RedactionMode(workspace.policy.share_redaction) if workspace else RedactionMode.ON
-        found = sorted(self._store.findings(share_id), key=lambda each: (-each.at, each.key))
-        return RedactionReport(mode=mode, items=tuple(found), allowed=listed.ownership.allowed_secrets)
+        return RedactionReport(mode=mode, items=items, allowed=listed.ownership.allowed_secrets)
 
     def rescan(self, actor: Actor, share_id: ShareId, tasks: Tasks) -> None:
         """Have a share searched for secrets by the present rules; raises ``share_not_found`` (404)."""
