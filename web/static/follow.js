@@ -164,6 +164,9 @@ export class Follower {
         if (this.cursor >= this.#tail) this.#live()
         else if ((this.#unfilled += 1) === TRIES) throw new Error(`ready, and nothing after ${this.cursor} came`)
         break
+      case "comments":
+        dispatchEvent(new Event("comments")) // comments.js fetches them
+        break
       case "gone":
         throw new Gone()
       case "error":

@@ -247,7 +247,7 @@ class Environment:
         self.deletion = ShareDeletion(self.store, self.objects, self.fan_out, self.tasks)
         self.purges = Purges(self.deletion)
         redaction = SecretRedaction(self.store, RedactionMode.ON)
-        self.rescan = Rescan(self.store, self.objects, self.snapshots, self.access, self.fan_out, self.gate, redaction)
+        self.rescan = Rescan(self.store, self.objects, self.snapshots, self.fan_out, self.gate, redaction)
         self.deliveries = Deliveries(self.store, self.connections, self.fan_out, self.snapshots, self.gate, self.rescan)
 
     def row(self, share_id: str) -> Share:

@@ -219,3 +219,11 @@ async def test_a_commit_of_another_hub_that_is_too_large_for_a_post_is_read_from
     assert await _posted(hub, HubPost(kind="record", share_id=SHARE, first=7)) == 200
     await hub.run()
     assert viewer.ends == [7]
+
+
+async def test_sockets_are_told_that_comments_have_changed() -> None:
+    hub = Hub()
+    viewer = hub.follow()
+    hub.delivery.deliver(HubPost(kind="comments", share_id=SHARE))
+    assert [msgspec.json.decode(frame.text)["type"] for frame in viewer.frames] == ["comments"]
+    assert (hub.changed, viewer.codes) == ([], [])

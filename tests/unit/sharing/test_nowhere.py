@@ -15,7 +15,7 @@ BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
 def ask(path: str, accept: str, method: str = "GET") -> dict[str, Any]:
     nothing: Any = None
     app = HttpRoutes()
-    ReaderRoutes(nothing, nothing, nothing, public_url="https://cloud.example").mount(app)
+    ReaderRoutes(nothing, nothing, nothing, nothing, public_url="https://cloud.example").mount(app)
     event = {
         "rawPath": path,
         "headers": {"accept": accept},

@@ -26,9 +26,11 @@ from opencode_cloud.sharing.models import (
     Share,
     State,
 )
+from opencode_cloud.sharing.routes.comment_routes import CommentRoutes
 from opencode_cloud.sharing.routes.owner_forms import OwnerForms
 from opencode_cloud.sharing.routes.readers import ReaderRoutes
 from opencode_cloud.sharing.service.access import ShareAccess
+from opencode_cloud.sharing.service.commenting import Commenting
 from opencode_cloud.sharing.service.owning import Owning
 from opencode_cloud.sharing.service.reading import ShareReader
 from opencode_cloud.sharing.service.snapshots import Snapshots
@@ -71,6 +73,7 @@ class People:
             credential=CredentialKind.SESSION,
             id=f"mem_{account}",
             account_id=AccountId(account),
+            name=f"{account}@example.com",
             workspace_id=workspace_id,
             role=role,
         )
@@ -91,13 +94,18 @@ class Desk:
         reading = ShareReader(self.store, objects, Snapshots(self.store, objects), gate)
         self.app = HttpRoutes()
         forms = OwnerForms(owning, this, this, self.store, access, lambda: KEY)
-        ReaderRoutes(reading, gate, forms, public_url="https://cloud.example").mount(self.app)
+        comments = CommentRoutes(Commenting(self.store, gate, access, this, this), lambda: KEY)
+        comments.mount(self.app)
+        ReaderRoutes(reading, gate, forms, comments, public_url="https://cloud.example").mount(self.app)
         assert self.store.create(SHARE)
         item = Item(key="message/msg_1", type="message", data=b'{"id":"msg_1","role":"user"}')
         self.store.append(SHARE.id, Position(), 5, self.store.prepare(SHARE.id, [item]))
 
     def record(self, _actor: Actor, action: str, *_: object, **__: object) -> None:
         self.audited.append(action)
+
+    def tell_of_comments(self, *_: object) -> None:
+        self.asked.append("comments")
 
     def disconnect(self, *_: object) -> None:
         self.asked.append("disconnect")
@@ -109,20 +117,36 @@ class Desk:
         self.asked.append("rescan")
 
     def page(self, cookie: str = "", **query: str) -> dict[str, Any]:
-        return self._answer("GET", f"/share/{SHARE.id}", cookie, query=query)
+        return self.answer("GET", f"/share/{SHARE.id}", cookie, query=query)
 
     def send(self, cookie: str = OWNER, token: str | None = None, site: str = "same-origin", **fields: Any) -> Any:
         path = f"/share/{SHARE.id}/owner"
         token = form_token(KEY, cookie, path) if token is None else token
         body = urlencode({"token": token, **fields}, doseq=True)
-        return self._answer("POST", path, cookie, body=body, site=site)
+        return self.answer("POST", path, cookie, body=body, site=site)
 
-    def _answer(self, method: str, path: str, cookie: str, *, body: str = "", site: str = "", query: Any = None) -> Any:
+    def answer(
+        self,
+        method: str,
+        path: str,
+        cookie: str,
+        *,
+        body: str = "",
+        site: str = "",
+        query: Any = None,
+        accept: str = "text/html",
+        form: bool = False,
+    ) -> Any:
         event = {
             "rawPath": path,
             "body": body,
             "queryStringParameters": query or {},
-            "headers": {"accept": "text/html", "sec-fetch-site": site, "host": "cloud.example"},
+            "headers": {
+                "accept": accept,
+                "sec-fetch-site": site,
+                "host": "cloud.example",
+                "content-type": "application/x-www-form-urlencoded" if form else "application/json",
+            },
             "cookies": [f"__Host-opencode_session={cookie}"] if cookie else [],
             "requestContext": {
                 "http": {"method": method, "path": path, "sourceIp": "203.0.113.7"},
@@ -253,7 +277,7 @@ def test_a_form_of_another_site_or_browser_changes_nothing(desk: Desk) -> None:
 
 def test_a_share_without_an_owner_has_no_panel(desk: Desk, cloud: Cloud) -> None:
     desk.store.create(msgspec.structs.replace(SHARE, id="shr_2", session_hash="other", ownership=None))
-    answer = desk._answer("GET", "/share/shr_2", OWNER)
+    answer = desk.answer("GET", "/share/shr_2", OWNER)
     assert 'id="owner"' not in answer["body"]
 
 

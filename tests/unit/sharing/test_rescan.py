@@ -72,7 +72,7 @@ class Plane:
         gate = ShareAccess(self.store, access)
         redaction = SecretRedaction(self.store, RedactionMode.ON)
         pushes = cast("Any", self.pushes)
-        self.rescan = Rescan(self.store, self.objects, self.snapshots, access, pushes, gate, redaction)
+        self.rescan = Rescan(self.store, self.objects, self.snapshots, pushes, gate, redaction)
         self.end = Position()
         assert self.store.create(SHARE)
 

@@ -79,7 +79,7 @@ class TestShares:
         assert store.share_of("session") == "shr_1"
 
     def test_every_field_of_the_ownership_is_stored(self, store: ShareStore) -> None:
-        full = msgspec.structs.replace(OWNERSHIP, title="Fix the build", allowed_secrets=("jwt",))
+        full = msgspec.structs.replace(OWNERSHIP, title="Fix the build", allowed_secrets=("jwt",), comments=True)
         without = [field.name for field in msgspec.structs.fields(full) if getattr(full, field.name) == field.default]
         assert without == [], "give each field a value here"
         assert store.create(owned(ownership=full))

@@ -41,6 +41,6 @@ def build(settings: DeliverSettings) -> Handler:
     fan_out = FanOut(store, sockets(settings.websocket_endpoint), Tasks(), gate, hubs_of(settings, store))
     connections = ConnectionStore(settings.connections_table)
     snapshots, redaction = Snapshots(store, stores.objects), RedactionMode(settings.anonymous_redaction)
-    rescan = Rescan(store, stores.objects, snapshots, allowed, fan_out, gate, SecretRedaction(store, redaction))
+    rescan = Rescan(store, stores.objects, snapshots, fan_out, gate, SecretRedaction(store, redaction))
     deliveries = Deliveries(store, connections, fan_out, snapshots, gate, rescan)
     return frame(lambda event, _context: deliveries.handle(event))

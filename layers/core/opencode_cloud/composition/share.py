@@ -36,10 +36,12 @@ from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.kit.starting import starts_ahead
 from opencode_cloud.sharing.models import FUNCTION_MB, RedactionMode
 from opencode_cloud.sharing.routes.clients import SharingRoutes
+from opencode_cloud.sharing.routes.comment_routes import CommentRoutes
 from opencode_cloud.sharing.routes.lazy_api import LazyShareApi
 from opencode_cloud.sharing.routes.owner_forms import OwnerForms
 from opencode_cloud.sharing.routes.readers import ReaderRoutes
 from opencode_cloud.sharing.service.access import ShareAccess
+from opencode_cloud.sharing.service.commenting import Commenting
 from opencode_cloud.sharing.service.deletion import ShareDeletion
 from opencode_cloud.sharing.service.fan_out import FanOut
 from opencode_cloud.sharing.service.owning import Owning
@@ -167,7 +169,11 @@ def routes(
     ).mount(app)
     key = lambda: aws.secret(settings.session_key_secret)  # noqa: E731 - two services read it
     owner_forms = OwnerForms(services.owning, deletion, services.tasks, store, services.access, key)
-    ReaderRoutes(reading, services.gate, owner_forms, public_url=url, upload_mb=upload_mb).mount(app)
+    audit = AuditQueue(settings.audit_queue_url)
+    commenting = Commenting(store, services.gate, services.access, services.fan_out, audit)
+    comment_routes = CommentRoutes(commenting, key)
+    comment_routes.mount(app)
+    ReaderRoutes(reading, services.gate, owner_forms, comment_routes, public_url=url, upload_mb=upload_mb).mount(app)
     api = LazyShareApi(
         services.owning,
         deletion,

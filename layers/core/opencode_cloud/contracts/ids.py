@@ -12,6 +12,8 @@ CallId = NewType("CallId", str)
 """``call_``: one model call."""
 ClientSessionId = NewType("ClientSessionId", str)
 """``ses_``: a session of an opencode client."""
+CommentId = NewType("CommentId", str)
+
 ConnectionId = NewType("ConnectionId", str)
 """The id that API Gateway gives a WebSocket connection."""
 CredentialId = NewType("CredentialId", str)

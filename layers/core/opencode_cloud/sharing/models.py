@@ -132,6 +132,8 @@ class Ownership(msgspec.Struct, frozen=True, kw_only=True):
     """The session's title, for lists."""
     allowed_secrets: tuple[str, ...] = ()
     """Kinds of secrets, or single ones as ``kind/fingerprint``, that the owner wants to be shown."""
+    comments: bool | None = None
+    """Whether members may comment; None: only if members alone read the share."""
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,6 +245,7 @@ class ShareUpdate(msgspec.Struct, frozen=True, kw_only=True):
     password: str | None = None
     expires_at: int | None = None
     allowed_secrets: tuple[str, ...] | None = None
+    comments: bool | None = None
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from opencode_cloud.kit import log
 from opencode_cloud.kit.event_loop import BackgroundTasks
 from opencode_cloud.kit.websocket_server import GOING_AWAY, TRY_AGAIN_LATER, PreparedFrame
 from opencode_cloud.sharing.models import Mode, Protocol, Record, Share, Viewer
-from opencode_cloud.sharing.protocol.frames import gone_frame
+from opencode_cloud.sharing.protocol.frames import comments_frame, gone_frame
 from opencode_cloud.sharing.service.access import is_over
 from opencode_cloud.sharing.service.fan_out import frames_of
 from opencode_cloud.sharing.service.hubs import HubPost
@@ -61,7 +61,9 @@ class HubDelivery:
         """Pass a post on, from the event loop. ``share`` is its share's row if the caller has read it just now."""
         if not self._followers.count(post.share_id):
             return
-        if post.kind != "record":
+        if post.kind == "comments":
+            self._tell_live(post.share_id, comments_frame(post.share_id))
+        elif post.kind != "record":
             self._end(post.share_id, deleted=post.kind == "deleted")
         elif post.record is None or post.share_id in self._turns or _is_slow(post, post.record):
             turn = self._turns.setdefault(post.share_id, asyncio.Lock())
@@ -132,11 +134,15 @@ class HubDelivery:
         self._store.note_change(share_id)
         viewers = self._followers.viewers(share_id)
         if deleted:
-            frame = PreparedFrame(gone_frame(share_id))
-            for viewer in viewers:
-                if viewer.protocol is Protocol.LIVE:  # the legacy protocol has no frame for this
-                    self._send(viewer, [frame])
+            self._tell_live(share_id, gone_frame(share_id))
         self._close(viewers)
+
+    def _tell_live(self, share_id: ShareId, frame: bytes) -> None:
+        """Send a frame for which the legacy protocol has none."""
+        prepared = PreparedFrame(frame)
+        for viewer in self._followers.viewers(share_id):
+            if viewer.protocol is Protocol.LIVE:
+                self._send(viewer, [prepared])
 
     def _close(self, viewers: Iterable[Viewer]) -> None:
         self._each(viewers, GOING_AWAY)

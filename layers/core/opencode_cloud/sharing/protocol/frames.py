@@ -72,6 +72,11 @@ def gone_frame(share_id: ShareId) -> bytes:
     return _encode({"type": "gone", "share": share_id})
 
 
+def comments_frame(share_id: ShareId) -> bytes:
+    """Encode the frame that says that the comments of the share have changed. Clients ignore it if they show none."""
+    return _encode({"type": "comments", "share": share_id, "href": f"/share/{share_id}/comments"})
+
+
 def pong_frame(seq: int) -> bytes:
     """Encode the answer to a ping: the log ends at ``seq``."""
     return _encode({"type": "pong", "seq": seq})

@@ -57,6 +57,10 @@ class Redactor:
         counted = tuple(msgspec.structs.replace(finding, count=count) for finding, count in counts.items())
         return RedactedItem(msgspec.structs.replace(item, key=key, type=kind, data=data), counted)
 
+    def text(self, text: str) -> str:
+        """Return ``text`` with each secret replaced."""
+        return self._text(text)[0]
+
     def _document(self, document: bytes) -> tuple[bytes, list[Finding]]:
         plain = PlainText(document)
         found = self._found(plain)

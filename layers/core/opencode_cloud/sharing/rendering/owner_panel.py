@@ -49,6 +49,7 @@ def render_owner_panel(
         modes=MODES,
         ends=ENDS,
         expires=datetime.fromtimestamp(end, UTC) if end is not None else None,
+        comments=listed.ownership.comments,
         views=listed.views,
         viewers=panel.viewers,
         redaction=panel.report.mode.value,

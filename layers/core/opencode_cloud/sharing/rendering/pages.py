@@ -19,6 +19,7 @@ from opencode_cloud.sharing.models import CONTAINER_MB, FUNCTION_MB, OwnerPanel
 from opencode_cloud.sharing.protocol.tickets import VIEW_SECONDS
 from opencode_cloud.sharing.rendering.blocks import Block, File, Note, Tool, block, size
 from opencode_cloud.sharing.rendering.card import Summary, summarize
+from opencode_cloud.sharing.rendering.comments import CommentsView, place, render_comment_list, render_comments
 from opencode_cloud.sharing.rendering.nodes import html
 from opencode_cloud.sharing.rendering.owner_panel import render_owner_panel
 from opencode_cloud.sharing.rendering.transcript import (
@@ -133,6 +134,7 @@ def render_share(
     age_ms: int = 0,
     upload_mb: int = FUNCTION_MB,
     owner: Markup = NO_PANEL,
+    comments: CommentsView | None = None,
 ) -> str:
     """Write the page of a share whose folded state up to ``seq`` is ``items``.
 
@@ -157,6 +159,7 @@ def render_share(
         upload_mb=upload_mb,
         container_mb=CONTAINER_MB,
         owner=owner,
+        comments=render_comments(_environment(), comments, _choices(transcript)) if comments else "",
         transcript=transcript,
         names=model_names(transcript.models),
         summary=Summary() if ticket else summarize(transcript),
@@ -170,6 +173,20 @@ def render_share(
 def owner_panel(panel: OwnerPanel, action: str, token: str, *, done: str, problem: str) -> Markup:
     """Write the owner's panel. Its forms go to ``action`` with ``token``."""
     return render_owner_panel(_environment(), panel, action, token, done=done, problem=problem)
+
+
+def comment_list(view: CommentsView) -> str:
+    """Write the list of a share's comments."""
+    return render_comment_list(_environment(), view)
+
+
+def _choices(transcript: Transcript) -> list[tuple[str, str]]:
+    """Return the messages that a comment may be about: their keys, and words for them."""
+    return [
+        (message.entry.key, f"{position}. {message.role.capitalize()} {moment(message.created)}".rstrip())
+        for position, message in enumerate(transcript.messages, start=1)
+        if message.entry
+    ]
 
 
 def render_missing() -> str:
@@ -200,6 +217,11 @@ def render_problem(status: int, words: str, correlation_id: str) -> str:
     return _notice(title, words, reference=correlation_id if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "")
 
 
+def render_refused_form(share_id: ShareId, words: str) -> str:
+    """Write the page for a form of a share's page that was refused."""
+    return _notice("Nothing was changed", words, link=f"/share/{share_id}", label="Back to the session")
+
+
 def render_sign_in(share_id: ShareId) -> str:
     """Write the page for 401: the share is for members of a workspace."""
     return _notice(
@@ -223,7 +245,17 @@ def render_password(share_id: ShareId, problem: str = "") -> str:
     )
 
 
-TEMPLATES = ("base.html", "components.html", "message.html", "notice.html", "owner.html", "password.html", "share.html")
+TEMPLATES = (
+    "base.html",
+    "comment_list.html",
+    "comments.html",
+    "components.html",
+    "message.html",
+    "notice.html",
+    "owner.html",
+    "password.html",
+    "share.html",
+)
 """The templates of the pages of sharing. Other templates in the folder need filters of other features."""
 
 
@@ -286,5 +318,5 @@ def _later(share_id: ShareId, entry: TranscriptEntry | None) -> str:
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = web_assets.environment()
-    environment.filters.update(moment=moment, iso=iso)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
+    environment.filters.update(moment=moment, iso=iso, place=place)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
     return environment

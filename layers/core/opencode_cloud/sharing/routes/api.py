@@ -54,6 +54,9 @@ class ShareView(BaseModel):
         " and members. `workspace`: members only. A stricter policy of the workspace takes precedence."
     )
     views: int = Field(description="How often its page or one of its documents was opened.")
+    comments: bool | None = Field(
+        description="Whether members may comment, and readers see comments. null: only if members alone read the share."
+    )
     allowed_secrets: list[str] = Field(description="Kinds of secrets, and single ones, that the share may show.")
     created_at: datetime
     expires_at: datetime | None
@@ -98,6 +101,7 @@ class ShareChange(BaseModel):
         description="Kinds (`generic-api-key`) or single secrets (`generic-api-key/1a2b3c4d`, kind and fingerprint) "
         "that are not to be replaced. They appear when the client shares their message again.",
     )
+    comments: bool | None = Field(default=None, description="Whether members may comment. null: unchanged.")
 
 
 class Revocation(BaseModel):
@@ -171,7 +175,13 @@ class ShareApi:
             expires_at = int(changes.expires_at.timestamp()) if changes.expires_at else 0
         mode = Mode(changes.mode) if changes.mode else None
         allowed = tuple(changes.allowed_secrets) if changes.allowed_secrets is not None else None
-        change = ShareUpdate(mode=mode, password=changes.password, expires_at=expires_at, allowed_secrets=allowed)
+        change = ShareUpdate(
+            mode=mode,
+            password=changes.password,
+            expires_at=expires_at,
+            allowed_secrets=allowed,
+            comments=changes.comments,
+        )
         return self._view(self._owning.change(self._gate.actor, share_id, change))
 
     def secrets(self, workspace_id: WorkspaceParameter, share_id: ShareParameter) -> SecretsView:

@@ -23,7 +23,8 @@ from opencode_cloud.kit.parallel import pool
 from opencode_cloud.sharing.models import Share, share_not_found
 from opencode_cloud.sharing.protocol.capability import share_of
 from opencode_cloud.sharing.protocol.items import from_legacy, parse
-from opencode_cloud.sharing.routes.readers import document_reply, visitor_of
+from opencode_cloud.sharing.routes.readers import document_reply
+from opencode_cloud.sharing.routes.visitors import visitor_of
 from opencode_cloud.sharing.service.deletion import ShareDeletion
 from opencode_cloud.sharing.service.owning import Owning
 from opencode_cloud.sharing.service.publishing import Publishing

@@ -36,7 +36,7 @@ ENDS: Mapping[str, int] = {"day": DAY_SECONDS, "week": 7 * DAY_SECONDS, "month":
 DONE: Mapping[str, str] = {
     "saved": "Saved.",
     "allowed": "Saved. It appears when the client shares its message again.",
-    "rescan": "The share is being searched. What is found is replaced within seconds.",
+    "rescan": "The share is being searched. Secrets in it are replaced within seconds.",
 }
 """Messages after a form, by the value of the query ``done``. A URL cannot inject another text."""
 
@@ -128,7 +128,9 @@ def _change(fields: Mapping[str, Sequence[str]]) -> ShareUpdate:
     end = _one(fields, "end")
     expires_at = {"never": 0}.get(end, now_seconds() + ENDS[end] if end in ENDS else None)
     # A password that a browser has filled in belongs to mode `password` only.
-    return ShareUpdate(mode=mode, password=password if mode is Mode.PASSWORD else None, expires_at=expires_at)
+    password = password if mode is Mode.PASSWORD else None
+    comments = {"on": True, "off": False}.get(_one(fields, "comments"))
+    return ShareUpdate(mode=mode, password=password, expires_at=expires_at, comments=comments)
 
 
 def _one(fields: Mapping[str, Sequence[str]], name: str) -> str:

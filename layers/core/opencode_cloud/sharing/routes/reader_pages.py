@@ -6,6 +6,7 @@ So routes import this module at the first use, unless the function prepares it b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import msgspec
@@ -15,8 +16,10 @@ from opencode_cloud.kit import http_events, web_assets
 from opencode_cloud.kit.errors import Gone, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.sharing.models import OwnerPanel
+from opencode_cloud.sharing.protocol.comments import Comment
 from opencode_cloud.sharing.rendering import pages
 from opencode_cloud.sharing.rendering.card import HEIGHT, WIDTH, Summary, render_card, summarize
+from opencode_cloud.sharing.rendering.comments import CommentsView, comments_as_markdown
 from opencode_cloud.sharing.rendering.markdown import render_markdown
 from opencode_cloud.sharing.rendering.transcript import to_document, transcribe
 from opencode_cloud.sharing.routes.owner_forms import DONE, action
@@ -40,13 +43,15 @@ class ReaderPages:
         panel: OwnerPanel | None = None,
         token: str = "",
         failed: ServiceError | None = None,
+        comments: CommentsView | None = None,
     ) -> HttpReply:
         """Answer with the page of a share. ``bodies_origin`` is the origin to which large bodies are redirected.
 
         ``panel`` is for its owner, with the ``token`` of its forms. ``failed`` is the error of a form that was sent.
         """
-        # Only the owner's page has forms.
-        policy = pages.content_security_policy(bodies_origin, forms="'self'" if panel else "'none'")
+        # Only pages for members have forms.
+        has_forms = panel or (comments and comments.writer)
+        policy = pages.content_security_policy(bodies_origin, forms="'self'" if has_forms else "'none'")
         owner = pages.NO_PANEL
         if panel is not None:
             done, problem = DONE.get(http_events.query(event, "done"), ""), failed.message if failed else ""
@@ -61,6 +66,7 @@ class ReaderPages:
             age_ms=age_ms,
             upload_mb=self._upload_mb,
             owner=owner,
+            comments=comments,
         )
         return _page(event, html, policy, failed.status if failed else HTTPStatus.OK)
 
@@ -84,13 +90,15 @@ class ReaderPages:
         reply.headers.update(http_events.error_headers(error))
         return reply
 
-    def document(self, state: SharedState) -> str:
+    def document(self, state: SharedState, comments: Sequence[Comment]) -> str:
         """Return the share as JSON for programs."""
-        return msgspec.json.encode(to_document(state.share.id, state.items, state.seq)).decode()
+        document = to_document(state.share.id, state.items, state.seq)
+        return msgspec.json.encode({**document, "comments": [each.public() for each in comments]}).decode()
 
-    def markdown(self, event: http_events.Event, state: SharedState) -> str:
+    def markdown(self, event: http_events.Event, state: SharedState, comments: Sequence[Comment]) -> str:
         """Return the share as Markdown for agents."""
-        return render_markdown(state.share.id, state.items, self._base(event))
+        session = render_markdown(state.share.id, state.items, self._base(event))
+        return "\n\n".join([session.rstrip("\n"), *comments_as_markdown(comments)]) + "\n"
 
     def card(self, event: http_events.Event, state: SharedState | None) -> HttpReply:
         """Answer with the picture of a share; without a state with one that says nothing about it."""
@@ -123,6 +131,11 @@ class ReaderPages:
 
     def _base(self, event: http_events.Event) -> str:
         return http_events.base_url(event, self._public_url)
+
+
+def refused_form(event: http_events.Event, share_id: ShareId, error: ServiceError) -> HttpReply:
+    """Answer a person whose form was refused with the reason."""
+    return _notice(event, pages.render_refused_form(share_id, error.message), error)
 
 
 def _notice(event: http_events.Event, html: str, error: ServiceError) -> HttpReply:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -9,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
-from opencode_cloud.http.requests import check_same_origin, cookie, request_of, set_cookie
+from opencode_cloud.http.requests import check_same_origin, set_cookie
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.content_codings import Coding
 from opencode_cloud.kit.errors import (
@@ -25,8 +27,11 @@ from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.kit.release import VERSION
 from opencode_cloud.sharing.models import FUNCTION_MB, share_not_found
+from opencode_cloud.sharing.protocol.comments import Comment
 from opencode_cloud.sharing.protocol.tickets import UNLOCK_SECONDS, VIEW_SECONDS
+from opencode_cloud.sharing.routes.comment_routes import CommentRoutes
 from opencode_cloud.sharing.routes.owner_forms import OwnerForms, is_panel_error
+from opencode_cloud.sharing.routes.visitors import ticket_cookie, visitor_of
 from opencode_cloud.sharing.service.access import ShareAccess, Visitor
 from opencode_cloud.sharing.service.reading import Redirect, ShareDocument, ShareReader
 
@@ -35,21 +40,10 @@ if TYPE_CHECKING:
 
 MARKDOWN = "text/markdown; charset=utf-8"
 FORM = "application/x-www-form-urlencoded"
-TICKET = "x-share-ticket"
 
 
 class _Unlock(msgspec.Struct):
     password: str
-
-
-def ticket_cookie(share_id: ShareId) -> str:
-    """Return the name (without prefix) of the cookie that records that this browser has entered the password."""
-    return f"opencode_share_{share_id}"
-
-
-def visitor_of(event: http_events.Event, share_id: ShareId) -> Visitor:
-    """Return the unverified credentials and tickets of a request to read a share."""
-    return Visitor(request_of(event), http_events.header(event, TICKET) or cookie(event, ticket_cookie(share_id)))
 
 
 def document_reply(
@@ -71,6 +65,7 @@ class ReaderRoutes:
         reading: ShareReader,
         share_access: ShareAccess,
         owner_forms: OwnerForms,
+        comment_routes: CommentRoutes,
         *,
         public_url: str,
         upload_mb: int = FUNCTION_MB,
@@ -79,6 +74,7 @@ class ReaderRoutes:
         self._reading = reading
         self._share_access = share_access
         self._owner_forms = owner_forms
+        self._comment_routes = comment_routes
         self._public_url = public_url
         self._upload_mb = upload_mb
 
@@ -148,18 +144,35 @@ class ReaderRoutes:
         kind = suffix or _preferred(event)
         visitor = visitor_of(event, share_id)
         if kind == "json":
+            comments, version = self._comments(share_id, visitor)
             result = self._reading.document(
-                share_id, visitor, "document", "application/json", self._rendered().document
+                share_id,
+                visitor,
+                f"document{version}",
+                "application/json",
+                lambda state: self._rendered().document(state, comments),
             )
             return document_reply(event, result)
         if kind == "md":
+            comments, version = self._comments(share_id, visitor)
             result = self._reading.document(
-                share_id, visitor, "transcript", MARKDOWN, lambda state: self._rendered().markdown(event, state)
+                share_id,
+                visitor,
+                f"transcript{version}",
+                MARKDOWN,
+                lambda state: self._rendered().markdown(event, state, comments),
             )
             return document_reply(event, result, MARKDOWN)
         if suffix:
             raise share_not_found()
         return self._html(share_id, visitor)
+
+    def _comments(self, share_id: ShareId, visitor: Visitor) -> tuple[Sequence[Comment], str]:
+        """Return the comments of a share, and a name of their state: a large document is stored under its name."""
+        comments = self._comment_routes.of(share_id, visitor)
+        if not comments:
+            return (), ""
+        return comments, "-" + hashlib.sha256(msgspec.json.encode(comments)).hexdigest()[:16]
 
     def owner(self, share_id: ShareId) -> HttpReply:
         """``POST /share/{id}/owner``: a form of the owner's panel; the browser goes back to the page."""
@@ -181,7 +194,13 @@ class ReaderRoutes:
         panel = self._owner_forms.panel(event, state.share)
         token = self._owner_forms.token(event, share_id) if panel else ""
         return self._rendered().session(
-            event, state, self._reading.bodies_origin(), panel=panel, token=token, failed=failed
+            event,
+            state,
+            self._reading.bodies_origin(),
+            panel=panel,
+            token=token,
+            failed=failed,
+            comments=self._comment_routes.view(event, state.share, visitor),
         )
 
     def card(self, share_id: ShareId) -> HttpReply:

@@ -177,6 +177,16 @@ class ShareAccess:
         policy = workspace.policy
         return PublishingRules(mode, RedactionMode(policy.share_redaction), policy.share_patterns)
 
+    def rules(self, share: Share) -> PublishingRules:
+        """Return the rules of the share's workspace now. Its owner may have left."""
+        if share.ownership is None:
+            return PublishingRules()
+        workspace = self._access.workspace(share.ownership.workspace_id)
+        if workspace is None:
+            return PublishingRules(redaction=RedactionMode.OFF)
+        policy = workspace.policy
+        return PublishingRules(share.ownership.mode, RedactionMode(policy.share_redaction), policy.share_patterns)
+
     def watching(self, share: Share, viewers: Sequence[Viewer], mode: Mode | None) -> list[Viewer]:
         """Return the ``viewers`` who may receive the next push (invariant I9).
 

@@ -13,7 +13,7 @@ from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.parallel import parallel_map, pool
 from opencode_cloud.sharing.models import Mode, Protocol, Record, Share, Viewer
-from opencode_cloud.sharing.protocol.frames import gone_frame, legacy_frame, live_frames
+from opencode_cloud.sharing.protocol.frames import comments_frame, gone_frame, legacy_frame, live_frames
 from opencode_cloud.sharing.service.hubs import NO_HUBS, Hubs
 
 if TYPE_CHECKING:
@@ -51,6 +51,15 @@ class ViewerSockets:
         viewers = self._hubs.closed(share_id, viewers)
         self._sockets.close([viewer.connection_id for viewer in viewers])
         parallel_map(lambda viewer: self._store.remove_viewer(share_id, viewer.connection_id), viewers)
+
+    def tell_of_comments(self, share_id: ShareId, viewers: Sequence[Viewer]) -> None:
+        """Tell viewers that the comments of a share have changed, so that they fetch them.
+
+        The frame says nothing else, so it needs no check of their access: the fetch does that.
+        """
+        viewers = self._hubs.commented(share_id, viewers)
+        live = [viewer.connection_id for viewer in viewers if viewer.protocol is Protocol.LIVE]
+        self._sockets.post([(connection, [comments_frame(share_id)]) for connection in live])
 
 
 class FanOut(ViewerSockets):

@@ -25,13 +25,13 @@ POSTED_BYTES = 1024 * 1024
 
 
 class HubPost(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A message to hubs: a new record, the end of the share, or the order that its sockets resume.
+    """A message to hubs: a new record, the end of the share, the order that its sockets resume, or changed comments.
 
     The receiver passes the post on to the addresses in ``hubs``. Without ``record``, the hub reads the record that
     begins with ``first``.
     """
 
-    kind: Literal["record", "deleted", "closed"]
+    kind: Literal["record", "deleted", "closed", "comments"]
     share_id: ShareId
     hubs: tuple[str, ...] = ()
     first: int = 0
@@ -116,6 +116,10 @@ class Hubs:
     def closed(self, share_id: ShareId, viewers: Sequence[Viewer]) -> Sequence[Viewer]:
         """Post that the audience of a share has changed, so that all its sockets must resume."""
         return self._tell(HubPost(kind="closed", share_id=share_id), viewers)
+
+    def commented(self, share_id: ShareId, viewers: Sequence[Viewer]) -> Sequence[Viewer]:
+        """Post that the comments of a share have changed."""
+        return self._tell(HubPost(kind="comments", share_id=share_id), viewers)
 
     def pass_on(self, post: HubPost) -> None:
         """Post to the hubs that ``post`` names, other than this one."""

@@ -154,7 +154,7 @@ class Owning:
     def get(self, actor: Actor, share_id: ShareId) -> Listed:
         """Return a share that the actor owns or may manage; raises ``share_not_found`` for all others."""
         listed = next(iter(self._store.listed([share_id])), None)
-        if listed is None or is_over(listed.share) or not _governs(actor, listed.ownership):
+        if listed is None or is_over(listed.share) or not governs(actor, listed.ownership):
             raise share_not_found()
         return listed
 
@@ -170,6 +170,8 @@ class Owning:
         ownership = _changed(listed.ownership, change, terms.workspace)
         if change.allowed_secrets is not None:
             ownership = msgspec.structs.replace(ownership, allowed_secrets=_allowed(change.allowed_secrets))
+        if change.comments is not None:
+            ownership = msgspec.structs.replace(ownership, comments=change.comments)
         expires_at = _changed_end(listed.share, change, terms)
         if not self._store.change(listed.share, ownership, expires_at):
             raise contended()
@@ -310,7 +312,8 @@ def _ownership(terms: Terms) -> Ownership:
     return Ownership(owner=terms.owner, workspace_id=terms.workspace.id, mode=mode, ticket_key=tickets.new_key())
 
 
-def _governs(actor: Actor, ownership: Ownership) -> bool:
+def governs(actor: Actor, ownership: Ownership) -> bool:
+    """Tell whether ``actor`` owns a share, or may manage all shares of its workspace."""
     if ownership.workspace_id != actor.workspace_id:
         return False
     return ownership.owner == owner_of(actor) or actor.may(Permission.SHARE_MANAGE)
@@ -359,5 +362,6 @@ def _visible(share: Share) -> dict[str, Any]:
         "owner": ownership.owner if ownership else None,
         "mode": ownership.mode.value if ownership else Mode.LINK.value,
         "expires_at": share.expires_at,
+        "comments": ownership.comments if ownership else None,
         "allowed_secrets": list(ownership.allowed_secrets) if ownership else [],
     }

@@ -70,6 +70,11 @@ class SecretRedaction:
             self._noted.add(share_id, new)
 
 
+def redacted_text(share: Share, rules: PublishingRules, text: str) -> str:
+    """Return ``text`` without secrets, if the rules say so."""
+    return redactor_of(share, rules).text(text) if rules.redaction is RedactionMode.ON else text
+
+
 def redactor_of(share: Share, rules: PublishingRules) -> Redactor:
     """Return the redactor of a share."""
     # The library and its rules load with the first publication (docs/decisions/038).

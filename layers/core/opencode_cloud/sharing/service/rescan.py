@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.kit import log
 from opencode_cloud.kit.log import logger
-from opencode_cloud.sharing.models import Item, Position, RedactionMode, State
+from opencode_cloud.sharing.models import Item, Position, State
 from opencode_cloud.sharing.protocol.fold import Fold
-from opencode_cloud.sharing.service.access import PublishingRules, is_over
+from opencode_cloud.sharing.service.access import is_over
 from opencode_cloud.sharing.service.appending import Appending, numbered, record_of
 from opencode_cloud.sharing.service.tails import Tails
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from opencode_cloud.access.service import Access
     from opencode_cloud.contracts.ids import ShareId
     from opencode_cloud.sharing.models import Record, Share
-    from opencode_cloud.sharing.service.access import ShareAccess
+    from opencode_cloud.sharing.service.access import PublishingRules, ShareAccess
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.service.redaction import SecretRedaction
     from opencode_cloud.sharing.service.snapshots import Snapshots
@@ -43,7 +42,6 @@ class Rescan:
         store: ShareStore,
         objects: ObjectStore,
         snapshots: Snapshots,
-        access: Access,
         fan_out: FanOut,
         share_access: ShareAccess,
         redaction: SecretRedaction,
@@ -51,7 +49,6 @@ class Rescan:
         self._store = store
         self._objects = objects
         self._snapshots = snapshots
-        self._access = access
         self._fan_out = fan_out
         self._share_access = share_access
         self._tails = Tails()
@@ -80,7 +77,7 @@ class Rescan:
 
     def _pass(self, share: Share) -> int:
         """Rewrite the records that hold secrets, and delete what was made from them."""
-        rules = self._rules(share)
+        rules = self._share_access.rules(share)
         state, stale_bodies, changed, rewritten, end = Fold(), set[str](), set[int](), 0, Position()
         for record in self._store.records(share.id, 0):
             items, bodies = self._redacted(share, record, rules)
@@ -136,13 +133,3 @@ class Rescan:
         self._snapshots.rebuild(share)
         for name in (*DERIVED, *sorted(bodies)):
             self._objects.delete(share_id, name)
-
-    def _rules(self, share: Share) -> PublishingRules:
-        """Return the rules of the share's workspace. Its owner may have left."""
-        if share.ownership is None:
-            return PublishingRules()
-        workspace = self._access.workspace(share.ownership.workspace_id)
-        if workspace is None:
-            return PublishingRules(redaction=RedactionMode.OFF)
-        policy = workspace.policy
-        return PublishingRules(share.ownership.mode, RedactionMode(policy.share_redaction), policy.share_patterns)

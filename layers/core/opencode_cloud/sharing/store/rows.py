@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
+from opencode_cloud.contracts.ids import CommentId, ConnectionId, ShareId, WorkspaceId
 from opencode_cloud.kit.clock import day_of
 from opencode_cloud.kit.dynamodb import binary, decode_struct, encode_struct, primary_key
 from opencode_cloud.sharing.models import (
@@ -25,6 +25,7 @@ from opencode_cloud.sharing.models import (
     Viewer,
     share_not_found,
 )
+from opencode_cloud.sharing.protocol.comments import Comment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ META = "META"
 LOG = "L#"
 COUNTER = "C#VIEWS"  # sorts before the log, outside the range of queries by commits and viewers
 FINDINGS = "F#"  # likewise
+COMMENT = "K#"  # likewise
 VIEWER = "V#"
 LONGEST_KEY = 1024
 """Longest accepted key in bytes. DynamoDB takes 2,048 for a partition and 1,024 for a sort key; ours have some 80."""
@@ -217,6 +219,21 @@ def findings_row(share_id: ShareId, found: ItemFindings) -> Row:
 def findings_from(row: Mapping[str, Any]) -> ItemFindings:
     """Read a row of :func:`findings_row`."""
     return msgspec.json.decode(binary(row["findings"]), type=ItemFindings)
+
+
+def comment_key(share_id: ShareId, comment_id: CommentId) -> Row:
+    """Return the key of a comment. Keys sort like the times of creation. Raises ``share_not_found`` for a long id."""
+    return key(share_id, COMMENT + within_limit(comment_id))
+
+
+def comment_row(share_id: ShareId, comment: Comment) -> Row:
+    """Return the row of a comment."""
+    return {**encode_struct(comment), **comment_key(share_id, comment.id)}
+
+
+def comment_from(row: Mapping[str, Any]) -> Comment:
+    """Read a row of :func:`comment_row`."""
+    return decode_struct(row, Comment)
 
 
 def is_same_record(stored: Mapping[str, Any], row: Row) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
+from opencode_cloud.contracts.ids import CommentId, ConnectionId, ShareId, WorkspaceId
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
 from opencode_cloud.kit.dynamodb import (
     WRITES_AT_ONCE,
@@ -34,10 +34,12 @@ from opencode_cloud.sharing.models import (
 )
 from opencode_cloud.sharing.store import rows
 from opencode_cloud.sharing.store.log import LogStore
-from opencode_cloud.sharing.store.rows import COUNTER, FINDINGS, META, VIEWER, Row
+from opencode_cloud.sharing.store.rows import COMMENT, COUNTER, FINDINGS, META, VIEWER, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from opencode_cloud.sharing.protocol.comments import Comment
 
 
 TOMBSTONE_DAYS = 400
@@ -362,6 +364,27 @@ class ShareStore(LogStore):
     def findings(self, share_id: ShareId) -> list[ItemFindings]:
         """Return what was found in the items of a share, in no order."""
         return [rows.findings_from(row) for row in self._query(share_id, FINDINGS, FINDINGS + "~")]
+
+    # ---------------------------------------------------------------------------------------- comments
+
+    def comments(self, share_id: ShareId) -> list[Comment]:
+        """Return the comments of a share, in the order of their creation."""
+        return [rows.comment_from(row) for row in self._query(share_id, COMMENT, COMMENT + "~")]
+
+    def put_comment(self, share_id: ShareId, comment: Comment) -> None:
+        """Store a new comment."""
+        self._dynamodb.put_item(TableName=self._table, Item=rows.comment_row(share_id, comment))
+
+    def replace_comment(self, share_id: ShareId, comment: Comment) -> bool:
+        """Replace a comment; False if it was deleted meanwhile."""
+        row = rows.comment_row(share_id, comment)
+        return conditional_write(
+            self._dynamodb.put_item, TableName=self._table, Item=row, ConditionExpression="attribute_exists(pk)"
+        )
+
+    def delete_comment(self, share_id: ShareId, comment_id: CommentId) -> None:
+        """Delete a comment."""
+        self._dynamodb.delete_item(TableName=self._table, Key=rows.comment_key(share_id, comment_id))
 
     # ------------------------------------------------------------------------------------------- purge
 

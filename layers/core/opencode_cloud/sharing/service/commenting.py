@@ -1,0 +1,166 @@
+"""Comments of members on shares. Every change is recorded in the audit trail, without the text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.ids import CommentId
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.kit.clock import now_ms
+from opencode_cloud.kit.errors import ServiceError
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.sharing.models import Mode, Share, share_not_found
+from opencode_cloud.sharing.protocol.comments import (
+    LONGEST_COMMENT,
+    MOST_COMMENTS,
+    Comment,
+    comment_not_found,
+    comments_off,
+    invalid_comment,
+    too_many_comments,
+)
+from opencode_cloud.sharing.protocol.items import MAXIMUM_KEY
+from opencode_cloud.sharing.service.owning import governs, owner_of
+from opencode_cloud.sharing.service.redaction import redacted_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opencode_cloud.access.service import Access
+    from opencode_cloud.audit.audit_queue import AuditQueue
+    from opencode_cloud.contracts.actor import Actor
+    from opencode_cloud.contracts.ids import ShareId
+    from opencode_cloud.sharing.service.access import ShareAccess, Visitor
+    from opencode_cloud.sharing.service.fan_out import ViewerSockets
+    from opencode_cloud.sharing.store import ShareStore
+
+
+def takes_comments(share: Share, audience: Mode | None) -> bool:
+    """Tell whether a share takes and shows comments: as its owner says, or else if only members read it."""
+    if share.ownership is None:
+        return False
+    if share.ownership.comments is not None:
+        return share.ownership.comments
+    return audience is Mode.WORKSPACE
+
+
+class Commenting:
+    """Reads and writes comments. Everyone who may read a share sees its comments; members of its workspace write."""
+
+    def __init__(
+        self,
+        store: ShareStore,
+        share_access: ShareAccess,
+        access: Access,
+        sockets: ViewerSockets,
+        audit: AuditQueue,
+    ) -> None:
+        self._store = store
+        self._share_access = share_access
+        self._access = access
+        self._sockets = sockets
+        self._audit = audit
+
+    def of(self, share: Share) -> Sequence[Comment]:
+        """Return the comments of a share that the caller has admitted a reader to, in the order of their creation."""
+        if not takes_comments(share, self._share_access.audience(share)):
+            return ()
+        return self._store.comments(share.id)
+
+    def read(self, share_id: ShareId, visitor: Visitor) -> tuple[Share, Sequence[Comment]]:
+        """Return a share and its comments to a reader. Raises as :meth:`ShareAccess.admit` does."""
+        share = self._admitted(share_id, visitor)
+        return share, self.of(share)
+
+    def writer(self, share: Share, visitor: Visitor) -> Actor | None:
+        """Return the member who may comment on a share; None for other readers, and where comments are off."""
+        try:
+            return self._writer(share, visitor)
+        except ServiceError:
+            return None
+
+    def add(self, share_id: ShareId, visitor: Visitor, item: str, text: str) -> Comment:
+        """Add a comment. Secrets in it are treated as those in the share.
+
+        Raises the errors of reading the share; ``comments_off`` or ``not_permitted`` (403), ``invalid_comment`` (400),
+        ``too_many_comments`` (409).
+        """
+        share = self._admitted(share_id, visitor)
+        actor = self._writer(share, visitor)
+        text = text.strip()
+        if not 0 < len(text) <= LONGEST_COMMENT or len(item) > MAXIMUM_KEY:
+            raise invalid_comment()
+        if len(self._store.comments(share_id)) >= MOST_COMMENTS:
+            raise too_many_comments()
+        comment = Comment(
+            id=CommentId(new_id("cmt")),
+            item=item,
+            author=owner_of(actor),
+            name=_shown(actor),
+            text=redacted_text(share, self._share_access.rules(share), text),
+            created_at=now_ms(),
+        )
+        self._store.put_comment(share_id, comment)
+        self._changed(actor, share, "share.commented", comment)
+        return comment
+
+    def resolve(self, share_id: ShareId, visitor: Visitor, comment_id: CommentId, *, resolved: bool) -> Comment:
+        """Mark a comment as resolved, or open it again.
+
+        Raises ``comment_not_found`` (404), and the errors of :meth:`add`.
+        """
+        share = self._admitted(share_id, visitor)
+        actor = self._writer(share, visitor)
+        comment = msgspec.structs.replace(self._comment(share_id, comment_id), resolved=resolved)
+        if not self._store.replace_comment(share_id, comment):
+            raise comment_not_found()
+        self._changed(actor, share, "share.comment_resolved" if resolved else "share.comment_reopened", comment)
+        return comment
+
+    def delete(self, share_id: ShareId, visitor: Visitor, comment_id: CommentId) -> None:
+        """Delete a comment of one's own or, as owner of the share or admin, of anyone.
+
+        Raises ``comment_not_found`` (404), also for comments of others, and the errors of reading.
+        """
+        share = self._admitted(share_id, visitor)
+        actor = self._writer(share, visitor)
+        comment = self._comment(share_id, comment_id)
+        is_own = comment.author == owner_of(actor)
+        if not is_own and not (share.ownership and governs(actor, share.ownership)):
+            raise comment_not_found()
+        self._store.delete_comment(share_id, comment_id)
+        self._changed(actor, share, "share.comment_deleted", comment)
+
+    def _admitted(self, share_id: ShareId, visitor: Visitor) -> Share:
+        return self._share_access.admit(share_id, self._store.share(share_id), visitor).share
+
+    def _writer(self, share: Share, visitor: Visitor) -> Actor:
+        if share.ownership is None:
+            raise share_not_found()
+        actor = self._access.member(visitor.request, share.ownership.workspace_id, Permission.SHARE_VIEW)
+        if not takes_comments(share, self._share_access.audience(share)):
+            raise comments_off()
+        return actor
+
+    def _comment(self, share_id: ShareId, comment_id: CommentId) -> Comment:
+        found = next((each for each in self._store.comments(share_id) if each.id == comment_id), None)
+        if found is None:
+            raise comment_not_found()
+        return found
+
+    def _changed(self, actor: Actor, share: Share, action: str, comment: Comment) -> None:
+        ownership = share.ownership
+        if ownership is None:
+            return
+        facts = {"comment": comment.id, "item": comment.item}
+        target = Target("share", share.id, ownership.title)
+        self._audit.record(actor, action, target, workspace_id=ownership.workspace_id, after=facts)
+        self._sockets.tell_of_comments(share.id, self._store.viewers(share.id))
+
+
+def _shown(actor: Actor) -> str:
+    """Return the name that readers see. People from outside must not learn a mail address."""
+    return actor.name.partition("@")[0]
