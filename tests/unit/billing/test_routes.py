@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import datetime
 from typing import Any
 
@@ -89,6 +91,13 @@ def test_statements_are_listed_and_read(office: Office, monkeypatch: pytest.Monk
     statement = office.get("statements/2026-11").body
     assert statement["closing"] == office.get("balance").body["available"]
     assert statement["usage"][0]["cents"] == 3
+    answer = office.get("statements/2026-11.csv")
+    assert answer.headers["content-type"].startswith("text/csv")
+    names, *rows = csv.reader(io.StringIO(answer.body))
+    amounts = {(row[1], row[2]): int(row[names.index("amount_microcents")]) for row in rows}
+    assert amounts["balance", "closing"] == statement["closing"]
+    assert sum(amount for (section, _), amount in amounts.items() if section == "kind") == statement["closing"]
+    assert amounts["kind", "usage"] == -3 * CENT
 
 
 def test_only_owners_and_billing_managers_see_money(office: Office) -> None:

@@ -18,10 +18,13 @@ from opencode_cloud.billing.models.documents import (
     StatementSummary,
 )
 from opencode_cloud.billing.service.reading import movement_of
+from opencode_cloud.billing.sheets import as_csv
 from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.api_responses import document
+from opencode_cloud.kit.http_app import response_of
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 
 if TYPE_CHECKING:
@@ -54,6 +57,7 @@ class LedgerRoutes:
         add(f"GET {one}", self.transaction, read, "Read a transaction", TAG)
         add(f"GET {one}/calls", self.calls, read, "List the calls that a transaction charges", TAG)
         add(f"GET {root}/statements", self.statements, read, "List statements", TAG)
+        add(f"GET {root}/statements/<period>.csv", self.statement_sheet, read, "Read a statement, as CSV", TAG)
         add(f"GET {root}/statements/<period>", self.statement, read, "Read a statement", TAG)
 
     def balance(self, workspace_id: WorkspaceId) -> Response[PrepaidBalance]:
@@ -95,3 +99,10 @@ class LedgerRoutes:
     def statement(self, workspace_id: WorkspaceId, period: Period) -> Response[Statement]:
         """Read the statement of a closed month: opening and closing balance, usage by model and key, all movements."""
         return document(self._reader.statement(workspace_id, period))
+
+    def statement_sheet(self, workspace_id: WorkspaceId, period: Period) -> Response[str]:
+        """Get the statement of a closed month as CSV: a row for each balance, sum, line of usage and movement."""
+        body = as_csv(self._reader.statement(workspace_id, period))
+        name = f"statement-{workspace_id}-{period}"
+        headers = {**http_events.PRIVATE, "Content-Disposition": f'attachment; filename="{name}.csv"'}
+        return response_of(http_events.reply(self._gate.event, body, "text/csv; charset=utf-8", headers=headers))
