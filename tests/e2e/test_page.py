@@ -317,7 +317,9 @@ def test_hostile_content_runs_nothing_and_reaches_nobody(shared: Shared, reader:
     reader.page.wait_for_timeout(500)
     assert reader.page.evaluate("window.pwned") is None
     assert reader.page.locator("#share :is(script, iframe, svg, style, link, base, img)").count() == 0
-    own_or_marked = ":is([href^='#m-'], [href^='#p-'], [rel='nofollow noopener noreferrer'][href^='http'])"
+    own_or_marked = (
+        ":is([href='#changes'], [href^='#m-'], [href^='#p-'], [rel='nofollow noopener noreferrer'][href^='http'])"
+    )
     assert reader.page.locator(f"#share a:not({own_or_marked})").count() == 0
     assert foreign(reader.asked, reader.origin) == []
     followed = reader.outline()

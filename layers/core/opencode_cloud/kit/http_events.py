@@ -149,6 +149,12 @@ def reply_packed(
     return HttpReply(status, _typed(sent, content_type), base64.b64encode(packed).decode(), base64_encoded=True)
 
 
+def reply_binary(body: bytes, content_type: str, *, headers: Mapping[str, str] = PRIVATE) -> HttpReply:
+    """Answer with a body that is no text, such as a picture, as it is."""
+    sent = _typed({**CORS, **headers}, content_type)
+    return HttpReply(HTTPStatus.OK, sent, base64.b64encode(body).decode(), base64_encoded=True)
+
+
 def accepted_coding(event: Event) -> Coding:
     """Return the best coding that the client accepts."""
     return best_coding(header(event, "accept-encoding"))

@@ -100,11 +100,11 @@ class ReaderPages:
         session = render_markdown(state.share.id, state.items, self._base(event))
         return "\n\n".join([session.rstrip("\n"), *comments_as_markdown(comments)]) + "\n"
 
-    def card(self, event: http_events.Event, state: SharedState | None) -> HttpReply:
+    def card(self, state: SharedState | None) -> HttpReply:
         """Answer with the picture of a share; without a state with one that says nothing about it."""
         summary = summarize(transcribe(state.items)) if state else Summary()
         headers = {"Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff"}
-        return http_events.reply(event, render_card(summary), "image/png", headers=headers)
+        return http_events.reply_binary(render_card(summary), "image/png", headers=headers)
 
     def oembed(self, event: http_events.Event, state: SharedState) -> dict[str, str | int]:
         """Return the description of a share for programs that embed links, of the oEmbed type ``link``."""
@@ -127,6 +127,8 @@ class ReaderPages:
         if asset is None:
             raise NotFound("asset_not_found", "There is no such file.")
         headers = {"Cache-Control": asset.cache_control, "X-Content-Type-Options": "nosniff"}
+        if asset.media_type == "application/octet-stream":
+            return http_events.reply_binary(asset.body, asset.media_type, headers=headers)
         return http_events.reply(event, asset.body, asset.media_type, headers=headers)
 
     def _base(self, event: http_events.Event) -> str:

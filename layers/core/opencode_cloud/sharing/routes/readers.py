@@ -209,8 +209,8 @@ class ReaderRoutes:
         try:
             state = self._reading.state(share_id, visitor_of(event, share_id), is_view=False)
         except Unauthorized:
-            return self._rendered().card(event, None)
-        return self._rendered().card(event, None if state.ticket else state)
+            return self._rendered().card(None)
+        return self._rendered().card(None if state.ticket else state)
 
     def oembed(self) -> HttpReply:
         """``GET /share/oembed?url=`` -> a description of a share for programs that embed links (oembed.com)."""
