@@ -136,6 +136,10 @@ release: setup ## Write VERSION into its places and date the changelog; a tag th
 release-files: setup ## Write source, bill of materials and notes of the release TAG to dist
 	@VERSION= TAG=$(TAG) $(BIN)/python -m infra.operations.releasing
 
+.PHONY: restore
+restore: setup ## Put a restored table or bucket into that of STAGE (TABLE or BUCKET, FROM; YES=1: without a question)
+	@STAGE=$(STAGE) TABLE=$(TABLE) BUCKET=$(BUCKET) FROM=$(FROM) $(BIN)/python -m infra.operations.restoring
+
 .PHONY: destroy
 destroy: setup ## Delete STAGE with its data, unless it keeps them (CONFIRM=<stage>: without a question)
 	@STAGE=$(STAGE) $(BIN)/python -m infra.operations.destroy
