@@ -251,6 +251,11 @@ class Stage(_Settings):
         pattern=r"^https://[^\s]+$",
         description="takes SNS's messages of urgent alarms: a pager",
     )
+    releases_url: str = Field(
+        default="",
+        pattern=r"^(https://[^\s]+)?$",
+        description="asked once a day for the latest release, in the form of GitHub's API; empty: nothing is asked",
+    )
     otlp_endpoint: str = Field(
         default="", pattern=r"^(https?://[^\s]+)?$", description="of an OpenTelemetry collector; empty: no spans"
     )

@@ -73,6 +73,8 @@ class ObservabilityStack(Stack):
         yield from service_signals.of_console(self._queues, self._database)
         if stage.mail_from and not stage.local:
             yield from service_signals.of_mail()
+        if stage.releases_url:
+            yield service_signals.of_releases()
         yield from model_calls.signals(gateway, self._console.ledger)
         if hub:
             yield from hub_signals.signals(hub)

@@ -96,6 +96,12 @@ def of_mail() -> Iterator[Signal]:
     yield Signal("MailComplaints", _reputation("ComplaintRate"), MOST_COMPLAINTS, meaning)
 
 
+def of_releases() -> Signal:
+    """Return the alarm of a newer release. It is raised until the deployment is the newest one."""
+    newer = written("NewerRelease", "relay").with_(period=Duration.days(1))
+    return Signal("ReleaseAvailable", newer, 0, "A newer release exists: read its notes, and update.")
+
+
 def of_certificate(arn: str) -> Signal:
     """Return the alarm of a certificate that was not renewed. Its metric is in the certificate's own region."""
     left = cloudwatch.Metric(

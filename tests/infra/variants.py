@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 MAIL = 'alarm_email = "operator@example.com"\nmail_from = "no-reply@example.com"\n'
-PAGER = 'pager_url = "https://events.example.com/integration/1/enqueue"\n'
+PAGER = 'releases_url = "https://api.github.com/repos/example/cloud/releases/latest"\npager_url = "https://events.example.com/integration/1/enqueue"\n'
 REGION = 'region = "us-east-1"\naccount = "111122223333"\n'
 DOMAIN = """[domain]
 name = "share.example.com"

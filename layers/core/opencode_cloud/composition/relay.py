@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from opencode_cloud.audit.deliveries import AuditDeliveries
 from opencode_cloud.audit.store import AuditArchive
 from opencode_cloud.composition.control_plane import ControlPlane, workspaces
@@ -10,6 +12,8 @@ from opencode_cloud.composition.sql_settings import WorkspaceSettings
 from opencode_cloud.kit.event_dispatch import Dispatch
 from opencode_cloud.kit.housekeeping import Housekeeping
 from opencode_cloud.kit.lambda_handlers import Handler, frame
+from opencode_cloud.kit.newer_release import NewerRelease
+from opencode_cloud.kit.outbound_http import OutboundConnections
 from opencode_cloud.mail.service.sending import purge as purge_mails
 from opencode_cloud.mail.store import MailStore
 from opencode_cloud.outbox.deliveries import RelayQueue
@@ -20,6 +24,7 @@ class RelaySettings(WorkspaceSettings):
 
     audit_queue_url: AuditQueueUrl
     purge_queue_url: PurgeQueueUrl
+    releases_url: Annotated[str, "the URL that names the latest release, in the form of GitHub's API, or empty"] = ""
 
 
 def build(settings: RelaySettings) -> Handler:
@@ -44,5 +49,6 @@ def _daily(plane: ControlPlane, settings: RelaySettings) -> Housekeeping:
             "mails": lambda: purge_mails(MailStore(plane.database)),
             "workspaces": team.workspaces.purge_expired,
             "domains": team.domains.verify_again,
+            "newer releases": NewerRelease(settings.releases_url, OutboundConnections(private=False)).look,
         }
     )
