@@ -1,11 +1,16 @@
 """Refreshing: rotation, two concurrent processes, and replayed tokens."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from opencode_cloud.access.store import AccessStore
 from opencode_cloud.identity.service.refresh import GRACE_SECONDS
+from opencode_cloud.identity.store.sessions import SessionsStore
+from opencode_cloud.kit.errors import TooManyRequests
+from opencode_cloud.kit.rate_limits import RateLimiter
 from tests.emulator.identity.conftest import Cloud
 
 
@@ -126,3 +131,56 @@ def test_revoking_an_unknown_token_is_no_error_and_another_clients_is_refused(cl
     refused = cloud.form("/auth/revoke", {"token": tokens["refresh_token"], "client_id": "opencode-web"})
     assert refused.json["error"] == "invalid_grant"
     assert cloud.get("/api/user", tokens["access_token"]).status == 200
+
+
+def test_the_session_is_read_while_the_limit_is_checked(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = cloud.log_in(cloud.person())["refresh_token"]
+    together = threading.Barrier(2, timeout=10)
+    take, get = RateLimiter.take, SessionsStore.get
+    monkeypatch.setattr(RateLimiter, "take", lambda *given: (together.wait(), take(*given))[1])
+    monkeypatch.setattr(SessionsStore, "get", lambda *given: (together.wait(), get(*given))[1])
+    assert cloud.refresh(token).status == 200
+
+
+def test_an_address_beyond_its_limit_rotates_nothing(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = cloud.person()
+    token = cloud.log_in(account)["refresh_token"]
+
+    def refuse(*_: object) -> None:
+        raise TooManyRequests("rate_limited", "Wait.", 1)
+
+    key, before = session_key(cloud, account), cloud.rows("session#")
+    with monkeypatch.context() as patch:
+        patch.setattr(RateLimiter, "take", refuse)
+        assert cloud.refresh(token).status == 429
+    assert [row for row in cloud.rows("session#") if row["pk"]["S"] == key] == [
+        row for row in before if row["pk"]["S"] == key
+    ]
+    assert cloud.refresh(token).status == 200
+
+
+def test_the_workspace_of_a_configuration_is_read_while_the_token_is_checked(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = cloud.person(workspaces=("one",))
+    token = cloud.log_in(account)["access_token"]
+    (workspace,) = cloud.get("/api/orgs", token).json
+    together = threading.Barrier(2, timeout=10)
+    session, clients = AccessStore.session, AccessStore.clients
+    monkeypatch.setattr(AccessStore, "session", lambda *given: (together.wait(), session(*given))[1])
+    monkeypatch.setattr(AccessStore, "clients", lambda *given: (together.wait(), clients(*given))[1])
+    asked = cloud.call("GET", "/api/config", authorization=f"Bearer {token}", x_org_id=workspace["id"])
+    assert (asked.status, asked.json["error"]) == (404, "no_remote_config")
+
+
+def test_a_configuration_that_was_read_ahead_is_not_shown_to_others(cloud: Cloud) -> None:
+    cloud.person(workspaces=("theirs",))
+    theirs = next(
+        row["pk"]["S"].removeprefix("workspace#")
+        for row in cloud.emulator.client("dynamodb").scan(TableName=cloud.tables["access"])["Items"]
+        if row["sk"]["S"] == "WORKSPACE" and '"theirs"' in row["value"]["S"]
+    )
+    token = cloud.log_in(cloud.person())["access_token"]
+    for bearer, status in ((token, 404), ("invented", 401)):
+        asked = cloud.call("GET", "/api/config", authorization=f"Bearer {bearer}", x_org_id=theirs)
+        assert (asked.status, asked.json["error"] == "no_remote_config") == (status, False)

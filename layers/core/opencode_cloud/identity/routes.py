@@ -91,22 +91,31 @@ class IdentityRoutes:
 
     def _oauth_reply(self, answer: Callable[[OAuthRequest], OAuthResponse], limit: RateLimit) -> HttpReply:
         event = self._event()
+        parameters, fault = _parameters(event)
+        reading = self._oauth.read_ahead(parameters)  # one round trip, together with the limit
         try:
             self._limiter.take(limit, http_events.source_network(event))
         except TooManyRequests as error:
             slow = refusal("slow_down", error.message, HTTPStatus.TOO_MANY_REQUESTS)
             return reply(event, slow, {"Retry-After": str(error.retry_after)})
-        try:
-            parameters = parameters_of(http_events.raw_body(event))
-        except ValueError as error:
-            return reply(event, refusal("invalid_request", f"Send JSON or a form: {error}."))
-        return reply(event, answer(oauth_request(event, self._issuer(), parameters)))
+        if fault:
+            return reply(event, refusal("invalid_request", f"Send JSON or a form: {fault}."))
+        request = oauth_request(event, self._issuer(), parameters)
+        return reply(event, answer(msgspec.structs.replace(request, reading=reading)))
 
     def _issuer(self) -> str:
         return http_events.base_url(self._event(), self._public_url)
 
     def _json(self, document: Any, headers: Mapping[str, str] = http_events.PRIVATE) -> HttpReply:
         return http_events.reply(self._event(), msgspec.json.encode(document), headers=headers)
+
+
+def _parameters(event: http_events.Event) -> tuple[Mapping[str, str], str]:
+    """Return the parameters of a request, and its fault; empty: none."""
+    try:
+        return parameters_of(http_events.raw_body(event)), ""
+    except ValueError as error:
+        return {}, str(error)
 
 
 def oauth_request(event: http_events.Event, issuer: str, parameters: Mapping[str, str]) -> OAuthRequest:

@@ -18,6 +18,7 @@ from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.kit.http_routes import HttpRoutes
+from opencode_cloud.kit.parallel import pool
 from opencode_cloud.policies import second_generation
 from opencode_cloud.policies.offering import Document, with_gateway
 
@@ -56,9 +57,15 @@ class RemoteConfigRoutes:
     def _config_and_policy(self) -> tuple[Document, EnforcedPolicy]:
         """Return the client's configuration, and the policy that it comes from."""
         event = self._event()
-        workspace_id = http_events.header(event, WORKSPACE_HEADER)
-        actor = self._access.member(request_of(event), WorkspaceId(workspace_id), Permission.REMOTE_CONFIG)
-        workspace, configuration = self._access.clients(actor.workspace_id)
+        workspace_id = WorkspaceId(http_events.header(event, WORKSPACE_HEADER))
+        request = request_of(event)
+        # The workspace is read while the credential is checked. It is used only if the credential is good for it.
+        reading = pool().submit(self._access.clients, workspace_id) if workspace_id and request.bearer else None
+        actor = self._access.member(request, workspace_id, Permission.REMOTE_CONFIG)
+        if reading and actor.workspace_id == workspace_id:
+            workspace, configuration = reading.result()
+        else:
+            workspace, configuration = self._access.clients(actor.workspace_id)
         policy = workspace.policy if workspace else EnforcedPolicy()
         config: Document = msgspec.json.decode(configuration.config) if configuration else {}
         # Until a catalogue is published, the operator has not decided to offer the gateway.

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from opencode_cloud.identity.service.devices import Devices
     from opencode_cloud.identity.service.sessions import Issued, Origin, Sessions
     from opencode_cloud.identity.store.codes import CodesStore
+    from opencode_cloud.kit.parallel import ThreadCall
 
 CODE_SECONDS = 60
 """Lifetime of an authorization code in seconds. The browser carries it straight to the client."""
@@ -76,6 +77,8 @@ class OAuthRequest(msgspec.Struct, frozen=True, kw_only=True):
     parameters: Mapping[str, str]
     origin: Origin
     headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    reading: ThreadCall[Session | None] | None = None
+    """The session of the refresh token, if :meth:`OAuth.read_ahead` began to read it."""
 
 
 class OAuthResponse(msgspec.Struct, frozen=True):
@@ -109,6 +112,11 @@ class OAuth:
 
     def __init__(self, services: OAuthServices) -> None:
         self._services = services
+
+    def read_ahead(self, parameters: Mapping[str, str]) -> ThreadCall[Session | None] | None:
+        """Begin to read the session that a request to refresh needs, before it is admitted; None for others."""
+        token = parameters.get("refresh_token", "")
+        return self._services.sessions.read_ahead(token) if token else None
 
     def token(self, request: OAuthRequest) -> OAuthResponse:
         """Answer ``POST /auth/token`` (and ``/auth/device/token``): any grant."""
@@ -358,7 +366,8 @@ class _Refresh(_Issuing, RefreshTokenGrant):
     INCLUDE_NEW_REFRESH_TOKEN = True
 
     def authenticate_refresh_token(self, refresh_token: str) -> _Token | None:
-        session = self.server.services.sessions.of_refresh_token(refresh_token)
+        reading = self.server.oauth_request.reading
+        session = self.server.services.sessions.of_refresh_token(refresh_token, reading)
         return _Token(refresh_token, session) if session else None
 
     def authenticate_user(self, refresh_token: _Token) -> AccountId:

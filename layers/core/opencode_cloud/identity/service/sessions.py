@@ -15,7 +15,7 @@ from opencode_cloud.identity.service.tokens import ACCESS_TOKEN_SECONDS
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import count, logger
-from opencode_cloud.kit.parallel import pool
+from opencode_cloud.kit.parallel import ThreadCall, pool
 
 if TYPE_CHECKING:
     from opencode_cloud.identity.service.tokens import AccessTokens
@@ -121,13 +121,19 @@ class Sessions:
         self._store.add(session)
         return self._issue(issuer, session, refresh_token)
 
-    def of_refresh_token(self, token: str) -> Session | None:
+    def read_ahead(self, token: str) -> ThreadCall[Session | None] | None:
+        """Begin to read the session of a refresh token; None for a token that this deployment did not write."""
+        session_id = self._refresh.session(token)
+        return pool().submit(self._store.get, session_id) if session_id else None
+
+    def of_refresh_token(self, token: str, reading: ThreadCall[Session | None] | None = None) -> Session | None:
         """Return the session of a refresh token that may be used now.
 
-        A token that was replaced longer ago than the grace period ends its session.
+        A token that was replaced longer ago than the grace period ends its session. ``reading`` is the result of
+        :meth:`read_ahead` for the token.
         """
-        session_id = self._refresh.session(token)
-        session = self._store.get(SessionId(session_id)) if session_id else None
+        reading = reading or self.read_ahead(token)
+        session = reading.result() if reading else None
         if session is None or session.expires_at <= now_seconds():
             return None
         if judge(session, hash_of(token), now_seconds()) is Verdict.REPLAY:
