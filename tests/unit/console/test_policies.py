@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any, cast
 
 from opencode_cloud.console.forms import Form
 from opencode_cloud.console.policies import PolicyPages
-from opencode_cloud.policies.models import Policy
+from opencode_cloud.contracts.permissions import Role
+from opencode_cloud.policies.models import Policy, Versioned
+from tests.unit.console.office import Office
 
 
 def test_publishing_a_form_keeps_the_members_that_it_does_not_show() -> None:
@@ -21,7 +24,9 @@ def test_publishing_a_form_keeps_the_members_that_it_does_not_show() -> None:
     fields = {"version": "1", "share_mode": "off", "providers_mode": "any", "models_mode": "any", "tools_mode": "any"}
     form = Form({name: [value] for name, value in fields.items()})
     request = SimpleNamespace(form=form, workspace=SimpleNamespace(id="wrk_1"), actor=None, base="/console/wrk_1")
-    pages = PolicyPages(cast("Any", SimpleNamespace(base_url=lambda: "https://a.example")), publisher)
+    pages = PolicyPages(
+        cast("Any", SimpleNamespace(base_url=lambda: "https://a.example")), publisher, cast("Any", None)
+    )
     pages.publish(cast("Any", request))
     [document] = published
     assert Policy.model_validate(document) == kept.model_copy(
@@ -42,7 +47,9 @@ def test_own_forms_of_secrets_are_lines_of_a_kind_and_a_pattern() -> None:
     }
     form = Form({name: [value] for name, value in fields.items()})
     request = SimpleNamespace(form=form, workspace=SimpleNamespace(id="wrk_1"), actor=None, base="/console/wrk_1")
-    pages = PolicyPages(cast("Any", SimpleNamespace(base_url=lambda: "https://a.example")), publisher)
+    pages = PolicyPages(
+        cast("Any", SimpleNamespace(base_url=lambda: "https://a.example")), publisher, cast("Any", None)
+    )
     pages.publish(cast("Any", request))
     share = Policy.model_validate(published[0]).share
     assert share.redaction == "report"
@@ -50,3 +57,34 @@ def test_own_forms_of_secrets_are_lines_of_a_kind_and_a_pattern() -> None:
         ("customer-id", "kunde-[0-9]{8}"),
         ("name", "Zoë M.+n"),
     ]
+
+
+def test_all_faults_of_a_policy_are_said_at_once_at_their_fields(office: Office) -> None:
+    browser, action = office.browser(Role.ADMIN), f"{office.base}/policy"
+    wrong = browser.submit(browser.open(action), action, lifetime="ten", default_model="nonsense", share_patterns="A b")
+    assert wrong.status == 422
+    faults = re.findall(r'class="fault">([^<]*)', wrong.answer.text)
+    assert {"Write a whole number", "write it as provider/model"} <= {*faults}
+    assert len(faults) >= 3
+    assert 'href="#default_model"' in wrong.answer.text
+
+
+def test_the_effect_of_a_form_is_shown_before_it_is_published(office: Office) -> None:
+    browser, action = office.browser(Role.ADMIN), f"{office.base}/policy"
+    page = browser.open(action)
+    models = re.findall(r'<option value="([\w.-]+/[^"]+)">', page.answer.text)
+    assert models
+    assert f"{len(models)} of {len(models)} models" in page.text
+    shown = browser.submit(page, action, models_deny=models[0], preview="1")
+    assert "Nothing was published" in shown.text
+    assert f"{len(models) - 1} of {len(models)} models" in shown.text
+    assert f"{models[0]}: refused" in shown.text
+    assert shown.forms[action].fields["models_deny"] == models[0]
+    assert office.plane.publisher.current(Versioned.POLICY, office.workspace).version == 0
+    assert "Published" in browser.submit(shown, action).text
+
+
+def test_a_reader_sees_the_effect_and_cannot_publish(office: Office) -> None:
+    page = office.browser(Role.VIEWER).open(f"{office.base}/policy")
+    assert "models of this deployment can be used" in page.text
+    assert "Publish</button>" not in page.answer.text

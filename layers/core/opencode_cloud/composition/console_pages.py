@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from opencode_cloud.catalogue.service.caching import CatalogueCache
 from opencode_cloud.composition.services.billing import reader_of
 from opencode_cloud.composition.services.identity_pages import identity_pages, login_methods
 from opencode_cloud.console.app import ConsoleApp, form_answers
@@ -50,6 +51,7 @@ class Console(msgspec.Struct, frozen=True):
     reading: AuditReading
     usage: UsageReader
     budgets: BudgetServices
+    catalogue: CatalogueCache
     billing: BillingReader | None = None
     """None: the deployment keeps no ledger."""
     sells: bool = False
@@ -71,7 +73,7 @@ class Console(msgspec.Struct, frozen=True):
         MemberPages(app, self.team.members, self.team.invitations, self.usage).mount()
         KeyPages(app, self.team, self.budgets.budgets, self.publisher).mount()
         ProviderPages(app, self.team.credentials).mount()
-        PolicyPages(app, self.publisher).mount()
+        PolicyPages(app, self.publisher, self.catalogue).mount()
         ConfigurationPages(app, self.publisher).mount()
         SettingsPages(app, self.team, self.budgets.settings).mount()
 
@@ -89,7 +91,9 @@ def site_of(parts: ConsoleParts) -> APIGatewayHttpResolver:
     reader = reader_of(plane.database) if settings.billing else None
     sells = settings.billing and bool(settings.stripe_secret)
     reading, usage, budgets = plane.audit_reading, parts.usage.reader, parts.budgets
-    pages = Console(console, allowed, team, plane.publisher, reading, usage, budgets, billing=reader, sells=sells)
+    catalogue = CatalogueCache(plane.current_catalogue)
+    services = (allowed, team, plane.publisher, reading, usage, budgets, catalogue)
+    pages = Console(console, *services, billing=reader, sells=sells)
     pages.mount(app)
     return app
 

@@ -105,6 +105,8 @@ _MEANINGS: Mapping[str, str] = {
 def _words(error: ErrorDetails) -> str:
     if error["type"] == "string_pattern_mismatch":  # a form's error must not show a regular expression
         name = error["loc"][-1]
+        if name == "name":
+            return "Write small letters, digits and hyphens"
         if name == "secret":
             return "Paste the key without blanks or line breaks"
         return "a pattern has no blanks, quotes or braces" if isinstance(name, int) else "write it as provider/model"

@@ -19,6 +19,7 @@ from opencode_cloud.http.pages import see
 from opencode_cloud.kit.errors import Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
+from opencode_cloud.policies.compilation import enforced
 from opencode_cloud.policies.models import Policy, PolicyRules, Redaction, ShareMode, Versioned, version_not_found
 from opencode_cloud.policies.programs import Program, changed_programs, programs_of
 from opencode_cloud.policies.requests import ConfigurationChange, PolicyChange, Restoration
@@ -26,6 +27,8 @@ from opencode_cloud.policies.requests import ConfigurationChange, PolicyChange, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from opencode_cloud.catalogue.models import Catalogue
+    from opencode_cloud.catalogue.service.caching import CatalogueCache
     from opencode_cloud.policies.models import DocumentRevision
     from opencode_cloud.policies.service import Publisher
 
@@ -45,6 +48,11 @@ REDACTION = {
     Redaction.REPORT: "report them to the share's owner only",
     Redaction.OFF: "do not search for them",
 }
+TOOLS = (
+    *("bash", "edit", "glob", "grep", "list", "lsp", "patch", "question", "read", "skill", "task", "todowrite"),
+    *("webfetch", "websearch", "write"),
+)
+"""Tools of opencode that a policy can name. Names of other agents' tools, and of MCP servers, can be written too."""
 LISTED = "listed"
 LARGEST_TEXT = 1_000_000
 _MANAGE = {Versioned.POLICY: Permission.POLICY_MANAGE, Versioned.CONFIGURATION: Permission.CONFIGURATION_MANAGE}
@@ -136,15 +144,31 @@ class PolicyPages(VersionPages):
 
     PAGE: ClassVar[ConsolePage] = menu.POLICY
 
-    def __init__(self, app: ConsoleApp, publisher: Publisher) -> None:
+    def __init__(self, app: ConsoleApp, publisher: Publisher, catalogue: CatalogueCache) -> None:
         super().__init__(app, publisher, Versioned.POLICY)
+        self._catalogue = catalogue
+
+    def publish(self, request: PageRequest) -> Response[str]:
+        """``POST .../policy``: publish the next version; with ``preview``, only show the effect of the form."""
+        if request.form.one("preview"):
+            self.typed(request.form)
+            return self.show(request)
+        return super().publish(request)
 
     def values(self, request: PageRequest, current: DocumentRevision) -> dict[str, Any]:
         """See the base class."""
-        filled = _fields(Policy.model_validate(current.document)) | {"version": str(current.version), "comment": ""}
-        if request.failed:
+        policy = Policy.model_validate(current.document)
+        filled = _fields(policy) | {"version": str(current.version), "comment": ""}
+        previewed = bool(request.form.one("preview")) and not request.failed
+        if request.failed or previewed:
             filled = {name: request.form.one(name) for name in filled}
+        if previewed:
+            policy = Policy.model_validate({**current.document, **self.typed(request.form)[0]})
+        catalogue = self._catalogue.current()
         return {
+            "previewed": previewed,
+            "effects": effects_of(policy, catalogue),
+            "choices": choices_of(catalogue),
             "filled": filled,
             "present": current,
             "rules": RULES,
@@ -159,17 +183,23 @@ class PolicyPages(VersionPages):
 
     def typed(self, form: Form) -> tuple[dict[str, Any], str]:
         """See the base class."""
+        faults: list[DocumentFault] = []
         policy = {name: _rules(form, name) for name in RULES} | {
             "default_model": form.one("default_model") or None,
             "small_model": form.one("small_model") or None,
             "share": {
                 "mode": form.one("share_mode"),
-                "max_lifetime_seconds": _lifetime(form),
+                "max_lifetime_seconds": _lifetime(form, faults),
                 "redaction": form.one("share_redaction") or Redaction.ON,
                 "patterns": [_pattern(line) for line in form.lines("share_patterns")],
             },
         }
-        change = checked(PolicyChange, {"policy": policy, "comment": form.one("comment")})
+        try:
+            change = checked(PolicyChange, {"policy": policy, "comment": form.one("comment")})
+        except InvalidForm as error:
+            raise InvalidForm([*faults, *error.faults]) from error
+        if faults:
+            raise InvalidForm(faults)
         return change.policy.model_dump(mode="json", include=set(policy)), change.comment
 
 
@@ -279,6 +309,24 @@ def _fields(policy: Policy) -> dict[str, str]:
     return fields
 
 
+def effects_of(policy: Policy, catalogue: Catalogue) -> list[tuple[str, bool]]:
+    """Return the name of each model of the catalogue, and whether members may use it under a policy."""
+    rules = enforced(policy, 0)
+    return [
+        (f"{catalogue.provider}/{model}", rules.permits_model(catalogue.provider, model))
+        for model in sorted(catalogue.models)
+    ]
+
+
+def choices_of(catalogue: Catalogue) -> dict[str, list[str]]:
+    """Return the names that the rules of each kind can use."""
+    return {
+        "providers": [catalogue.provider],
+        "models": [f"{catalogue.provider}/{model}" for model in sorted(catalogue.models)],
+        "tools": list(TOOLS),
+    }
+
+
 def _pattern(line: str) -> dict[str, str]:
     """Read a line of a kind, a blank and a pattern."""
     name, _, pattern = line.partition(" ")
@@ -290,12 +338,14 @@ def _rules(form: Form, name: str) -> dict[str, Any]:
     return {"allow": allow, "deny": form.lines(f"{name}_deny")}
 
 
-def _lifetime(form: Form) -> int | None:
+def _lifetime(form: Form, faults: list[DocumentFault]) -> int | None:
+    """Return a lifetime in seconds; None for no limit. Add what is wrong with it to ``faults``."""
     text, size = form.one("lifetime"), UNITS.get(form.one("unit"), 0)
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 10 and size):
-        raise InvalidForm([DocumentFault(path="/policy/share/max_lifetime_seconds", message="write a whole number")])
+        faults.append(DocumentFault(path="/policy/share/max_lifetime_seconds", message="Write a whole number"))
+        return None
     return int(text) * size
 
 
