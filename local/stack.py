@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, Self
 
+from local import selling
 from local.database import Durability, LocalDatabase
 from local.deployment import CREDENTIALS, REGION, Deployment, DeploymentFailed
 from local.gateway import LocalGateway
@@ -116,7 +117,10 @@ class LocalStack:
     def deployment(self) -> Deployment:
         """The deployment to this emulator."""
         database = self.database.access.environment()
-        return Deployment(self.root, self.state, self.emulator_port, self._stage_file, database)
+        settings = self._stage_file
+        if self._with_stripe:
+            settings = selling.stage_file(self.state, self.stripe, settings)
+        return Deployment(self.root, self.state, self.emulator_port, settings, database)
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -184,6 +188,8 @@ class LocalStack:
             if self._contained:
                 self.start_hub()
             self.start_front_door()
+            if self._with_stripe:
+                self.connect_stripe()
         except BaseException:
             self.stop()
             raise
@@ -193,7 +199,7 @@ class LocalStack:
         ports = self._read_ports()
         self.port, self.emulator_port = ports["port"], ports["emulator"]
         self.gateway.port, self.mailbox.port = ports["gateway"], ports["mailbox"]
-        self.hub.port = ports["hub"]
+        self.hub.port, self.stripe.port = ports["hub"], ports.get("stripe", 0)
 
     def stop(self) -> None:
         """Stop everything cleanly, and save the state."""
@@ -261,6 +267,11 @@ class LocalStack:
         """Start the stand-in for Stripe."""
         self._report("Starting the stand-in for Stripe")
         self.stripe.start()
+
+    def connect_stripe(self) -> None:
+        """Make the stage sell credit by the stand-in, which begins empty."""
+        selling.forget_customers(self.database)
+        selling.connect(self.stripe, self.url, self.client("secretsmanager"), self.outputs["StripeSecretArn"])
 
     def start_emulator(self) -> None:
         """Start MiniStack behind our launcher, and wait until it answers."""
@@ -399,6 +410,9 @@ class LocalStack:
         self.emulator_port = wanted_emulator or _first_free(remembered.get("emulator"))
         self.gateway.choose_port(remembered.get("gateway"))
         self.hub.choose_port(remembered.get("hub"))
+        if self._with_stripe and not self.stripe.port:
+            # The deployed settings name it.
+            self.stripe.port = _first_free(remembered.get("stripe"))
         named = [(self.port, "PORT"), (self.emulator_port, "EMULATOR_PORT"), (self.stripe.port, "STRIPE_PORT")]
         for port, name in named:
             if port and not is_free(port):
@@ -410,6 +424,7 @@ class LocalStack:
     def _keep_ports(self) -> None:
         ports = {"port": self.port, "emulator": self.emulator_port}
         ports |= {"gateway": self.gateway.port, "hub": self.hub.port, "mailbox": self.mailbox.port}
+        ports |= {"stripe": self.stripe.port}
         self._ports_file.write_text(json.dumps(ports))
 
     def _read_ports(self) -> dict[str, int]:
