@@ -69,7 +69,7 @@ class _QuietOutbox(OutboxStore):
 
 @dataclass
 class Counted:
-    """What the ledger has sent to the database."""
+    """Statements and conflicts of a run."""
 
     statements: int = 0
     conflicts: int = 0
