@@ -1,21 +1,24 @@
-// Highlights the code blocks of the page, near the window first, in a worker. Code of an unknown language stays plain.
+// Highlights code and changes, near the window first, in a worker. Code of an unknown language stays plain.
+// Code gets elements with classes. The lines of a change keep their elements, which mark what changed: their colors are
+// ranges, where the browser can color these (CSS Custom Highlight API).
 
 import { keep } from "./nodes.js"
 
 const LONGEST = 50_000 // characters of a block; a longer one stays plain
 const PATIENCE = 3_000 // milliseconds for one block; a worker that takes longer is replaced
 const NEARBY = "600px"
+const BLOCKS = "pre > code[class^=language-], pre.patch[data-language]"
 
 export class Highlighter {
   #worker = null
   #queue = []
   #present = null
   #timer = 0
-  #finished = new WeakMap() // code -> the words that were last looked at
+  #finished = new WeakMap() // block -> the words that were last looked at
   #seen = new IntersectionObserver((entries) => this.#enter(entries), { rootMargin: NEARBY })
   #mutations = new MutationObserver((records) => records.forEach((record) => this.#take(record)))
 
-  /** Highlight code below `root`, now and as it changes. */
+  /** Highlight blocks below `root`, now and as they change. */
   constructor(root) {
     this.#watch(root)
     this.#mutations.observe(root, { childList: true, characterData: true, subtree: true })
@@ -29,9 +32,10 @@ export class Highlighter {
 
   #watch(node) {
     const within = node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement
-    const own = within?.closest("code[class^=language-]")
-    const blocks = own ? [own] : (within?.querySelectorAll("pre > code[class^=language-]") ?? [])
-    for (const code of blocks) if (this.#finished.get(code) !== code.textContent) this.#seen.observe(code)
+    const own = within?.closest(BLOCKS)
+    for (const block of own ? [own] : (within?.querySelectorAll(BLOCKS) ?? [])) {
+      if (this.#finished.get(block) !== block.textContent) this.#seen.observe(block)
+    }
   }
 
   #enter(entries) {
@@ -45,15 +49,16 @@ export class Highlighter {
 
   #next() {
     if (this.#present || !this.#queue.length) return
-    const code = this.#queue.shift()
-    const words = code.textContent
-    const language = code.className.slice("language-".length)
-    if (!words || words.length > LONGEST || !code.isConnected) return this.#next()
-    this.#finished.set(code, words)
+    const block = this.#queue.shift()
+    const words = block.textContent
+    this.#finished.set(block, words)
+    const places = block.matches(".patch") ? placesOf(block) : null
+    const language = block.dataset.language ?? block.className.slice("language-".length)
+    if (!words || words.length > LONGEST || !block.isConnected || (places && !CSS.highlights)) return this.#next()
     this.#worker ??= this.#start()
-    this.#present = { code, words }
+    this.#present = { block, words, places }
     this.#timer = setTimeout(() => this.#giveUp(), PATIENCE)
-    this.#worker.postMessage({ words, language })
+    this.#worker.postMessage({ words: places ? places.words : words, language })
   }
 
   #start() {
@@ -76,18 +81,63 @@ export class Highlighter {
   }
 
   #show(runs) {
-    const { code, words } = this.#present
-    if (runs && code.textContent === words) {
-      const nodes = runs.map(([name, piece]) => {
-        if (!name) return piece
-        const span = document.createElement("span")
-        span.className = name
-        span.textContent = piece
-        return span
-      })
-      code.replaceChildren(...nodes)
-      keep(code, words)
+    const { block, words, places } = this.#present
+    if (runs && block.textContent === words) {
+      if (places) colorRanges(places, runs)
+      else colorElements(block, words, runs)
     }
     this.#done()
   }
+}
+
+function colorElements(code, words, runs) {
+  const nodes = runs.map(([name, piece]) => {
+    if (!name) return piece
+    const span = document.createElement("span")
+    span.className = name
+    span.textContent = piece
+    return span
+  })
+  code.replaceChildren(...nodes)
+  keep(code, words)
+}
+
+/** The code of a change without signs and heads of hunks, and the text nodes that show it: [node, offset, from]. */
+function placesOf(patch) {
+  const nodes = []
+  let words = ""
+  for (const line of patch.children) {
+    if (line.classList.contains("hunk")) continue
+    const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT)
+    for (let offset = 1; walker.nextNode(); offset = 0) {
+      nodes.push([walker.currentNode, offset, words.length])
+      words += walker.currentNode.data.slice(offset)
+    }
+  }
+  return { nodes, words }
+}
+
+function colorRanges({ nodes }, runs) {
+  let at = 0 // in the code
+  let index = 0 // of the node that shows it
+  for (const [name, { length }] of runs) {
+    const end = at + length
+    while (index < nodes.length) {
+      const [node, offset, from] = nodes[index]
+      const last = from + node.length - offset
+      if (name && Math.min(end, last) > at) color(name, node, offset + at - from, offset + Math.min(end, last) - from)
+      at = Math.min(end, last)
+      if (last > end) break
+      index += 1
+      if (last === end) break
+    }
+    at = end
+  }
+}
+
+function color(name, node, start, end) {
+  const group = name.split(" ", 1)[0]
+  if (!CSS.highlights.has(group)) CSS.highlights.set(group, new Highlight())
+  const range = new StaticRange({ startContainer: node, startOffset: start, endContainer: node, endOffset: end })
+  CSS.highlights.get(group).add(range)
 }

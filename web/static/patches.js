@@ -144,18 +144,19 @@ function common(one, other) {
 }
 
 /** The elements of a change. */
-export function patchNodes(lines) {
+export function patchNodes(lines, language = "") {
   if (!lines.length) return []
   const shown = linesOf(lines)
-  if (shown.length <= FOLDED) return [pre(shown)]
+  if (shown.length <= FOLDED) return [pre(shown, language)]
   const hidden = shown.slice(HEAD)
   return [
-    pre(shown.slice(0, HEAD)),
-    h("details", { class: "more" }, h("summary", {}, `${hidden.length} lines hidden`), pre(hidden)),
+    pre(shown.slice(0, HEAD), language),
+    h("details", { class: "more" }, h("summary", {}, `${hidden.length} lines hidden`), pre(hidden, language)),
   ]
 }
 
-const pre = (lines) => h("pre", { class: "patch", tabindex: "0" }, ...lines)
+const pre = (lines, language) =>
+  h("pre", { class: "patch", tabindex: "0", ...(language ? { "data-language": language } : {}) }, ...lines)
 
 function linesOf(lines) {
   const shown = []

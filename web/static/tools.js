@@ -182,14 +182,14 @@ function wanted(arguments_) {
 }
 
 function changed(tool, changes) {
-  const shown = changes.length === 1 ? patchNodes(changes[0].lines) : changes.map((each) => changeNode(each))
+  const shown = changes.length === 1 ? patchNodes(changes[0].lines, extension(changes[0].file)) : changes.map((each) => changeNode(each))
   return [...shown, ...problems(tool)]
 }
 
 /** The change of a file, folded. */
 export function changeNode(file, { status, additions, deletions } = file) {
   const summary = h("summary", {}, h("b", {}, file.file), span("status", status), ...lineCounts(additions, deletions))
-  return h("details", { class: "change" }, summary, ...patchNodes(file.lines))
+  return h("details", { class: "change" }, summary, ...patchNodes(file.lines, extension(file.file)))
 }
 
 const lineCounts = (additions, deletions) => [span("plus", `+${additions}`), span("minus", `−${deletions}`)]

@@ -160,20 +160,21 @@ def _common(one: Sequence[str], other: Sequence[str]) -> int:
     return next((at for at in range(length) if one[at] != other[at]), length)
 
 
-def patch_nodes(lines: Sequence[PatchLine]) -> list[Node]:
-    """Return the elements of a change. Fold a long one, and count the lines that are hidden."""
+def patch_nodes(lines: Sequence[PatchLine], language: str = "") -> list[Node]:
+    """Return the elements of a change of a file in ``language``. Fold a long one, and count its hidden lines."""
     if not lines:
         return []
     shown = list(_lines(lines))
     if len(shown) <= FOLDED:
-        return [_pre(shown)]
+        return [_pre(shown, language)]
     hidden = shown[HEAD:]
     summary = element("summary", {}, f"{len(hidden)} lines hidden")
-    return [_pre(shown[:HEAD]), element("details", {"class": "more"}, summary, _pre(hidden))]
+    return [_pre(shown[:HEAD], language), element("details", {"class": "more"}, summary, _pre(hidden, language))]
 
 
-def _pre(lines: Sequence[Element]) -> Element:
-    return element("pre", {"class": "patch", "tabindex": "0"}, *lines)
+def _pre(lines: Sequence[Element], language: str) -> Element:
+    attributes = {"class": "patch", "tabindex": "0"} | ({"data-language": language} if language else {})
+    return element("pre", attributes, *lines)
 
 
 def _lines(lines: Sequence[PatchLine]) -> Iterator[Element]:

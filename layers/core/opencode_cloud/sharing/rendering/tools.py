@@ -200,7 +200,7 @@ def _wanted(given: JsonObject) -> list[FilePatch]:
 
 def _changed(tool: Tool, changes: Sequence[FilePatch]) -> list[Node]:
     if len(changes) == 1:
-        return [*patch_nodes(changes[0].lines), *_problems(tool)]
+        return [*patch_nodes(changes[0].lines, extension(changes[0].file)), *_problems(tool)]
     return [*(change_node(each) for each in changes), *_problems(tool)]
 
 
@@ -215,7 +215,7 @@ def change_node(change: FilePatch, status: str = "", additions: int = -1, deleti
             change.additions if additions < 0 else additions, change.deletions if deletions < 0 else deletions
         ),
     )
-    return element("details", {"class": "change"}, summary, *patch_nodes(change.lines))
+    return element("details", {"class": "change"}, summary, *patch_nodes(change.lines, extension(change.file)))
 
 
 def line_counts(additions: int, deletions: int) -> list[Node]:
