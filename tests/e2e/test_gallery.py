@@ -220,6 +220,19 @@ def test_a_picture_can_be_enlarged(view: View) -> None:
     expect(view.page.locator("#lightbox")).to_be_hidden()
 
 
+def test_on_paper_nothing_is_cut(view: View) -> None:
+    page = view.page
+    page.emulate_media(media="print")
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    cut = """() => [...document.querySelectorAll("#share pre, #share .document")]
+      .filter((node) => node.scrollHeight > node.clientHeight + 1 || node.scrollWidth > node.clientWidth + 1)
+      .map((node) => node.outerHTML.slice(0, 200))"""
+    assert page.evaluate(cut) == []
+    assert page.locator("#share details:not([open])").count() == 0
+    page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    assert page.locator("#share details:not([open])").count() > 10
+
+
 def test_the_page_can_be_taken_along_as_one_file(view: View, tmp_path: Path) -> None:
     with view.page.expect_download() as started:
         view.page.get_by_role("button", name="Download HTML").click()

@@ -1,7 +1,7 @@
 // Ways through a session: the list of prompts, keys, links to messages and parts, split changes, enlarged pictures.
 
 import { copyAnchor } from "./copying.js"
-import { described } from "./blocks.js"
+import { described, lasting } from "./blocks.js"
 import { Finder, open } from "./finding.js"
 import { split, unite } from "./splitting.js"
 
@@ -115,7 +115,7 @@ export class Reading {
     }
     const entries = prompts.map(({ message, figures }) => {
       const words = message.querySelector(".prose")?.textContent.trim().split("\n", 1)[0] ?? ""
-      return [message.id, words.slice(0, FIRST_LINE) || "A prompt without text", described(...figures.slice(1))]
+      return [message.id, words.slice(0, FIRST_LINE) || "A prompt without text", took(figures)]
     })
     const shown = JSON.stringify(entries)
     if (shown === this.#shown) return
@@ -178,6 +178,11 @@ function decoded(words) {
   } catch {
     return words
   }
+}
+
+/** Duration, tokens and cost of a turn in words. */
+function took([ms, ...used]) {
+  return [ms ? lasting(0, ms) : "", described(...used)].filter(Boolean).join(" · ")
 }
 
 function add(total, figures) {
