@@ -10,24 +10,18 @@ from tests.infra.synthesis import Synthesis
 
 FUNCTIONS = ("share", "live", "deliver", "snapshot", "purge")
 DENIED = {
-    "share": ["dynamodb:BatchWriteItem", "dynamodb:Scan", "sqs:ReceiveMessage"],
+    "share": ["dynamodb:Scan", "sqs:ReceiveMessage"],
     "live": ["secretsmanager:", "sqs:ReceiveMessage", "s3:DeleteObject", "s3:ListBucket", "dynamodb:Scan"],
-    "deliver": [
-        "secretsmanager:",
-        "sqs:ReceiveMessage",
-        "s3:PutObject",
-        "s3:DeleteObject",
-        "lambda:",
-    ],
+    "deliver": ["secretsmanager:", "sqs:ReceiveMessage", "dynamodb:Scan", "lambda:"],
     "snapshot": ["secretsmanager:", "execute-api:", "lambda:", "dynamodb:PutItem", "dynamodb:DeleteItem"],
     "purge": ["secretsmanager:", "lambda:", "s3:GetObject", "s3:PutObject"],
 }
 """Prefixes of actions that no function may get by accident. All grants were compared with the handlers."""
 
 ROWS = {
-    "share": {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"},
-    "live": {"GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"},
-    "deliver": {"GetItem", "Query", "PutItem", "DeleteItem"},
+    "share": {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"},
+    "live": {"GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"},
+    "deliver": {"GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"},
     "snapshot": {"GetItem", "Query", "UpdateItem"},
     "purge": {"GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"},
 }

@@ -68,7 +68,8 @@ if (section) {
   const status = document.querySelector("#status")
   if (status) {
     new MutationObserver(() => {
-      if (status.dataset.state !== "live") known = false
+      if (["unshared", "refused"].includes(status.dataset.state)) section.remove()
+      else if (status.dataset.state !== "live") known = false
       else if (!known) {
         known = true
         refresh()
