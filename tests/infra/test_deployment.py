@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,14 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)
-    database = LocalDatabase(tmp_path_factory.mktemp("database"), ROOT)
+    with running(folder, tmp_path_factory.mktemp("database")) as deployed:
+        yield deployed
+
+
+@contextmanager
+def running(folder: Path, database_folder: Path) -> Iterator[Deployment]:
+    """Deploy the sources in `folder` to an emulator and a database that end with the block."""
+    database = LocalDatabase(database_folder, ROOT)
     database.start(durability="process")
     made = Deployment(folder, _free_port(), database)
     environment = {**os.environ, "AUTH": "true", "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(made.port)}
