@@ -127,11 +127,13 @@ def _is_page(event: dict[str, Any]) -> bool:
 def prepare_rare_parts() -> None:
     """Import and make the parts that otherwise the first publisher and the first reader would wait for.
 
-    They are the cipher of sessions, the renderers and the compiled templates.
+    They are the cipher of sessions, the rules for secrets, the renderers and the compiled templates.
     """
     import_module("cryptography.hazmat.primitives.ciphers.aead")
+    from opencode_cloud.sharing.redaction.rules import scanner
     from opencode_cloud.sharing.routes import reader_pages
 
+    scanner()
     reader_pages.pages.prepare()
 
 
