@@ -240,6 +240,13 @@ def test_no_markdown_makes_another_element_or_attribute(words: str) -> None:
     assert {name for _, attributes in found for name in attributes} <= ATTRIBUTES
 
 
+@pytest.mark.parametrize("words", ["Head\n===\n\ntext\n---\n- a", "- a\n  ---", "> a\n> ==="])
+def test_a_line_under_a_text_makes_no_heading_on_either_side(browser_side: BrowserSide, words: str) -> None:
+    server, browser = both(browser_side, words)
+    assert server == browser
+    assert not {"h3", "h4"} & {tag for tag, _ in shown(words).found}
+
+
 @pytest.mark.parametrize(
     ("arriving", "looks_like"),
     [
