@@ -242,6 +242,7 @@ def test_the_page_can_be_taken_along_as_one_file(view: View, tmp_path: Path) -> 
     assert "What was wrong" in text
     assert "<script" not in text
     assert "<link" not in text
+    assert "<form" not in text
 
 
 def test_what_was_followed_live_looks_like_what_is_loaded(stack: LocalStack, browser: Browser) -> None:

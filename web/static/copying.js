@@ -32,10 +32,10 @@ export function copyAnchor(link) {
   return copy(link, linkTo(link.hash))
 }
 
-/** The page as one file that needs no server: styles inside, no scripts, everything open to read. */
+/** The page as one file that needs no server: styles inside, no scripts, no forms and nothing of the owner's panel. */
 async function asFile() {
   const page = document.documentElement.cloneNode(true)
-  for (const node of page.querySelectorAll("script, link, button, dialog, #tools, #prompts, noscript")) node.remove()
+  for (const node of page.querySelectorAll("script, link, button, dialog, aside, form, #tools, #prompts, noscript")) node.remove()
   for (const node of page.querySelectorAll("[data-ticket]")) node.removeAttribute("data-ticket")
   for (const { href } of document.querySelectorAll("link[rel=stylesheet]")) {
     const style = document.createElement("style")

@@ -14,7 +14,7 @@ from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.sharing.rendering.card import Summary, render_card, summarize
 from opencode_cloud.sharing.rendering.transcript import transcribe
 from opencode_cloud.sharing.routes.readers import ReaderRoutes
-from opencode_cloud.sharing.service.access import ShareAccess, Visitor
+from opencode_cloud.sharing.service.access import Visitor
 from opencode_cloud.sharing.service.reading import ShareReader
 from tests.unit.sharing.conversation import conversation
 
@@ -47,8 +47,8 @@ class Reading:
 
 def get(reading: Reading, path: str, **query: str) -> dict[str, Any]:
     app = HttpRoutes()
-    routes = ReaderRoutes(cast("ShareReader", reading), cast("ShareAccess", None), public_url="https://cloud.example")
-    routes.mount(app)
+    nothing = cast("Any", None)
+    ReaderRoutes(cast("ShareReader", reading), nothing, nothing, nothing, public_url="https://cloud.example").mount(app)
     context = {"http": {"method": "GET", "path": path, "sourceIp": "192.0.2.1"}, "stage": "$default", "requestId": "r"}
     event = {"rawPath": path, "rawQueryString": "", "queryStringParameters": query, "headers": {}, "body": None}
     return app.answer({**event, "isBase64Encoded": False, "requestContext": context}, None)
@@ -89,7 +89,8 @@ def test_only_pages_of_shares_are_described() -> None:
 
 def test_a_browser_gets_a_page_for_an_error() -> None:
     app = HttpRoutes()
-    ReaderRoutes(cast("ShareReader", None), cast("ShareAccess", None), public_url="").mount(app)
+    nothing = cast("Any", None)
+    ReaderRoutes(nothing, nothing, nothing, nothing, public_url="").mount(app)
     context = {
         "http": {"method": "GET", "path": "/s/a.b", "sourceIp": "192.0.2.1"},
         "stage": "$default",
