@@ -43,7 +43,7 @@ from opencode_cloud.sharing.rendering.views import (
 )
 
 INLINE = 65_536  # bytes of JSON; the page omits larger items, and the script fetches them when they come into view
-BUDGET = 750_000  # bytes of JSON in one page; the script fetches the rest
+BUDGET = 400_000  # bytes of JSON in one page, which take 0.15 s to render; the script fetches the rest
 SILENCE_MS = 60_000  # after its creation, until an empty share is probably one whose upload was refused
 NO_PANEL = Markup()
 _ENTRY = 256  # bytes of overhead of an item besides its content
