@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from opencode_cloud_connect.agents import AGENTS, Places, Settings
@@ -19,6 +20,7 @@ from tests.upstreams import Call
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / "tests" / "agents" / "node_modules"
+AGENT_SDK = MODULES / "@anthropic-ai" / "claude-agent-sdk"
 TOOLS = ROOT / ".tools"
 PATIENCE = 150.0
 """Seconds for one run on a busy machine."""
@@ -218,4 +220,10 @@ DRIVERS = {
     )
 }
 DRIVERS |= {"opencode": _opencode("current"), "opencode-1.1": _opencode("1.1")}
+DRIVERS["claude-agent-sdk"] = replace(
+    DRIVERS["claude-code"],
+    program=Path(shutil.which("node") or "node") if AGENT_SDK.exists() else AGENT_SDK,
+    arguments=lambda run: [str(Path(__file__).with_name("agent_sdk.mjs")), run.prompt],
+    schemas=False,
+)
 """The agents by their names, opencode also in its oldest release that needs no package from a registry."""
