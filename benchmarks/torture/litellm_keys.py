@@ -7,6 +7,7 @@ package registry. Budgets of such a key take LiteLLM's usual way: counters in Re
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import subprocess
 import time
@@ -23,7 +24,13 @@ from local.processes import free_port
 PROCESSES = 3
 KEY = "sk-torture"
 _AUTHENTICATION = """
+import litellm
 from litellm.proxy._types import UserAPIKeyAuth
+from litellm.proxy.hooks.proxy_track_cost_callback import ProxyDBLogger
+
+# LiteLLM registers its settlement only beside a database.
+litellm.logging_callback_manager.add_litellm_callback(ProxyDBLogger())
+litellm.logging_callback_manager.add_litellm_async_success_callback(ProxyDBLogger())
 
 
 async def user_api_key_auth(request, api_key):
@@ -74,6 +81,7 @@ def _document(provider_url: str, port: int) -> dict[str, Any]:
     return {
         "model_list": [{"model_name": MODEL, "litellm_params": parameters, "model_info": limits}],
         "general_settings": {
+            "master_key": "sk-" + secrets.token_hex(32),  # it refuses to start without one
             "custom_auth": "torture_authentication.user_api_key_auth",
             "custom_auth_run_common_checks": True,
             "fail_closed_budget_enforcement": True,

@@ -18,7 +18,7 @@ from opencode_cloud_connect.workspaces import models_of
 from tests.upstreams import Record, Script
 from tests.upstreams.world import Shop, World, model_of
 
-from .drivers import PATIENCE, Driver, Run
+from .drivers import DRIVERS, PATIENCE, Driver, Run
 
 
 @dataclass
@@ -114,3 +114,12 @@ def strict_world(world: World) -> Iterator[World]:
 @pytest.fixture(scope="module")
 def desk(strict_world: World, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     return Desk(strict_world.shop(), tmp_path_factory.mktemp("agents"))
+
+
+@pytest.fixture
+def driver(request: pytest.FixtureRequest) -> Driver:
+    """Return the agent named by the test's parameter, or skip."""
+    chosen = DRIVERS[request.param]
+    if chosen.missing:
+        pytest.skip(chosen.missing)
+    return chosen

@@ -33,15 +33,6 @@ def picture() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-@pytest.fixture
-def driver(request: pytest.FixtureRequest) -> Driver:
-    """Return the agent named by the test's parameter, or skip."""
-    chosen = DRIVERS[request.param]
-    if chosen.missing:
-        pytest.skip(chosen.missing)
-    return chosen
-
-
 def agents(names: list[str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("driver", names, indirect=True)
 
