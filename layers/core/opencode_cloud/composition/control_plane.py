@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from opencode_cloud.access.service.projection import Projection
 from opencode_cloud.access.store import KeyUses
@@ -11,7 +12,6 @@ from opencode_cloud.access.store.projection import ProjectionStore
 from opencode_cloud.access.store.projection_source import ProjectionSource
 from opencode_cloud.audit.service import AuditReading, AuditTrail
 from opencode_cloud.audit.store import AuditArchive, AuditStore
-from opencode_cloud.catalogue.service.publishing import CataloguePublisher
 from opencode_cloud.catalogue.store.current import CatalogueStore
 from opencode_cloud.catalogue.store.versions import VersionStore
 from opencode_cloud.composition.services.workspaces import workspace_services
@@ -29,6 +29,9 @@ from opencode_cloud.policies.store import DocumentStore
 from opencode_cloud.policies.validation import form_faults
 from opencode_cloud.sharing.store import Tasks
 from opencode_cloud.workspaces.services import WorkspaceServices
+
+if TYPE_CHECKING:
+    from opencode_cloud.catalogue.service.publishing import CataloguePublisher
 
 
 class ControlPlane:
@@ -84,6 +87,8 @@ class ControlPlane:
     @cached_property
     def catalogue_publisher(self) -> CataloguePublisher:
         """The publisher of versions of the catalogue."""
+        from opencode_cloud.catalogue.service.publishing import CataloguePublisher  # slow to import, and rarely used
+
         return CataloguePublisher(VersionStore(self.database), self.outbox, self.audit, form_faults)
 
     @cached_property
