@@ -106,6 +106,7 @@ async def _run_parts(deployed: Stage, floor_url: str, plan: Plan, only: frozense
     results: Json = {}
     failures: Json = {}
     others: Json = {}
+    seconds: Json = {}
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=120)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
@@ -114,6 +115,7 @@ async def _run_parts(deployed: Stage, floor_url: str, plan: Plan, only: frozense
         for name, part in scenarios.all().items():
             if only and name not in only:
                 continue
+            began = time.monotonic()
             try:
                 with others_share() as share:
                     results[name] = await part()
@@ -121,7 +123,9 @@ async def _run_parts(deployed: Stage, floor_url: str, plan: Plan, only: frozense
             except Exception as error:  # noqa: BLE001 - reported in the result, which then fails
                 failures[name] = f"{type(error).__name__}: {error}"
                 traceback.print_exc()
-    return {**results, "others_share": others}, failures
+            seconds[name] = round(time.monotonic() - began, 1)
+            say(f"part {name}: {seconds[name]:g} s")
+    return {**results, "others_share": others, "part_seconds": seconds}, failures
 
 
 def _commit() -> str:

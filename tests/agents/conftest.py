@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,9 +17,11 @@ from opencode_cloud_connect.agents import Settings
 from opencode_cloud_connect.http import Server
 from opencode_cloud_connect.workspaces import models_of
 from tests.upstreams import Record, Script
-from tests.upstreams.world import Shop, World, model_of
 
 from .drivers import DRIVERS, PATIENCE, Driver, Run
+
+if TYPE_CHECKING:
+    from tests.upstreams.world import Shop, World
 
 
 @dataclass
@@ -70,6 +73,8 @@ class Desk:
         self, driver: Driver, format_: str, script: Script, project: Path | None = None, key: str = "", **more: Path
     ) -> Run:
         """Make a home with the agent's configuration."""
+        from tests.upstreams.world import model_of  # imports the providers' SDKs, which takes seconds
+
         project = project or self.project()
         home = project.parent / "home"
         home.mkdir()

@@ -45,8 +45,8 @@ class Driver:
 
     agent: str
     """Its name for `opencode-cloud connect`."""
-    program: Path | None
-    """None: this machine has no build of it."""
+    place: Path | Callable[[], Path | None]
+    """Its program, or how to find it. None: this machine has no build of it."""
     arguments: Callable[[Run], list[str]]
     look: Callable[[Path], Call] | None = None
     """The call by which the agent reads a file; None: it has no tools."""
@@ -56,6 +56,11 @@ class Driver:
     """Settings of the person before the agent is connected, for the same purpose."""
     pictures: bool = False
     schemas: bool = False
+
+    @property
+    def program(self) -> Path | None:
+        """Its program."""
+        return self.place if isinstance(self.place, Path) else self.place()
 
     @property
     def missing(self) -> str:
@@ -148,13 +153,15 @@ QUIET_OPENCODE = json.dumps({"share": "disabled", "permission": {"edit": "allow"
 
 
 def _opencode(generation: Generation) -> Driver:
-    try:
-        program = binaries.find(generation)
-    except binaries.BinaryMissingError:
-        program = None
+    def place() -> Path | None:
+        try:
+            return binaries.find(generation)  # starts it, so not while tests are collected
+        except binaries.BinaryMissingError:
+            return None
+
     return Driver(
         "opencode",
-        program,
+        place,
         # It puts a word with spaces into quotation marks.
         lambda run: ["run", *(["--file", str(run.picture)] if run.picture else []), "--", *run.prompt.split(" ")],
         lambda file: Call("bash", {"command": f"cat {file}", "description": "Reads it"}),
