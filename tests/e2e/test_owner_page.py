@@ -12,6 +12,7 @@ from local.stack import LocalStack
 from tests.integration.projected import People, Person, share_as
 from tests.integration.publisher import message, new_session_id, part, session
 from tests.unit.sharing.redaction.secrets import FORMATS, Draw
+from tests.waiting import until
 
 from .browser import headless_chromium
 
@@ -82,7 +83,13 @@ def test_an_owner_sees_what_was_found_and_decides_about_the_share(
     page.get_by_label("Show github-pat/").check()
     page.get_by_role("button", name="Save").nth(1).click()
     expect(page.locator("#owner")).to_contain_text("It appears when the client shares its message again.")
-    share.sync(part("1", f"the token is {KEY}, sadly"))
+
+    def shown() -> bool:
+        # A function may still know the share as it was a second ago.
+        share.sync(part("1", f"the token is {KEY}, sadly"))
+        return KEY in read.request.get(f"{url}.json").text()
+
+    until(shown)
     expect(read.locator("#share")).to_contain_text(KEY, timeout=PATIENCE)
 
     page.get_by_label("Who can read it").select_option("workspace")
