@@ -12,15 +12,20 @@ import pytest
 from opencode_cloud.billing.routes import BillingRoutes
 from opencode_cloud.billing.service import closing, drafts
 from opencode_cloud.billing.service.closing import MonthClose
+from opencode_cloud.billing.service.coupons import Coupons
 from opencode_cloud.billing.service.reading import BillingReader
 from opencode_cloud.billing.store.closing import ClosingStore
+from opencode_cloud.billing.store.coupons import CouponStore
 from opencode_cloud.billing.store.reading import LedgerReader
+from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.ids import PaymentId, WorkspaceId
 from tests.unit.billing.books import AT, CENT, DOLLAR, Books
 from tests.unit.billing.test_payments import TWENTY
 from tests.unit.usage.events import OTHER
 from tests.unit.workspaces.calls import Api
 from tests.unit.workspaces.team import Place
+
+OPERATOR = Actor(kind=ActorKind.OPERATOR, name="ann", role="owner")
 
 
 class Office:
@@ -30,9 +35,10 @@ class Office:
         self.api, self.books = Api(place), Books(place)
         reader = LedgerReader(place.database, self.books.store)
         self.closing = ClosingStore()
-        BillingRoutes(BillingReader(place.database, reader, self.closing, enabled=enabled), self.api.access).mount(
-            self.api.app
-        )
+        books = self.books
+        self.coupons = Coupons(books.booking, CouponStore(), books.audit, enabled=enabled)
+        reading = BillingReader(place.database, reader, self.closing, enabled=enabled)
+        BillingRoutes(reading, self.coupons, self.api.access).mount(self.api.app)
         owner = place.person("ann@example.com")
         self.workspace: WorkspaceId = place.founded(owner).id
         ann = place.member(owner, self.workspace)
@@ -104,6 +110,17 @@ def test_only_owners_and_billing_managers_see_money(office: Office) -> None:
     office.spend()
     answers = {role: office.get("balance", role).status for role in office.bearers}
     assert answers == {"owner": 200, "billing": 200, "admin": 403, "member": 403}
+
+
+def test_a_coupon_is_redeemed_by_those_who_manage_money(office: Office) -> None:
+    office.coupons.create(OPERATOR, "HELLO", 5 * DOLLAR, 10, None, "launch")
+
+    def redeem(role: str) -> int:
+        route = f"POST /api/v1/workspaces/{office.workspace}/billing/coupons"
+        return office.api(office.bearers[role], route, {"code": "hello"}).status
+
+    assert [redeem(role) for role in ("member", "admin", "billing", "owner")] == [403, 403, 201, 409]
+    assert office.get("balance").body["promo"] == 5 * DOLLAR
 
 
 def test_another_workspaces_transaction_is_not_found(office: Office) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -21,6 +22,7 @@ Action = Literal[
     "adjust",
     "approve",
     "assign",
+    "coupon",
     "reverse",
     "close",
     "statement",
@@ -40,7 +42,11 @@ class BillingCommand(msgspec.Struct, tag="billing"):
     micro_cents: int = 0
     reason: Annotated[str, msgspec.Meta(max_length=255)] = ""
     key: Annotated[str, msgspec.Meta(max_length=64)] = ""
-    """The idempotency key of an adjustment."""
+    """The idempotency key of an adjustment, or the code of a coupon."""
+    uses: int = 0
+    """How many workspaces may redeem a coupon."""
+    ends_at: datetime | None = None
+    """When a coupon ends: naive UTC."""
     transaction_id: LedgerTransactionId = LedgerTransactionId("")
     """The transaction to reverse, or that an adjustment corrects."""
     proposal_id: str = ""
@@ -59,6 +65,12 @@ def execute_billing_command(command: BillingCommand, billing: BillingServices, a
     match command.action:
         case "adjust" | "approve" | "assign" | "reverse":
             return _change(command, billing.credits, actor)
+        case "coupon":
+            _require(command, "key", "micro_cents", "uses", "reason")
+            made = billing.coupons.create(
+                actor, command.key, command.micro_cents, command.uses, command.ends_at, command.reason
+            )
+            return {"code": made.code, "uses": made.uses, "most_uses": made.most_uses}
         case "close":
             _require(command, "period")
             billing.closing.close(command.period)

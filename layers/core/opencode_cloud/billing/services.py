@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from opencode_cloud.billing.service.checking import BookReconciliation
 from opencode_cloud.billing.service.checkpoints import Checkpoints
 from opencode_cloud.billing.service.closing import MonthClose
+from opencode_cloud.billing.service.coupons import Coupons
 from opencode_cloud.billing.service.credits import Credits
 from opencode_cloud.billing.service.exporting import LedgerExport
 from opencode_cloud.billing.service.reading import BillingReader
@@ -21,6 +22,7 @@ class BillingServices:
 
     settlement: UsageSettlement
     credits: Credits
+    coupons: Coupons
     closing: MonthClose
     reconciliation: BookReconciliation
     checkpoints: Checkpoints

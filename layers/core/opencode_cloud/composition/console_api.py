@@ -9,7 +9,7 @@ from opencode_cloud.billing.routes import BillingRoutes
 from opencode_cloud.budgets.routes import BudgetsRoutes
 from opencode_cloud.catalogue.routes import ModelRoutes
 from opencode_cloud.catalogue.service.caching import CatalogueCache
-from opencode_cloud.composition.services.billing import reader_of
+from opencode_cloud.composition.services.billing import coupons_of, reader_of
 from opencode_cloud.http.api import api_app
 from opencode_cloud.http.documents import DocumentRoutes
 from opencode_cloud.http.gate import only_once
@@ -36,7 +36,8 @@ def api_of(parts: ConsoleParts) -> APIGatewayHttpResolver:
     BudgetsRoutes(parts.budgets, allowed).mount(app)
     catalogue = CatalogueCache(plane.current_catalogue)
     ModelRoutes(catalogue, allowed, plane.deployment_key, settings.public_url).mount(app)
-    BillingRoutes(reader_of(plane.database, enabled=settings.billing), allowed).mount(app)
+    coupons = coupons_of(plane.database, plane.outbox, plane.audit, enabled=settings.billing)
+    BillingRoutes(reader_of(plane.database, enabled=settings.billing), coupons, allowed).mount(app)
     UsageRoutes(usage.reader, usage.exports, usage.cache_misses, allowed).mount(app)
     DocumentRoutes().mount(app)
     return app

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from opencode_cloud.catalogue.service.caching import CatalogueCache
-from opencode_cloud.composition.services.billing import reader_of
+from opencode_cloud.composition.services.billing import coupons_of, reader_of
 from opencode_cloud.composition.services.identity_pages import identity_pages, login_methods
 from opencode_cloud.console.app import ConsoleApp, form_answers
 from opencode_cloud.console.audit import AuditPages
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from opencode_cloud.access.service import Access
     from opencode_cloud.audit.service import AuditReading
+    from opencode_cloud.billing.service.coupons import Coupons
     from opencode_cloud.billing.service.reading import BillingReader
     from opencode_cloud.budgets.services import BudgetServices
     from opencode_cloud.composition.console_parts import ConsoleParts
@@ -52,6 +53,7 @@ class Console(msgspec.Struct, frozen=True):
     usage: UsageReader
     budgets: BudgetServices
     catalogue: CatalogueCache
+    coupons: Coupons | None = None
     billing: BillingReader | None = None
     """None: the deployment keeps no ledger."""
     sells: bool = False
@@ -68,8 +70,8 @@ class Console(msgspec.Struct, frozen=True):
         CallPages(app, self.usage, self.reading).mount()
         AuditPages(app, self.reading).mount()
         BudgetPages(app, self.budgets, self.team).mount()
-        if self.billing is not None:
-            BillingPages(app, self.billing).mount()
+        if self.billing is not None and self.coupons is not None:
+            BillingPages(app, self.billing, self.coupons).mount()
         MemberPages(app, self.team.members, self.team.invitations, self.usage).mount()
         KeyPages(app, self.team, self.budgets.budgets, self.publisher).mount()
         ProviderPages(app, self.team.credentials).mount()
@@ -89,11 +91,12 @@ def site_of(parts: ConsoleParts) -> APIGatewayHttpResolver:
     answers = form_answers(settings.sessions_table, plane.deployment_key)
     console = ConsoleApp(allowed, plane.deployment_key, identity.note_use, settings.public_url, answers)
     reader = reader_of(plane.database) if settings.billing else None
+    coupons = coupons_of(plane.database, plane.outbox, plane.audit)
     sells = settings.billing and bool(settings.stripe_secret)
     reading, usage, budgets = plane.audit_reading, parts.usage.reader, parts.budgets
     catalogue = CatalogueCache(plane.current_catalogue)
     services = (allowed, team, plane.publisher, reading, usage, budgets, catalogue)
-    pages = Console(console, *services, billing=reader, sells=sells)
+    pages = Console(console, *services, coupons=coupons, billing=reader, sells=sells)
     pages.mount(app)
     return app
 

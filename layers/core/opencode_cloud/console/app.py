@@ -36,6 +36,7 @@ WORKSPACE = f"{ROOT}/<workspace_id>"
 _WORKSPACE = 2  # index of the id in "/console/{workspace}".split("/")
 
 DONE = {
+    "coupon": "Coupon redeemed.",
     "reload": "Automatic reloads saved.",
     "retried": "Automatic reloads go on. A low balance is reloaded within a minute.",
     "invited": "Invitation sent.",

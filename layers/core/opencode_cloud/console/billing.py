@@ -12,11 +12,13 @@ from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.ids import LedgerTransactionId
 from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.pages import see
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
 
 if TYPE_CHECKING:
+    from opencode_cloud.billing.service.coupons import Coupons
     from opencode_cloud.billing.service.reading import BillingReader
 
 CALLS = "/calls"
@@ -48,13 +50,16 @@ class BillingPages:
 
     PAGE: ClassVar[ConsolePage] = menu.BILLING
 
-    def __init__(self, app: ConsoleApp, reader: BillingReader) -> None:
+    def __init__(self, app: ConsoleApp, reader: BillingReader, coupons: Coupons) -> None:
         self._app = app
         self._reader = reader
+        self._coupons = coupons
 
     def mount(self) -> None:
         """Add every page."""
-        get = self._app.add(self.PAGE, self.show).get
+        routes = self._app.add(self.PAGE, self.show)
+        get = routes.get
+        routes.post("/billing/coupons", self.redeem, Permission.BILLING_MANAGE, self.show)
         get("/billing/transactions/<transaction_id>", self.transaction, Permission.BILLING_READ)
         get("/billing/statements/<period>", self.statement, Permission.BILLING_READ)
 
@@ -73,6 +78,11 @@ class BillingPages:
             shown=money.shown,
             month=f"{utc_now():%Y-%m}",
         )
+
+    def redeem(self, request: PageRequest) -> Response[str]:
+        """``POST .../billing/coupons``."""
+        self._coupons.redeem(request.actor, request.workspace.id, request.form.one("code"))
+        return see(f"{request.base}/billing?done=coupon")
 
     def transaction(self, request: PageRequest, transaction_id: LedgerTransactionId) -> Response[str]:
         """``GET .../billing/transactions/{transaction_id}``: its entries, and the calls that it charges."""

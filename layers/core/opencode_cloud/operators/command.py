@@ -147,6 +147,12 @@ def _billing(commands: Any) -> None:
     adjust.add_argument("--key", help="idempotency key: a second adjustment with the same key changes nothing")
     approve = add("approve", help="carry out an adjustment that another operator proposed")
     approve.add_argument("proposal", help="lpr_...")
+    coupon = add("coupon", help="make a code that workspaces redeem for promotional credit, each once")
+    coupon.add_argument("key", metavar="CODE")
+    coupon.add_argument("usd", type=_amount, help="dollars for each workspace, such as 25")
+    coupon.add_argument("--uses", type=int, required=True, help="how many workspaces may redeem it")
+    coupon.add_argument("--until", default=None, help="UTC, such as 2026-12-31T00:00:00; default: no end")
+    coupon.add_argument("--reason", required=True, help="reason, for the audit trail")
     assign = add("assign", help="give a payment without an owner to a workspace")
     assign.add_argument("payment", help="pi_...")
     assign.add_argument("workspace", help="wrk_...")
@@ -215,6 +221,8 @@ def _billing_command(options: argparse.Namespace) -> dict[str, Any]:
         "transaction_id": getattr(options, "transaction", "") or getattr(options, "corrects", ""),
         "proposal_id": getattr(options, "proposal", ""),
         "payment_id": getattr(options, "payment", ""),
+        "uses": getattr(options, "uses", 0),
+        "ends_at": getattr(options, "until", None),
         "period": getattr(options, "period", ""),
         "days": getattr(options, "days", 2),
     }

@@ -29,6 +29,7 @@ PATH = 64
 KEY = 128
 """Longest idempotency key."""
 CALL = 64
+CODE = 32
 BODY = 8192
 """Longest body of a transaction, in bytes."""
 LAYERS = ("posted", "pending")
@@ -170,6 +171,19 @@ ledger_proposals = table(
     UniqueConstraint("workspace_id", "idempotency_key"),
 )
 """Adjustments above the limit of one operator, until a second one approves them."""
+
+coupons = table(
+    "coupons",
+    _text("code", CODE, primary_key=True),
+    Column("amount", BigInteger, nullable=False, comment="micro-cents of promotional credit"),
+    Column("most_uses", Integer, nullable=False),
+    Column("uses", Integer, nullable=False, server_default="0"),
+    Column("ends_at", Moment, comment="null: never"),
+    Column("reason", String(255), nullable=False),
+    Column("created_by", String(254), nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+"""Codes that workspaces redeem for promotional credit. A redemption locks the row of its code."""
 
 ledger_closes = table(
     "ledger_closes",

@@ -88,6 +88,10 @@ class Booking:
         opening = [drafts.opening(workspace_id, balance.limit, now)] if balance.limit else []
         return opening + ([drafts.opening_usage(workspace_id, used, now)] if used else [])
 
+    def is_booked(self, unit: UnitOfWork, draft: TransactionDraft) -> bool:
+        """Tell whether the kind and key of a draft were booked, with any terms."""
+        return bool(self._store.known(unit.connection, [draft]))
+
     def book(
         self, unit: UnitOfWork, locked: LockedBooks, wanted: Sequence[TransactionDraft]
     ) -> list[LedgerTransaction]:

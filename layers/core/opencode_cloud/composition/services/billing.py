@@ -8,6 +8,7 @@ from opencode_cloud.billing.service.booking import Booking
 from opencode_cloud.billing.service.checking import BookReconciliation
 from opencode_cloud.billing.service.checkpoints import Checkpoints
 from opencode_cloud.billing.service.closing import MonthClose
+from opencode_cloud.billing.service.coupons import Coupons
 from opencode_cloud.billing.service.credits import Credits
 from opencode_cloud.billing.service.exporting import LedgerExport
 from opencode_cloud.billing.service.payments import Payments
@@ -17,6 +18,7 @@ from opencode_cloud.billing.services import BillingServices
 from opencode_cloud.billing.store.checkpoints import CheckpointStore
 from opencode_cloud.billing.store.checks import BookChecks
 from opencode_cloud.billing.store.closing import ClosingStore
+from opencode_cloud.billing.store.coupons import CouponStore
 from opencode_cloud.billing.store.ledger import LedgerStore
 from opencode_cloud.billing.store.payments import PaymentStore
 from opencode_cloud.billing.store.proposals import ProposalStore
@@ -52,6 +54,7 @@ def billing_services(
     return BillingServices(
         settlement=UsageSettlement(booking, store),
         credits=Credits(booking, store, ProposalStore(), PaymentStore(), audit),
+        coupons=Coupons(booking, CouponStore(), audit),
         closing=MonthClose(database, store, closing),
         reconciliation=BookReconciliation(BookChecks(database), reader),
         checkpoints=Checkpoints(database, store, reader, checkpoints, sign, ledger_key),
@@ -64,6 +67,11 @@ def billing_services(
 def payments_of(database: Database, outbox: Outbox, audit: AuditTrail) -> Payments:
     """Build what books payments and their returns."""
     return Payments(_booking(database, outbox, audit, LedgerStore()), PaymentStore())
+
+
+def coupons_of(database: Database, outbox: Outbox, audit: AuditTrail, *, enabled: bool = True) -> Coupons:
+    """Build what redeems coupons; every redemption is refused if the deployment keeps no ledger."""
+    return Coupons(_booking(database, outbox, audit, LedgerStore()), CouponStore(), audit, enabled=enabled)
 
 
 def reader_of(database: Database, *, enabled: bool = True) -> BillingReader:
