@@ -58,6 +58,7 @@ def picture(reading: Reading) -> bytes:
     answer = get(reading, f"/share/{SHARE}/card.png")
     assert answer["statusCode"] == 200
     assert answer["headers"]["Content-Type"] == "image/png"
+    assert answer["headers"]["Cache-Control"] == "private, no-store"
     return base64.b64decode(answer["body"])
 
 

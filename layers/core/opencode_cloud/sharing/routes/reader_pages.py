@@ -101,9 +101,12 @@ class ReaderPages:
         return "\n\n".join([session.rstrip("\n"), *comments_as_markdown(comments)]) + "\n"
 
     def card(self, state: SharedState | None) -> HttpReply:
-        """Answer with the picture of a share; without a state with one that says nothing about it."""
+        """Answer with the picture of a share; without a state with one that says nothing about it.
+
+        No cache keeps it: after an unshare nothing may show the title.
+        """
         summary = summarize(transcribe(state.items)) if state else Summary()
-        headers = {"Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff"}
+        headers = {**http_events.PRIVATE, "X-Content-Type-Options": "nosniff"}
         return http_events.reply_binary(render_card(summary), "image/png", headers=headers)
 
     def oembed(self, event: http_events.Event, state: SharedState) -> dict[str, str | int]:
