@@ -1,4 +1,4 @@
-// Highlights code and changes, near the window first, in a worker. Code of an unknown language stays plain.
+// Highlights code and changes in a worker: the first blocks of a session at once, the others near the window. Code of an unknown language stays plain.
 // Code gets elements with classes. The lines of a change keep their elements, which mark what changed: their colors are
 // ranges, where the browser can color these (CSS Custom Highlight API).
 
@@ -7,11 +7,13 @@ import { keep } from "./nodes.js"
 const LONGEST = 50_000 // characters of a block; a longer one stays plain
 const PATIENCE = 3_000 // milliseconds for one block; a worker that takes longer is replaced
 const NEARBY = "600px"
+const AT_ONCE = 200 // blocks
 const BLOCKS = "pre > code[class^=language-], pre.patch[data-language]"
 
 export class Highlighter {
   #worker = null
   #queue = []
+  #atOnce = AT_ONCE
   #present = null
   #timer = 0
   #finished = new WeakMap() // block -> the words that were last looked at
@@ -34,8 +36,12 @@ export class Highlighter {
     const within = node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement
     const own = within?.closest(BLOCKS)
     for (const block of own ? [own] : (within?.querySelectorAll(BLOCKS) ?? [])) {
-      if (this.#finished.get(block) !== block.textContent) this.#seen.observe(block)
+      if (this.#finished.get(block) === block.textContent) continue
+      if (this.#atOnce > 0) this.#queue.push(block)
+      else this.#seen.observe(block)
+      this.#atOnce -= 1
     }
+    this.#next()
   }
 
   #enter(entries) {
