@@ -126,8 +126,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling | None:
-    """Keep groups together under ``--dist loadgroup``."""
-    return GroupScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
+    """Keep groups together under ``--dist loadgroup``, and begin with others while the stage deploys."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    keeper = config.stash[KEEPER]
+    return GroupScheduling(config, log, keeper.meeting.is_over)
 
 
 @pytest.hookimpl(tryfirst=True)

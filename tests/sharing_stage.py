@@ -67,6 +67,10 @@ class Meeting:
         """Tell whether a worker requested the stage."""
         return (self.folder / "wanted").exists()
 
+    def is_over(self) -> bool:
+        """Tell whether the stage is ready, or failed: no test waits for it any longer."""
+        return bool(self._told("ready") or self._told("failed"))
+
     def tell(self, name: str, text: str) -> None:
         """Write ``ready`` with the stage's folder, or ``failed`` with the reason."""
         draft = self.folder / f"{name}.draft"
@@ -76,7 +80,7 @@ class Meeting:
     def wait(self) -> LocalStack:
         """Wait for the stage and attach to it."""
         self.want()
-        until(lambda: self._told("ready") or self._told("failed"), DEPLOY_SECONDS)
+        until(self.is_over, DEPLOY_SECONDS)
         failed = self._told("failed")
         assert not failed, f"the stage did not start: {failed}"
         stack = LocalStack(Path(self._told("ready")))
