@@ -70,7 +70,69 @@ function closeMenus() {
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") close(null); });
 }
 
+/* Ctrl-K: a list of all pages and workspaces, and searches for what was typed. The links are those of the page itself. */
+function offerPalette() {
+  const menu = [...document.querySelectorAll("nav.sections a, .switcher a, nav.account a")];
+  const base = document.querySelector("nav.sections a")?.getAttribute("href");
+  if (!base) return;
+  const dialog = document.createElement("dialog");
+  const field = document.createElement("input");
+  const list = document.createElement("ul");
+  dialog.className = "palette";
+  dialog.setAttribute("aria-label", "Go to");
+  field.type = "search";
+  field.placeholder = "Go to a page, or search";
+  field.setAttribute("aria-label", "Go to a page, or search");
+  list.className = "rows";
+  dialog.append(field, list);
+  document.body.append(dialog);
+
+  const searches = { Members: "members?search=", Shares: "shares?search=", Calls: "calls?model=", Audit: "audit?target=" };
+  const reachable = new Set(menu.map((link) => link.getAttribute("href")));
+
+  const fill = () => {
+    const wanted = field.value.trim();
+    const found = menu
+      .map((link) => [link.textContent.replace(/\s+/g, " ").trim(), link.getAttribute("href")])
+      .filter(([label]) => label.toLowerCase().includes(wanted.toLowerCase()));
+    for (const [label, path] of Object.entries(searches)) {
+      if (wanted && reachable.has(`${base}/${path.split("?")[0]}`)) {
+        found.push([`${label} with “${wanted}”`, `${base}/${path}${encodeURIComponent(wanted)}`]);
+      }
+    }
+    list.replaceChildren(...found.slice(0, 12).map(([label, href]) => {
+      const row = document.createElement("li");
+      const link = document.createElement("a");
+      link.href = href;
+      link.textContent = label;
+      row.append(link);
+      return row;
+    }));
+  };
+
+  field.addEventListener("input", fill);
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") list.querySelector("a")?.click();
+    if (event.key === "ArrowDown") { event.preventDefault(); list.querySelector("a")?.focus(); }
+  });
+  list.addEventListener("keydown", (event) => {
+    const rows = [...list.querySelectorAll("a")];
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    (rows[rows.indexOf(document.activeElement) + step] ?? field).focus();
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    field.value = "";
+    fill();
+    dialog.showModal();
+  });
+}
+
 showLocalTimes();
+offerPalette();
 offerCopies();
 restoreForm();
 guardForms();

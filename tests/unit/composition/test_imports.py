@@ -102,3 +102,27 @@ def test_a_function_that_starts_ahead_imports_what_readers_and_publishers_need(k
 @pytest.mark.parametrize("function", SYNC)
 def test_the_sync_plane_defines_no_dataclass(function: str) -> None:
     assert "dataclasses" not in modules_of(function)
+
+
+BEYOND_THE_CORE = {
+    "alembic",
+    "authlib",
+    "email_validator",
+    "idna",
+    "jsonschema",
+    "mrml",
+    "pymysql",
+    "requests",
+    "sqlalchemy",
+}
+"""Packages of the layer `console`, which the function `share` does not have (layers/dependencies)."""
+
+
+def test_the_pages_of_shares_need_only_libraries_that_their_function_has() -> None:
+    program = (
+        "import importlib, json, sys; importlib.import_module('opencode_cloud.composition.share_pages'); "
+        "print(json.dumps([*sys.modules]))"
+    )
+    environment = {**CLIENTS, "PATH": "", "PYTHONPATH": str(ROOT / "layers" / "core")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert {name.partition(".")[0] for name in json.loads(done.stdout)} & BEYOND_THE_CORE == set()
