@@ -351,7 +351,7 @@ def test_an_admin_publishes_a_policy_field_by_field_and_goes_back(office: Office
         "tools": {"allow": None, "deny": []},
         "default_model": "anthropic/claude",
         "small_model": None,
-        "share": {"mode": "off", "max_lifetime_seconds": 7200},
+        "share": {"mode": "off", "max_lifetime_seconds": 7200, "redaction": "on", "patterns": []},
         # The form does not show these, and keeps them.
         "session_budget": 500,
         "fallbacks": [chain],
@@ -361,7 +361,12 @@ def test_an_admin_publishes_a_policy_field_by_field_and_goes_back(office: Office
     back = browser.submit(older, f"{action}/versions/{number}/restore", comment="it was better")
     assert "published again" in back.text
     restored = policy_of(office)
-    assert restored["share"] == {"mode": "workspace", "max_lifetime_seconds": 7200}
+    assert restored["share"] == {
+        "mode": "workspace",
+        "max_lifetime_seconds": 7200,
+        "redaction": "on",
+        "patterns": [],
+    }
     assert office.actions()[:3] == ["policy.restored", "policy.published", "policy.published"]
 
 

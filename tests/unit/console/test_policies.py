@@ -88,3 +88,11 @@ def test_a_reader_sees_the_effect_and_cannot_publish(office: Office) -> None:
     page = office.browser(Role.VIEWER).open(f"{office.base}/policy")
     assert "models of this deployment can be used" in page.text
     assert "Publish</button>" not in page.answer.text
+
+
+def test_a_configuration_that_cannot_be_read_says_why(office: Office) -> None:
+    browser, action = office.browser(Role.ADMIN), f"{office.base}/configuration"
+    page = browser.open(action)
+    for text, words in (('{"a": 1, "a": 2}', "twice"), ('{"a": 1,\n}', "not JSON"), ("[1]", ""), ("[" * 20_000, "")):
+        refused = browser.submit(page, action, text=text)
+        assert (refused.status, words in refused.text) == (422, True)
