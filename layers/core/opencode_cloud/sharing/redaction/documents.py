@@ -19,7 +19,8 @@ _UNIT = re.compile(
 """A run of backslashes and what it may escape. It is at one place of the document, and never cut."""
 _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _BLANKS = {b'"': b'"', b"b": b" ", b"f": b" "}
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[{}\[\],:]', re.DOTALL)
+"""A string or a mark of structure. The last quotation mark is optional, so that no text takes quadratic time."""
 LONGEST_FIELD = 200
 """Characters of a field's name in a report."""
 
