@@ -148,7 +148,7 @@ def request_of(operation: Operation, ids: Mapping[str, str], version: str) -> di
     known = {"email": f"{secrets.token_hex(4)}@example.com", "domain": f"{secrets.token_hex(4)}.example.com"}
     known |= dict.fromkeys(UNREACHABLE, f"nil_{NOWHERE}")
     query = {
-        parameter["name"]: example(parameter["schema"])
+        parameter["name"]: FORMS.get(parameter["name"]) or example(parameter["schema"])
         for parameter in operation.parameters
         if parameter["in"] == "query" and parameter.get("required")
     }
@@ -225,6 +225,9 @@ def problem(operation: Operation, actor: Actor, world: World) -> str | None:
         missing = refused = False
     return None if let_in and not refused and not missing else f"expected to be let in, got {said}"
 
+
+FORMS = {"month": "2026-10"}
+"""Values of parameters whose form is a pattern, by name."""
 
 LEAVING = next(operation for operation in OPERATIONS if operation.path.endswith("/leave"))
 """The operation removes the member, so each actor runs it last."""

@@ -69,6 +69,7 @@ def fill(world: World) -> None:
         "budget": make("budgets", scope="workspace", unit="cost", period="month", limit=2_000_000_000),
         "version": "1",
         "period": "2026-10",
+        "number": "2026-000001",
         # The stage keeps no ledger, so it has no transaction.
         "transaction": new_id("ltx"),
     }
