@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 
 import msgspec
@@ -25,7 +24,7 @@ CONTAINER_MB = 32
 LONGEST_SHARE_ID = 64  # in characters; ours have 22
 LAST_SEQ = 10**12 - 1  # sort keys of the log have twelve digits
 SCHEMA = 1  # version of the documents for readers; see docs/protocol.md, "Versions"
-SESSION_ID = re.compile(r"ses_[A-Za-z0-9]{1,128}")  # all forms that clients have used
+SESSION_ID = r"ses_[A-Za-z0-9]{1,128}"  # all forms that clients have used
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ MAXIMUM_TYPE = 64
 MAXIMUM_KEY = 512
 OBJECTS = ("session", "message", "part")
 """Types whose data must be an object: readers put members into it, or read members of it."""
-_LEGACY_KEY = re.compile(r"session/(?:(info)/.+|(message)/[^/]+/([^/]+)|(part)/[^/]+/([^/]+)/([^/]+))")
+_LEGACY_KEY = r"session/(?:(info)/.+|(message)/[^/]+/([^/]+)|(part)/[^/]+/([^/]+)/([^/]+))"
 
 
 class _Published(msgspec.Struct):
@@ -28,10 +28,6 @@ class _Identity(msgspec.Struct):
     message_id: Any = msgspec.field(name="messageID", default=None)
 
 
-_published = msgspec.json.Decoder(_Published)
-_identity = msgspec.json.Decoder(_Identity)
-
-
 def parse(batch: Iterable[msgspec.Raw | bytes]) -> list[Item]:
     """Read the items of a publication. Unknown types and fields are kept (docs/protocol.md, "Items").
 
@@ -42,7 +38,7 @@ def parse(batch: Iterable[msgspec.Raw | bytes]) -> list[Item]:
 
 def _parse_one(position: int, raw: bytes) -> Item:
     try:
-        published = _published.decode(raw)
+        published = msgspec.json.decode(raw, type=_Published)
     except msgspec.DecodeError as error:
         raise invalid_item(position, f"must be an object with a string `type` and `data` ({error})") from error
     if not 0 < len(published.type) <= MAXIMUM_TYPE:
@@ -60,7 +56,7 @@ def _key(position: int, kind: str, data: bytes) -> str:
     if kind in ("session", "session_diff", "model") or not is_object:
         return kind
     try:
-        identity = _identity.decode(data)
+        identity = msgspec.json.decode(data, type=_Identity)
     except msgspec.DecodeError as error:
         raise invalid_item(position, f"has data that is not valid JSON ({error})") from error
     parts = [part for part in (identity.message_id, identity.id) if isinstance(part, str) and part]
@@ -80,7 +76,7 @@ def from_legacy(key: str, content: msgspec.Raw) -> Item:
     Raises :class:`BadRequest`: ``invalid_key`` for a key outside the prefixes that the protocol allows,
     ``invalid_item`` for content that is no object.
     """
-    match = _LEGACY_KEY.fullmatch(key)
+    match = re.fullmatch(_LEGACY_KEY, key)
     if match is None or len(key) > MAXIMUM_KEY:
         raise BadRequest(
             "invalid_key",

@@ -54,12 +54,9 @@ class OwnHub(Protocol):
         ...
 
 
-_decoder = msgspec.msgpack.Decoder(HubPost)
-
-
 def decode_post(content: bytes) -> HubPost:
     """Read a post. Raises :class:`msgspec.DecodeError`."""
-    return _decoder.decode(content)
+    return msgspec.msgpack.decode(content, type=HubPost)
 
 
 class Hubs:

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 REFUSALS = frozenset({"not_permitted", "owner_has_left", "sharing_off"})
 """Codes of refusals by a policy or a permission, which admins can look up."""
-ALLOWED_SECRET = re.compile(r"[a-z0-9][a-z0-9-]{0,63}(?:/[0-9a-f]{8})?")
+_ALLOWED = r"[a-z0-9][a-z0-9-]{0,63}(?:/[0-9a-f]{8})?"  # compiled at the first use, since few owners list any
 MOST_ALLOWED = 100
 """Entries of the list of secrets that a share may show."""
 REFUSALS_A_MINUTE = 5
@@ -335,7 +335,7 @@ def _changed(ownership: Ownership, change: ShareUpdate, workspace: KnownWorkspac
 
 
 def _allowed(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    if len(secrets) > MOST_ALLOWED or not all(ALLOWED_SECRET.fullmatch(each) for each in secrets):
+    if len(secrets) > MOST_ALLOWED or not all(re.fullmatch(_ALLOWED, each) for each in secrets):
         raise invalid_allowed_secrets()
     return tuple(dict.fromkeys(secrets))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -121,7 +122,7 @@ class Publishing:
         ``invalid_session_id`` (400); ``too_many_creates`` (429, for new shares only); ``login_to_share``,
         ``sharing_off`` or ``owner_has_left`` (403).
         """
-        if not SESSION_ID.fullmatch(session_id):
+        if not re.fullmatch(SESSION_ID, session_id):
             raise invalid_session_id()
         terms = self._owning.terms(actor) if actor else None
         if not terms and not self._anonymous:

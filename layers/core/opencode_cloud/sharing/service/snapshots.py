@@ -54,9 +54,6 @@ class _StoredDocument(msgspec.Struct):
     items: list[_StoredItem]
 
 
-_document = msgspec.json.Decoder(_StoredDocument)
-
-
 class Snapshots:
     """Writes and reads snapshots."""
 
@@ -200,7 +197,7 @@ class Snapshots:
         return fold, end
 
     def _read(self, share_id: ShareId, snapshot: Snapshot) -> list[Item]:
-        document = _document.decode(unpack(*self.packed(share_id, snapshot, Coding.ZSTD)))
+        document = msgspec.json.decode(unpack(*self.packed(share_id, snapshot, Coding.ZSTD)), type=_StoredDocument)
         return [
             Item(key=i.key, type=i.type, data=bytes(i.data), body=i.body, seq=i.seq, at=i.at) for i in document.items
         ]
