@@ -88,8 +88,8 @@ class DemoLife:
         Return a key of the owner, with which sessions can be shared.
         """
         robot = self._team.service_accounts.create(self._owner, self._workspace, "ci-runner")
-        laptop = self._key("laptop", None)
-        keys = [self._key("ci", robot.id).id, laptop.id]
+        laptop = self._key("laptop", None, KeyScope.INFERENCE, KeyScope.ADMIN)
+        keys = [self._key("ci", robot.id, KeyScope.INFERENCE).id, laptop.id]
         budgets = [self._budget(*each) for each in self._limits()]
         counters = [counter(known_budget(each), int(utc_now().timestamp())) for each in budgets]
         events = [self._call(robot.id, keys) for _ in range(CALLS)]
@@ -100,8 +100,8 @@ class DemoLife:
             self._refuse(*refusal)
         return laptop.secret
 
-    def _key(self, name: str, robot: ServiceAccountId | None) -> NewKey:
-        wanted = CreateKey(name=name, scopes=[KeyScope.INFERENCE], service_account_id=robot)
+    def _key(self, name: str, robot: ServiceAccountId | None, *scopes: KeyScope) -> NewKey:
+        wanted = CreateKey(name=name, scopes=scopes, service_account_id=robot)
         return self._team.keys.create(self._owner, self._workspace, wanted)
 
     def _limits(self) -> list[tuple[BudgetScope, str, int]]:

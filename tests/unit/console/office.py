@@ -170,13 +170,14 @@ class Office:
         acting = self.acting(person)
         key = self.team.keys.create(acting, self.workspace, CreateKey(name="client", scopes=[*KeyScope]))
         session = f"ses_{secrets.token_hex(8)}"
-        made = self._send(key.secret, "/api/shares", {"sessionID": session})
+        made = self.send(key.secret, "/api/shares", {"sessionID": session})
         share_id = made["url"].rsplit("/", 1)[1]
         info = {"type": "session", "data": {"id": session, "title": title}}
-        self._send(key.secret, f"/api/shares/{share_id}/sync", {"secret": made["secret"], "data": [info]})
+        self.send(key.secret, f"/api/shares/{share_id}/sync", {"secret": made["secret"], "data": [info]})
         return share_id
 
-    def _send(self, key: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def send(self, key: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Post JSON with a key, and return the answer."""
         event = {
             "version": "2.0",
             "rawPath": path,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import urlsplit
+
 import pytest
 
-from local import demo_life
+from local import demo_life, demo_shares
 from local.demo_life import DemoLife
 from opencode_cloud.contracts.budgets import BudgetScope
 from opencode_cloud.contracts.permissions import Role
@@ -19,6 +22,24 @@ def demo(office: Office, monkeypatch: pytest.MonkeyPatch) -> Office:
     ids = [each.id for each in members]
     DemoLife(office.plane, office.team, office.budgets, "budgets", owner, ids).write()  # pyright: ignore[reportArgumentType]
     return office
+
+
+def test_the_key_of_the_demo_can_share_its_sessions(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_life, "CALLS", 1)
+    owner = office.acting(office.owner)
+    life = DemoLife(office.plane, office.team, office.budgets, "budgets", owner, [owner.id])  # pyright: ignore[reportArgumentType]
+    key = life.write()
+    posted: list[str] = []
+
+    def post(url: str, used: str, body: dict[str, Any]) -> Any:
+        posted.append(url)
+        return office.send(used, urlsplit(url).path, body)
+
+    monkeypatch.setattr(demo_shares, "_post", post)
+    links = demo_shares.publish("https://cloud.example", key)
+    page = office.browser(Role.OWNER).open(f"{office.base}/shares")
+    assert all(title in page.text for title in demo_shares.CONVERSATIONS)
+    assert len(posted) == 2 * len(links) == 2 * len(demo_shares.CONVERSATIONS)
 
 
 def test_every_page_has_something_to_look_at(demo: Office) -> None:
