@@ -43,13 +43,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", help="where the deployed local stage answers")
     parser.add_argument("result", type=Path)
-    parser.add_argument("--gateway", required=True, help="URL of the gateway itself")
-    parser.add_argument("--pids", required=True, help="process ids of the gateway, separated by commas")
+    parser.add_argument("--count", action="store_true", help="count the AWS calls of a model call, and measure nothing")
+    parser.add_argument("--gateway", default="", help="URL of the gateway itself")
+    parser.add_argument("--pids", default="", help="process ids of the gateway, separated by commas")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--concurrency", type=int, default=50)
     parser.add_argument("--slow-streams", type=int, default=500)
     arguments = parser.parse_args()
+    if arguments.count:
+        with upstream() as upstream_url:
+            counted = uvloop.run(_count(prepare(arguments.url, upstream_url)))
+        arguments.result.write_text(json.dumps(counted, indent=1))
+        return
     build()
     with tempfile.TemporaryDirectory() as folder, upstream() as upstream_url:
         prepared = prepare(arguments.url, upstream_url)

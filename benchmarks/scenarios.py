@@ -55,6 +55,7 @@ class Scenarios:
             "memory_idle": self.memory,
             "accounting": self.accounting,
             "team": self.team,
+            "model_calls": self.model_calls,
             "gateway": self.gateway,
             "torture": self.torture,
             "redaction": self.redaction,
@@ -104,6 +105,13 @@ class Scenarios:
         os.environ.update(self._stage.credentials)
         sizes = ("--repetitions", self._plan.repetitions, "--starts", self._plan.starts)
         return await self._apart("benchmarks.team", await asyncio.to_thread(deployed_environment, ALL), *sizes)
+
+    async def model_calls(self) -> Json:
+        """Count the AWS calls of a model call, in a process of its own."""
+        self._say("counting the AWS calls of a model call")
+        os.environ.update(self._stage.credentials)
+        environment = await asyncio.to_thread(deployed_environment, ALL)
+        return await self._apart("benchmarks.gateway", environment, "--count")
 
     async def gateway(self) -> Json:
         """Measure model calls, ours and LiteLLM's in turn, in a process of its own."""

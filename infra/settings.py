@@ -57,6 +57,7 @@ def of_stage(stage: Stage) -> dict[str, str]:
         "ANONYMOUS_REDACTION": stage.anonymous_redaction,
         "ANONYMOUS_SYNCS_PER_SECOND": str(stage.anonymous_syncs_per_second),
         "VIEWERS_PER_SHARE": str(stage.viewers_per_share),
+        "OTLP_ENVIRONMENT": stage.name,
         "RELEASES_URL": stage.releases_url,
         "OTLP_ENDPOINT": stage.otlp_endpoint,
         "REQUESTS_PER_MINUTE": str(stage.requests_per_minute),

@@ -74,7 +74,7 @@ class GatewaySettings(AccessSettings):
     billing: BillingEnabled = False
     longest_body: Annotated[int, "the size of the longest request body in bytes"] = LONGEST_BODY
     otlp_endpoint: Annotated[str, "the URL of an OpenTelemetry collector that gets a span of each call, or empty"] = ""
-    stage: Annotated[str, "the name of the stage"] = "local"
+    otlp_environment: Annotated[str, "the name of this deployment in spans"] = "local"
     gateway_streams: Annotated[int, "the number of calls that a process serves at one time, 0 for no limit"] = 0
 
 
@@ -144,7 +144,9 @@ def application(settings: GatewaySettings) -> ASGIApp:
             uses.note(event.key_id)
 
     budgets = Reservations(CounterStore(dynamodb, settings.budgets_table, settings.usage_table))
-    spans = SpanExporter(settings.otlp_endpoint, "gateway", settings.stage) if settings.otlp_endpoint else None
+    spans = (
+        SpanExporter(settings.otlp_endpoint, "gateway", settings.otlp_environment) if settings.otlp_endpoint else None
+    )
 
     def trace(event: UsageEvent, incoming: Incoming) -> None:
         if spans is not None and incoming.span is not None:

@@ -1,4 +1,6 @@
-"""Spans by OTLP/HTTP in JSON, in the background. OpenTelemetry's own library takes as long to import as the gateway.
+"""Spans by OTLP/HTTP in JSON, in the background.
+
+OpenTelemetry's own library takes 180 ms of processor time to import, and this module 4 ms.
 
 Reference: OpenTelemetry Protocol 1.x, "OTLP/HTTP", and the JSON mapping of `opentelemetry.proto.trace.v1`.
 """
