@@ -24,6 +24,8 @@ from opencode_cloud.http.agents import describe
 from opencode_cloud.keys.limits import covers
 from opencode_cloud.kit import foreign_json
 from opencode_cloud.kit.web_assets import words
+from opencode_cloud.sharing.models import Finding, Item
+from opencode_cloud.sharing.redaction.redactor import Redactor
 from opencode_cloud.sharing.rendering.lenient import plain
 from opencode_cloud.sharing.rendering.nodes import html
 from opencode_cloud.sharing.rendering.patches import files_of, patch_nodes
@@ -96,6 +98,12 @@ def prompt(text: str) -> int:
     return asyncio.run(counted)
 
 
+def published(text: str) -> list[Finding]:
+    """Search a published item, as a whole and as JSON within a string, for secrets."""
+    item = Item(key="part/m/p", type="part", data=json.dumps({"text": text, "input": json.dumps([text])}).encode())
+    return list(Redactor(b"key").redact(item).findings)
+
+
 READERS: dict[str, Callable[[str], object]] = {
     "an upstream's error": lambda text: upstream_fault(500, text.encode()),
     "an upstream's error in JSON": lambda text: upstream_fault(500, b'{"error": "' + text.encode()),
@@ -107,6 +115,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "a prompt": prompt,
     "a user agent": describe,
     "a sentence of a page": words,
+    "a published document": published,
     "a patch": lambda text: [patch_nodes(file.lines) for file in files_of(f"@@ -1 +1 @@\n-{text}\n+{text}")],
     "the output of a terminal": lambda text: html(terminal(text)),
     "a path": plain,
