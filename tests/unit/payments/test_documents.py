@@ -43,7 +43,7 @@ def test_a_purchase_has_one_invoice_whichever_events_come(shop: Shop) -> None:
     assert (invoice.number, invoice.kind, invoice.total_cents) == ("INV-000001", DocumentKind.INVOICE, 2123)
     assert [(line.text, line.cents) for line in invoice.lines][1] == ("Processing fee", 123)
     assert sum(line.cents for line in invoice.lines) + invoice.tax_cents == invoice.total_cents
-    assert invoice.seller == SELLER.splitlines()
+    assert (invoice.seller, invoice.buyer[0]) == (SELLER.splitlines(), "Acme")
     assert shop.documents.get(WORKSPACE, "INV-000001") == invoice
 
 

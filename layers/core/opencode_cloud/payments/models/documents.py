@@ -37,7 +37,7 @@ class SaleDocument(ApiModel):
     kind: DocumentKind
     issued_at: Instant
     seller: list[str] = Field(description="The company that runs this deployment, line by line.")
-    buyer: list[str] = Field(description="The name and address that the payer gave at the payment, line by line.")
+    buyer: list[str] = Field(description="The workspace, and the name and address that the payer gave, line by line.")
     currency: str
     lines: list[DocumentLine]
     tax_cents: int

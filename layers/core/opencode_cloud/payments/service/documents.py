@@ -40,7 +40,8 @@ class Documents:
         """Issue the invoice of a paid purchase, once."""
         kind, connection = DocumentKind.INVOICE, unit.connection
         number = self._store.next(connection, kind)
-        buyer = list(payment.buyer) or [self._top_ups.workspace_name(connection, top_up.workspace_id)]
+        # The payer may have given a country only.
+        buyer = [self._top_ups.workspace_name(connection, top_up.workspace_id), *payment.buyer]
         document = sale_document(
             kind,
             number,
