@@ -40,7 +40,7 @@ MOST_BUDGETS = 200
 SHARED = "share.created"
 
 
-class Step(msgspec.Struct, frozen=True):
+class FirstStep(msgspec.Struct, frozen=True):
     """A first step of a new workspace."""
 
     words: str
@@ -106,7 +106,7 @@ class Overview:
         own = "" if request.may(Permission.USAGE_READ) else request.actor.id
         return self._reading.find(request.workspace.id, AuditFilter(action=REFUSED_CALL, actor=own), None, SHOWN)
 
-    def _steps(self, request: PageRequest, budgets: Sequence[Any]) -> list[Step]:
+    def _steps(self, request: PageRequest, budgets: Sequence[Any]) -> list[FirstStep]:
         """Return the first steps for roles that can take them."""
         if not request.may(Permission.MEMBER_INVITE):
             return []
@@ -116,21 +116,21 @@ class Overview:
         shared = self._reading.find(workspace_id, AuditFilter(action=SHARED), None, 1)
         others = len(team.members.members_of(workspace_id, limit=2)) > 1
         return [
-            Step("Connect a client", "Its first call shows up under Usage and Calls.", "/keys", bool(called)),
-            Step(
+            FirstStep("Connect a client", "Its first call shows up under Usage and Calls.", "/keys", bool(called)),
+            FirstStep(
                 "Add a key of a model provider",
                 "Or use the models that the operator of this deployment offers.",
                 "/providers",
                 bool(team.credentials.of_workspace(workspace_id, limit=1)),
             ),
-            Step(
+            FirstStep(
                 "Invite your team",
                 "Several addresses at once, each with a role.",
                 "/members",
                 others or bool(team.invitations.of_workspace(workspace_id, limit=1)),
             ),
-            Step("Set a budget", "Calls beyond it are refused, with the reason.", "/budgets", bool(budgets)),
-            Step("Share a session", "Type /share in opencode, and send the link.", "/shares", bool(shared)),
+            FirstStep("Set a budget", "Calls beyond it are refused, with the reason.", "/budgets", bool(budgets)),
+            FirstStep("Share a session", "Type /share in opencode, and send the link.", "/shares", bool(shared)),
         ]
 
 
