@@ -150,3 +150,17 @@ def test_a_refund_reaches_the_books_by_the_webhook(payer: Payer) -> None:
     payer.page.goto(f"{payer.base}/payments")
     assert payer.page.get_by_text("taken back").is_visible()
     assert payer.page.get_by_role("link", name="CRN-").is_visible()
+
+
+def test_a_stage_that_is_started_again_goes_on_selling(payer: Payer) -> None:
+    payer.begin()
+    payer.pay(GOOD)
+    payer.page.wait_for_url(f"{payer.base}/payments**")
+    # The stand-in keeps its objects in memory, so it knows no customer of before.
+    payer.stack.restart()
+
+    payer.begin()
+    payer.pay(GOOD)
+    payer.page.wait_for_url(f"{payer.base}/payments**")
+    assert payer.page.get_by_text("$20.00 of credit is booked.").is_visible()
+    assert payer.balance == 4_000_000_000
