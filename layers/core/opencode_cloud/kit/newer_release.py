@@ -12,7 +12,7 @@ from opencode_cloud.kit.release import VERSION
 
 LONGEST_ANSWER = 256 * 1024
 HEADERS = {"accept": "application/json"}
-_TAG = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+_TAG = re.compile(r"(?<![0-9.])v?([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})")
 
 
 class _Release(msgspec.Struct):
