@@ -43,7 +43,8 @@ def ours(url: str, provider_url: str, folder: Path) -> Iterator[Gateway]:
     servers = [LocalGateway(folder / f"gateway-{number}", ROOT) for number in range(PROCESSES)]
     described = _described()
     try:
-        for server in servers:
+        for number, server in enumerate(servers):
+            (folder / f"gateway-{number}").mkdir()
             server.choose_port(None)
             server.start(described, _settings())
         yield Gateway(

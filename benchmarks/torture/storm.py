@@ -16,7 +16,9 @@ from benchmarks.torture.provider import INPUT_PRICE, MODEL, OUTPUT_PRICE, Fate, 
 CALLS = 500
 LIMIT = 100_000_000
 """US$1 in micro-cents."""
-SMALL_PIECES = 40
+SMALL_PIECES = 4
+MOST_SMALL_CALLS = 2000
+"""More than a dollar pays."""
 SETTLE_SECONDS = 20.0
 """The longest wait for a gateway to book what has ended."""
 _FATES = (Fate.WELL,) * 5 + (Fate.CANCELLED,) * 2 + (Fate.EARLY,) * 2 + (Fate.CUT,)
@@ -130,7 +132,7 @@ async def _use_up(http: aiohttp.ClientSession, gateway: Gateway, provider: Provi
         "max_tokens": SMALL_PIECES,
     }
     admitted = refused = 0
-    while refused < 3 and admitted < 2 * LIMIT // worst:
+    while refused < 3 and admitted < MOST_SMALL_CALLS:
         async with http.post(f"{gateway.urls[0]}/chat/completions", json=body, headers=gateway.headers) as answer:
             await answer.read()
             admitted, refused = (admitted + 1, 0) if answer.status == 200 else (admitted, refused + 1)

@@ -63,6 +63,7 @@ async def test_a_gateway_without_budgets_overspends(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "CALLS", 30)
     monkeypatch.setattr(module, "LIMIT", LIMIT // 100)
     monkeypatch.setattr(module, "SETTLE_SECONDS", 2)
+    monkeypatch.setattr(module, "MOST_SMALL_CALLS", 3)
     async with provider() as served, aiohttp.ClientSession() as http:
 
         async def booked() -> tuple[int, int]:
