@@ -70,6 +70,7 @@ def fill(world: World) -> None:
         "version": "1",
         "period": "2026-10",
         "number": "2026-000001",
+        "session": "ses_pseudonym",
         # The stage keeps no ledger, so it has no transaction.
         "transaction": new_id("ltx"),
     }
