@@ -229,7 +229,7 @@ DRIVERS = {
 DRIVERS |= {"opencode": _opencode("current"), "opencode-1.1": _opencode("1.1")}
 DRIVERS["claude-agent-sdk"] = replace(
     DRIVERS["claude-code"],
-    program=Path(shutil.which("node") or "node") if AGENT_SDK.exists() else AGENT_SDK,
+    place=Path(shutil.which("node") or "node") if AGENT_SDK.exists() else AGENT_SDK,
     arguments=lambda run: [str(Path(__file__).with_name("agent_sdk.mjs")), run.prompt],
     schemas=False,
 )
