@@ -133,9 +133,12 @@ async def _use_up(http: aiohttp.ClientSession, gateway: Gateway, provider: Provi
     }
     admitted = refused = 0
     while refused < 3 and admitted < MOST_SMALL_CALLS:
-        async with http.post(f"{gateway.urls[0]}/chat/completions", json=body, headers=gateway.headers) as answer:
-            await answer.read()
-            admitted, refused = (admitted + 1, 0) if answer.status == 200 else (admitted, refused + 1)
+        try:
+            async with http.post(f"{gateway.urls[0]}/chat/completions", json=body, headers=gateway.headers) as answer:
+                await answer.read()
+                admitted, refused = (admitted + 1, 0) if answer.status == 200 else (admitted, refused + 1)
+        except aiohttp.ClientError:  # a server may close a connection that is kept open
+            refused += 1
         await asyncio.sleep(0.2 if refused else 0)
     spent, _ = await _settled(gateway, provider)
     return {
