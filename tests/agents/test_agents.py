@@ -74,6 +74,15 @@ def test_an_edit_is_written(desk: Desk, driver: Driver, format_: str) -> None:
 @agents([name for name, each in DRIVERS.items() if each.pictures])
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_picture_arrives(desk: Desk, driver: Driver, format_: str) -> None:
+    _send_picture(desk, driver, format_)
+
+
+@agents(["opencode-1.1"])
+def test_a_picture_of_the_oldest_opencode_arrives_at_a_model_of_chat(desk: Desk, driver: Driver) -> None:
+    _send_picture(desk, driver, "chat")
+
+
+def _send_picture(desk: Desk, driver: Driver, format_: str) -> None:
     project = desk.project()
     file = project / "picture.png"
     file.write_bytes(picture())

@@ -31,7 +31,8 @@ def test_a_sub_agent_does_its_part(desk: Desk, driver: Driver, format_: str) -> 
     done(outcome)
     assert "The whole is done." in outcome.said
     assert outcome.of(inner), outcome.said[-2000:]
-    assert "The part is done." in json.dumps(outcome.of(outer)[-1].notes["heard"]["results"])
+    if driver.agent == "opencode":  # Claude Code does not wait for it
+        assert "The part is done." in json.dumps(outcome.of(outer)[-1].notes["heard"]["results"])
 
 
 @agents(["claude-code"])
