@@ -82,6 +82,7 @@ def http_event(method: str, path: str, body: Any = None, **query: str) -> Event:
         "queryStringParameters": query,
         "headers": {"host": "127.0.0.1", "accept-encoding": "gzip", "content-type": "application/json"},
         "requestContext": {
+            "domainName": "127.0.0.1",
             "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},
             "stage": "$default",
             "requestId": "benchmark",
