@@ -13,9 +13,12 @@ from tests.integration.publisher import Publisher, part
 
 FUNCTIONS = ("Share", "Live", "Deliver", "Snapshot", "Purge")
 ALLOWED = {
-    "Share": {"read rows", "write rows", "read objects", "write objects", "session key", "operator's secret", "purge"},
-    "Live": {"read rows", "write rows", "read objects", "write objects"},
-    "Deliver": {"read rows", "write rows", "read objects"},
+    "Share": {
+        *("read rows", "write rows", "delete many rows", "read objects", "write objects"),
+        *("session key", "operator's secret", "purge"),
+    },
+    "Live": {"read rows", "write rows", "delete many rows", "read objects", "write objects"},
+    "Deliver": {"read rows", "write rows", "delete many rows", "read objects", "write objects", "list versions"},
     "Snapshot": {"read rows", "read objects", "write objects"},
     "Purge": {"read rows", "write rows", "purge", "delete many rows", "list versions"},
 }

@@ -22,7 +22,7 @@ THREADS = 8
 
 @pytest.fixture(autouse=True)
 def _drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(viewer_limit.random, "random", random.Random(11).random)
+    monkeypatch.setattr(viewer_limit, "random_fraction", random.Random(11).random)
 
 
 def limited(cloud: Environment, most: int) -> Viewing:
@@ -123,7 +123,7 @@ def test_a_refusal_rests_on_a_recent_count(cloud: Environment, monkeypatch: pyte
     fill(cloud, share, audience)
     full = ViewerCount(viewers=10 * audience, rows=100 * audience, at=now_seconds())
     cloud.store.record_viewer_count(share.id, full)
-    monkeypatch.setattr(viewer_limit.random, "random", lambda: 0.999)
+    monkeypatch.setattr(viewer_limit, "random_fraction", lambda: 0.999)
     assert not join(viewing, share, sockets(cloud, 1)[0]), "the others have left in the last seconds"
     monkeypatch.setattr(viewer_limit, "now_seconds", lambda: full.at + FRESH_SECONDS)
     assert join(viewing, share, sockets(cloud, 1)[0])
