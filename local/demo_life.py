@@ -105,7 +105,7 @@ class DemoLife:
         return self._team.keys.create(self._owner, self._workspace, wanted)
 
     def _limits(self) -> list[tuple[BudgetScope, str, int]]:
-        """Return scope, subject and limit in dollars: one far from its limit, one near it, two used up."""
+        """Return scope, subject and limit in dollars. Near the end of a month the last one has no room for a call."""
         return [
             (BudgetScope.WORKSPACE, "", 1000),
             (BudgetScope.PROJECT, "checkout", 40),
@@ -162,14 +162,19 @@ class DemoLife:
         )
 
     def _take(self, events: Sequence[UsageEvent], counters: Sequence[Counter]) -> Tally[str]:
-        """Record the calls, each with the counters that it counts towards; return what each counter spent."""
+        """Record the calls, each with the counters that it counts towards; return what each counter spent.
+
+        A call that does not fit into a budget is left out, as the gateway would have refused it.
+        """
         ingest, spent = Ingest(Ledger(self._plane.database)), Tally[str]()
         entries: list[SettledEvent] = []
-        for event in events:
-            applied = [each.key for each in counters if _applies(each, event)]
-            for key in applied:
-                spent[key] += event.cost
-            entries.append(SettledEvent(event=event, counters=tuple(applied)))
+        for event in sorted(events, key=lambda event: event.at):
+            applied = [each for each in counters if _applies(each, event)]
+            if any(spent[each.key] + event.cost > each.budget.limit for each in applied):
+                continue
+            for each in applied:
+                spent[each.key] += event.cost
+            entries.append(SettledEvent(event=event, counters=tuple(each.key for each in applied)))
         for start in range(0, len(entries), BATCH):
             ingest.take(entries[start : start + BATCH])
         return spent

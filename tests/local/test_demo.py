@@ -16,5 +16,8 @@ def test_the_demo_workspace_and_its_models_are_made_once(stack: LocalStack) -> N
     assert published["version"] > 0
     seed(stack)
     assert command("catalogue", "show") == published
-    names = [each["name"] for each in command("look-up", OWNER)["workspaces"]]
-    assert names.count(NAME) == 1
+    (demo,) = (each["id"] for each in command("look-up", OWNER)["workspaces"] if each["name"] == NAME)
+    counters = stack.client("dynamodb").scan(TableName=stack.outputs["BudgetsTableName"])["Items"]
+    full = [(int(row["spent"]["N"]), int(row["limit"]["N"])) for row in counters if row.get("workspace") == {"S": demo}]
+    assert full, "the workspace has calls and budgets"
+    assert all(0 < spent <= limit for spent, limit in full), "no budget is overrun"
