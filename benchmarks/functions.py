@@ -123,4 +123,5 @@ def stream_event(rows: list[Mapping[str, Any]]) -> Event:
 
 def queue_event(body: str) -> Event:
     """Return the event of a queue with one message."""
-    return {"Records": [{"messageId": "1", "body": body}]}
+    attributes = {"ApproximateReceiveCount": "1"}
+    return {"Records": [{"messageId": "1", "receiptHandle": "1", "body": body, "attributes": attributes}]}
