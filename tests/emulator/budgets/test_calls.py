@@ -18,6 +18,7 @@ from opencode_cloud.contracts.budgets import (
     BudgetUnit,
     Claim,
     RateLimited,
+    Reservation,
 )
 from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.kit.money import DOLLAR
@@ -151,16 +152,17 @@ async def test_calls_that_change_their_model_never_hold_more_than_the_budget(ben
     caller = Caller(workspace=(budget(BudgetScope.WORKSPACE, DOLLAR),))
     cheap, dear = DOLLAR // 20, DOLLAR // 6
 
-    async def call() -> bool:
-        old = caller.reservation(cheap)
+    calls = [caller.reservation(cheap) for _ in range(15)]
+    await asyncio.gather(*(bench.budgets.reserve(each, caller.facts(each)) for each in calls))
+
+    async def exchange(old: Reservation) -> bool:
         new = msgspec.structs.replace(old, claim=Claim(cost=dear, charged=dear, tokens=0))
-        await bench.budgets.reserve(old, caller.facts(old))
         try:
             return await bench.budgets.exchange(old, new, caller.facts(new))
         except BudgetBusy:
             return False
 
-    raised = sum(await asyncio.gather(*(call() for _ in range(15))))
+    raised = sum(await asyncio.gather(*map(exchange, calls)))
     assert bench.only_counter()["reserved"] == raised * dear + (15 - raised) * cheap <= DOLLAR
     # Two of fifteen fit beside the others' small claims, and a third does not.
     assert raised == 2
