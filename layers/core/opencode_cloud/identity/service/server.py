@@ -42,12 +42,13 @@ from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.ids import base64url, new_id
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from opencode_cloud.identity.models import DeviceRequest, Session
     from opencode_cloud.identity.service.clients import Client, Clients
     from opencode_cloud.identity.service.devices import Devices
     from opencode_cloud.identity.service.sessions import Issued, Origin, Sessions
     from opencode_cloud.identity.store.codes import CodesStore
-    from opencode_cloud.kit.parallel import ThreadCall
 
 CODE_SECONDS = 60
 """Lifetime of an authorization code in seconds. The browser carries it straight to the client."""
@@ -77,7 +78,7 @@ class OAuthRequest(msgspec.Struct, frozen=True, kw_only=True):
     parameters: Mapping[str, str]
     origin: Origin
     headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
-    reading: ThreadCall[Session | None] | None = None
+    reading: Future[Session | None] | None = None
     """The session of the refresh token, if :meth:`OAuth.read_ahead` began to read it."""
 
 
@@ -113,7 +114,7 @@ class OAuth:
     def __init__(self, services: OAuthServices) -> None:
         self._services = services
 
-    def read_ahead(self, parameters: Mapping[str, str]) -> ThreadCall[Session | None] | None:
+    def read_ahead(self, parameters: Mapping[str, str]) -> Future[Session | None] | None:
         """Begin to read the session that a request to refresh needs, before it is admitted; None for others."""
         token = parameters.get("refresh_token", "")
         return self._services.sessions.read_ahead(token) if token else None

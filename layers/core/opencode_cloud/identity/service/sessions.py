@@ -15,9 +15,11 @@ from opencode_cloud.identity.service.tokens import ACCESS_TOKEN_SECONDS
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import count, logger
-from opencode_cloud.kit.parallel import ThreadCall, pool
+from opencode_cloud.kit.parallel import pool
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from opencode_cloud.identity.service.tokens import AccessTokens
     from opencode_cloud.identity.store.sessions import SessionsStore
 
@@ -121,12 +123,12 @@ class Sessions:
         self._store.add(session)
         return self._issue(issuer, session, refresh_token)
 
-    def read_ahead(self, token: str) -> ThreadCall[Session | None] | None:
+    def read_ahead(self, token: str) -> Future[Session | None] | None:
         """Begin to read the session of a refresh token; None for a token that this deployment did not write."""
         session_id = self._refresh.session(token)
         return pool().submit(self._store.get, session_id) if session_id else None
 
-    def of_refresh_token(self, token: str, reading: ThreadCall[Session | None] | None = None) -> Session | None:
+    def of_refresh_token(self, token: str, reading: Future[Session | None] | None = None) -> Session | None:
         """Return the session of a refresh token that may be used now.
 
         A token that was replaced longer ago than the grace period ends its session. ``reading`` is the result of
