@@ -104,3 +104,8 @@ def test_a_range_without_calls_says_so(office: Office) -> None:
     day = f"{utc_now() - timedelta(days=40):%Y-%m-%d}"
     page = office.browser(Role.OWNER).open(f"{office.base}/calls?from={day}&to={day}&model=x")
     assert f"No matching call from {day} to {day}." in page.text
+
+
+def test_an_id_to_find_stays_one_segment_of_the_path(office: Office) -> None:
+    answer = office.browser(Role.OWNER).go(f"{office.base}/calls?find=..%2Fkeys%0D%0ASet-Cookie%3A%20a")
+    assert answer.headers["location"] == f"{office.base}/calls/..%2Fkeys%0D%0ASet-Cookie%3A%20a"

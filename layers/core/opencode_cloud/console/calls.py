@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 from aws_lambda_powertools.event_handler import Response
@@ -141,7 +141,7 @@ class CallPages:
 
     def _find(self, request: PageRequest, found: str) -> Response[str]:
         """Open the call with an id."""
-        return see(f"{request.base}/calls/{found}")
+        return see(f"{request.base}/calls/{quote(found, safe='')}")
 
     def _served(
         self,
