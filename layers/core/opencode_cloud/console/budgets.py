@@ -133,7 +133,10 @@ class BudgetPages:
             subject = form.one("project")
         faults: list[DocumentFault] = []
         unit = next((each for each in UNITS if each == form.one("unit")), BudgetUnit.COST)
-        limit = _limit(form, unit, faults)
+        try:
+            limit = _limit(form, unit)
+        except InvalidForm as error:
+            limit, faults = 0, [*faults, *error.faults]
         if scope not in SCOPES:
             faults.append(DocumentFault(path="/subject", message="Choose one of the offered values"))
         if scope == BudgetScope.PROJECT and not subject:
@@ -177,11 +180,7 @@ class BudgetPages:
     def change(self, request: PageRequest, budget_id: BudgetId) -> Response[str]:
         """``POST .../budgets/{budget_id}``: set limit and alerts."""
         budget = self._budgets.budgets.get(request.actor, request.workspace.id, budget_id)
-        faults: list[DocumentFault] = []
-        limit = _limit(request.form, budget.unit, faults)
-        if faults:
-            raise InvalidForm(faults)
-        values = {"limit": limit, "alerts": request.form.one("alerts") == "on"}
+        values = {"limit": _limit(request.form, budget.unit), "alerts": request.form.one("alerts") == "on"}
         version = request.form.version()
         self._budgets.budgets.change(request.actor, request.workspace.id, budget_id, version, values)
         return see(f"{request.base}/budgets?done=limit")
@@ -276,14 +275,6 @@ def written(budget: Budget) -> str:
     return money.exact(budget.limit) if budget.unit is BudgetUnit.COST else str(budget.limit)
 
 
-def _limit(form: Form, unit: BudgetUnit, faults: list[DocumentFault]) -> int:
-    """Return the limit of a form; add what is wrong with it to ``faults``."""
-    text = form.one("limit").removeprefix("$").replace(",", "")
-    try:
-        limit = money.parse_dollars(text) if unit is BudgetUnit.COST else int(text)
-    except ValueError:
-        limit = -1
-    if limit < 0:
-        message = "Write an amount such as 20.00" if unit is BudgetUnit.COST else "Write a whole number"
-        faults.append(DocumentFault(path="/limit", message=message))
-    return limit
+def _limit(form: Form, unit: BudgetUnit) -> int:
+    """Return the limit of a form; raises :class:`InvalidForm`."""
+    return form.dollars("limit") if unit is BudgetUnit.COST else form.whole("limit")

@@ -11,13 +11,16 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from opencode_cloud.kit import http_events
+from opencode_cloud.kit import http_events, money
 from opencode_cloud.kit.errors import BadRequest, ServiceError, Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
 
 Model = TypeVar("Model", bound=BaseModel)
 MOST_FIELDS = 100
 LARGEST_VERSION = 999_999_999
+LONGEST_NUMBER = 18
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
+"""A number with commas between thousands. A comma elsewhere may be a decimal comma, so it is refused."""
 _FIELD = re.compile(r"`(\w+)`:? (.+)", re.DOTALL)
 
 
@@ -38,6 +41,27 @@ class Form(msgspec.Struct, frozen=True):
     def lines(self, name: str) -> list[str]:
         """Return the non-empty lines of a field."""
         return [line.strip() for line in self.one(name).splitlines() if line.strip()]
+
+    def dollars(self, name: str) -> int:
+        """Return an amount of US dollars in micro-cents, 0 or more; raises :class:`InvalidForm`."""
+        try:
+            amount = money.parse_dollars(self._number(name))
+        except ValueError:
+            amount = -1
+        if amount < 0:
+            raise InvalidForm([DocumentFault(path=f"/{name}", message="Write an amount such as 20.00")])
+        return amount
+
+    def whole(self, name: str) -> int:
+        """Return a whole number, 0 or more; raises :class:`InvalidForm`."""
+        text = self._number(name)
+        if not (text.isascii() and text.isdigit()) or len(text) > LONGEST_NUMBER:
+            raise InvalidForm([DocumentFault(path=f"/{name}", message="Write a whole number")])
+        return int(text)
+
+    def _number(self, name: str) -> str:
+        text = self.one(name).removeprefix("$")
+        return text.replace(",", "") if _THOUSANDS.fullmatch(text) else text
 
     def version(self) -> int:
         """Return the version that the form was rendered from; raises ``malformed_form`` (400)."""

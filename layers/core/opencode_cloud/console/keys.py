@@ -20,7 +20,6 @@ from opencode_cloud.contracts.permissions import KeyScope, Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.keys.requests import KeyChange, KeyRequest, Rotation
 from opencode_cloud.keys.service import CreateKey, UpdateKey
-from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.json_documents import DocumentFault
@@ -110,7 +109,10 @@ class KeyPages:
         days, faults, body = form.one("days"), list[DocumentFault](), None
         if days not in LIFETIMES:
             faults.append(DocumentFault(path="/days", message="Choose one of the offered lifetimes"))
-        limit = _dollars(form.one("budget"), faults)
+        try:
+            limit = form.dollars("budget") if form.one("budget") else None
+        except InvalidForm as error:
+            limit, faults = None, [*faults, *error.faults]
         values: Mapping[str, Any] = {
             "name": form.one("name"),
             "scopes": form.many("scopes"),
@@ -228,16 +230,3 @@ class KeyPages:
         except ServiceError as error:
             return f"Its budget was not created: {error.message}"
         return ""
-
-
-def _dollars(text: str, faults: list[DocumentFault]) -> int | None:
-    """Return an amount in micro-cents; None for an empty field. Add what is wrong with it to ``faults``."""
-    if not text:
-        return None
-    try:
-        amount = money.parse_dollars(text.removeprefix("$").replace(",", ""))
-    except ValueError:
-        amount = -1
-    if amount < 0:
-        faults.append(DocumentFault(path="/budget", message="Write an amount such as 20.00"))
-    return amount

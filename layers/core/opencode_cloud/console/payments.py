@@ -11,14 +11,12 @@ from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
-from opencode_cloud.console.forms import InvalidForm
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.ids import TopUpId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit import money
 from opencode_cloud.kit.errors import NotFound, ServiceError, Unavailable
-from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
 from opencode_cloud.payments.models import OFF, CardView, ReloadTerms, TopUp, TopUpState
 from opencode_cloud.payments.service.reload_ends import in_words
@@ -97,7 +95,7 @@ class PaymentPages:
 
     def top_up(self, request: PageRequest) -> Response[str]:
         """``POST .../payments/top-ups``: lead to Checkout."""
-        credit = _dollars(request, "credit")
+        credit = request.form.dollars("credit")
         _, checkout = self._topping_up.begin(request.actor, request.workspace.id, credit, self._back(request))
         return self._leave(request, checkout.url)
 
@@ -106,10 +104,10 @@ class PaymentPages:
         form = request.form
         terms = ReloadTerms(
             enabled=form.one("enabled") == "1",
-            threshold=_dollars(request, "threshold"),
-            amount=_dollars(request, "amount"),
-            day_cap=_dollars(request, "day_cap") if form.one("day_cap") else None,
-            month_cap=_dollars(request, "month_cap") if form.one("month_cap") else None,
+            threshold=form.dollars("threshold"),
+            amount=form.dollars("amount"),
+            day_cap=form.dollars("day_cap") if form.one("day_cap") else None,
+            month_cap=form.dollars("month_cap") if form.one("month_cap") else None,
         )
         self._reloads.change(request.actor, request.workspace.id, terms, self._app.base_url())
         return see(f"{request.base}/payments?done=reload")
@@ -162,13 +160,3 @@ class PaymentPages:
 
 def _cents(amount: int) -> str:
     return money.shown(amount * money.CENT)
-
-
-def _dollars(request: PageRequest, name: str) -> int:
-    """Return an amount of a form in micro-cents; raises :class:`InvalidForm`."""
-    try:
-        return money.parse_dollars(request.form.one(name))
-    except ValueError as error:
-        raise InvalidForm(
-            [DocumentFault(path=f"/{name}", message="must be an amount of dollars, such as 20.00")]
-        ) from error
