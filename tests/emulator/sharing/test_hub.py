@@ -245,6 +245,17 @@ async def test_a_share_that_is_removed_here_is_gone_at_once(hub: HubProcess, sha
     assert refused.status == 410
 
 
+async def test_a_share_that_was_claimed_elsewhere_takes_nothing_without_a_login(
+    plane: Plane, hub: HubProcess, function: Environment, share: SharedSession
+) -> None:
+    await hub.publish(share.id, share.secret, part("1"))
+    workspace = plane.people.workspace()
+    ada = function.actor(plane.people.member(workspace), workspace)
+    await asyncio.to_thread(share.sync, part("2"), actor=ada)
+    refused = await hub.asked("POST", f"/api/share/{share.id}/sync", {"secret": share.secret, "data": [part("3")]})
+    assert (refused.status, refused.body["error"]) == (403, "wrong_secret")
+
+
 async def test_a_change_of_the_audience_closes_sockets_and_a_ticket_is_checked_again(
     plane: Plane, hub: HubProcess, function: Environment
 ) -> None:

@@ -66,6 +66,7 @@ def test_another_writer_s_records_are_found_by_the_put(cloud: Environment, share
 def test_an_empty_batch_tells_the_present_end(share: SharedSession) -> None:
     share.from_elsewhere().sync(part("2"))
     assert share.sync() == 2
+    assert share.from_elsewhere().sync() == 2, "a process that has not written the share yet"
 
 
 def test_a_viewer_that_has_joined_elsewhere_is_found_by_the_read_after_the_put(
@@ -102,6 +103,41 @@ def test_a_secret_that_was_replaced_elsewhere_is_refused_at_once(cloud: Environm
     Environment(cloud.plane).share(share.session_id, ada)
     with pytest.raises(Forbidden):
         share.sync(part("3"), actor=ada)
+
+
+def test_a_share_that_was_claimed_elsewhere_takes_nothing_without_a_login(
+    cloud: Environment, share: SharedSession
+) -> None:
+    people = cloud.plane.people
+    workspace = people.workspace()
+    ada = cloud.actor(people.member(workspace), workspace)
+    share.from_elsewhere().sync(part("2", "Ada's"), actor=ada)
+    with pytest.raises(Forbidden) as refused:
+        share.sync(part("3"))
+    assert refused.value.code == "wrong_secret"
+    assert share.sync(part("3"), actor=ada) == 3
+
+
+def test_a_share_that_was_claimed_and_shared_again_elsewhere_takes_nothing_by_the_old_secret(
+    cloud: Environment, share: SharedSession
+) -> None:
+    people = cloud.plane.people
+    workspace = people.workspace()
+    ada = cloud.actor(people.member(workspace), workspace)
+    elsewhere = share.from_elsewhere()
+    elsewhere.sync(part("2"), actor=ada)
+    elsewhere.environment.share(share.session_id, ada)
+    with pytest.raises(Forbidden):
+        share.sync(part("3"))
+    assert numbers(cloud, share) == [1, 2]
+
+
+def test_an_empty_batch_claims_nothing(cloud: Environment, share: SharedSession) -> None:
+    """A claim without a record would be unknown to other environments for a second."""
+    people = cloud.plane.people
+    workspace = people.workspace()
+    assert share.from_elsewhere().sync(actor=cloud.actor(people.member(workspace), workspace)) == 1
+    assert cloud.row(share.id).ownership is None
 
 
 def test_a_viewer_that_has_lost_access_elsewhere_sees_nothing_more(cloud: Environment) -> None:

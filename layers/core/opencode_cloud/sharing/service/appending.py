@@ -12,7 +12,7 @@ from opencode_cloud.sharing.models import Item, Position, Record, Share, contend
 from opencode_cloud.sharing.service.access import existing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from opencode_cloud.sharing.service.tails import Tails
     from opencode_cloud.sharing.store import Head, ShareStore
@@ -20,6 +20,24 @@ if TYPE_CHECKING:
 CONTENTION = Backoff(first=0.002, longest=0.04, seconds=12)
 """Attempts of an append while other writers win, within the gateway's timeout of 29 s."""
 TITLE_CHARACTERS = 200
+
+
+class WritersChanged(Exception):
+    """The share's row was outdated: it has another owner or another secret now, so the sender must be checked again."""
+
+
+def same_writers(share: Share) -> Callable[[Share], None]:
+    """Return a check that raises :class:`WritersChanged` for a later row of ``share`` that admits other senders."""
+
+    def check(later: Share) -> None:
+        if _writers_of(later) != _writers_of(share):
+            raise WritersChanged
+
+    return check
+
+
+def _writers_of(share: Share) -> tuple[str, bytes, bool]:
+    return share.ownership.owner if share.ownership else "", share.secret_hash, share.needs_login
 
 
 class _Titled(msgspec.Struct):
@@ -33,10 +51,18 @@ class Appending:
         self._store = store
         self._tails = tails
 
-    def append(self, share: Share, head: Head, items: Sequence[Item], at: int) -> tuple[Head, Position, Position]:
+    def append(
+        self,
+        share: Share,
+        head: Head,
+        items: Sequence[Item],
+        at: int,
+        recheck: Callable[[Share], None] | None = None,
+    ) -> tuple[Head, Position, Position]:
         """Append at the end of the log, and retry when another writer won. Return the end before and after.
 
-        Raises ``contended`` (503) with nothing stored; ``share_gone`` or ``share_not_found``.
+        ``recheck`` judges the share's row as it is read before a retry. Raises its errors, ``contended`` (503),
+        ``share_gone`` or ``share_not_found``, each with nothing stored.
         """
         # Store large bodies once; a retry repeats only the conditional put.
         payload = self._store.prepare(share.id, items)
@@ -53,7 +79,9 @@ class Appending:
             time.sleep(pause)
             head = self._store.head(share.id, head.tail)
             # The share may have been removed while other writers won.
-            existing(self._store, share.id, head.share)
+            present = existing(self._store, share.id, head.share)
+            if recheck is not None:
+                recheck(present)
 
     def learn(self, head: Head) -> None:
         """Remember the end of a log, and the arrivals in it."""

@@ -15,12 +15,12 @@ import msgspec
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.sharing.models import Commit, Item, Mode, Position, Record, Share
+from opencode_cloud.sharing.models import Commit, Item, Mode, Position, Record, Share, contended
 from opencode_cloud.sharing.protocol.capability import SealedSession
 from opencode_cloud.sharing.protocol.concealment import conceal
 from opencode_cloud.sharing.service.access import PublishingRules, existing, is_over
-from opencode_cloud.sharing.service.appending import numbered, record_of
-from opencode_cloud.sharing.service.publishing import Publishing
+from opencode_cloud.sharing.service.appending import WritersChanged, numbered, record_of, same_writers
+from opencode_cloud.sharing.service.publishing import CHECKS, Publishing
 from opencode_cloud.sharing.service.tails import HUB_SECONDS, Tails
 
 if TYPE_CHECKING:
@@ -76,11 +76,22 @@ class GroupPublishing(Publishing):
         On return the accepted ones are durable and visible to every later read. Each of the others has the error that
         :meth:`Publishing.sync` would raise.
         """
+        for _ in range(CHECKS):
+            try:
+                return self._commit_group(share_id, publications)
+            except WritersChanged:
+                self.forget(share_id)
+        return GroupOutcome([contended()] * len(publications))
+
+    def _commit_group(self, share_id: ShareId, publications: Sequence[Publication]) -> GroupOutcome:
+        """Try :meth:`commit_group` once. Raises ``WritersChanged`` with nothing stored."""
         # The put is conditional on the end of the log, so an outdated end costs a conflict and a read.
         head = self._tails.head(share_id) or self.look(share_id)
         known = self._tails.known(share_id)
         group = _Group(head.share, known.sessions if known and known.share is head.share else {})
-        results: list[Commit | ServiceError] = [Commit(head.tail.seq, 0)] * len(publications)
+        asked = any(not publication.items for publication in publications)
+        asked_end = self._end(share_id, head) if asked else head.tail.seq
+        results: list[Commit | ServiceError] = [Commit(asked_end, 0)] * len(publications)
         accepted: list[tuple[int, list[Item]]] = []
         for position in sorted(range(len(publications)), key=lambda each: publications[each].at):
             try:
@@ -141,7 +152,9 @@ class GroupPublishing(Publishing):
         known = group.sessions.get(publication.secret)
         if known is not None and not claims:
             return known
-        share, session = self._opened(share_id, group.share, publication.secret, publication.actor)
+        share, session = self._opened(
+            share_id, group.share, publication.secret, publication.actor, claims=bool(publication.items)
+        )
         if share is not group.share:  # it was claimed
             group.share, group.rules, group.sessions = share, None, {}
         if not share.needs_login:
@@ -150,7 +163,7 @@ class GroupPublishing(Publishing):
 
     def _commit(self, share: Share, head: Head, items: list[Item]) -> Record:
         at = max(item.at for item in items)
-        _, tail, end = self._appending.append(share, head, items, at)
+        _, tail, end = self._appending.append(share, head, items, at, same_writers(share))
         log.count("CommitCount")
         log.count("ItemCount", len(items))
         log.size("ByteCount", sum(len(item.data) for item in items))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -31,24 +30,26 @@ from opencode_cloud.sharing.protocol.capability import SealedSession
 from opencode_cloud.sharing.protocol.concealment import conceal
 from opencode_cloud.sharing.protocol.ids import new_share_id, pseudonym_of
 from opencode_cloud.sharing.service.access import check_secret, existing, is_over, writable
-from opencode_cloud.sharing.service.appending import Appending, numbered, record_of
+from opencode_cloud.sharing.service.appending import Appending, WritersChanged, numbered, record_of, same_writers
 from opencode_cloud.sharing.service.owning import owner_of
 from opencode_cloud.sharing.service.quotas import AnonymousLimits, AnonymousQuotas
 from opencode_cloud.sharing.service.redaction import SecretRedaction
 from opencode_cloud.sharing.service.tails import Tails
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.sharing.service.access import ShareAccess
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.service.owning import Owning
-    from opencode_cloud.sharing.store import ShareStore
+    from opencode_cloud.sharing.store import Head, ShareStore
 
 CREATE_WINDOW_SECONDS = 60
 NO_LIMITS = AnonymousLimits()
 _CREATE_ATTEMPTS = 5
+CHECKS = 3
+"""How often a batch is checked while the owner or the secret of its share changes."""
 
 
 class _Naming:
@@ -179,21 +180,36 @@ class Publishing:
         ``share_not_found``, ``share_gone``, ``missing_secret``, ``wrong_secret``, ``owner_has_left``, ``sharing_off``,
         the errors of ``actor``, or ``contended`` (503) with nothing stored.
         """
-        # An empty batch asks for the end of the log, which another writer may have moved.
-        known = self._tails.head(share_id) if items else None
-        head = known or self._store.head(share_id, self._tails.position(share_id))
+        for _ in range(CHECKS):
+            try:
+                return self._sync(share_id, secret, items, at, actor, address)
+            except WritersChanged:
+                self._tails.forget(share_id)
+        raise contended()
+
+    def _sync(
+        self,
+        share_id: ShareId,
+        secret: str,
+        items: Sequence[Item],
+        at: int,
+        actor: Callable[[], Actor] | None,
+        address: str,
+    ) -> Commit:
+        """Try :meth:`sync` once. Raises its errors, or ``WritersChanged`` with nothing stored."""
+        head = self._tails.head(share_id) or self._store.head(share_id, self._tails.position(share_id))
         # Wait for authentication only now, since it runs while the log is read.
-        share, session = self._opened(share_id, head.share, secret, actor() if actor else None)
+        share, session = self._opened(share_id, head.share, secret, actor() if actor else None, claims=bool(items))
         rules = self._share_access.publishing_rules(share)
         if not items:
-            return Commit(head.tail.seq, 0)
+            return Commit(self._end(share_id, head), 0)
         if share.ownership is None:
             self._quotas.take(share_id, address, items)
         # Conceal before anything reads or stores the items: no row, title or object holds a session id or a secret.
         items = conceal(items, session, secret)
         items = self._redaction.apply(share, items, at, rules)
         self._appending.note_title(share, items)
-        head, tail, end = self._appending.append(share, head, items, at)
+        head, tail, end = self._appending.append(share, head, items, at, same_writers(share))
         record = record_of(numbered([msgspec.structs.replace(item, at=at) for item in items], tail), tail, end, at)
         stale = self._tails.advance(share_id, end, record.items).stale(record.items)
         log.count("CommitCount")
@@ -207,19 +223,27 @@ class Publishing:
         return Commit(end.seq, len(items))
 
     def _opened(
-        self, share_id: ShareId, share: Share | None, secret: str, sender: Actor | None
+        self, share_id: ShareId, share: Share | None, secret: str, sender: Actor | None, *, claims: bool
     ) -> tuple[Share, SealedSession]:
-        """Return a share that ``sender`` may write, and its sealed session. A share without an owner is claimed."""
+        """Return a share that ``sender`` may write, and its sealed session.
+
+        ``claims`` says that the sender becomes the owner of a share without one. A record must follow: it makes the
+        put of a process fail that does not know the claim yet.
+        """
         sender_id = owner_of(sender) if sender else ""
         share = writable(self._store, share_id, share, secret, sender_id)
         session = capability.unseal(secret, share)
-        if sender and share.ownership is None:
+        if claims and sender and share.ownership is None:
             terms = self._owning.terms(sender)
             hashed = capability.session_hash(self._session_key(), terms.publisher, session.session_id)
             share = self._owning.claim(share, terms, hashed)
             # Another sender may have claimed it first.
             check_secret(share, secret, sender_id)
         return share, session
+
+    def _end(self, share_id: ShareId, head: Head) -> int:
+        """Return the present end of a log, which other writers may have moved on from ``head``."""
+        return self._store.head(share_id, head.tail).tail.seq
 
     def _new_share(self, naming: _Naming) -> tuple[Share, str]:
         share_id = ShareId(new_share_id())

@@ -6,7 +6,8 @@ decides. A stale or lost memory costs a larger read or another attempt, never co
 A share is *known* for a short time after its row was read: :data:`KNOWN_SECONDS` in a function, :data:`HUB_SECONDS` in
 a hub. A commit of a known share needs no read before its put. That is safe:
 
-- Another writer's record makes the put fail, and the log is read then (invariant I2).
+- Another writer's record makes the put fail, and the log is read then (invariant I2). If the share has another owner or
+  another secret by then, the sender is checked again.
 - A read after the put finds viewers who have joined meanwhile, as it does after every put (I1). They are judged by
   the share as it is then.
 - A function's read after the put also finds that the share was removed. The commit is then refused, and the purge
@@ -16,8 +17,7 @@ a hub. A commit of a known share needs no read before its put. That is safe:
 - A process that changes a share forgets it at once. So does a hub that is told to close the sockets of a share, and a
   hub whose first socket follows a share.
 - A share whose secret may be replaced is always read. So is one without rows.
-- A claim within that time is the only change that is seen late: a sender without a login may still write. Revocations
-  have five seconds (I9).
+- A claim is found by the same put: it is acknowledged after the first record of the owner.
 """
 
 from __future__ import annotations
