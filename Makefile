@@ -111,6 +111,10 @@ deploy: setup ## Show the changes of STAGE and deploy them; stops if data would 
 smoke: setup ## Try the main paths of the deployed STAGE (KEY and MODEL: also a model call)
 	@STAGE=$(STAGE) $(BIN)/python -m infra.operations.smoke
 
+.PHONY: drift
+drift: setup ## Show the changes by hand in the resources of the deployed STAGE; changes nothing
+	@STAGE=$(STAGE) $(BIN)/python -m infra.operations.drift
+
 .PHONY: logs
 logs: setup ## Show log lines by ID, LEVEL, FUNCTION and HOURS, of this machine (STAGE=production: of a stage on AWS)
 	@STAGE=$(if $(filter file,$(origin STAGE)),local,$(STAGE)) ID='$(ID)' LEVEL='$(LEVEL)' FUNCTION='$(FUNCTION)' HOURS='$(HOURS)' \

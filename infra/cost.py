@@ -34,6 +34,7 @@ FREE = frozenset(
         "AWS::ApiGatewayV2::Stage",
         "AWS::Backup::BackupPlan",
         "AWS::Backup::BackupSelection",
+        "AWS::Budgets::Budget",
         "AWS::CDK::Metadata",
         "AWS::CertificateManager::Certificate",
         "AWS::CloudFront::Distribution",
@@ -266,6 +267,12 @@ def _vault(properties: Properties, prices: PriceList, _resources: Resources) -> 
     yield "backups of the database", kept * prices.prices["backup_aurora_gb_month"]
 
 
+def _firewall(properties: Properties, prices: PriceList, _resources: Resources) -> Lines:
+    yield "firewall", prices.prices["web_acl"]
+    for _ in properties["Rules"]:
+        yield "rule of the firewall", prices.prices["web_acl_rule"]
+
+
 PRICED: Mapping[str, Price] = {
     "AWS::Backup::BackupVault": _vault,
     "AWS::CloudWatch::Alarm": _alarm,
@@ -286,6 +293,7 @@ PRICED: Mapping[str, Price] = {
     "AWS::RDS::DBInstance": _with_another,
     "AWS::RDS::DBProxy": _proxy,
     "AWS::SecretsManager::Secret": _flat("secret", "secret"),
+    "AWS::WAFv2::WebACL": _firewall,
 }
 
 

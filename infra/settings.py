@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.packaging import ROOT
-from infra.stage import GitHub, Stage, Stripe
+from infra.service_settings import GitHub, Stripe
+from infra.stage import Stage
 
 DOCUMENT = ROOT / "functions" / "settings.json"
 DECLARED: Mapping[str, Mapping[str, Any]] = json.loads(DOCUMENT.read_text())

@@ -13,7 +13,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
+
+from infra.service_settings import (
+    Backup,
+    Billing,
+    Database,
+    Domain,
+    Firewall,
+    Gateway,
+    GitHub,
+    Quotas,
+    Settings,
+    Stripe,
+    Sync,
+    Throttle,
+)
 
 STAGES = Path(__file__).parent / "stages"
 MINISTACK_PORT = 4566
@@ -27,9 +42,6 @@ ZONES = 2
 OFF = "off"
 """Value of the variable CANARY that deploys a stage without canaries once."""
 
-LEAST_GRACE_DAYS = 3
-"""Days in which a vault's lock can still be removed before it is final (AWS Backup's minimum)."""
-
 
 class InvalidStage(Exception):
     """A stage's settings are invalid. The message names the setting and the reason."""
@@ -38,181 +50,7 @@ class InvalidStage(Exception):
 SigningKeyName = Annotated[str, Field(pattern=r"^[a-z0-9]{1,16}$")]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Throttle(_Settings):
-    """Limit of one API: requests (HTTP) or frames (WebSocket) a second in the long run, and in one burst."""
-
-    rate: int = Field(gt=0)
-    burst: int = Field(gt=0)
-
-
-class Domain(_Settings):
-    """The public host name, and the Route 53 zone that its alias records go into."""
-
-    name: str
-    zone_id: str
-    zone_name: str
-    certificate_arn: str | None = None
-
-
-class Quotas(_Settings):
-    """Limits of API Gateway and Lambda in bytes (reference: AWS quotas pages); kept locally by the front door."""
-
-    enforced: bool = True
-    http_body: int = 10 * 1024 * 1024
-    lambda_payload: int = 6 * 1024 * 1024
-    websocket_message: int = 128 * 1024
-    websocket_frame: int = 32 * 1024
-
-
-class GitHub(_Settings):
-    """The GitHub of the deployment's GitHub App (docs/github.md)."""
-
-    api_url: str = Field(default="https://api.github.com", pattern=r"^https?://[^\s]+$")
-    oidc_issuer: str = Field(default="https://token.actions.githubusercontent.com", pattern=r"^https?://[^\s]+$")
-
-
-class Database(_Settings):
-    """The database of the console plane: Aurora MySQL Serverless v2 on AWS, MariaDB beside the emulator."""
-
-    min_acu: float = Field(default=0, ge=0, le=256, multiple_of=0.5, description="0: pauses when idle")
-    max_acu: float = Field(default=4, ge=1, le=256, multiple_of=0.5)
-    pause_after_seconds: int = Field(default=900, ge=300, le=86_400)
-    readers: int = Field(default=0, ge=0, le=15, description="instances in other zones, which take over on a failure")
-    proxy: bool = Field(default=False, description="RDS Proxy: for very many connections; never lets it pause")
-    backup_days: int = Field(default=1, ge=1, le=35)
-    kms_key_arn: str | None = Field(
-        default=None,
-        pattern=r"^arn:aws[\w-]*:kms:[\w-]+:\d{12}:key/[\w-]+$",
-        description="a key of yours for the cluster, which copies to another account need; never changes later",
-    )
-    port: int = Field(default=3306, description="of 127.0.0.1; on stage local only")
-    password: str = Field(default="", description="of the functions' user; on stage local only")
-    owner_password: str = Field(default="", description="of the user who migrates; on stage local only")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.proxy and not self.min_acu:
-            raise ValueError("a database behind RDS Proxy never pauses: set min_acu to 0.5 or more, or proxy to false")
-        if self.max_acu < self.min_acu:
-            raise ValueError("max_acu is less than min_acu")
-        return self
-
-
-class Gateway(_Settings):
-    """The runtime of model calls: a function, free while idle, or containers, cheaper with many streams."""
-
-    runtime: Literal["lambda", "container"] = "lambda"
-    memory: int = Field(default=512, ge=256, le=10_240, description="MB of one execution environment, or of one task")
-    concurrency: int = Field(
-        default=0,
-        ge=0,
-        description="reserved concurrent model calls; more are refused. 0: no limit but the account's",
-    )
-    read_seconds: int = Field(
-        default=60,
-        ge=30,
-        le=180,
-        description="that CloudFront waits for bytes; over 120 needs a higher quota",
-    )
-    least_tasks: int = Field(default=2, ge=1, description="of containers")
-    most_tasks: int = Field(default=10, ge=1, description="of containers")
-    task_cpu: Literal[256, 512, 1024, 2048, 4096] = Field(default=1024, description="of one container; 1024: a vCPU")
-    streams_per_task: int = Field(default=400, ge=1, description="beyond which one container answers 503")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.most_tasks < self.least_tasks:
-            raise ValueError("most_tasks is less than least_tasks")
-        least, most = 2 * self.task_cpu, 8 * self.task_cpu
-        fits = self.task_memory == least or (self.task_memory % 1024 == 0 and self.task_memory <= most)
-        if self.runtime == "container" and not fits:
-            raise ValueError(
-                f"memory: with task_cpu = {self.task_cpu} Fargate has {least}, or whole 1024s up to {most}"
-            )
-        return self
-
-    @property
-    def task_memory(self) -> int:
-        """MB of one container: Fargate gives no less than two for each unit of its processor."""
-        return max(self.memory, 2 * self.task_cpu)
-
-
-class Sync(_Settings):
-    """The runtime of sharing: functions, free while idle, or containers (hubs), which hold the sockets themselves."""
-
-    runtime: Literal["lambda", "container"] = "lambda"
-    memory: int = Field(default=2048, ge=512, le=10_240, description="MB of one hub")
-    task_cpu: Literal[256, 512, 1024] = Field(
-        default=1024, description="of one hub, which is one process; 1024: a vCPU"
-    )
-    least_tasks: int = Field(default=2, ge=1, description="of hubs")
-    most_tasks: int = Field(default=10, ge=1, description="of hubs")
-    sockets_per_task: int = Field(default=5000, ge=1, description="beyond which one hub answers 503")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.most_tasks < self.least_tasks:
-            raise ValueError("most_tasks is less than least_tasks")
-        if self.memory % 1024 or not 2 * self.task_cpu <= self.memory <= 8 * self.task_cpu:
-            raise ValueError(
-                f"memory: with task_cpu = {self.task_cpu} Fargate has whole 1024s from {2 * self.task_cpu} "
-                f"to {8 * self.task_cpu}"
-            )
-        return self
-
-
-class Backup(_Settings):
-    """Daily backups in a vault with a lock (docs/decisions/058)."""
-
-    enabled: bool = Field(default=False, description="whether there are any; point-in-time recovery is always on")
-    days: int = Field(default=14, ge=7, le=365, description="that each backup is kept, and cannot be deleted")
-    final_after_days: int = Field(
-        default=0,
-        ge=0,
-        le=365,
-        description="after which even the account's owner cannot remove the lock; 0: an administrator always can",
-    )
-    copy_to: str = Field(
-        default="",
-        pattern=r"^(arn:aws[\w-]*:backup:[\w-]+:\d{12}:backup-vault:[\w-]+)?$",
-        description="ARN of a vault of another account or region that gets a copy of each backup",
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if 0 < self.final_after_days < LEAST_GRACE_DAYS:
-            raise ValueError(f"final_after_days: AWS requires {LEAST_GRACE_DAYS} days in which you can still change it")
-        return self
-
-    @property
-    def copy_account(self) -> str:
-        """The account that gets copies; empty if none does."""
-        return self.copy_to.split(":")[4] if self.copy_to else ""
-
-
-class Billing(_Settings):
-    """The ledger of money (docs/billing.md). If it is off, a balance limits only the workspaces that have one."""
-
-    enabled: bool = Field(default=False, description="whether calls need a prepaid balance, and are booked")
-
-
-class Stripe(_Settings):
-    """The account at Stripe that sells credit (docs/stripe.md)."""
-
-    api_url: str = Field(default="https://api.stripe.com", pattern=r"^https?://[^\s]+$")
-    processing_fee: str = Field(
-        default="", pattern=r"^(0(\.\d+)?\+\d+)?$", description="rate and cents on top of a top-up, such as 0.044+30"
-    )
-    least_top_up: int = Field(default=10, ge=1, description="in dollars")
-    most_top_up: int = Field(default=10_000, ge=1, description="in dollars")
-    invoice_seller: str = Field(default="", max_length=1000, description="lines of the seller: name, address, tax id")
-
-
-class Stage(_Settings):
+class Stage(Settings):
     """All settings of one deployment."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,18}[a-z0-9]$")
@@ -260,6 +98,12 @@ class Stage(_Settings):
         default="", pattern=r"^(https?://[^\s]+)?$", description="of an OpenTelemetry collector; empty: no spans"
     )
     watched: bool = Field(default=True, description="dashboard and alarms, which cost by the month")
+    monthly_dollars: int = Field(
+        default=0,
+        ge=0,
+        description="cost of the account beyond which alarm_email gets a mail; 0: no such mail",
+    )
+    firewall: Firewall | None = Field(default=None, description="None: the deployment has no firewall")
     database: Database = Database()
     backup: Backup = Backup()
     egress: Literal["nat-gateway", "nat-instance", "ipv6"] = Field(
@@ -333,6 +177,13 @@ class Stage(_Settings):
             raise ValueError("zones: name two different zones, the minimum of Aurora and of balancers, or none")
         if self.name == "production":
             self._check_production()
+        if self.monthly_dollars and not (self.watched and self.alarm_email):
+            raise ValueError("monthly_dollars needs watched and alarm_email, the address of the mails")
+        if self.firewall and not self.firewall.web_acl_arn and self.region != EDGE_REGION:
+            raise ValueError(
+                f"outside {EDGE_REGION} a firewall needs firewall.web_acl_arn, an ACL in {EDGE_REGION}: "
+                "CloudFront takes no other"
+            )
         if self.domain and not self.domain.certificate_arn and self.region != EDGE_REGION:
             raise ValueError(
                 f"outside {EDGE_REGION} a domain needs domain.certificate_arn, a certificate in {EDGE_REGION}: "
@@ -345,8 +196,8 @@ class Stage(_Settings):
             raise ValueError("stage local serves model calls by itself: it has no gateway.runtime")
         if self.sync.runtime != "lambda":
             raise ValueError("stage local chooses when it starts: make dev SYNC_RUNTIME=container")
-        if self.domain:
-            raise ValueError("stage local has no domain: its front door listens on 127.0.0.1")
+        if self.domain or self.firewall:
+            raise ValueError("stage local has no domain and no firewall: its front door listens on 127.0.0.1")
         if self.canary or self.backup.enabled:
             raise ValueError("stage local has no canary and no backup: the emulator has neither service")
 

@@ -19,7 +19,8 @@ from constructs import Construct
 
 from infra.constructs.function import NAMESPACE, retention
 from infra.constructs.nag import acknowledge
-from infra.stage import Stage, Throttle
+from infra.service_settings import Throttle
+from infra.stage import Stage
 
 WEBSOCKET_STAGE = "v1"
 PINNED_ID_TAG = "ms-custom-id"

@@ -18,6 +18,7 @@ from constructs import Construct
 
 from infra.constructs.alarms import Alarms
 from infra.constructs.apis import WEBSOCKET_STAGE
+from infra.constructs.firewall import web_acl_arn
 from infra.constructs.nag import acknowledge
 from infra.constructs.references import weakly
 from infra.routes import (
@@ -30,12 +31,13 @@ from infra.routes import (
     Route,
     Target,
 )
+from infra.service_settings import Domain
 from infra.stacks.data import DataStack
 from infra.stacks.gateway import GatewayStack
 from infra.stacks.hub import HubStack
 from infra.stacks.service_signals import of_certificate
 from infra.stacks.sharing import SharingStack
-from infra.stage import EDGE_REGION, Domain, Stage
+from infra.stage import EDGE_REGION, Stage
 
 CATCH_ALL = "/*"
 ORIGIN_TIMEOUT = Duration.seconds(30)
@@ -110,15 +112,15 @@ class EdgeStack(Stack):
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021 if stage.domain else None,
             domain_names=[stage.domain.name] if stage.domain else None,
             certificate=certificate,
+            web_acl_id=web_acl_arn(self, stage.firewall) if stage.firewall else None,
             error_responses=[
                 cloudfront.ErrorResponse(http_status=status, ttl=Duration.seconds(seconds))
                 for status, seconds in ERROR_SECONDS.items()
             ],
         )
         acknowledge(distribution, "Teams work from all countries.", "CFR1")
-        acknowledge(
-            distribution, "API throttles and limits per address suffice, without a firewall's fixed cost.", "CFR2"
-        )
+        if not stage.firewall:
+            acknowledge(distribution, "By default throttles and limits per address suffice, at no fixed cost.", "CFR2")
         acknowledge(
             distribution, "Paths contain share ids, which are links. The APIs log requests without them.", "CFR3"
         )

@@ -11,6 +11,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from infra.constructs.alarms import Alarms, Signal
+from infra.constructs.bill import watch_bill
 from infra.constructs.metrics import graph, total, written
 from infra.stacks import hub_signals, model_calls, service_signals
 from infra.stacks.console import ConsoleStack
@@ -55,6 +56,8 @@ class ObservabilityStack(Stack):
         for signal in self._signals(stage, gateway, hub):
             alarms.add(signal)
         alarms.join()
+        if stage.monthly_dollars and stage.alarm_email:
+            watch_bill(self, stage.name, stage.monthly_dollars, stage.alarm_email)
         board = cloudwatch.Dashboard(self, "Dashboard", default_interval=Duration.hours(3))
         board.add_widgets(*self._traffic_widgets())
         board.add_widgets(*self._sharing_widgets())

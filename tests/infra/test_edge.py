@@ -114,3 +114,26 @@ def test_containers_are_reached_by_their_private_balancer(contained: Synthesis) 
     assert [header["HeaderName"] for header in origin["OriginCustomHeaders"]] == [ORIGIN_HEADER]
     endpoint = contained.one("edge", "AWS::CloudFront::VpcOrigin")["VpcOriginEndpointConfig"]
     assert "Balancer" in json.dumps(endpoint["Arn"])
+
+
+def test_a_firewall_asks_addresses_with_too_many_requests_to_wait(syntheses: Mapping[str, Synthesis]) -> None:
+    production = syntheses["production"]
+    (name,) = production.resources("edge", "AWS::WAFv2::WebACL")
+    acl = production.one("edge", "AWS::WAFv2::WebACL")
+    assert _config(production)["WebACLId"] == {"Fn::GetAtt": [name, "Arn"]}
+    assert (acl["Scope"], acl["DefaultAction"]) == ("CLOUDFRONT", {"Allow": {}})
+    (rule,) = acl["Rules"]
+    assert rule["Statement"]["RateBasedStatement"] == {
+        "AggregateKeyType": "IP",
+        "EvaluationWindowSec": 300,
+        "Limit": 5000,
+    }
+    answer = rule["Action"]["Block"]["CustomResponse"]
+    assert (answer["ResponseCode"], answer["ResponseHeaders"]) == (429, [{"Name": "retry-after", "Value": "300"}])
+    body = json.loads(acl["CustomResponseBodies"][answer["CustomResponseBodyKey"]]["Content"])
+    assert body["error"] == "too_many_requests"
+
+
+def test_without_the_setting_there_is_no_firewall(syntheses: Mapping[str, Synthesis]) -> None:
+    assert not syntheses["dev"].resources("edge", "AWS::WAFv2::WebACL")
+    assert "WebACLId" not in _config(syntheses["dev"])

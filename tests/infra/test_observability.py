@@ -178,3 +178,17 @@ def test_the_operator_s_address_subscribes_where_one_is_set(watched: Synthesis) 
 
 def test_a_personal_stage_wakes_nobody(syntheses: Mapping[str, Synthesis]) -> None:
     assert "observability" not in syntheses["alice"].templates
+
+
+def test_the_bill_is_told_before_and_when_it_exceeds_the_amount(syntheses: Mapping[str, Synthesis]) -> None:
+    production = syntheses["production"]
+    bill = production.one("observability", "AWS::Budgets::Budget")
+    assert bill["Budget"]["BudgetLimit"] == {"Amount": 500, "Unit": "USD"}
+    assert bill["Budget"]["TimeUnit"] == "MONTHLY"
+    told = [
+        (it["Notification"]["NotificationType"], it["Notification"]["Threshold"], it["Subscribers"])
+        for it in bill["NotificationsWithSubscribers"]
+    ]
+    mail = [{"Address": production.stage.alarm_email, "SubscriptionType": "EMAIL"}]
+    assert told == [("ACTUAL", 80, mail), ("FORECASTED", 100, mail)]
+    assert not syntheses["dev"].resources("observability", "AWS::Budgets::Budget")

@@ -16,7 +16,7 @@ import pytest
 from benchmarks.capacity import item_bytes
 from benchmarks.pricing import MEMORY_MB, PRICES
 from benchmarks.scale import facts
-from infra.stage import Gateway
+from infra.service_settings import Gateway
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import parallel, sockets
 from opencode_cloud.kit.rate_counters import Expense, Totals
