@@ -133,7 +133,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 
 
 def asked_of(parameters: Mapping[str, str]) -> Any:
-    from opencode_cloud.identity.service.server import OAuthRequest
+    from opencode_cloud.identity.service.exchanges import OAuthRequest
     from opencode_cloud.identity.service.sessions import Origin
 
     origin = Origin("198.51.100.7", "test")

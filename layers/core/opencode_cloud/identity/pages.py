@@ -21,7 +21,7 @@ from opencode_cloud.http.pages import page, problem, render, see
 from opencode_cloud.http.paths import safe_path
 from opencode_cloud.identity.routes import oauth_request, origin_of
 from opencode_cloud.identity.service.devices import shown_user_code
-from opencode_cloud.identity.service.server import OAuthResponse
+from opencode_cloud.identity.service.exchanges import OAuthResponse
 from opencode_cloud.identity.service.sessions import WEB_SECONDS
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, TooManyRequests, Unauthorized

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from opencode_cloud.http import requests
-from opencode_cloud.identity.service.server import OAuth, OAuthRequest, OAuthResponse, parameters_of, refusal
+from opencode_cloud.identity.service.exchanges import OAuthRequest, OAuthResponse, parameters_of, refusal
+from opencode_cloud.identity.service.server import OAuth
 from opencode_cloud.identity.service.sessions import Origin
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import TooManyRequests

@@ -10,7 +10,8 @@ from opencode_cloud.contracts.audit import Target
 from opencode_cloud.identity.routes import IdentityRoutes
 from opencode_cloud.identity.service.clients import Clients
 from opencode_cloud.identity.service.devices import Devices
-from opencode_cloud.identity.service.server import OAuth, OAuthServices
+from opencode_cloud.identity.service.exchanges import OAuthServices
+from opencode_cloud.identity.service.server import OAuth
 from opencode_cloud.identity.service.sessions import Sessions
 from opencode_cloud.identity.service.tokens import AccessTokens
 from opencode_cloud.identity.store.codes import CodesStore

@@ -12,9 +12,10 @@ from opencode_cloud.identity.pages import IdentityPages, IdentityServices
 from opencode_cloud.identity.service.challenges import Challenges
 from opencode_cloud.identity.service.clients import Clients
 from opencode_cloud.identity.service.devices import Devices
+from opencode_cloud.identity.service.exchanges import OAuthServices
 from opencode_cloud.identity.service.logins import Logins
 from opencode_cloud.identity.service.methods import CurrentMethods, Methods
-from opencode_cloud.identity.service.server import OAuth, OAuthServices
+from opencode_cloud.identity.service.server import OAuth
 from opencode_cloud.identity.service.sessions import Sessions
 from opencode_cloud.identity.service.signing_in import SigningIn
 from opencode_cloud.identity.service.tokens import AccessTokens
