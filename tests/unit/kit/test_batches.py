@@ -85,6 +85,15 @@ class TestQueues:
         ]
         assert consumer.done == ["a", "d"]
 
+    def test_a_record_without_its_members_is_logged_and_fails_alone(self, capsys: pytest.CaptureFixture[str]) -> None:
+        consumer = Consumer()
+        odd = message("a")
+        del odd["receiptHandle"]
+        assert failed(PartialBatch(Order, consumer.process).handle, odd, message("b")) == ["a"]
+        assert consumer.done == ["b"]
+        (logged,) = [msgspec.json.decode(line) for line in capsys.readouterr().out.splitlines()]
+        assert (logged["message"], logged["message_id"]) == ("a record of a queue cannot be read", "a")
+
     def test_a_message_that_fails_comes_again_alone(self) -> None:
         consumer = Consumer({"a": RuntimeError("no")})
         assert failed(PartialBatch(Order, consumer.process).handle, message("a"), message("b")) == ["a"]

@@ -72,7 +72,11 @@ class PartialBatch(Generic[Payload]):
         return _partially(event["Records"], _message_id, self._take, parallel=self._parallel)
 
     def _take(self, record: Record) -> None:
-        message = QueueMessage.of(record)
+        try:
+            message = QueueMessage.of(record)
+        except (KeyError, ValueError):
+            logger.exception("a record of a queue cannot be read", extra={"message_id": _message_id(record)})
+            raise
         try:
             self._attempt(message)
         except Exception as error:
