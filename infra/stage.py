@@ -95,7 +95,9 @@ class Stage(Settings):
         description="asked once a day for the latest release, in the form of GitHub's API; empty: nothing is asked",
     )
     otlp_endpoint: str = Field(
-        default="", pattern=r"^(https?://[^\s]+)?$", description="of an OpenTelemetry collector; empty: no spans"
+        default="",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="of an OpenTelemetry collector, or of X-Ray; empty: no spans",
     )
     watched: bool = Field(default=True, description="dashboard and alarms, which cost by the month")
     monthly_dollars: int = Field(
@@ -157,6 +159,11 @@ class Stage(Settings):
         """True if the cluster's backups are copied: not to another account if the cluster has AWS's own key."""
         within = self.backup.copy_account == self.account
         return bool(self.backup.copy_to) and (within or self.database.kms_key_arn is not None)
+
+    @property
+    def traces_to_xray(self) -> bool:
+        """True if spans go to X-Ray, which takes them only from roles that may write them."""
+        return bool(re.fullmatch(r"https://xray\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/?", self.otlp_endpoint))
 
     @property
     def public_url(self) -> str:

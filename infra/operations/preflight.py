@@ -54,6 +54,8 @@ def check(stage: Stage, client_of: Client) -> Iterator[Finding]:
     yield from _concurrency(stage, client_of("lambda"))
     if stage.mail_from:
         yield from _mail(stage, client_of("sesv2"))
+    if stage.traces_to_xray:
+        yield _spans(client_of("xray"))
     if stage.domain:
         yield _zone(stage, client_of("route53"))
     if stage.domain and stage.domain.certificate_arn:
@@ -107,6 +109,13 @@ def _verified(ses: Any, identity: str) -> bool:
         return ses.get_email_identity(EmailIdentity=identity)["VerifiedForSendingStatus"]
     except ses.exceptions.NotFoundException:
         return False
+
+
+def _spans(xray: Any) -> Finding:
+    found = xray.get_trace_segment_destination()
+    good = (found["Destination"], found["Status"]) == ("CloudWatchLogs", "ACTIVE")
+    advice = "Enable Transaction Search (CloudWatch, Settings, X-Ray traces): X-Ray takes no spans by OTLP without it."
+    return Finding(good, "X-Ray takes spans by OTLP", advice)
 
 
 def _zone(stage: Stage, route53: Any) -> Finding:

@@ -48,6 +48,7 @@ ADAPTER_SETTINGS = {
     "AWS_LWA_READINESS_CHECK_PATH": HEALTH,
     "AWS_LWA_READINESS_CHECK_HEALTHY_STATUS": "200",
 }
+XRAY_ACTIONS = ("xray:PutSpans", "xray:PutSpansForIndexing", "xray:PutTraceSegments")
 BEDROCK_ACTIONS = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
 
 
@@ -173,6 +174,8 @@ class GatewayStack(ZonedStack):
         workload.allow("secretsmanager:GetSecretValue", on=[data.upstream_keys_arn, data.origin_secret_arn])
         # It keeps refusals of calls in the audit trail.
         workload.allow("sqs:SendMessage", on=[data.queues.by_name["audit"].queue_arn])
+        if self._stage.traces_to_xray:
+            workload.allow_any(*XRAY_ACTIONS, on=["*"], because="X-Ray has no resources of spans.")
         own = f"arn:{self.partition}:bedrock:*:{self.account}"
         workload.allow_any(
             *BEDROCK_ACTIONS,

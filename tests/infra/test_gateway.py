@@ -143,12 +143,16 @@ def test_it_asks_bedrock_for_answers_only(synthesis: Synthesis) -> None:
     assert asked == {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"}
 
 
+WRITE_SPANS = {"xray:PutSpans", "xray:PutSpansForIndexing", "xray:PutTraceSegments"}
+
+
 def test_nothing_may_do_everything(synthesis: Synthesis, contained: Synthesis) -> None:
     for made in (synthesis, contained):
         for actions, resources, _ in _statements(made, "gateway", ""):
             assert not [action for action in actions if "*" in action]
             if resources == '"*"':
-                assert actions <= {"dynamodb:ListStreams", "ecr:GetAuthorizationToken"}
+                assert actions <= {"dynamodb:ListStreams", "ecr:GetAuthorizationToken", *WRITE_SPANS}
+                assert made.stage.traces_to_xray or not actions & WRITE_SPANS
 
 
 @pytest.mark.parametrize(("template", "name", "seconds"), [("gateway", "Budgets", 5), ("console", "Ledger", 30)])

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from infra.stage import InvalidStage, from_environment, load
+from opencode_cloud.kit.xray import HOST
 from tests.infra.variants import MAIL
 
 
@@ -92,3 +93,14 @@ def test_production_without_mail_has_another_way_to_sign_in(tmp_path: Path) -> N
     file = tmp_path / "stage.toml"
     file.write_text("alarm_email = 'operator@example.com'\n[login_methods.github]\n")
     assert not load("production", file, environ={}).mail_from
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["https://xray.eu-west-1.amazonaws.com", "https://xray.cn-north-1.amazonaws.com.cn", "https://otel.example.com"],
+)
+def test_the_stage_and_the_gateway_know_the_same_addresses_of_xray(tmp_path: Path, endpoint: str) -> None:
+    file = tmp_path / "stage.toml"
+    file.write_text(f"otlp_endpoint = '{endpoint}'\n")
+    signed = HOST.fullmatch(endpoint.removeprefix("https://")) is not None
+    assert load("dev", file, environ={}).traces_to_xray == signed

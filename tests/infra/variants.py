@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 MAIL = 'alarm_email = "operator@example.com"\nmail_from = "no-reply@example.com"\n'
 PAGER = 'releases_url = "https://api.github.com/repos/example/cloud/releases/latest"\npager_url = "https://events.example.com/integration/1/enqueue"\n'
+SPANS = 'otlp_endpoint = "https://xray.us-east-1.amazonaws.com"\n'
 BILL = "monthly_dollars = 500\n"
 REGION = 'region = "us-east-1"\naccount = "111122223333"\n'
 DOMAIN = """[domain]
@@ -19,7 +20,7 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
     "local": ("local", ""),
     "dev": ("dev", ""),
     "alice": ("alice", ""),
-    "production": ("production", REGION + MAIL + PAGER + BILL + DOMAIN + "[firewall]\nrequests = 5000\n"),
+    "production": ("production", REGION + MAIL + PAGER + BILL + SPANS + DOMAIN + "[firewall]\nrequests = 5000\n"),
     "contained": ("dev", REGION + '[gateway]\nruntime = "container"\ntask_cpu = 2048\n'),
     "hubbed": (
         "dev",
@@ -60,6 +61,7 @@ SWITCHES: Mapping[str, tuple[str, str]] = {
     "backups": ("", "[backup]\nenabled = false\n"),
     "copies of backups": ("", f'[backup]\ncopy_to = "{VAULT}"\n'),
     "egress": ("", 'egress = "nat-instance"\n'),
+    "spans to X-Ray": ("", SPANS),
     "the firewall": ("", "[firewall]\n"),
     "the alarm on the bill": ("", BILL),
 }

@@ -9,7 +9,7 @@ import pytest
 from infra.operations.preflight import Finding, check
 from infra.stage import Stage, load
 from tests.infra.operations.stubs import stubbed
-from tests.infra.variants import CERTIFICATE, DOMAIN, MAIL, REGION
+from tests.infra.variants import CERTIFICATE, DOMAIN, MAIL, REGION, SPANS
 
 
 class Account:
@@ -30,6 +30,12 @@ class Account:
                 ("get_email_identity", {"VerifiedForSendingStatus": changed.get("verified", True)}),
             ],
             "route53": [("get_hosted_zone", {"HostedZone": zone | changed.get("zone", {})})],
+            "xray": [
+                (
+                    "get_trace_segment_destination",
+                    {"Destination": changed.get("spans", "CloudWatchLogs"), "Status": "ACTIVE"},
+                )
+            ],
             "acm": [("describe_certificate", {"Certificate": certificate})],
         }
 
@@ -47,7 +53,7 @@ class Account:
 @pytest.fixture
 def production(tmp_path: Path) -> Stage:
     file = tmp_path / "production.toml"
-    file.write_text(REGION + MAIL + DOMAIN + CERTIFICATE)
+    file.write_text(REGION + MAIL + SPANS + DOMAIN + CERTIFICATE)
     return load("production", file, environ={})
 
 
@@ -57,7 +63,7 @@ def failures(stage: Stage, account: Account) -> list[Finding]:
 
 def test_a_seasoned_account_lacks_nothing(production: Stage) -> None:
     assert failures(production, Account()) == []
-    assert len(list(check(production, Account().client))) == 7
+    assert len(list(check(production, Account().client))) == 8
 
 
 @pytest.mark.parametrize(
@@ -70,6 +76,7 @@ def test_a_seasoned_account_lacks_nothing(production: Stage) -> None:
         ({"out_of_sandbox": False}, "SES sends to every address", "sandbox"),
         ({"verified": False}, "send as no-reply@example.com", "Verify example.com"),
         ({"zone": {"Name": "example.org."}}, "example.org", "domain.zone_id"),
+        ({"spans": "XRay"}, "X-Ray takes spans", "Transaction Search"),
         ({"certificate": "PENDING_VALIDATION"}, "pending_validation", "validated"),
         ({"certificate_days": 20}, "the certificate is issued, until 20", "Issue a certificate"),
     ],

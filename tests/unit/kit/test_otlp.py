@@ -6,13 +6,19 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from aiohttp import web
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from opencode_cloud.kit import otlp
 from opencode_cloud.kit.otlp import Span, SpanExporter, encoded
+from opencode_cloud.kit.xray import signature_of
 
 SPAN = Span("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "", "chat gpt", 1000, 2500, {"tokens": 5})
 
@@ -92,3 +98,29 @@ def test_spans_that_nothing_takes_do_not_fill_the_memory(monkeypatch: pytest.Mon
     for _ in range(otlp.MOST_WAITING + 3):
         exporter.add(SPAN)
     assert counted == ["SpansDropped"] * 3
+
+
+def test_spans_for_xray_are_signed_as_botocore_signs_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "SECRET_ACCESS_KEY": "secret",
+        "SESSION_TOKEN": "token",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    url, body = "https://xray.eu-west-1.amazonaws.com/v1/traces", encoded([SPAN], {})
+    sign = signature_of(url)
+    assert sign is not None
+    sent = sign(body, otlp.HEADERS)
+    request = AWSRequest("POST", url, headers=dict(otlp.HEADERS), data=body)
+    moment = datetime.strptime(sent["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    with patch("botocore.auth.get_current_datetime", return_value=moment):
+        SigV4Auth(Credentials("AKIDEXAMPLE", "secret", "token"), "xray", "eu-west-1").add_auth(request)
+    assert sent["authorization"] == request.headers["Authorization"]
+    assert sent["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://collector.example.com/v1/traces", "https://xray.eu-west-1.amazonaws.com.example.com/v1/traces"]
+)
+def test_no_collector_but_xray_gets_a_signature(url: str) -> None:
+    assert signature_of(url) is None

@@ -73,7 +73,7 @@ class GatewaySettings(AccessSettings):
     private_providers: PrivateProviders = False
     billing: BillingEnabled = False
     longest_body: Annotated[int, "the size of the longest request body in bytes"] = LONGEST_BODY
-    otlp_endpoint: Annotated[str, "the URL of an OpenTelemetry collector that gets a span of each call, or empty"] = ""
+    otlp_endpoint: Annotated[str, "the URL of an OpenTelemetry collector or X-Ray for spans of calls, or empty"] = ""
     otlp_environment: Annotated[str, "the name of this deployment in spans"] = "local"
     gateway_streams: Annotated[int, "the number of calls that a process serves at one time, 0 for no limit"] = 0
 

@@ -16,8 +16,10 @@ import msgspec
 
 from opencode_cloud.kit import log
 from opencode_cloud.kit.async_http import aiohttp
+from opencode_cloud.kit.aws_api.errors import AwsError
 from opencode_cloud.kit.release import VERSION
 from opencode_cloud.kit.tls import trusting
+from opencode_cloud.kit.xray import signature_of
 
 MOST_WAITING = 2048
 """Spans that wait for the next batch. Beyond it, the oldest is dropped, so that a dead collector costs no memory."""
@@ -27,6 +29,8 @@ EVERY_SECONDS = 5.0
 POST_SECONDS = 10.0
 CLIENT = 3
 """The kind of a span that stands for a call to another service."""
+
+HEADERS: Mapping[str, str] = {"content-type": "application/json"}
 
 ERROR = 2
 """The status of a span whose call failed."""
@@ -53,8 +57,9 @@ class SpanExporter:
     """Sends spans to a collector. A failure loses spans, and never a call."""
 
     def __init__(self, endpoint: str, service: str, stage: str) -> None:
-        """Send to ``endpoint``, the base URL of a collector, as ``service`` of ``stage``."""
+        """Send to ``endpoint``, the base URL of a collector or of X-Ray, as ``service`` of ``stage``."""
         self._url = f"{endpoint.rstrip('/')}/v1/traces"
+        self._sign = signature_of(self._url)
         self._resource = {"service.name": service, "service.version": VERSION, "deployment.environment.name": stage}
         self._waiting: deque[Span] = deque(maxlen=MOST_WAITING)
         self._wakeup = asyncio.Event()
@@ -89,12 +94,15 @@ class SpanExporter:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             try:
                 await self._send(http, batch)
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            except (aiohttp.ClientError, TimeoutError, OSError, AwsError) as error:
                 log.logger.warning("spans are lost", extra={"spans": len(batch), "reason": type(error).__name__})
                 return
 
     async def _send(self, http: aiohttp.ClientSession, batch: Sequence[Span]) -> None:
-        body, headers = encoded(batch, self._resource), {"content-type": "application/json"}
+        body, headers = encoded(batch, self._resource), HEADERS
+        if self._sign is not None:
+            # Credentials of a container come over the network.
+            headers = await asyncio.to_thread(self._sign, body, headers)
         async with http.post(self._url, data=body, headers=headers, ssl=trusting()) as answer:
             if answer.status >= 300:
                 log.logger.warning("spans are lost", extra={"spans": len(batch), "status": answer.status})
