@@ -53,6 +53,7 @@ from opencode_cloud.usage.store.ledger import Ledger
 from opencode_cloud.usage.store.purges import PurgeStore
 from opencode_cloud.usage.store.table import CounterTable, UsageTable
 from tests.emulator.budgets.conftest import Tables, tables  # noqa: F401 - fixtures
+from tests.metrics import written_metrics
 from tests.unit.usage.events import OTHER, WORKSPACE, event, rows, totals
 
 BEFORE = day_start(utc_now()) - timedelta(days=2)
@@ -113,7 +114,9 @@ def test_books_that_agree_are_found_to_agree(books: Books) -> None:
 def test_events_that_never_came_are_found_and_taken_in(books: Books) -> None:
     books.settle(*calls)
     books.take(*calls[:2])
-    assert books.reconciliation.run() == 1
+    with written_metrics() as metrics:
+        assert books.reconciliation.run() == 1
+    assert metrics["LedgerDrift"] == [1]
     assert books.findings() == [("events", "", True)]
     for rollup in (usage_hours, usage_days, usage_sessions):
         assert totals(books.database, rollup)["calls"] == 5

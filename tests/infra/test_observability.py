@@ -1,11 +1,13 @@
 import json
 import re
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.constructs.function import NAMESPACE
 from infra.constructs.runbooks import RUNBOOKS
 from infra.stacks.sharing import POSTERS
 from tests.infra.synthesis import Synthesis
@@ -192,3 +194,30 @@ def test_the_bill_is_told_before_and_when_it_exceeds_the_amount(syntheses: Mappi
     mail = [{"Address": production.stage.alarm_email, "SubscriptionType": "EMAIL"}]
     assert told == [("ACTUAL", 80, mail), ("FORECASTED", 100, mail)]
     assert not syntheses["dev"].resources("observability", "AWS::Budgets::Budget")
+
+
+FAULTS = tomllib.loads((ROOT / "tests" / "faults.toml").read_text())
+INJECTED = [(metric, test) for metric, tests in FAULTS["written"].items() for test in tests]
+
+
+def test_every_alarm_reads_a_metric_whose_fault_is_known(syntheses: Mapping[str, Synthesis]) -> None:
+    read = {metric for synthesis in syntheses.values() for metric in _read_by_alarms(synthesis)}
+    assert {name for namespace, name in read if namespace == NAMESPACE} == FAULTS["written"].keys()
+    assert {f"{namespace} {name}" for namespace, name in read if namespace != NAMESPACE} == FAULTS["counted"].keys()
+
+
+@pytest.mark.parametrize(("metric", "test"), INJECTED)
+def test_an_injected_fault_writes_the_metric(metric: str, test: str) -> None:
+    file, _, name = test.partition("::")
+    text = (ROOT / file).read_text()
+    pattern = rf"^( *)(async )?def {name}\(.*?(?=^\1(?:async def|def|class|@)|\Z)"
+    found = re.search(pattern, text, flags=re.MULTILINE | re.DOTALL)
+    assert found, f"there is no test {test}"
+    assert metric in found[0], f"{test} does not look at {metric}"
+
+
+def _read_by_alarms(synthesis: Synthesis) -> Iterator[tuple[str, str]]:
+    for stack in synthesis.templates:
+        for alarm in synthesis.properties(stack, "AWS::CloudWatch::Alarm"):
+            parts = [part["MetricStat"]["Metric"] for part in _parts(alarm)] if "Metrics" in alarm else [alarm]
+            yield from ((metric["Namespace"], metric["MetricName"]) for metric in parts)

@@ -25,6 +25,7 @@ from opencode_cloud.kit.money import DOLLAR
 from opencode_cloud.schema.usage_events import counters_of, from_row
 from tests.emulator.budgets.calls import NOON, Caller, budget
 from tests.emulator.budgets.conftest import Tables
+from tests.metrics import written_metrics
 
 
 @dataclass
@@ -382,9 +383,11 @@ async def test_a_lost_call_gives_back_what_it_held_and_leaves_an_event(bench: Be
     reservation = caller.reservation(1000, lease=-1)
     await bench.budgets.reserve(reservation, caller.facts(reservation))
 
-    swept = await asyncio.gather(*(bench.reaper.run(int(time.time())) for _ in range(3)))
+    with written_metrics() as metrics:
+        swept = await asyncio.gather(*(bench.reaper.run(int(time.time())) for _ in range(3)))
 
     assert sum(swept) == 1
+    assert sum(metrics["ReservationsLost"]) == 1
     assert bench.only_counter()["committed"] == 0
     assert bench.tables.reservations() == []
     [event] = map(from_row, bench.tables.rows(bench.tables.usage))
@@ -394,7 +397,9 @@ async def test_a_lost_call_gives_back_what_it_held_and_leaves_an_event(bench: Be
 async def test_a_call_under_way_is_not_swept(bench: Bench) -> None:
     caller = Caller(workspace=(budget(BudgetScope.WORKSPACE, DOLLAR),))
     await bench.reserve(caller, 1000)
-    assert await bench.reaper.run(int(time.time())) == 0
+    with written_metrics() as metrics:
+        assert await bench.reaper.run(int(time.time())) == 0
+    assert (metrics["ReservationsLost"], metrics["ReservationsOutstanding"]) == ([0], [1])
     assert bench.only_counter()["reserved"] == 1000
 
 

@@ -12,6 +12,7 @@ from opencode_cloud.sharing.store import ShareStore
 from tests.emulator.sharing.gateway import Socket
 from tests.emulator.sharing.plane import Environment, incompressible
 from tests.integration.publisher import message, part, session
+from tests.metrics import written_metrics
 
 
 def keys(socket: Socket) -> list[str]:
@@ -176,3 +177,12 @@ class TestLegacyViewers:
         cloud.steering.before(ShareStore.append, lambda: other.sync(part("x", "later"), at=2000))
         share.sync(part("x", "earlier"), at=1000)
         assert [frame["content"]["text"] for frame in poll.frames] == ["later"]
+
+
+def test_a_socket_that_cannot_be_posted_to_is_counted(cloud: Environment) -> None:
+    share = cloud.share()
+    viewer = cloud.follow(share.id)
+    viewer.refusals.extend([500] * 20)
+    with written_metrics() as metrics:
+        share.sync(part("1"))
+    assert metrics["FailedPostCount"] == [1]

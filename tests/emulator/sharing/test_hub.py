@@ -32,6 +32,7 @@ from tests.emulator.sharing.hubs import (
 )
 from tests.emulator.sharing.plane import Environment, Plane, SharedSession
 from tests.integration.publisher import new_session_id
+from tests.metrics import metrics_of
 from tests.waiting import until_async, until_awaited
 
 GOING_AWAY, RESTART, TRY_AGAIN = 1001, 1012, 1013
@@ -123,6 +124,7 @@ async def test_only_the_cdn_is_answered(hub: HubProcess, share: SharedSession) -
 async def test_a_post_that_this_deployment_did_not_seal_is_refused(hub: HubProcess) -> None:
     answer = await hub.asked("POST", "/internal/posts", b"x" * 200)
     assert (answer.status, answer.body["error"]) == (403, "post_refused")
+    await until_async(lambda: metrics_of(hub.program.log.read_text()).get("RefusedPostCount") == [1])
 
 
 async def test_a_post_changes_what_open_pages_show_and_nothing_that_is_stored(

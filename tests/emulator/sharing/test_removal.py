@@ -17,6 +17,7 @@ from opencode_cloud.sharing.service.reading import Redirect
 from opencode_cloud.sharing.store import ObjectStore, ShareStore
 from tests.emulator.sharing.plane import Environment, Plane, SharedSession, incompressible, items_of
 from tests.integration.publisher import part
+from tests.metrics import written_metrics
 from tests.waiting import PATIENCE
 
 LARGE = 400_000
@@ -181,7 +182,9 @@ class TestPurging:
         assert left(cloud, share) == (1, 0), "the record; its body was written before the purge"
         cloud.plane.received(cloud.plane.purges)
         before = cloud.plane.delayed(cloud.plane.purges)
-        cloud.deletion.purge(ShareId(share.id), 2)
+        with written_metrics() as metrics:
+            cloud.deletion.purge(ShareId(share.id), 2)
+        assert metrics["PurgeLeftOverCount"] == [1]
         assert left(cloud, share) == (0, 0)
         assert tombstone(cloud, share).purged_at is None, "another writer may have left something, too"
         assert cloud.plane.delayed(cloud.plane.purges) == before + 1

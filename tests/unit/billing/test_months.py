@@ -29,6 +29,7 @@ from opencode_cloud.billing.store.closing import ClosingStore
 from opencode_cloud.billing.store.reading import LedgerReader
 from opencode_cloud.contracts.ids import PaymentId
 from opencode_cloud.kit.errors import Conflict
+from tests.metrics import written_metrics
 from tests.unit.billing.books import CENT, DOLLAR, Books
 from tests.unit.billing.test_payments import TWENTY, Till
 from tests.unit.usage.events import OTHER, WORKSPACE
@@ -203,7 +204,10 @@ class TestChecks:
     def test_a_planted_fault_is_found(self, office: Office, fault: str, check: str) -> None:
         office.execute(fault)
         assert check in office.found()
-        assert office.reconciliation.run() > 0
+        with written_metrics() as metrics:
+            found = office.reconciliation.run()
+        assert found > 0
+        assert metrics["LedgerDrift"] == [found]
 
     def test_money_that_stripe_never_cleared_is_found_after_two_days(self, office: Office) -> None:
         assert "clearing" not in office.found()

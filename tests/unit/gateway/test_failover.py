@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from opencode_cloud.gateway.models import AttemptFailed, Failure
 from opencode_cloud.gateway.service import dispatcher
+from tests.metrics import written_metrics
 from tests.unit.gateway.calling import COMPLETION, WHOLE, Scripted, delta, sse
 from tests.unit.gateway.rigs import CHOICE, ROLE, by_name, error, in_turn, only, refused, rig, said
 
@@ -92,8 +93,10 @@ class TestFailover:
 
     async def test_an_account_without_money_is_asked_once_and_its_text_stays_with_us(self) -> None:
         found = rig(lambda _: refused(429, said("insufficient_quota", "Check your plan and billing details.")))
-        told = await error(found.call())
+        with written_metrics() as metrics:
+            told = await error(found.call())
         assert (told.status, told.code) == (502, "upstream_locked")
+        assert metrics["AccountRefusals"] == [1], "the operator is told"
         assert "billing" not in told.message
         assert len(found.asked) == 1
         assert only(found).cost == 0

@@ -18,6 +18,7 @@ from opencode_cloud.payments.deliveries import answer_invocation
 from opencode_cloud.payments.models import EventState, TopUpState
 from opencode_cloud.payments.service import receiving
 from opencode_cloud.schema.payments import stripe_events
+from tests.metrics import written_metrics
 from tests.unit.billing.books import CENT, DOLLAR
 from tests.unit.payments.shop import BACK, OPERATOR, TWENTY, Shop
 from tests.unit.usage.events import OTHER, WORKSPACE
@@ -402,9 +403,11 @@ def test_an_event_whose_object_is_gone_is_kept_and_never_counts_as_applied(shop:
     shop.begin()
     ghost = shop.events("customer.created")[0] | {"id": "evt_ghost", "type": "payment_intent.succeeded"}
 
-    (result,) = shop.deliver(ghost)
+    with written_metrics() as metrics:
+        (result,) = shop.deliver(ghost)
 
     assert (result.state, result.reason) == (EventState.KEPT, "resource_missing")
+    assert metrics["StripeEventKept"] == [1]
 
 
 def test_a_kept_event_is_applied_by_a_replay_when_it_fits(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
