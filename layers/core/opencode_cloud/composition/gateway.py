@@ -26,6 +26,7 @@ from opencode_cloud.composition.settings import (
     UsageTable,
 )
 from opencode_cloud.contracts.ids import KeyId
+from opencode_cloud.gateway.call_metrics import record_call
 from opencode_cloud.gateway.observing import observe
 from opencode_cloud.gateway.routes import Gateway
 from opencode_cloud.gateway.service import Calls, Health, token_bounds
@@ -38,9 +39,11 @@ from opencode_cloud.kit import aws, event_loop
 from opencode_cloud.kit.asgi_middleware import EdgeOnly, LoadShedding
 from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.otlp import SpanExporter
+from opencode_cloud.kit.otlp_metrics import MetricExporter
+from opencode_cloud.kit.otlp_spans import SpanExporter
 from opencode_cloud.kit.starting import spare_present_objects
 from opencode_cloud.kit.tls import trusting
+from opencode_cloud.kit.xray import is_xray
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -73,7 +76,7 @@ class GatewaySettings(AccessSettings):
     private_providers: PrivateProviders = False
     billing: BillingEnabled = False
     longest_body: Annotated[int, "the size of the longest request body in bytes"] = LONGEST_BODY
-    otlp_endpoint: Annotated[str, "the URL of an OpenTelemetry collector or X-Ray for spans of calls, or empty"] = ""
+    otlp_endpoint: Annotated[str, "the URL of an OpenTelemetry collector or X-Ray for spans and metrics, or empty"] = ""
     otlp_environment: Annotated[str, "the name of this deployment in spans"] = "local"
     gateway_streams: Annotated[int, "the number of calls that a process serves at one time, 0 for no limit"] = 0
 
@@ -140,13 +143,13 @@ def application(settings: GatewaySettings) -> ASGIApp:
 
     def observer(event: UsageEvent, *, settled: bool) -> None:
         observe(event, settled=settled)
+        if meter is not None:
+            record_call(meter, event)
         if event.key_id:
             uses.note(event.key_id)
 
     budgets = Reservations(CounterStore(dynamodb, settings.budgets_table, settings.usage_table))
-    spans = (
-        SpanExporter(settings.otlp_endpoint, "gateway", settings.otlp_environment) if settings.otlp_endpoint else None
-    )
+    spans, meter = _exporters(settings)
 
     def trace(event: UsageEvent, incoming: Incoming) -> None:
         if spans is not None and incoming.span is not None:
@@ -163,20 +166,29 @@ def application(settings: GatewaySettings) -> ASGIApp:
         await _warm_up(trusted, asyncio.to_thread(tokens.key_set), catalogue.current(), keys.platform())
         spare_present_objects()
         watching = asyncio.create_task(event_loop.watch(event_loop.log_step))
-        exporting = asyncio.create_task(spans.run()) if spans else None
+        exporting = [asyncio.create_task(exporter.run()) for exporter in (spans, meter) if exporter]
         try:
             yield
         finally:
             watching.cancel()
             await warming
             await calls.settled()
-            if exporting:
-                exporting.cancel()
-                await asyncio.gather(exporting, return_exceptions=True)
+            for task in exporting:
+                task.cancel()
+            await asyncio.gather(*exporting, return_exceptions=True)
             await upstreams.close()
             await dynamodb.close()
 
     return gateway.app(lifespan)
+
+
+def _exporters(settings: GatewaySettings) -> tuple[SpanExporter | None, MetricExporter | None]:
+    endpoint, environment = settings.otlp_endpoint, settings.otlp_environment
+    if not endpoint:
+        return None, None
+    # X-Ray takes spans only. CloudWatch has the metrics from the log.
+    meter = None if is_xray(endpoint) else MetricExporter(endpoint, "gateway", environment)
+    return SpanExporter(endpoint, "gateway", environment), meter
 
 
 async def _warm_up(*work: Awaitable[object]) -> None:

@@ -11,7 +11,8 @@ import msgspec
 
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.lambda_handlers import trace_of
-from opencode_cloud.kit.otlp import Span, Value
+from opencode_cloud.kit.otlp import Value
+from opencode_cloud.kit.otlp_spans import Span
 
 SAMPLED = 1
 

@@ -19,6 +19,11 @@ Sign = Callable[[bytes, Mapping[str, str]], Mapping[str, str]]
 """Returns the headers of a request with a body and the given headers."""
 
 
+def is_xray(url: str) -> bool:
+    """Tell whether ``url`` is of X-Ray."""
+    return HOST.fullmatch(urlsplit(url).netloc) is not None
+
+
 def signature_of(url: str) -> Sign | None:
     """Return what signs a POST to ``url`` with the credentials of this process; None if it is not of X-Ray."""
     address = urlsplit(url)
