@@ -12,6 +12,7 @@ from local.problems import problems
 from opencode_cloud.http import openapi
 from opencode_cloud.http.api import api_app
 from opencode_cloud.http.gate import Gate
+from opencode_cloud.http.openapi_examples import add_examples
 from opencode_cloud.kit.settings import load, variables
 from opencode_cloud.payments.routes import AutoReloadRoutes, InvoiceRoutes, TopUpRoutes
 from opencode_cloud.sharing.routes.api import ShareApi
@@ -46,7 +47,9 @@ def build(root: Path) -> dict[str, Any]:
     """Return the document, from the sources of the checkout `root`; changes this process's environment."""
     os.environ.update(CLIENTS)
     schemas = [_schema(app) for app in (_console(), _shares(), _payments())]
-    return openapi.document(schemas, problems(root / "layers" / "core" / "opencode_cloud"), VERSIONED)
+    document = openapi.document(schemas, problems(root / "layers" / "core" / "opencode_cloud"), VERSIONED)
+    add_examples(document)
+    return document
 
 
 def write(root: Path) -> None:

@@ -18,6 +18,7 @@ from opencode_cloud.contracts.access import login_required
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http import documents
 from opencode_cloud.http.openapi import METHODS, PROBLEMS, Undocumented, document
+from opencode_cloud.http.openapi_examples import NoExample, add_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "docs" / "openapi.json"
@@ -127,3 +128,41 @@ def test_the_reference_page_lists_values_of_enumerations_only() -> None:
 def test_the_page_of_problems_has_an_anchor_for_every_code() -> None:
     page = documents.problems_page()
     assert all(f'id="{code}"' in page for code in KNOWN[PROBLEMS])
+
+
+def bodies() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return each JSON body and each successful JSON answer, by operation."""
+    for name, operation in operations():
+        answers = {status: answer for status, answer in operation["responses"].items() if status.startswith("2")}
+        for part, holder in {"body": operation.get("requestBody", {}), **answers}.items():
+            if content := holder.get("content", {}).get("application/json"):
+                yield f"{name} {part}", content
+
+
+@pytest.mark.parametrize(("name", "content"), [pytest.param(*each, id=each[0]) for each in bodies()])
+def test_every_body_and_answer_has_an_example_that_fits(name: str, content: dict[str, Any]) -> None:
+    if name.endswith("/audit/export 200"):
+        return  # a file in JSON lines
+    schema = {**content["schema"], "components": KNOWN["components"]}
+    checker = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+    assert [error.message for error in checker.iter_errors(content["example"])] == []
+
+
+def test_answers_without_a_body_and_files_are_not_documented_as_json() -> None:
+    for name, operation in operations():
+        for status, answer in operation["responses"].items():
+            if status == "204":
+                assert "content" not in answer, name
+            if status == "200" and name.endswith(".csv"):
+                assert list(answer["content"]) == ["text/csv"], name
+
+
+def test_a_text_without_an_example_does_not_get_into_the_document() -> None:
+    thing = {"type": "object", "properties": {"colour": {"type": "string"}}}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}
+    made = {
+        "paths": {"/x": {"get": {"responses": {"200": {"content": content}}}}},
+        "components": {"schemas": {"Thing": thing}},
+    }
+    with pytest.raises(NoExample, match=r"Thing\.colour"):
+        add_examples(made)

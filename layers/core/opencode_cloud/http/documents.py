@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -109,10 +109,20 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> dict[str
             for parameter in operation.get("parameters", [])
         ],
         "body": _named(body) if body else None,
+        "examples": list(_examples(operation)),
         "answers": [
             {"status": status, **_named(_content(answer))} for status, answer in sorted(operation["responses"].items())
         ],
     }
+
+
+def _examples(operation: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    answers = [(status, answer) for status, answer in operation["responses"].items() if status.startswith("2")]
+    for name, holder in [("body", operation.get("requestBody", {})), *answers]:
+        content = holder.get("content", {}).get("application/json", {})
+        if "example" in content:
+            text = msgspec.json.format(msgspec.json.encode(content["example"]), indent=2).decode()
+            yield {"name": name, "text": text}
 
 
 def _content(answer: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -210,9 +210,26 @@ def _complete(name: str, method: str, operation: dict[str, Any]) -> None:
     responses = {
         status: response for status, response in operation["responses"].items() if status not in ("422", "500")
     }
+    for response in responses.values():
+        _set_media(name, response)
     for status in _refusals(method, name, operation):
         responses.setdefault(str(int(status)), _reference(status))
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _set_media(name: str, response: dict[str, Any]) -> None:
+    """Correct the media type of an answer: handlers that return nothing or a text are taken for JSON."""
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+    match schema.get("type"):
+        case "null":
+            del response["content"]
+        case "string":
+            text = {"schema": {"type": "string"}}
+            response["content"] = {"text/csv": text}
+            if not name.endswith(".csv"):  # it also exports JSON, by a parameter
+                response["content"]["application/json"] = {"schema": {}}
+        case _:
+            pass
 
 
 def _operation_id(summary: str) -> str:
