@@ -16,6 +16,7 @@ from sqlalchemy import text
 from local.database import OWNER, LocalDatabase
 from local.stack import LocalStack
 from opencode_cloud.kit import migration
+from opencode_cloud.kit.aws_api.credentials import credential_source
 from opencode_cloud.kit.sql import Database, metadata
 from tests import certificates, sharing_stage
 from tests.scheduling import GroupScheduling
@@ -29,6 +30,12 @@ certificates.share()
 settings.register_profile("quick", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture(autouse=True)
+def _own_credentials() -> None:  # pyright: ignore[reportUnusedFunction]
+    """Read the credentials again: a process keeps them for a minute, and the test before may have set others."""
+    credential_source().renew()
 
 
 @pytest.fixture(scope="session")

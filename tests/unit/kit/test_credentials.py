@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.kit.aws_api.credentials import RENEWED_SECONDS, AccessKey, CredentialSource, NoCredentials
+from opencode_cloud.kit.aws_api.credentials import (
+    RENEWED_SECONDS,
+    AccessKey,
+    CredentialSource,
+    NoCredentials,
+    credential_source,
+)
 from opencode_cloud.kit.aws_api.errors import AwsUnreachable
 from tests.unit.kit.http_server import HttpServer, Received, http_server
 
@@ -151,3 +157,11 @@ def test_many_threads_fetch_once(monkeypatch: pytest.MonkeyPatch, valid: bool) -
         got: Callable[[int], Any] = lambda _: source.get().access_key  # noqa: E731
         assert set(pool.map(got, range(8))) == {"AK1"}
     assert endpoint.given == 1
+
+
+@pytest.mark.parametrize("key", ["of the first test", "of the second test"])
+def test_each_test_has_the_credentials_of_its_own_environment(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """All clients of a process share one source, which keeps what it has read for a minute (tests/conftest.py)."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    assert credential_source().get().access_key == key
