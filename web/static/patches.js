@@ -1,6 +1,7 @@
 // Patches line by line. opencode_cloud/sharing/rendering/patches.py has the same rules: change both together.
 
 import { h } from "./nodes.js"
+import { ngettext } from "./words.js"
 
 const FOLDED = 400 // lines from which a change is folded
 const HEAD = 200 // lines that are shown of a folded one
@@ -149,9 +150,10 @@ export function patchNodes(lines, language = "") {
   const shown = linesOf(lines)
   if (shown.length <= FOLDED) return [pre(shown, language)]
   const hidden = shown.slice(HEAD)
+  const words = ngettext("%(num)s line hidden", "%(num)s lines hidden", hidden.length)
   return [
     pre(shown.slice(0, HEAD), language),
-    h("details", { class: "more" }, h("summary", {}, `${hidden.length} lines hidden`), pre(hidden, language)),
+    h("details", { class: "more" }, h("summary", {}, words), pre(hidden, language)),
   ]
 }
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
+from opencode_cloud.http.reader_language import switch
 from opencode_cloud.http.requests import check_same_origin, set_cookie
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.content_codings import Coding
@@ -165,6 +166,8 @@ class ReaderRoutes:
             return document_reply(event, result, MARKDOWN)
         if suffix:
             raise share_not_found()
+        if chosen := switch(event):
+            return chosen
         return self._html(share_id, visitor)
 
     def _comments(self, share_id: ShareId, visitor: Visitor) -> tuple[Sequence[Comment], str]:
@@ -227,6 +230,8 @@ class ReaderRoutes:
         method = event["requestContext"]["http"]["method"]
         if method not in ("GET", "HEAD") or "text/html" not in http_events.header(event, "accept"):
             return None
+        if chosen := switch(event):
+            return chosen
         return self._rendered().problem(event, error, correlation_id)
 
     def short_link(self, share_id: ShareId) -> HttpReply:
