@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
@@ -58,6 +59,7 @@ _LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"')
 _CALL = re.compile(
     rf"\b(_|gettext|gettext_noop|ngettext|ngettext_noop|pgettext)\(\s*((?:{_LITERAL.pattern}(?:,\s*)?)+)"
 )
+_Found: TypeAlias = tuple[Path, str | None, str | tuple[str, ...]]
 _WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)  # a time of writing would differ in each branch
 
 
@@ -100,23 +102,35 @@ def written(catalog: Catalog) -> bytes:
 def collect(root: Path) -> Catalog:
     """Return all messages of templates, scripts and Python, each with the files that hold it."""
     catalog = Catalog()
-    for path, method in _sources(root):
-        options = {"newstyle_gettext": "true", "trimmed": "true"} if method == "jinja2" else {}
-        name = path.relative_to(root).as_posix()
-        for _line, message, comments, context in extract_from_file(method, path, KEYWORDS, (), options):
-            catalog.add(message, locations=[(name, 0)], auto_comments=comments, context=context)
+    for path, context, message in chain(_by_babel(root), _of_scripts(root), _of_errors(root), _of_values(root)):
+        catalog.add(message, locations=[(path.relative_to(root).as_posix(), 0)], context=context)
+    return catalog
+
+
+def _by_babel(root: Path) -> Iterator[_Found]:
+    templates = ((path, "jinja2") for path in sorted((root / "web" / "templates").rglob("*.html")))
+    modules = ((path, "python") for path in sorted((root / LIBRARY).rglob("*.py")))
+    for path, method in chain(templates, modules):
+        for _line, message, _comments, context in extract_from_file(method, path, KEYWORDS, (), {}):
+            yield path, context, message
+
+
+def _of_scripts(root: Path) -> Iterator[_Found]:
     for path in sorted((root / "web" / "static").glob("*.js")):
         if path.name not in FOREIGN:
-            for context, message in _in_script(path.read_text()):
-                catalog.add(message, locations=[(path.relative_to(root).as_posix(), 0)], context=context)
+            yield from ((path, context, message) for context, message in _in_script(path.read_text()))
+
+
+def _of_errors(root: Path) -> Iterator[_Found]:
     for path in sorted((root / LIBRARY).rglob("*.py")):
         if path.relative_to(root / LIBRARY).as_posix().startswith(SHOWN_ERRORS):
-            for sentence in _sentences(path):
-                catalog.add(sentence, locations=[(path.relative_to(root).as_posix(), 0)])
+            yield from ((path, None, sentence) for sentence in _sentences(path))
+
+
+def _of_values(root: Path) -> Iterator[_Found]:
     for values in SHOWN_VALUES:
-        for value in values:
-            catalog.add(value.value, locations=[(f"{values.__module__.replace('.', '/')}.py", 0)])
-    return catalog
+        path = root / "layers" / "core" / f"{values.__module__.replace('.', '/')}.py"
+        yield from ((path, None, value.value) for value in values)
 
 
 def _in_script(text: str) -> Iterator[tuple[str | None, str | tuple[str, ...]]]:
@@ -142,13 +156,6 @@ def _sentences(path: Path) -> Iterator[str]:
                 yield sentence
             case _:
                 pass
-
-
-def _sources(root: Path) -> Iterator[tuple[Path, str]]:
-    for path in sorted((root / "web" / "templates").rglob("*.html")):
-        yield path, "jinja2"
-    for path in sorted((root / LIBRARY).rglob("*.py")):
-        yield path, "python"
 
 
 def compiled_forms(root: Path, tag: str) -> dict[Path, str]:
