@@ -1,6 +1,6 @@
 // How a part is shown to a reader. opencode_cloud/sharing/rendering/blocks.py has the same rules: change both together.
 
-import { gettext as _ } from "./words.js"
+import { gettext as _, gettext_noop } from "./words.js"
 
 // Only these are shown as pictures: SVG can contain scripts, and a remote URL would reveal the reader to its owner.
 const IMAGE = /^data:image\/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}$/
@@ -11,6 +11,14 @@ const HOME =
   /(?:(?<=file:\/\/)|(?<![A-Za-z0-9_./~-]))(?:\/home\/|\/Users\/|[A-Za-z]:\\Users\\)[^\x00-\x20/\\"'`:;,<>|()[\]{}]+/g
 const BOOKKEEPING = new Set(["step-start", "step-finish", "snapshot"])
 const TELLING = ["description", "filePath", "path", "pattern", "command", "url", "query", "prompt"]
+// The words of clients for the progress of a call that readers see.
+const PROGRESS = new Set([
+  gettext_noop("pending"),
+  gettext_noop("running"),
+  gettext_noop("error"),
+  gettext_noop("rejected"),
+  gettext_noop("unknown"),
+])
 const LATEST = 253_402_300_799_999 // the end of the year 9999
 
 // Reading untrusted JSON: a value of the wrong type counts as absent.
@@ -131,7 +139,7 @@ function tool(part) {
     kind: "tool",
     name,
     status,
-    state: joined(" ", Object.hasOwn(progress, status) ? progress[status] : _(status), time),
+    state: joined(" ", Object.hasOwn(progress, status) ? progress[status] : PROGRESS.has(status) ? _(status) : status, time),
     title: line(text(state.title) || telling),
     input: plain(typeof state.input === "string" ? state.input : inputs(name, given, patch)),
     output: plain(text(state.output)),

@@ -5,7 +5,7 @@ import { h, span } from "./nodes.js"
 import { filesOf, patchNodes, replacement } from "./patches.js"
 import { box, codeBlock, prose, webLink } from "./prose.js"
 import { terminal } from "./terminal.js"
-import { gettext as _, ngettext_noop } from "./words.js"
+import { gettext as _, gettext_noop, ngettext_noop } from "./words.js"
 
 /** Tools that only look. Neighbouring calls of them are shown as one, and counted by these words. */
 export const CONTEXT_TOOLS = new Map([
@@ -22,10 +22,10 @@ const EXTENSION = /^\.([A-Za-z0-9_]{1,12})$/
 const PROBLEMS = 3
 const JSON_BEGINS = ['{"', "{\n", '["', "[{"]
 const TODO_STATUS = new Map([
-  ["completed", "done"],
-  ["in_progress", "in progress"],
-  ["cancelled", "cancelled"],
-  ["pending", "open"],
+  ["completed", gettext_noop("done")],
+  ["in_progress", gettext_noop("in progress")],
+  ["cancelled", gettext_noop("cancelled")],
+  ["pending", gettext_noop("open")],
 ])
 const BODIES = new Map([
   ["bash", shell],
@@ -150,7 +150,7 @@ function questions(tool) {
 }
 
 function choice(label, isChosen) {
-  const status = isChosen ? "chosen" : "not chosen"
+  const status = isChosen ? gettext_noop("chosen") : gettext_noop("not chosen")
   return h("li", { "data-status": status }, box(status), ` ${label}`)
 }
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from urllib.parse import parse_qsl, urlencode
 
 from opencode_cloud.http import requests
-from opencode_cloud.http.paths import safe_path
+from opencode_cloud.http.paths import own_path
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.kit.languages import LANGUAGES, PageLanguage, negotiate
@@ -47,7 +47,7 @@ def switch(event: http_events.Event) -> HttpReply | None:
     if event["requestContext"]["http"]["method"] != "GET" or chosen not in LANGUAGES:
         return None
     kept = urlencode(_other_parameters(event))
-    reply = http_events.redirect(safe_path(event["rawPath"] + (f"?{kept}" if kept else "")), HTTPStatus.SEE_OTHER)
+    reply = http_events.redirect(own_path(event["rawPath"] + (f"?{kept}" if kept else "")), HTTPStatus.SEE_OTHER)
     # A person who types an address or follows a link from a mail comes from no site.
     if http_events.header(event, "sec-fetch-site") in ("", "none", "same-origin"):
         reply.headers["Set-Cookie"] = requests.set_cookie(event, COOKIE, chosen, REMEMBERED_SECONDS)

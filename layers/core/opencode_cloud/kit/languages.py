@@ -1,7 +1,7 @@
 """Languages of pages: the reader's choice, and the translations of messages into it.
 
 A message is its English text. ``make messages`` collects the messages of templates, scripts and Python, and compiles
-the catalogue of each other language. A message that a catalogue lacks is shown in English.
+the translations into each other language. A message without a translation is shown in English.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ LANGUAGES: Mapping[str, str] = MappingProxyType({ENGLISH: "English", CHINESE: "ç
 """The languages of the pages by their tags (BCP 47), each with its name in itself."""
 
 CONTEXT_MARK = "\x04"
-"""Between the context and the text of a message in a catalogue, as in gettext's own files."""
+"""Between the context and the text of a message, as in gettext's own files."""
 
 _MOST_RANGES = 50  # of one header; browsers send fewer than ten
-_Catalogue = Mapping[str, str]
 
 
 class PageLanguage(msgspec.Struct, frozen=True):
@@ -96,13 +95,13 @@ def _quality(parameter: str) -> float:
 
 def gettext(message: str, **values: object) -> str:
     """Translate a message. With ``values``, replace its placeholders ``%(name)s``."""
-    words = _catalogue(present().tag).get(message, message)
+    words = _translations(present().tag).get(message, message)
     return words % values if values else words
 
 
 def ngettext(one: str, many: str, num: int, **values: object) -> str:
     """Translate a message with a number: ``one`` for 1, else ``many``. The number replaces ``%(num)s``."""
-    words = _catalogue(present().tag).get(one)
+    words = _translations(present().tag).get(one)
     if words is None:
         words = one if num == 1 else many
     return words % {"num": num, **values}
@@ -110,22 +109,22 @@ def ngettext(one: str, many: str, num: int, **values: object) -> str:
 
 def pgettext(context: str, message: str, **values: object) -> str:
     """Translate a message whose English has several meanings; ``context`` tells which."""
-    words = _catalogue(present().tag).get(f"{context}{CONTEXT_MARK}{message}", message)
+    words = _translations(present().tag).get(f"{context}{CONTEXT_MARK}{message}", message)
     return words % values if values else words
 
 
 def gettext_noop(message: str) -> str:
-    """Mark a message for the catalogue. It is translated where it is shown."""
+    """Mark a message for translation. It is translated where it is shown."""
     return message
 
 
 def ngettext_noop(one: str, many: str) -> tuple[str, str]:
-    """Mark a message with a number for the catalogue. Both its forms are returned."""
+    """Mark a message with a number for translation. Both its forms are returned."""
     return one, many
 
 
 @lru_cache(maxsize=len(LANGUAGES))
-def _catalogue(tag: str) -> _Catalogue:
+def _translations(tag: str) -> Mapping[str, str]:
     if tag == ENGLISH:
         return {}
     return msgspec.json.decode((web_folder() / "languages" / f"{tag}.json").read_bytes(), type=dict[str, str])

@@ -98,7 +98,7 @@ def _markup_in_context(context: str, message: str, **values: object) -> Markup:
 
 
 def _formatted(message: str, values: dict[str, object]) -> Markup:
-    """Return a message of ours as HTML. Its values are escaped."""
+    """Return a message as HTML, with its values escaped."""
     from markupsafe import Markup
 
     return Markup(message) % values if values else Markup(message)  # noqa: S704 - no value is in the message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -24,6 +25,12 @@ ENDS = {
     "month": gettext_noop("in 30 days"),
     "never": gettext_noop("never"),
 }
+DONE: Mapping[str, str] = {
+    "saved": gettext_noop("Saved."),
+    "allowed": gettext_noop("Saved. It appears when the client shares its message again."),
+    "rescan": gettext_noop("The share is being searched. Secrets in it are replaced within seconds."),
+}
+"""Messages after a form, by the value of the query ``done``. A URL cannot inject another text."""
 MOST_SHOWN = 100
 """Different secrets in the panel. The API lists more."""
 

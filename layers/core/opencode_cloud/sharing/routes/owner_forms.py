@@ -21,7 +21,6 @@ from opencode_cloud.kit import http_events
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from opencode_cloud.kit.errors import BadRequest, NotFound, ServiceError
 from opencode_cloud.kit.http_events import HttpReply
-from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.sharing.models import Mode, OwnerPanel, Share, ShareUpdate, share_not_found
 
 if TYPE_CHECKING:
@@ -34,12 +33,6 @@ if TYPE_CHECKING:
 PASSWORD_CHARACTERS = range(8, 201)
 ENDS: Mapping[str, int] = {"day": DAY_SECONDS, "week": 7 * DAY_SECONDS, "month": 30 * DAY_SECONDS}
 """Lifetimes that the form offers, in seconds from now."""
-DONE: Mapping[str, str] = {
-    "saved": gettext_noop("Saved."),
-    "allowed": gettext_noop("Saved. It appears when the client shares its message again."),
-    "rescan": gettext_noop("The share is being searched. Secrets in it are replaced within seconds."),
-}
-"""Messages after a form, by the value of the query ``done``. A URL cannot inject another text."""
 
 
 class OwnerForms:

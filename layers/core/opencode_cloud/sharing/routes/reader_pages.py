@@ -23,8 +23,9 @@ from opencode_cloud.sharing.rendering import pages
 from opencode_cloud.sharing.rendering.card import HEIGHT, WIDTH, Summary, render_card, summarize
 from opencode_cloud.sharing.rendering.comments import CommentsView, comments_as_markdown
 from opencode_cloud.sharing.rendering.markdown import render_markdown
+from opencode_cloud.sharing.rendering.owner_panel import DONE
 from opencode_cloud.sharing.rendering.transcript import to_document, transcribe
-from opencode_cloud.sharing.routes.owner_forms import DONE, action
+from opencode_cloud.sharing.routes.owner_forms import action
 from opencode_cloud.sharing.service.reading import SharedState
 
 
