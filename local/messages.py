@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
@@ -164,7 +164,7 @@ def compiled_forms(root: Path, tag: str) -> dict[Path, str]:
     everything: dict[str, str] = {}
     in_scripts: dict[str, str] = {}
     for message in catalog:
-        translated = message.string if isinstance(message.string, str) else message.string[0]
+        translated = translation_of(message)
         if not message.id or not translated:
             continue
         text = message.id if isinstance(message.id, str) else message.id[0]
@@ -179,10 +179,11 @@ def compiled_forms(root: Path, tag: str) -> dict[Path, str]:
     }
 
 
+def translation_of(message: Message) -> str:
+    """Return the translation of a message; empty if it has none. Chinese has one form for all numbers."""
+    found: Any = message.string
+    return found if isinstance(found, str) else (found or ("",))[0]
+
+
 def _json(words: dict[str, str]) -> str:
     return json.dumps(words, ensure_ascii=False, indent=1, sort_keys=True)
-
-
-def placeholders(text: str) -> set[str]:
-    """Return the placeholders of a message."""
-    return set(re.findall(r"%\(\w+\)s", text))

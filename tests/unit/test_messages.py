@@ -66,7 +66,7 @@ def pairs(tag: str) -> list[tuple[str, str]]:
     return [
         (
             message.id if isinstance(message.id, str) else message.id[1],
-            message.string if isinstance(message.string, str) else message.string[0],
+            messages.translation_of(message),
         )
         for message in known(tag)
         if message.id

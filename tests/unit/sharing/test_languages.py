@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from local.gallery import Gallery
-from opencode_cloud.contracts.ids import ShareId
+from opencode_cloud.contracts.ids import CommentId, ShareId
 from opencode_cloud.kit.errors import Gone, NotFound, Unauthorized
 from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.kit.languages import PageLanguage, speaking
@@ -67,10 +67,12 @@ class Desk:
     view = panel
 
     def of(self, *_: object) -> list[Comment]:
-        return [Comment(id="c", author="a", name="Ada", text="Why?", created_at=0, item="message/msg_1")]
+        return [Comment(id=CommentId("c"), author="a", name="Ada", text="Why?", created_at=0, item="message/msg_1")]
 
 
-def get(path: str, desk: Desk | None = None, query: str = "", **headers: str) -> dict[str, Any]:
+def get(path: str, desk: Desk | None = None, query: str = "", **more: str) -> dict[str, Any]:
+    """Open a page. ``more`` are further headers, with `_` for `-` in their names."""
+    headers = {name.replace("_", "-"): value for name, value in more.items()}
     app, this = HttpRoutes(), cast("Any", desk or Desk())
     ReaderRoutes(this, this, this, this, public_url="https://cloud.example").mount(app)
     event = {
@@ -128,14 +130,14 @@ def test_the_page_of_a_share_is_in_the_language_of_the_reader() -> None:
     assert headers["Content-Language"] == "zh-CN"
     assert {"Accept", "Accept-Language", "Cookie"} <= set(headers["Vary"].split(", "))
     assert headers["Cache-Control"] == "private, no-store"
-    english = get(f"/share/{SHARE}", **{"accept-language": "de,en;q=0.5"})
+    english = get(f"/share/{SHARE}", accept_language="de,en;q=0.5")
     assert '<html lang="en">' in english["body"]
     assert english["headers"]["Content-Language"] == "en"
     assert not CHINESE.search(english["body"].replace("简体中文", ""))
 
 
 def test_a_compressed_page_still_depends_on_the_language() -> None:
-    found = get(f"/share/{SHARE}", Big(), **{"accept-encoding": "gzip"})
+    found = get(f"/share/{SHARE}", Big(), accept_encoding="gzip")
     assert found["headers"]["Content-Encoding"] == "gzip"
     assert {"Accept", "Accept-Language", "Cookie", "Accept-Encoding"} == set(found["headers"]["Vary"].split(", "))
 
@@ -149,7 +151,7 @@ class Big(Desk):
 
 def test_the_switch_is_on_the_page_and_remembered() -> None:
     assert 'href="?language=en"' in get(f"/share/{SHARE}")["body"]
-    answer = get(f"/share/{SHARE}", query="language=en", **{"sec-fetch-site": "same-origin"})
+    answer = get(f"/share/{SHARE}", query="language=en", sec_fetch_site="same-origin")
     assert (answer["statusCode"], answer["headers"]["Location"]) == (303, f"/share/{SHARE}")
     assert answer["headers"]["Set-Cookie"].startswith("__Host-opencode_language=en;")
     assert '<html lang="en">' in get(f"/share/{SHARE}", cookie="__Host-opencode_language=en")["body"]

@@ -142,7 +142,10 @@ class Overview:
                 bool(budgets),
             ),
             FirstStep(
-                gettext_noop("Share a session"), "Type /share in opencode, and send the link.", "/shares", bool(shared)
+                gettext_noop("Share a session"),
+                gettext_noop("Type /share in opencode, and send the link."),
+                "/shares",
+                bool(shared),
             ),
         ]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from opencode_cloud.kit.languages import gettext_noop
+
 _BROWSERS = (
     ("Edge", re.compile(r"\bEdgA?/")),
     ("Opera", re.compile(r"\bOPR/")),
@@ -29,4 +31,4 @@ def describe(user_agent: str) -> str:
     if browser:
         return f"{browser} on {system}" if system else browser
     match = _PRODUCT.match(user_agent)
-    return " ".join(filter(None, match.groups())) if match else "Unknown program"
+    return " ".join(filter(None, match.groups())) if match else gettext_noop("Unknown program")

@@ -42,13 +42,29 @@ MONTHS = (
     gettext_noop("November"),
     gettext_noop("December"),
 )
+SHORT_MONTHS = (
+    gettext_noop("Jan"),
+    gettext_noop("Feb"),
+    gettext_noop("Mar"),
+    gettext_noop("Apr"),
+    gettext_noop("May"),
+    gettext_noop("Jun"),
+    gettext_noop("Jul"),
+    gettext_noop("Aug"),
+    gettext_noop("Sep"),
+    gettext_noop("Oct"),
+    gettext_noop("Nov"),
+    gettext_noop("Dec"),
+)
 
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """Return the environment of the console's templates, with filters for times, JSON, programs and money."""
     jinja = web_assets.environment()
-    jinja.filters.update(moment=moment, date=date, month=month, json=indented, agent=describe, dollars=money.shown)  # pyright: ignore[reportUnknownMemberType]: untyped
+    jinja.filters.update(
+        moment=moment, date=date, month=month, json=indented, agent=program, tick=tick, dollars=money.shown
+    )  # pyright: ignore[reportUnknownMemberType]: untyped
     jinja.globals.update(release=VERSION)  # pyright: ignore[reportUnknownMemberType]: untyped
     return jinja
 
@@ -68,6 +84,22 @@ def date(at: datetime) -> Markup:
 def month(at: datetime) -> str:
     """Return the name of a time's month."""
     return _(MONTHS[at.month - 1])
+
+
+def tick(at: datetime, interval: str) -> str:
+    """Return the label of a time in a chart whose bars are an hour, a day or a month."""
+    name = _(SHORT_MONTHS[at.month - 1])
+    if interval == "month":
+        return _("%(month)s %(year)s", month=name, year=at.year)
+    day = _("%(day)s %(month)s", day=at.day, month=name)
+    return f"{day} {at:%H:%M}" if interval == "hour" else day
+
+
+def program(user_agent: str) -> str:
+    """Return the name of a program in the reader's language. Clients can send false names."""
+    words = describe(user_agent)
+    browser, is_browser, system = words.partition(" on ")
+    return _("%(browser)s on %(system)s", browser=browser, system=system) if is_browser else _(words)
 
 
 def indented(value: Any) -> str:

@@ -6,7 +6,7 @@ the translations into each other language. A message without a translation is sh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -39,7 +39,7 @@ _present: ContextVar[PageLanguage] = ContextVar("page_language", default=_IN_ENG
 
 
 @contextmanager
-def speaking(language: PageLanguage) -> Iterator[None]:
+def speaking(language: PageLanguage) -> Generator[None]:
     """Translate into ``language`` within this context. Outside of it, messages are in English."""
     token = _present.set(language)
     try:
