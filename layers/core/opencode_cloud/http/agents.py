@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from opencode_cloud.kit.languages import gettext_noop
+UNKNOWN = "Unknown program"
+"""The name of a program that does not say it."""
 
 _BROWSERS = (
     ("Edge", re.compile(r"\bEdgA?/")),
@@ -31,4 +32,4 @@ def describe(user_agent: str) -> str:
     if browser:
         return f"{browser} on {system}" if system else browser
     match = _PRODUCT.match(user_agent)
-    return " ".join(filter(None, match.groups())) if match else gettext_noop("Unknown program")
+    return " ".join(filter(None, match.groups())) if match else UNKNOWN

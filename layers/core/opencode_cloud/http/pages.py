@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from jinja2 import Environment
 from markupsafe import Markup
 
-from opencode_cloud.http.agents import describe
+from opencode_cloud.http.agents import UNKNOWN, describe
 from opencode_cloud.http.paths import login_path
 from opencode_cloud.http.reader_language import headers_of, language_of, switch
 from opencode_cloud.kit import http_events, languages, money, web_assets
@@ -99,7 +99,9 @@ def program(user_agent: str) -> str:
     """Return the name of a program in the reader's language. Clients can send false names."""
     words = describe(user_agent)
     browser, is_browser, system = words.partition(" on ")
-    return _("%(browser)s on %(system)s", browser=browser, system=system) if is_browser else _(words)
+    if is_browser:
+        return _("%(browser)s on %(system)s", browser=browser, system=system)
+    return _("Unknown program") if words == UNKNOWN else words
 
 
 def indented(value: Any) -> str:
