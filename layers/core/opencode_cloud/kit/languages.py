@@ -118,6 +118,11 @@ def gettext_noop(message: str) -> str:
     return message
 
 
+def pgettext_noop(context: str, message: str) -> str:  # noqa: ARG001 - what collects messages reads it
+    """Mark a message with a context for translation. It is translated where it is shown."""
+    return message
+
+
 def ngettext_noop(one: str, many: str) -> tuple[str, str]:
     """Mark a message with a number for translation. Both its forms are returned."""
     return one, many
