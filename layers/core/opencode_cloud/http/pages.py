@@ -62,9 +62,9 @@ SHORT_MONTHS = (
 def environment() -> Environment:
     """Return the environment of the console's templates, with filters for times, JSON, programs and money."""
     jinja = web_assets.environment()
-    jinja.filters.update(
+    jinja.filters.update(  # pyright: ignore[reportUnknownMemberType]: untyped
         moment=moment, date=date, month=month, json=indented, agent=program, tick=tick, dollars=money.shown
-    )  # pyright: ignore[reportUnknownMemberType]: untyped
+    )
     jinja.globals.update(release=VERSION)  # pyright: ignore[reportUnknownMemberType]: untyped
     return jinja
 
