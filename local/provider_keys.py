@@ -23,14 +23,19 @@ def keys_of(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def take(stack: LocalStack, environment: Mapping[str, str]) -> list[str]:
-    """Store the keys of `environment` on the running `stack`; return the upstreams that have one now.
+    """Store the keys of `environment` on the running `stack`; return the upstreams of providers that have one now.
 
     Keys that are stored already stay, so that a key need not be given at each start.
     """
+    return sorted(store(stack, keys_of(environment)).keys() & set(VARIABLES.values()))
+
+
+def store(stack: LocalStack, added: Mapping[str, str]) -> Mapping[str, str]:
+    """Store keys by upstream on the running `stack`, beside those that are stored; return all."""
     secrets: Any = stack.client("secretsmanager")
     name = stack.outputs["UpstreamKeysSecretArn"]
     stored: dict[str, str] = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"] or "{}")
-    keys = stored | keys_of(environment)
+    keys = {**stored, **added}
     if keys != stored:
         secrets.put_secret_value(SecretId=name, SecretString=json.dumps(keys))
-    return sorted(keys)
+    return keys

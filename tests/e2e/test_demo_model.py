@@ -1,0 +1,98 @@
+"""opencode 1.18.33 is answered by the scripted model of `make dev` through the gateway, without a provider's key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from local.demo_model import MODEL, DemoModel
+from local.demo_model.offering import UPSTREAM, start
+from opencode_cloud.contracts.usage import UsageEvent
+from tests.integration.tokens import access_token
+from tests.upstreams.world import PROVIDER, Shop, World
+from tests.waiting import eventually, until
+
+from .model import ScriptedModel
+from .opencode import Home
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("gateway")]
+INPUT, OUTPUT, CACHED = 100, 500, 10
+"""Micro-cents for a token of input, of output, and of input from the cache."""
+
+
+@pytest.fixture(scope="module")
+def offered(world: World) -> Iterator[DemoModel]:
+    """Offer the model in the catalogue of the stage, as `make dev` does it without keys of providers."""
+    mark = world.stack.state / "demo-model.json"
+    mark.unlink(missing_ok=True)
+    model = start(world.stack, demo=False, keys=False, pace=0)
+    assert model is not None
+    yield model
+    model.program.stop()
+    mark.unlink()
+    world.begin()
+
+
+@pytest.fixture(scope="module")
+def shop(world: World, offered: DemoModel) -> Shop:
+    shop = world.shop()
+
+    def listed() -> bool:
+        return MODEL in {each["id"] for each in shop.owner.http.get(f"{shop.path}/models").json()["data"]}
+
+    until(listed)
+    # The gateway looks for a new catalogue, and for the key of a new upstream, every few seconds.
+    until(lambda: shop.post("/zen/v1/chat/completions", {"model": MODEL, "messages": HELLO}).is_success, 30)
+    return shop
+
+
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+@pytest.fixture
+def home(shop: Shop, world: World, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Return the home of a client without a model, or any other setting than permission to run commands."""
+    root = tmp_path_factory.mktemp("demo") / "home"
+    home = Home.create(root, "current", ScriptedModel(world.upstreams.url), world.stack.url)
+    settings = {"permission": {"bash": "allow"}}
+    (root / "config" / "opencode" / "opencode.json").write_text(json.dumps(settings))
+    return home
+
+
+def cost_of(event: UsageEvent) -> int:
+    used = event.tokens
+    return used.input * INPUT + used.output * OUTPUT + used.cache_read * CACHED
+
+
+def test_a_logged_in_client_is_answered_and_charged(shop: Shop, home: Home) -> None:
+    home.become(shop.owner.account, access_token(shop.world.stack, shop.owner), shop.workspace)
+    before = len(shop.events())
+    assert "scripted model of this laptop" in home.run("run", "-m", f"{PROVIDER}/{MODEL}", "hello")
+
+    def charged() -> None:
+        # The stage of these tests has a small model of its own, which writes the title.
+        (call,) = (each for each in shop.events()[before:] if each.model == MODEL)
+        assert (call.upstream, call.outcome) == (UPSTREAM, "completed")
+        assert call.cost == cost_of(call) > 0
+
+    eventually(charged)
+
+
+def test_the_model_calls_a_tool_of_the_client_when_it_is_asked_to(shop: Shop, home: Home) -> None:
+    home.become(shop.owner.account, access_token(shop.world.stack, shop.owner), shop.workspace)
+    said = home.run("run", "-m", f"{PROVIDER}/{MODEL}", "run `expr 40 + 2`")
+    assert "The tool answered with 1 line." in said
+    assert "\n42\n" in said
+
+
+@pytest.mark.slow
+def test_a_client_with_a_key_is_answered_as_the_documents_say(shop: Shop, home: Home) -> None:
+    environment = {
+        "OPENCODE_MODELS_URL": shop.world.stack.url,
+        "OPENCODE_API_KEY": shop.key,
+        "OPENCODE_DISABLE_MODELS_FETCH": "0",
+    }
+    said = home.run("run", "-m", f"{PROVIDER}/{MODEL}", "what are you", environment=environment)
+    assert "no neural network" in said
