@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.status import Status
 
-from local.demo import OWNER, DemoFailed, seed
+from local.demo import OWNER, PROVIDER, DemoFailed, seed
 from local.demo_model import MODEL, DemoModel
 from local.demo_model.offering import OfferRefused
 from local.demo_model.offering import start as start_demo_model
@@ -205,7 +205,8 @@ def welcome(stack: LocalStack, keys: Sequence[str], model: DemoModel | None) -> 
         if keys
         else "no provider has a key yet: set OPENAI_API_KEY or another, or add one in the console"
     )
-    scripted = f"Without a key {MODEL} answers, a script on this machine\n" if model else ""
+    scripted = f"              {MODEL} needs no key: it is a script on this machine\n" if model else ""
+    tried = f"  opencode run -m {PROVIDER}/{MODEL} hello\n" if model else ""
     stripe = f"Stripe        {stack.stripe.url} (a stand-in: docs/stripe.md)\n" if stack.stripe.program.pid else ""
     return Panel(
         f"[bold]Opencode Cloud[/] is up at [link={stack.url}]{stack.url}[/]\n\n"
@@ -215,8 +216,8 @@ def welcome(stack: LocalStack, keys: Sequence[str], model: DemoModel | None) -> 
         f'    "enterprise": {{"url": "{stack.url}"}}\n'
         "  }\n\n"
         "Then type /share in a session and open the link. Or log in, with any address:\n\n"
-        f"  opencode console login {stack.url}\n\n"
-        "\n"
+        f"  opencode console login {stack.url}\n"
+        f"{tried}\n"
         f"Models        {stack.url}/zen/v1 ({given})\n"
         f"{scripted}"
         f"Console       {stack.url}/console\n"

@@ -146,6 +146,8 @@ class ConsoleStack(Stack):
         self._allow_sessions(function)
         function.allow("secretsmanager:GetSecretValue", on=[self._data.console_key_arn, self._data.origin_secret_arn])
         function.allow("kms:Sign", on=[key.key_arn for key in self._data.signing_keys])
+        # The playground shows what a call has cost.
+        function.allow("dynamodb:Query", on=[self._data.usage.table_arn])
         return function
 
     def _console(self) -> Function:
