@@ -68,8 +68,8 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cost(self) -> str:
-        """Return what the call has cost."""
-        return money.shown(self.event.cost) if self.event else ""
+        """Return what the call has cost, exactly."""
+        return f"${money.exact(self.event.cost)}" if self.event else ""
 
     @property
     def reserved(self) -> str:
