@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from local.demo_model import MODEL, DemoModel
+from local.demo_model import MODEL, SMALL_MODEL, DemoModel
 from local.demo_model.offering import UPSTREAM, start
 from opencode_cloud.contracts.usage import UsageEvent
+from opencode_cloud.kit.money import exact
 from tests.integration.tokens import access_token
 from tests.upstreams.world import PROVIDER, Shop, World
 from tests.waiting import eventually, until
 
+from .browser import headless_chromium
 from .model import ScriptedModel
 from .opencode import Home
 
@@ -96,3 +99,55 @@ def test_a_client_with_a_key_is_answered_as_the_documents_say(shop: Shop, home: 
     }
     said = home.run("run", "-m", f"{PROVIDER}/{MODEL}", "what are you", environment=environment)
     assert "no neural network" in said
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with headless_chromium() as browser:
+        yield browser
+
+
+def test_the_playground_asks_two_models_and_shows_what_the_calls_have_cost(shop: Shop, chromium: Any) -> None:
+    url, before = f"{shop.world.stack.url}/console/{shop.workspace}", len(shop.events())
+    context = chromium.new_context(java_script_enabled=False)
+    context.add_cookies([{"name": "opencode_session", "value": shop.owner.cookie, "url": url}])
+    page = context.new_page()
+    page.goto(url)
+    page.get_by_role("navigation", name="Workspace").get_by_role("link", name="Playground").click()
+    page.get_by_label("Prompt").fill("what are you")
+    page.get_by_label("Model", exact=True).select_option(MODEL)
+    page.get_by_label("Compared with").select_option(SMALL_MODEL)
+    page.get_by_role("button", name="Estimate the cost").click()
+    assert page.get_by_role("article").count() == 2
+    assert "at most about $" in page.get_by_role("article").first.inner_text()
+    assert len(shop.events()) == before, "an estimate is no call"
+    page.get_by_role("button", name="Ask").click()
+    events = {each.model: each for each in shop.events()[before:]}
+    assert events.keys() == {MODEL, SMALL_MODEL}
+    for name, said in (("Scripted", "no neural network"), ("Scripted Mini", f"I am {SMALL_MODEL}")):
+        text = page.get_by_role("article", name=name, exact=True).inner_text()
+        event = events[MODEL if name == "Scripted" else SMALL_MODEL]
+        assert said in text
+        assert f"${exact(event.cost)}" in text
+        assert event.id in text
+        assert (event.agent, event.key_id, event.account_id) == ("playground", "", shop.owner.account)
+
+
+def test_a_budget_that_is_used_up_is_said_by_the_playground(shop: Shop, chromium: Any) -> None:
+    limit = {"scope": "workspace", "unit": "cost", "period": "total", "limit": 1}
+    made = shop.owner.http.post(f"{shop.path}/budgets", json=limit)
+    assert made.is_success, made.text
+    url = f"{shop.world.stack.url}/console/{shop.workspace}/playground"
+    context = chromium.new_context(java_script_enabled=False)
+    context.add_cookies([{"name": "opencode_session", "value": shop.owner.cookie, "url": url}])
+    page = context.new_page()
+
+    def refused() -> None:
+        page.goto(url)
+        page.get_by_label("Prompt").fill("hello")
+        page.get_by_label("Model", exact=True).select_option(MODEL)
+        page.get_by_role("button", name="Ask").click()
+        assert "budget" in page.get_by_role("article").inner_text().lower()
+        assert "the gateway refused the call" in page.get_by_role("article").inner_text()
+
+    eventually(refused)

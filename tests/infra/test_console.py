@@ -34,6 +34,7 @@ MAY = {
             "s3:GetObject",
         },
         "budgets": {"BatchGetItem"},
+        "usage": {"GetItem"},
     },
     "operate": {
         "access": {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},

@@ -62,7 +62,7 @@ class Office:
         self.database = database
         self._cloud = cloud
         self.gateway_url = f"https://{HOST}"
-        for table in ("access", "sessions", "budgets"):
+        for table in ("access", "sessions", "budgets", "usage"):
             cloud.table(table)
         monkeypatch.setattr(control_plane, "connect", lambda _: database)
         created: Any = by_boto3("kms").create_key()
@@ -70,6 +70,7 @@ class Office:
             "ACCESS_TABLE": "access",
             "SESSIONS_TABLE": "sessions",
             "BUDGETS_TABLE": "budgets",
+            "USAGE_TABLE": "usage",
             "EXPORTS_BUCKET": cloud.bucket("exports"),
             "CREDENTIALS_KEY": created["KeyMetadata"]["Arn"],
             "LOGIN_METHODS": json.dumps({"email": {}}),
@@ -172,9 +173,8 @@ class Office:
     @cached_property
     def identity(self) -> Handler:
         """The function `identity`, with the gateway at `gateway_url`."""
-        self._cloud.table("usage")
         signing: Any = by_boto3("kms").create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
-        values = {**self.values, "SIGNING_KEYS": signing["KeyMetadata"]["Arn"], "USAGE_TABLE": "usage"}
+        values = {**self.values, "SIGNING_KEYS": signing["KeyMetadata"]["Arn"]}
         values |= {"AUDIT_QUEUE_URL": self._cloud.queue("AUDIT"), "PUBLIC_URL": self.gateway_url}
         return identity.build(load(identity.IdentitySettings, {**environment_of(identity.IdentitySettings), **values}))
 

@@ -1,12 +1,13 @@
-"""Find the event of a call as soon as it is settled, before the function `ledger` has counted it."""
+"""Read what the gateway wrote when it settled a call: at once, and with what SQL does not keep."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import day_of, now_seconds
-from opencode_cloud.schema.usage_events import from_row, partition
+from opencode_cloud.schema.usage_events import counters_of, from_row, partition
 
 if TYPE_CHECKING:
     from opencode_cloud.contracts.ids import WorkspaceId
@@ -43,3 +44,9 @@ class SettledCalls:
                 if event.correlation_id == correlation_id:
                     return event
         return None
+
+    def counters_of(self, event: UsageEvent) -> Sequence[str] | None:
+        """Return the keys of the counters on which an event was settled; None if its row is gone."""
+        key = {"pk": {"S": partition(event.workspace_id, day_of(event.at // 1000))}, "sk": {"S": event.id}}
+        row: Any = aws.dynamodb().get_item(TableName=self._table, Key=key).get("Item")
+        return counters_of(row) if row else None
