@@ -16,7 +16,7 @@ from rich.status import Status
 
 from local.demo import OWNER, PROVIDER, DemoFailed, seed
 from local.demo_model import MODEL, DemoModel
-from local.demo_model.offering import OfferRefused
+from local.demo_model.offering import UPSTREAM, OfferRefused
 from local.demo_model.offering import start as start_demo_model
 from local.deployment import DeploymentFailed
 from local.gallery import ensure
@@ -143,7 +143,7 @@ def develop(options: argparse.Namespace) -> None:
         )
         try:
             stack.start()
-            keys = take_provider_keys(stack, os.environ)
+            keys = [name for name in take_provider_keys(stack, os.environ) if name != UPSTREAM]
             _report(console, status, "Looking for models that can answer")
             model = start_demo_model(stack, demo=demo, keys=bool(keys))
             if demo:

@@ -23,11 +23,11 @@ def keys_of(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def take(stack: LocalStack, environment: Mapping[str, str]) -> list[str]:
-    """Store the keys of `environment` on the running `stack`; return the upstreams of providers that have one now.
+    """Store the keys of `environment` on the running `stack`; return the upstreams that have one now.
 
     Keys that are stored already stay, so that a key need not be given at each start.
     """
-    return sorted(store(stack, keys_of(environment)).keys() & set(VARIABLES.values()))
+    return sorted(store(stack, keys_of(environment)))
 
 
 def store(stack: LocalStack, added: Mapping[str, str]) -> Mapping[str, str]:
