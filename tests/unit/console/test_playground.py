@@ -129,7 +129,7 @@ def test_an_estimate_asks_no_model(office: Office, gateway: GatewayStandIn) -> N
     assert "at most about $0.0003;" in page.text
 
 
-def test_the_gateway_is_called_as_the_person_by_a_token_that_lasts_a_minute(
+def test_the_gateway_is_called_as_the_person_by_a_token_that_lasts_a_minute_and_is_in_no_page(
     office: Office, gateway: GatewayStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     issued: list[Any] = []
@@ -139,7 +139,7 @@ def test_the_gateway_is_called_as_the_person_by_a_token_that_lasts_a_minute(
         made(self, app, catalogue, client, lambda *given: issued.append(given) or issue(*given), calls)
 
     monkeypatch.setattr(playground.PlaygroundPages, "__init__", watched)
-    submit(office)
+    page = submit(office)
     person = office.people[Role.MEMBER]
     ((_, account, session, client, seconds),) = issued
     assert (account, client, seconds) == (person.account_id, "playground", 60)
@@ -147,6 +147,7 @@ def test_the_gateway_is_called_as_the_person_by_a_token_that_lasts_a_minute(
         assert headers["x-org-id"] == office.workspace
         assert headers["user-agent"] == "playground"
         assert headers["authorization"].startswith("Bearer ey")
+        assert headers["authorization"].removeprefix("Bearer ") not in page.answer.text
         assert session not in str(headers)
 
 
