@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +13,9 @@ from local.demo_model import MODEL, SMALL_MODEL, DemoModel
 from local.demo_model.offering import UPSTREAM, start
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.money import exact
+from tests.documented_commands import documented
 from tests.integration.tokens import access_token
-from tests.upstreams.world import PROVIDER, Shop, World
+from tests.upstreams.world import Shop, World
 from tests.waiting import eventually, until
 
 from .browser import headless_chromium
@@ -64,6 +66,15 @@ def home(shop: Shop, world: World, tmp_path_factory: pytest.TempPathFactory) -> 
     return home
 
 
+def documented_run(prompt: str) -> list[str]:
+    """Return the arguments of the command of docs/quickstart.md that runs a prompt."""
+    lines = [
+        line for block in documented() if block.document == "docs/quickstart.md" for line in block.text.split("\n")
+    ]
+    (command,) = (words for words in map(shlex.split, lines) if words[1:2] == ["run"] and words[-1] == prompt)
+    return command[1:]
+
+
 def cost_of(event: UsageEvent) -> int:
     used = event.tokens
     return used.input * INPUT + used.output * OUTPUT + used.cache_read * CACHED
@@ -72,7 +83,7 @@ def cost_of(event: UsageEvent) -> int:
 def test_a_logged_in_client_is_answered_and_charged(shop: Shop, home: Home) -> None:
     home.become(shop.owner.account, access_token(shop.world.stack, shop.owner), shop.workspace)
     before = len(shop.events())
-    assert "scripted model of this laptop" in home.run("run", "-m", f"{PROVIDER}/{MODEL}", "hello")
+    assert "scripted model of this laptop" in home.run(*documented_run("hello"))
 
     def charged() -> None:
         # The stage of these tests has a small model of its own, which writes the title.
@@ -85,9 +96,10 @@ def test_a_logged_in_client_is_answered_and_charged(shop: Shop, home: Home) -> N
 
 def test_the_model_calls_a_tool_of_the_client_when_it_is_asked_to(shop: Shop, home: Home) -> None:
     home.become(shop.owner.account, access_token(shop.world.stack, shop.owner), shop.workspace)
-    said = home.run("run", "-m", f"{PROVIDER}/{MODEL}", "run `expr 40 + 2`")
+    (home.project / "notes.txt").touch()
+    said = home.run(*documented_run("run `ls`"))
     assert "The tool answered with 1 line." in said
-    assert "\n42\n" in said
+    assert "\nnotes.txt\n" in said
 
 
 @pytest.mark.slow
@@ -97,7 +109,7 @@ def test_a_client_with_a_key_is_answered_as_the_documents_say(shop: Shop, home: 
         "OPENCODE_API_KEY": shop.key,
         "OPENCODE_DISABLE_MODELS_FETCH": "0",
     }
-    said = home.run("run", "-m", f"{PROVIDER}/{MODEL}", "what are you", environment=environment)
+    said = home.run(*documented_run("what are you"), environment=environment)
     assert "no neural network" in said
 
 
