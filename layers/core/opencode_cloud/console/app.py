@@ -58,6 +58,7 @@ DONE = {
     "budget": "Budget created. It applies within seconds.",
     "limit": "Budget changed. It applies within seconds.",
     "unlimited": "Budget deleted. All other budgets still apply.",
+    "hooktested": "The webhook accepted the test.",
     "webhook": "Alerts are only mailed from now on.",
     "provider": "Key stored and tested. The result is shown beside it.",
     "tested": "Key tested. The result is shown beside it.",

@@ -17,6 +17,7 @@ BILLING = ConsolePage("/billing", "Billing", Permission.BILLING_READ, "billing.h
 PAYMENTS = ConsolePage("/payments", "Payments", Permission.BILLING_READ, "payments.html", "Money")
 MEMBERS = ConsolePage("/members", "Members", Permission.MEMBER_READ, "members.html", "Access")
 KEYS = ConsolePage("/keys", "Keys", Permission.KEY_OWN, "keys.html", "Access")
+PLAYGROUND = ConsolePage("/playground", "Playground", Permission.INFERENCE, "playground.html", "Models and rules")
 PROVIDERS = ConsolePage("/providers", "Providers", Permission.PROVIDER_READ, "providers.html", "Models and rules")
 POLICY = ConsolePage("/policy", "Policy", Permission.POLICY_READ, "policy.html", "Models and rules")
 CONFIGURATION = ConsolePage(
@@ -35,6 +36,7 @@ PAGES = (
     PAYMENTS,
     MEMBERS,
     KEYS,
+    PLAYGROUND,
     PROVIDERS,
     POLICY,
     CONFIGURATION,
