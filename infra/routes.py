@@ -102,6 +102,7 @@ API_ROUTES: Mapping[str, tuple[str, ...]] = {
         "/auth/revoke",
         "/auth/token",
         "/catalogue/{proxy+}",
+        "/console/{workspace_id}/playground",
     ),
     "console": (
         "/",

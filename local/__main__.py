@@ -14,7 +14,10 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.status import Status
 
-from local.demo import OWNER, DemoFailed, seed
+from local.demo import OWNER, PROVIDER, DemoFailed, seed
+from local.demo_model import MODEL, DemoModel
+from local.demo_model.offering import UPSTREAM, OfferRefused
+from local.demo_model.offering import start as start_demo_model
 from local.deployment import DeploymentFailed
 from local.gallery import ensure
 from local.hub import LAMBDA, RUNTIMES
@@ -123,6 +126,7 @@ def preview_mails(folder: Path) -> None:
 def develop(options: argparse.Namespace) -> None:
     """Start the stack, print its URLs, wait for a signal, stop it."""
     console = Console(highlight=False)
+    demo = os.environ.get("DEMO") == "1"
     # A shell that starts this program in the background ignores SIGINT.
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
@@ -143,21 +147,23 @@ def develop(options: argparse.Namespace) -> None:
         )
         try:
             stack.start()
-            keys = take_provider_keys(stack, os.environ)
-            if os.environ.get("DEMO") == "1":
+            keys = [name for name in take_provider_keys(stack, os.environ) if name != UPSTREAM]
+            _report(console, status, "Looking for models that can answer")
+            model = start_demo_model(stack, demo=demo, keys=bool(keys))
+            if demo:
                 _report(console, status, "Making the demo workspace")
-                seed(stack)
+                seed(stack, "" if keys else MODEL)
                 ensure(stack.url, stack.state / "gallery")
-        except (DemoFailed, DeploymentFailed, NoServer, PortTaken, ProgramFailed, StackBusy) as error:
+        except (DemoFailed, DeploymentFailed, NoServer, OfferRefused, PortTaken, ProgramFailed, StackBusy) as error:
             console.print(f"\n[bold red]{type(error).__name__}[/]: ", end="")
             console.print(str(error), markup=False)
             sys.exit(1)
         except KeyboardInterrupt:
             console.print("Stopped before everything was up.")
             sys.exit(130)
-    console.print(welcome(stack, keys))
+    console.print(welcome(stack, keys, model))
     try:
-        watch(stack)
+        watch(stack, model)
     except ProgramFailed as error:
         console.print(str(error), style="bold red", markup=False)
         sys.exit(1)
@@ -167,10 +173,12 @@ def develop(options: argparse.Namespace) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         with console.status("Saving and stopping"):
             stack.stop()
+            if model:
+                model.program.stop()
     console.print("Stopped. Everything is kept in .local: `make dev` continues, `make clean-local` forgets.")
 
 
-def watch(stack: LocalStack) -> None:
+def watch(stack: LocalStack, model: DemoModel | None) -> None:
     """Wait for SIGINT or SIGTERM; raise ProgramFailed when one of the programs ends by itself."""
     with contextlib.suppress(KeyboardInterrupt):
         while True:
@@ -183,9 +191,11 @@ def watch(stack: LocalStack) -> None:
                 if program.pid is not None:
                     program.check()
             stack.front_door.check()
+            if model:
+                model.program.check()
 
 
-def welcome(stack: LocalStack, keys: Sequence[str]) -> Panel:
+def welcome(stack: LocalStack, keys: Sequence[str], model: DemoModel | None) -> Panel:
     """Return the first instructions: URLs, and the configuration of a client."""
     demo = ""
     if os.environ.get("DEMO") == "1":
@@ -197,8 +207,10 @@ def welcome(stack: LocalStack, keys: Sequence[str]) -> Panel:
     given = (
         f"with keys for {', '.join(keys)}"
         if keys
-        else "none has a key yet: set OPENAI_API_KEY or another, or add one in the console"
+        else "no provider has a key yet: set OPENAI_API_KEY or another, or add one in the console"
     )
+    scripted = f"              {MODEL} needs no key: it is a script on this machine\n" if model else ""
+    tried = f"  opencode run -m {PROVIDER}/{MODEL} hello\n" if model else ""
     stripe = f"Stripe        {stack.stripe.url} (a stand-in: docs/stripe.md)\n" if stack.stripe.program.pid else ""
     return Panel(
         f"[bold]Opencode Cloud[/] is up at [link={stack.url}]{stack.url}[/]\n\n"
@@ -208,8 +220,10 @@ def welcome(stack: LocalStack, keys: Sequence[str]) -> Panel:
         f'    "enterprise": {{"url": "{stack.url}"}}\n'
         "  }\n\n"
         "Then type /share in a session and open the link. Or log in, with any address:\n\n"
-        f"  opencode console login {stack.url}\n\n"
+        f"  opencode console login {stack.url}\n"
+        f"{tried}\n"
         f"Models        {stack.url}/zen/v1 ({given})\n"
+        f"{scripted}"
         f"Console       {stack.url}/console\n"
         f"Mailbox       {stack.mailbox.url} (sign-in codes and all other mails end up here)\n"
         f"{demo}{stripe}AWS emulator  {stack.emulator_url} (region us-east-1, key and secret: test)\n"

@@ -20,6 +20,8 @@ from opencode_cloud.contracts.permissions import Role
 OWNER = "ada@example.com"
 PEOPLE = {"grace@example.com": "admin", "linus@example.com": "member", "vera@example.com": "viewer"}
 NAME = "Demo"
+PROVIDER = "opencode-cloud"
+"""The gateway's name for clients, as the starting catalogue has it."""
 POLICY = {
     "share": {"mode": "workspace", "max_lifetime_seconds": 30 * 86_400},
     "tools": {"deny": ["webfetch"]},
@@ -35,8 +37,10 @@ class DemoFailed(Exception):
     """The demo workspace could not be created. The message has the reason."""
 
 
-def seed(stack: LocalStack) -> None:
+def seed(stack: LocalStack, default_model: str = "") -> None:
     """Create the demo workspace on the running `stack`, unless it exists.
+
+    Clients begin with `default_model`, an id of the catalogue; with none, they choose.
 
     Raises:
         DemoFailed: With the end of the seeding process's output.
@@ -44,7 +48,7 @@ def seed(stack: LocalStack) -> None:
     name = stack.outputs["ConsoleFunctionName"]
     deployed = stack.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     environment = {**stack.deployment.environment, **deployed}
-    command = [sys.executable, "-m", "local.demo"]
+    command = [sys.executable, "-m", "local.demo", *([default_model] if default_model else [])]
     done = subprocess.run(command, cwd=stack.root, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise DemoFailed(f"The demo workspace could not be made.\n{done.stderr[-2000:]}")
@@ -91,7 +95,8 @@ def main() -> None:
     for email, role in PEOPLE.items():
         invitation = team.invitations.invite(acting, workspace, email, Role(role))
         team.invitations.accept(_actor(account(email), email), invitation.id)
-    plane.publisher.publish(acting, workspace, Versioned.POLICY, POLICY, 0, "Demo")
+    policy = POLICY | {"default_model": f"{PROVIDER}/{sys.argv[1]}"} if sys.argv[1:] else POLICY
+    plane.publisher.publish(acting, workspace, Versioned.POLICY, policy, 0, "Demo")
     plane.publisher.publish(acting, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0, "Demo")
     budgets = budget_services(plane.database, plane.outbox, plane.deployment_key, settings.budgets_table)
     members = [each.id for each in team.members.members_of(workspace) if each.role != Role.VIEWER]

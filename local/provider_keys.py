@@ -27,10 +27,15 @@ def take(stack: LocalStack, environment: Mapping[str, str]) -> list[str]:
 
     Keys that are stored already stay, so that a key need not be given at each start.
     """
+    return sorted(store(stack, keys_of(environment)))
+
+
+def store(stack: LocalStack, added: Mapping[str, str]) -> Mapping[str, str]:
+    """Store keys by upstream on the running `stack`, beside those that are stored; return all."""
     secrets: Any = stack.client("secretsmanager")
     name = stack.outputs["UpstreamKeysSecretArn"]
     stored: dict[str, str] = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"] or "{}")
-    keys = stored | keys_of(environment)
+    keys = {**stored, **added}
     if keys != stored:
         secrets.put_secret_value(SecretId=name, SecretString=json.dumps(keys))
-    return sorted(keys)
+    return keys

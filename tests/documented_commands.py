@@ -33,6 +33,7 @@ def documented() -> Iterator[Commands]:
 
 ACCOUNT = "It needs an AWS account."
 AGENT = "tests/agents runs it with the agent itself."
+CLIENT = "tests/e2e/test_demo_model.py runs the same with the client itself, logged in and with a key."
 LEDGER = "The stage of the tests keeps no ledger. tests/unit/billing runs each operation."
 SHARED = "It would change the one stage of all tests. tests/integration/test_operators.py runs each command on its own."
 MODELS = "tests/integration/test_gateway_sdks.py asks for the same with the vendors' clients."
@@ -42,6 +43,7 @@ NOT_RUN = {
     "README.md: make dev": TOOL,
     "README.md: ANTHROPIC_API_KEY=": TOOL,
     "README.md: export HOST=": MODELS,
+    "README.md: opencode console login": CLIENT,
     "CONTRIBUTING.md: make setup": TOOL,
     "docs/agents.md: pip install": AGENT,
     "docs/agents.md: opencode-cloud connect codex": AGENT,
@@ -69,6 +71,8 @@ NOT_RUN = {
     "docs/operate.md: aws secretsmanager": ACCOUNT,
     "docs/operate.md: make migration": TOOL,
     "docs/operate.md: # 1. Stop": ACCOUNT,
+    "docs/quickstart.md: opencode console login": CLIENT,
+    "docs/quickstart.md: export OPENCODE_MODELS_URL": CLIENT,
     "docs/redaction.md: python -m local": "It needs the file of another project's release.",
     "docs/runbooks.md: make logs": ACCOUNT,
     "docs/stripe.md: aws lambda": ACCOUNT,

@@ -146,6 +146,8 @@ class ConsoleStack(Stack):
         self._allow_sessions(function)
         function.allow("secretsmanager:GetSecretValue", on=[self._data.console_key_arn, self._data.origin_secret_arn])
         function.allow("kms:Sign", on=[key.key_arn for key in self._data.signing_keys])
+        # The playground shows what a call has cost.
+        function.allow("dynamodb:Query", on=[self._data.usage.table_arn])
         return function
 
     def _console(self) -> Function:
@@ -155,6 +157,8 @@ class ConsoleStack(Stack):
         self._allow_sessions(function)
         self._allow_projecting(function)
         function.allow("dynamodb:BatchGetItem", on=[data.budgets.table_arn])
+        # The page of a call shows its budgets.
+        function.allow("dynamodb:GetItem", on=[data.usage.table_arn])
         # It signs URLs of exports with its own rights.
         self._allow_exports(function, "s3:GetObject")
         secrets = [data.console_key_arn, data.login_secrets_arn, data.origin_secret_arn]

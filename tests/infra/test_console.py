@@ -20,6 +20,7 @@ MAY = {
         "access": {"GetItem", "BatchGetItem", "Query"},
         "sessions": {"GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "Query"},
         "other": {"kms:GetPublicKey", "kms:Sign", "secretsmanager:GetSecretValue", "sqs:SendMessage"},
+        "usage": {"Query"},
     },
     "console": {
         "access": {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},
@@ -33,6 +34,7 @@ MAY = {
             "s3:GetObject",
         },
         "budgets": {"BatchGetItem"},
+        "usage": {"GetItem"},
     },
     "operate": {
         "access": {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},

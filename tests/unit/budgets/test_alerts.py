@@ -21,7 +21,7 @@ from opencode_cloud.budgets.store.rows import CounterRow
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, BudgetUsage, KnownBudget
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
-from opencode_cloud.kit.errors import ServiceError
+from opencode_cloud.kit.errors import NotFound, ServiceError, Unprocessable
 from opencode_cloud.schema.audit import audit_entries
 from tests.unit.budgets.office import Office
 from tests.unit.workspaces.team import Place, code_of
@@ -219,6 +219,22 @@ def test_a_webhook_that_never_takes_an_alert_is_given_up(office: Office, owner: 
     event = threshold_reached(owner.workspace_id)
     assert deliver(office, event, attempt=MOST_ATTEMPTS - 1) == [event.id]
     assert deliver(office, event, attempt=MOST_ATTEMPTS) == []
+
+
+def test_a_webhook_is_tried_by_a_signed_test_that_is_no_alert(office: Office, owner: Actor) -> None:
+    with pytest.raises(NotFound):
+        office.alerts.send_test(owner.workspace_id)
+    hook = office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/budgets")
+    office.alerts.send_test(owner.workspace_id)
+    ((url, headers, body),) = office.posts
+    said = StandardWebhook(hook.secret).verify(body, dict(headers))
+    assert (url, said["type"], said["id"]) == (hook.url, "budget.test", headers["webhook-id"])
+    assert said["workspace"] == {"id": owner.workspace_id, "name": "Acme"}
+    assert office.alerts.of_workspace(owner.workspace_id) == []
+    assert office.letters() == []
+    office.takes = False
+    with pytest.raises(Unprocessable, match="did not accept"):
+        office.alerts.send_test(owner.workspace_id)
 
 
 def test_no_alert_waits_for_the_webhook_of_another(office: Office, owner: Actor) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from opencode_cloud.access.credentials import session_of_cookie
-from opencode_cloud.composition import console, control_plane, share
+from opencode_cloud.composition import console, control_plane, identity, share
 from opencode_cloud.composition.services.budgets import budget_services
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import AccountId, WorkspaceId
@@ -61,7 +61,8 @@ class Office:
     def __init__(self, cloud: Cloud, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         self.database = database
         self._cloud = cloud
-        for table in ("access", "sessions", "budgets"):
+        self.gateway_url = f"https://{HOST}"
+        for table in ("access", "sessions", "budgets", "usage"):
             cloud.table(table)
         monkeypatch.setattr(control_plane, "connect", lambda _: database)
         created: Any = by_boto3("kms").create_key()
@@ -69,6 +70,7 @@ class Office:
             "ACCESS_TABLE": "access",
             "SESSIONS_TABLE": "sessions",
             "BUDGETS_TABLE": "budgets",
+            "USAGE_TABLE": "usage",
             "EXPORTS_BUCKET": cloud.bucket("exports"),
             "CREDENTIALS_KEY": created["KeyMetadata"]["Arn"],
             "LOGIN_METHODS": json.dumps({"email": {}}),
@@ -152,8 +154,11 @@ class Office:
 
     def answer(self, event: dict[str, Any]) -> dict[str, Any]:
         """Answer an event of the HTTP API, by the function that serves its path (infra/routes.py)."""
-        path = event["rawPath"]
-        serves = self.share if path.startswith("/api/share") or path.split("/")[3:4] == ["shares"] else self._handle
+        path, serves = event["rawPath"], self._handle
+        if path.startswith("/api/share") or path.split("/")[3:4] == ["shares"]:
+            serves = self.share
+        elif path.split("/")[3:4] == ["playground"]:
+            serves = self.identity
         return serves(event, SimpleNamespace(aws_request_id="request"))
 
     @cached_property
@@ -164,6 +169,14 @@ class Office:
         values |= {f"{name}_QUEUE_URL": self._cloud.queue(name) for name in ("PURGE", "AUDIT")}
         values["SESSION_KEY_SECRET"] = self.values["DEPLOYMENT_KEY_SECRET"]
         return share.build(load(share.ShareSettings, {**environment_of(share.ShareSettings), **values}))
+
+    @cached_property
+    def identity(self) -> Handler:
+        """The function `identity`, with the gateway at `gateway_url`."""
+        signing: Any = by_boto3("kms").create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
+        values = {**self.values, "SIGNING_KEYS": signing["KeyMetadata"]["Arn"]}
+        values |= {"AUDIT_QUEUE_URL": self._cloud.queue("AUDIT"), "PUBLIC_URL": self.gateway_url}
+        return identity.build(load(identity.IdentitySettings, {**environment_of(identity.IdentitySettings), **values}))
 
     def shared(self, person: Actor, title: str = "") -> str:
         """Share a session of a person, as their client does; return the share's id."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,11 +10,14 @@ import pytest
 
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
+from opencode_cloud.budgets.models.documents import CreateBudget
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.schema.usage_events import to_row
+from tests.unit.aws import by_boto3
 from tests.unit.console.office import Office
 from tests.unit.usage.events import entry
 
@@ -98,6 +102,51 @@ def test_a_call_shows_its_tokens_price_and_correlation_id(office: Office) -> Non
     for words in ("trace-0", "1,000", "$1.50", "anthropic", "claude-code", "version p1"):
         assert words in page.text
     assert office.browser(Role.VIEWER).open(f"{office.base}/calls/{event.id}").status == 404
+
+
+def test_a_call_names_the_budgets_that_it_counted_for(office: Office) -> None:
+    owner = office.acting(office.owner)
+    wishes: list[dict[str, Any]] = [
+        {"scope": "workspace", "unit": "cost", "period": "month"},
+        {"scope": "member", "subject": owner.id, "unit": "requests", "period": "minute"},
+        {"scope": "member", "subject": office.acting(office.people[Role.ADMIN]).id, "unit": "tokens", "period": "day"},
+    ]
+    made = [
+        office.budgets.budgets.create(owner, owner.workspace_id, CreateBudget(limit=1_000_000_000, **wish))
+        for wish in wishes
+    ]
+    [event] = calls(office, owner, 1)
+    page = f"{office.base}/calls/{event.id}"
+    assert "Counted" not in office.browser(Role.OWNER).open(page).text, "the row of the call is gone"
+    workspace, requests, of_another = (each.id for each in made)
+    counters = [f"budget#{workspace}#2026-11", f"budget#{requests}#2026-11-25T10:00", "budget#bud_gone#total"]
+    counters += [f"session#{owner.workspace_id}#ses_1", f"budget#{of_another}:{owner.id}#2026-11-25"]
+    by_boto3("dynamodb").put_item(TableName="usage", Item=to_row(event, counters))
+    shown = office.browser(Role.OWNER).open(page)
+    assert {f"{office.base}/budgets/{each.id}" for each in made} <= {*shown.links}
+    rows = re.findall(r"<td class=\"number\">([^<]*)</td></tr>", shown.answer.text.partition("<h2>Budgets")[2])
+    assert rows == ["$1.50", "1 request", "-", "$1.50", f"{event.tokens.total:,} tokens"]
+    assert "A budget that was deleted" in shown.text
+    assert "2026-11-25T10:00" in shown.text
+    theirs = office.acting(office.people[Role.MEMBER])
+    [own] = calls(office, theirs, 1, model="own")
+    by_boto3("dynamodb").put_item(TableName="usage", Item=to_row(own, counters))
+    seen = office.browser(Role.MEMBER).open(f"{office.base}/calls/{own.id}")
+    assert f"{office.base}/budgets/{requests}" not in seen.links, "a budget of another person"
+
+
+def test_refusals_are_exported_by_those_who_may_read_the_trail(office: Office) -> None:
+    member = office.acting(office.people[Role.MEMBER])
+    calls(office, member, 1)
+    refuse(office, member)
+    refuse(office, member, "other-model")
+    listed = office.browser(Role.ADMIN).open(f"{office.base}/calls?show=refused&model=gpt-5")
+    (export,) = (link for link in listed.links if "/audit/export?" in link)
+    sheet = office.browser(Role.ADMIN).go(export)
+    assert (sheet.status_code, sheet.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    assert "budget_exhausted" in sheet.text
+    assert sheet.text.count("call.refused") == 1
+    assert not [link for link in office.browser(Role.MEMBER).open(f"{office.base}/calls").links if "/export" in link]
 
 
 def test_a_range_without_calls_says_so(office: Office) -> None:

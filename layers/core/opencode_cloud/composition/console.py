@@ -20,6 +20,7 @@ from opencode_cloud.composition.settings import (
     RedirectUris,
     RequestsPerMinute,
     StripeSecretArn,
+    UsageTable,
 )
 from opencode_cloud.composition.sql_settings import WorkspaceSettings
 from opencode_cloud.http.api import limited_answer
@@ -43,6 +44,7 @@ class ConsoleSettings(WorkspaceSettings, AccessSettings):
 
     credentials_key: CredentialsKey
     budgets_table: BudgetsTable
+    usage_table: UsageTable
     billing: BillingEnabled = False
     stripe_secret: StripeSecretArn = ""
     exports_bucket: ExportsBucket

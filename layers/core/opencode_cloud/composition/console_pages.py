@@ -25,6 +25,7 @@ from opencode_cloud.console.usage import UsagePages
 from opencode_cloud.console.workspaces import WorkspacePages
 from opencode_cloud.http.pages import pages_app
 from opencode_cloud.kit.rate_limits import RateLimiter
+from opencode_cloud.usage.store.settled import SettledCalls
 from opencode_cloud.workspaces.pages import InvitationPages
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Console(msgspec.Struct, frozen=True):
     usage: UsageReader
     budgets: BudgetServices
     catalogue: CatalogueCache
+    settled: SettledCalls
     coupons: Coupons | None = None
     billing: BillingReader | None = None
     """None: the deployment keeps no ledger."""
@@ -67,7 +69,7 @@ class Console(msgspec.Struct, frozen=True):
         WorkspacePages(app, self.access, self.team.workspaces).mount(resolver)
         Overview(app, self.team, self.publisher, self.reading, self.usage, self.budgets).mount()
         UsagePages(app, self.usage).mount()
-        CallPages(app, self.usage, self.reading).mount()
+        CallPages(app, self.usage, self.reading, self.settled, self.budgets.budgets).mount()
         AuditPages(app, self.reading).mount()
         BudgetPages(app, self.budgets, self.team).mount()
         if self.billing is not None and self.coupons is not None:
@@ -95,7 +97,7 @@ def site_of(parts: ConsoleParts) -> APIGatewayHttpResolver:
     sells = settings.billing and bool(settings.stripe_secret)
     reading, usage, budgets = plane.audit_reading, parts.usage.reader, parts.budgets
     catalogue = CatalogueCache(plane.current_catalogue)
-    services = (allowed, team, plane.publisher, reading, usage, budgets, catalogue)
+    services = (allowed, team, plane.publisher, reading, usage, budgets, catalogue, SettledCalls(settings.usage_table))
     pages = Console(console, *services, coupons=coupons, billing=reader, sells=sells)
     pages.mount(app)
     return app

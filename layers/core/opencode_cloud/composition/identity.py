@@ -13,17 +13,22 @@ from opencode_cloud.composition.services.identity import identity_routes
 from opencode_cloud.composition.settings import (
     AccessSettings,
     AuditQueueUrl,
+    BillingEnabled,
     DeploymentKeySecret,
     OriginSecret,
     PublicUrl,
     RedirectUris,
+    StripeSecretArn,
+    UsageTable,
 )
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.edge import behind_edge
 from opencode_cloud.kit.http_routes import HttpRoutes
-from opencode_cloud.kit.lambda_handlers import Handler, frame
+from opencode_cloud.kit.lambda_handlers import Handler, LazyHandler, frame, is_below
 from opencode_cloud.kit.rate_limits import RateLimiter
 from opencode_cloud.policies.remote import RemoteConfigRoutes
+
+CONSOLE = "/console/"
 
 
 class IdentitySettings(AccessSettings):
@@ -34,15 +39,18 @@ class IdentitySettings(AccessSettings):
     origin_secret: OriginSecret
     redirect_uris: RedirectUris = ()
     public_url: PublicUrl = ""
+    usage_table: UsageTable
+    billing: BillingEnabled = False
+    stripe_secret: StripeSecretArn = ""
 
 
 class IdentityApp:
     """The HTTP application of the function."""
 
     def __init__(self, settings: IdentitySettings) -> None:
-        self._secret_arn = settings.deployment_key_secret
+        self._settings = settings
         self.tokens = access_tokens(settings)
-        allowed = access(settings, self.tokens)
+        self._access = allowed = access(settings, self.tokens)
         self.routes = identity_routes(
             allowed,
             self.tokens,
@@ -52,7 +60,8 @@ class IdentityApp:
             redirects=settings.redirect_uris,
             public_url=settings.public_url,
         )
-        catalogue = CatalogueCache(CatalogueStore(settings.access_table))
+        self._catalogue = catalogue = CatalogueCache(CatalogueStore(settings.access_table))
+        self._pages = LazyHandler(self._build_pages)
         limiter, self._app = RateLimiter(settings.sessions_table), HttpRoutes()
         self.routes.mount(self._app)
         RemoteConfigRoutes(allowed, catalogue, settings.public_url).mount(self._app)
@@ -60,10 +69,15 @@ class IdentityApp:
 
     def answer(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer one HTTP request."""
-        return self._app.answer(event, context)
+        return self._pages(event, context) if is_below(CONSOLE, event) else self._app.answer(event, context)
+
+    def _build_pages(self) -> Handler:
+        from opencode_cloud.composition.playground import playground
+
+        return playground(self._settings, self._access, self._catalogue, self.tokens, self._deployment_key)
 
     def _deployment_key(self) -> str:
-        return aws.secret(self._secret_arn)
+        return aws.secret(self._settings.deployment_key_secret)
 
 
 def build(settings: IdentitySettings) -> Handler:

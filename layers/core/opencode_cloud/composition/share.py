@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 
@@ -30,7 +30,7 @@ from opencode_cloud.composition.settings import (
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.edge import behind_edge
 from opencode_cloud.kit.http_routes import HttpRoutes
-from opencode_cloud.kit.lambda_handlers import Handler, frame
+from opencode_cloud.kit.lambda_handlers import Handler, LazyHandler, frame, is_below
 from opencode_cloud.kit.rate_limits import REQUESTS_PER_MINUTE
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.kit.starting import starts_ahead
@@ -53,8 +53,6 @@ from opencode_cloud.sharing.store import Tasks
 CONSOLE = "/console/"
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from opencode_cloud.access.service import Access
 
 
@@ -92,24 +90,10 @@ def build(settings: ShareSettings) -> Handler:
     sharing = routes(settings, stores, SharingServices(allowed, gate, fan_out, tasks, owning, publishing))
     deletion = ShareDeletion(store, stores.objects, fan_out, tasks)
     pages = behind_edge(
-        LazyPages(lambda: share_pages(settings, allowed, owning, deletion)),
+        LazyHandler(lambda: share_pages(settings, allowed, owning, deletion)),
         lambda: aws.secret(settings.origin_secret),
     )
-    return frame(lambda event, context: (pages if _is_page(event) else sharing)(event, context))
-
-
-class LazyPages:
-    """The pages of the console that this function serves, built at their first request."""
-
-    def __init__(self, build_pages: Callable[[], Handler]) -> None:
-        self._build = build_pages
-        self._pages: Handler | None = None
-
-    def __call__(self, event: dict[str, Any], context: Any) -> Any:
-        """Answer a request."""
-        if self._pages is None:
-            self._pages = self._build()
-        return self._pages(event, context)
+    return frame(lambda event, context: (pages if is_below(CONSOLE, event) else sharing)(event, context))
 
 
 def share_pages(settings: ShareSettings, allowed: Access, owning: Owning, deletion: ShareDeletion) -> Handler:
@@ -117,11 +101,6 @@ def share_pages(settings: ShareSettings, allowed: Access, owning: Owning, deleti
     from opencode_cloud.composition import share_pages as module
 
     return module.share_pages(settings, allowed, owning, deletion)
-
-
-def _is_page(event: dict[str, Any]) -> bool:
-    # An event of another kind has no path.
-    return str(event.get("rawPath", "")).startswith(CONSOLE)
 
 
 def prepare_rare_parts() -> None:

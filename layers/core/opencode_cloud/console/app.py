@@ -59,6 +59,7 @@ DONE = {
     "budget": gettext_noop("Budget created. It applies within seconds."),
     "limit": gettext_noop("Budget changed. It applies within seconds."),
     "unlimited": gettext_noop("Budget deleted. All other budgets still apply."),
+    "hooktested": gettext_noop("The webhook accepted the test."),
     "webhook": gettext_noop("Alerts are only mailed from now on."),
     "provider": gettext_noop("Key stored and tested. The result is shown beside it."),
     "tested": gettext_noop("Key tested. The result is shown beside it."),

@@ -104,6 +104,7 @@ class BudgetPages:
         # Before the routes of one budget, whose id could be any word.
         get("/budgets/alerts", self.alerts, read)
         post("/budgets/alerts/webhook", self.set_webhook, manage, self.alerts)
+        post("/budgets/alerts/webhook/test", self.test_webhook, manage, self.alerts)
         post("/budgets/alerts/webhook/remove", self.remove_webhook, manage, self.alerts)
         get(one, self.one, own)
         post(one, self.change, manage, self.one)
@@ -224,6 +225,11 @@ class BudgetPages:
         """``POST .../budgets/alerts/webhook``: post alerts to a URL. The signing secret is shown once."""
         made = self._budgets.webhooks.set(request.actor, request.workspace.id, request.form.one("url"))
         return self._app.page(request, "alerts.html", alerts=[], webhook=made, secret=made.secret, more="")
+
+    def test_webhook(self, request: PageRequest) -> Response[str]:
+        """``POST .../budgets/alerts/webhook/test``: post a test to the webhook, and say whether it was accepted."""
+        self._budgets.alerts.send_test(request.workspace.id)
+        return see(f"{request.base}/budgets/alerts?done=hooktested")
 
     def remove_webhook(self, request: PageRequest) -> Response[str]:
         """``POST .../budgets/alerts/webhook/remove``."""

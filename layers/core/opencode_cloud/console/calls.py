@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 from urllib.parse import quote, urlencode
 
 import msgspec
 from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.audit.models import AuditFilter
+from opencode_cloud.budgets.messages import amount
+from opencode_cloud.budgets.service.budgets import known_budget
 from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
+from opencode_cloud.console.budgets import row_of
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.console.ranges import DayRange, month_of, range_of
-from opencode_cloud.contracts.ids import CallId
+from opencode_cloud.contracts.budgets import BudgetScope, Claim
+from opencode_cloud.contracts.ids import BudgetId, CallId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.contracts.usage import Outcome
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.errors import NotFound
+from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, encode_cursor
 from opencode_cloud.usage.models import Dimension, Selection
@@ -28,6 +34,8 @@ from opencode_cloud.usage.models import Dimension, Selection
 if TYPE_CHECKING:
     from opencode_cloud.audit.models import AuditRecord
     from opencode_cloud.audit.service import AuditReading
+    from opencode_cloud.budgets.service.budgets import BudgetService
+    from opencode_cloud.contracts.usage import UsageEvent
     from opencode_cloud.usage.models import StoredEvent
     from opencode_cloud.usage.service import UsageReader
 
@@ -79,15 +87,43 @@ class CallRow(msgspec.Struct, frozen=True):
     correlation_id: str
 
 
+class TouchedBudget(msgspec.Struct, frozen=True):
+    """A budget on which a call was settled."""
+
+    name: str
+    id: str
+    """Empty if the budget has no page that the actor may open."""
+    window: str
+    counted: str
+    """The amount that the call counts for."""
+
+
+class CallCounters(Protocol):
+    """Reads the counters of budgets that calls were settled on."""
+
+    def counters_of(self, event: UsageEvent) -> Sequence[str] | None:
+        """Return the keys of the counters; None if they are not kept any more."""
+        ...
+
+
 class CallPages:
     """The calls of the workspace, or only the actor's own without ``usage:read``."""
 
     PAGE: ClassVar[ConsolePage] = menu.CALLS
 
-    def __init__(self, app: ConsoleApp, reader: UsageReader, reading: AuditReading) -> None:
+    def __init__(
+        self,
+        app: ConsoleApp,
+        reader: UsageReader,
+        reading: AuditReading,
+        counters: CallCounters,
+        budgets: BudgetService,
+    ) -> None:
         self._app = app
         self._reader = reader
         self._reading = reading
+        self._counters = counters
+        self._budgets = budgets
 
     def mount(self) -> None:
         """Add every page."""
@@ -122,6 +158,7 @@ class CallPages:
             filters=("model", "agent", "project"),
             more=urlencode({**asked, "cursor": more}) if more else "",
             export=urlencode({**period, **only, **outcome}),
+            refusals=urlencode({**period, **_of_refusals(only), "action": REFUSED_CALL, "format": "csv"}),
         )
 
     def one(self, request: PageRequest, call_id: CallId) -> Response[str]:
@@ -138,7 +175,26 @@ class CallPages:
             charged=money.shown(event.charged),
             reserved=money.shown(event.reserved),
             tokens=[(words, getattr(event.tokens, name)) for name, words in TOKENS.items()],
+            budgets=self._touched(request, event),
         )
+
+    def _touched(self, request: PageRequest, event: UsageEvent) -> Sequence[TouchedBudget]:
+        """Return the budgets on which a call was settled, as far as they are kept."""
+        touched: list[TouchedBudget] = []
+        for key in self._counters.counters_of(event) or ():
+            kind, whose, *rest = key.split("#")
+            if kind == BudgetScope.SESSION:
+                touched.append(TouchedBudget(_("Budget of this session"), "", "", money.shown(event.cost)))
+                continue
+            try:
+                budget = self._budgets.get(request.actor, request.workspace.id, BudgetId(whose.partition(":")[0]))
+            except NotFound:
+                touched.append(TouchedBudget(_("A budget that was deleted, or that you may not see"), "", "", ""))
+                continue
+            claim = Claim(cost=event.cost, charged=event.charged, tokens=event.tokens.total)
+            counted = amount(budget.unit, claim.of(known_budget(budget)))
+            touched.append(TouchedBudget(row_of(budget).name, budget.id, "#".join(rest), counted))
+        return touched
 
     def _find(self, request: PageRequest, found: str) -> Response[str]:
         """Open the call with an id."""
@@ -184,6 +240,12 @@ class CallPages:
             until=days.until,
         )
         return [_refusal(each) for each in self._reading.find(request.workspace.id, wanted, after, DEFAULT_LIMIT + 1)]
+
+
+def _of_refusals(only: Mapping[str, str]) -> dict[str, str]:
+    """Return the filters of calls that refusals have too, by their names in the export of the audit trail."""
+    names = {"model": "target", "caller": "actor"}
+    return {names[name]: value for name, value in only.items() if name in names}
 
 
 def _caller(stored: StoredEvent) -> str:

@@ -24,6 +24,13 @@ MEMBERS = ConsolePage(
     "/members", gettext_noop("Members"), Permission.MEMBER_READ, "members.html", gettext_noop("Access")
 )
 KEYS = ConsolePage("/keys", gettext_noop("Keys"), Permission.KEY_OWN, "keys.html", gettext_noop("Access"))
+PLAYGROUND = ConsolePage(
+    "/playground",
+    gettext_noop("Playground"),
+    Permission.INFERENCE,
+    "playground.html",
+    gettext_noop("Models and rules"),
+)
 PROVIDERS = ConsolePage(
     "/providers",
     gettext_noop("Providers"),
@@ -56,6 +63,7 @@ PAGES = (
     PAYMENTS,
     MEMBERS,
     KEYS,
+    PLAYGROUND,
     PROVIDERS,
     POLICY,
     CONFIGURATION,

@@ -9,6 +9,7 @@ from functools import lru_cache
 from opencode_cloud.contracts.projects import PROJECT_HEADER, is_project, is_project_header
 
 AGENTS = (
+    ("playground", "playground"),
     ("opencode", "opencode"),
     ("claude-cli", "claude-code"),
     ("claude-code", "claude-code"),

@@ -50,3 +50,22 @@ def correlated(function: Handler) -> Handler:
         return function(event, context)
 
     return invoke
+
+
+class LazyHandler:
+    """A handler that is imported and built at its first event, so that other events do not wait for it."""
+
+    def __init__(self, build: Callable[[], Handler]) -> None:
+        self._build = build
+        self._handler: Handler | None = None
+
+    def __call__(self, event: dict[str, Any], context: Any) -> Any:
+        """Answer an event."""
+        if self._handler is None:
+            self._handler = self._build()
+        return self._handler(event, context)
+
+
+def is_below(path: str, event: dict[str, Any]) -> bool:
+    """Tell whether an HTTP request is for a path that begins with ``path``; an event of another kind has no path."""
+    return str(event.get("rawPath", "")).startswith(path)

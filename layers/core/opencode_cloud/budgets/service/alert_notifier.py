@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from opencode_cloud.budgets.messages import amount, rfc3339, title
-from opencode_cloud.budgets.models.documents import Alert
+from opencode_cloud.budgets.models.documents import Alert, webhook_not_accepted, webhook_not_found
 from opencode_cloud.budgets.models.thresholds import ThresholdReached
 from opencode_cloud.budgets.service.webhooks import signed_headers, signing_secret
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.errors import Redeliver
+from opencode_cloud.kit.ids import new_id
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.store.alerts import AlertStore, Hook
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from opencode_cloud.outbox.service import Outbox, UnitOfWork
 
 EVENT = "budget.threshold"
+TEST_EVENT = "budget.test"
 
 
 class WebhookClient(Protocol):
@@ -81,6 +83,26 @@ class AlertNotifier:
         if hook is not None and alert is not None and alert.webhook_at is None:
             self._post(hook, event, workspace_name)
 
+    def send_test(self, workspace_id: WorkspaceId) -> None:
+        """Post a test to the workspace's webhook, signed as an alert.
+
+        Raises ``webhook_not_found`` (404), or ``webhook_not_accepted`` (422) if it does not answer with 2xx.
+        """
+        with self._database.transaction() as connection:
+            workspace_name = self._store.workspace_name(connection, workspace_id)
+            hook = self._store.hook(connection, workspace_id)
+        if hook is None:
+            raise webhook_not_found()
+        id_, now = new_id("tst"), now_seconds()
+        body = {
+            "id": id_,
+            "type": TEST_EVENT,
+            "created_at": rfc3339(now),
+            "workspace": {"id": workspace_id, "name": workspace_name},
+        }
+        if not self._send(hook, workspace_id, id_, body):
+            raise webhook_not_accepted()
+
     def _mail(self, unit: UnitOfWork, event: ThresholdReached, workspace_name: str) -> None:
         """Mail owners, admins, billing members, and the person whose budget or key it is."""
         budget, resets_at = event.budget, event.resets_at
@@ -97,13 +119,17 @@ class AlertNotifier:
             self._mailer.queue(unit, Template.BUDGET_ALERT, recipient, variables, event.workspace_id)
 
     def _post(self, hook: Hook, event: ThresholdReached, workspace_name: str) -> None:
-        body, now = msgspec.json.encode(_body(event, workspace_name)), now_seconds()
-        secret = signing_secret(self._deployment_key(), event.workspace_id, hook.generation)
-        headers = {"content-type": "application/json", **signed_headers(secret, event.id, now, body)}
-        if not self._hooks.post(hook.url, headers, body):
+        if not self._send(hook, event.workspace_id, event.id, _body(event, workspace_name)):
             raise WebhookRejected(event.id)
         with self._database.transaction() as connection:
             self._store.mark_accepted(connection, event.id, utc_now())
+
+    def _send(self, hook: Hook, workspace_id: WorkspaceId, id_: str, document: Mapping[str, Any]) -> bool:
+        """Post a signed document; return whether the webhook accepted it."""
+        body = msgspec.json.encode(document)
+        secret = signing_secret(self._deployment_key(), workspace_id, hook.generation)
+        signature = signed_headers(secret, id_, now_seconds(), body)
+        return self._hooks.post(hook.url, {"content-type": "application/json", **signature}, body)
 
 
 def _row(event: ThresholdReached) -> dict[str, Any]:
