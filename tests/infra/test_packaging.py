@@ -36,6 +36,7 @@ def test_the_library_s_layer_holds_pages_and_no_leftovers(syntheses: Mapping[str
     (package,) = syntheses["dev"].folder.glob("asset.*/python/opencode_cloud")
     assert (package / "_web" / "templates").is_dir()
     assert (package / "_web" / "static").is_dir()
+    assert [path.suffix for path in (package / "_web" / "languages").iterdir()] == [".json"]
     assert (package / "py.typed").exists()
     assert not [path for path in package.rglob("*.pyc") if ".cpython-313." not in path.name]
 

@@ -1,5 +1,7 @@
 // How a part is shown to a reader. opencode_cloud/sharing/rendering/blocks.py has the same rules: change both together.
 
+import { gettext as _, gettext_noop } from "./words.js"
+
 // Only these are shown as pictures: SVG can contain scripts, and a remote URL would reveal the reader to its owner.
 const IMAGE = /^data:image\/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}$/
 const DATA_URL = /^data:[^,]{0,200};base64,/
@@ -9,6 +11,14 @@ const HOME =
   /(?:(?<=file:\/\/)|(?<![A-Za-z0-9_./~-]))(?:\/home\/|\/Users\/|[A-Za-z]:\\Users\\)[^\x00-\x20/\\"'`:;,<>|()[\]{}]+/g
 const BOOKKEEPING = new Set(["step-start", "step-finish", "snapshot"])
 const TELLING = ["description", "filePath", "path", "pattern", "command", "url", "query", "prompt"]
+// The words of clients for the progress of a call that readers see.
+const PROGRESS = new Set([
+  gettext_noop("pending"),
+  gettext_noop("running"),
+  gettext_noop("error"),
+  gettext_noop("rejected"),
+  gettext_noop("unknown"),
+])
 const LATEST = 253_402_300_799_999 // the end of the year 9999
 
 // Reading untrusted JSON: a value of the wrong type counts as absent.
@@ -77,14 +87,18 @@ function note(kind, part) {
     case "compaction":
       return compaction(part)
     case "agent":
-      return `Agent: ${line(text(part.name))}`
+      return _("Agent: %(name)s", { name: line(text(part.name)) })
     case "subtask":
-      return `Subtask for ${line(text(part.agent), 64) || "an agent"}: ${line(text(part.description) || text(part.prompt))}`
+      return _("Subtask for %(agent)s: %(words)s", {
+        agent: line(text(part.agent), 64) || _("an agent"),
+        words: line(text(part.description) || text(part.prompt)),
+      })
     case "retry":
-      return `Retry ${count(part.attempt)}: ${failure(part.error)}`
+      return _("Retry %(number)s: %(error)s", { number: count(part.attempt), error: failure(part.error) })
     case "patch": {
       const names = array(part.files).filter((name) => typeof name === "string")
-      return names.length ? `Changed ${names.map((name) => line(name)).join(", ")}` : "Changed no file"
+      if (!names.length) return _("Changed no file")
+      return _("Changed %(files)s", { files: names.map((name) => line(name)).join(", ") })
     }
     default:
       return ""
@@ -92,15 +106,15 @@ function note(kind, part) {
 }
 
 function compaction(part) {
-  const automatically = part.auto === true ? " automatically" : ""
-  const cause = part.overflow === true ? ", because it was full" : ""
-  const effect = part.tail_start_id ? ": a summary replaces the messages before this one" : ""
-  return `Context compacted${automatically}${cause}${effect}`
+  const words = part.auto === true ? _("Context compacted automatically") : _("Context compacted")
+  const cause = part.overflow === true ? _(", because it was full") : ""
+  const effect = part.tail_start_id ? _(": a summary replaces the messages before this one") : ""
+  return words + cause + effect
 }
 
 function file(part) {
   const url = text(part.url)
-  const name = line(text(part.filename), 200) || "file"
+  const name = line(text(part.filename), 200) || _("file")
   const inline = DATA_URL.exec(url)
   const bytes = inline ? Math.floor(((url.length - inline[0].length) * 3) / 4) : 0
   const caption = joined(" · ", name, line(text(part.mime), 100), bytes ? size(bytes) : "")
@@ -120,12 +134,12 @@ function tool(part) {
   let status = line(text(state.status), 20) || "unknown"
   if (status === "completed" && code) status = "failed"
   else if (status === "error" && error.includes("rejected permission")) status = "rejected"
-  const progress = { completed: "", failed: `exit ${Math.trunc(code ?? 0)}` }
+  const progress = { completed: "", failed: _("exit %(code)s", { code: Math.trunc(code ?? 0) }) }
   return {
     kind: "tool",
     name,
     status,
-    state: joined(" ", Object.hasOwn(progress, status) ? progress[status] : status, time),
+    state: joined(" ", Object.hasOwn(progress, status) ? progress[status] : PROGRESS.has(status) ? _(status) : status, time),
     title: line(text(state.title) || telling),
     input: plain(typeof state.input === "string" ? state.input : inputs(name, given, patch)),
     output: plain(text(state.output)),
@@ -151,8 +165,8 @@ const duration = (time) => lasting(milliseconds(time.start), milliseconds(time.e
 export function lasting(start, end) {
   if (start === null || end === null || end < start) return ""
   const tenths = Math.floor((end - start + 50) / 100)
-  if (tenths < 600) return `${Math.floor(tenths / 10)}.${tenths % 10} s`
-  return `${Math.floor(tenths / 600)} min ${Math.floor(tenths / 10) % 60} s`
+  if (tenths < 600) return _("%(seconds)s s", { seconds: `${Math.floor(tenths / 10)}.${tenths % 10}` })
+  return _("%(minutes)s min %(seconds)s s", { minutes: Math.floor(tenths / 600), seconds: Math.floor(tenths / 10) % 60 })
 }
 
 /** The client's error in one line; empty if there was none. */
@@ -160,9 +174,9 @@ export function failure(error) {
   if (typeof error === "string") return line(error)
   const known = mapping(error)
   const name = text(known.name)
-  if (name === "MessageAbortedError") return "Interrupted"
+  if (name === "MessageAbortedError") return _("Interrupted")
   const words = line(joined(": ", name, text(mapping(known.data).message) || text(known.message)))
-  return words || (Object.keys(known).length ? "Error" : "")
+  return words || (Object.keys(known).length ? _("Error") : "")
 }
 
 /** The file changes of a session or a message. */
@@ -170,7 +184,7 @@ export function diffs(value) {
   return mappings(value)
     .filter((each) => text(each.file) || text(each.patch))
     .map((each) => ({
-      file: line(text(each.file)) || "unnamed file",
+      file: line(text(each.file)) || _("unnamed file"),
       status: line(text(each.status), 20) || "modified",
       additions: count(each.additions),
       deletions: count(each.deletions),
@@ -208,8 +222,14 @@ export const usage = (message) => described(...figures(message, null, null).slic
 /** Tokens and US dollars in words. */
 export function described(sent, cached, received, cost) {
   const share = sent ? Math.floor((cached * 100) / sent) : 0
-  const hits = share ? ` (${share} % cached)` : ""
-  const words = sent || received ? [`${grouped(sent)} tokens in${hits}`, `${grouped(received)} out`] : []
+  const words = []
+  if (sent || received) {
+    const tokens = grouped(sent)
+    words.push(
+      share ? _("%(tokens)s tokens in (%(share)s %% cached)", { tokens, share }) : _("%(tokens)s tokens in", { tokens }),
+      _("%(tokens)s out", { tokens: grouped(received) }),
+    )
+  }
   if (cost > 0) words.push(`$${Math.floor(cost / 10_000)}.${String(cost % 10_000).padStart(4, "0")}`)
   return words.join(" · ")
 }

@@ -1,11 +1,13 @@
 /* The console by script: times in the zone of the reader, copy buttons, and forms that outlive a session.
    Every page works without it. */
 
+import { gettext as _, locale } from "./words.js";
+
 const DRAFTS = "opencode-cloud.form";
 const COPIED_MS = 2000;
 
 function showLocalTimes() {
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const format = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
   for (const element of document.querySelectorAll("time[datetime]")) {
     const at = new Date(element.dateTime);
     if (!Number.isNaN(at.getTime())) element.textContent = format.format(at);
@@ -20,7 +22,7 @@ function offerCopies() {
     button.hidden = false;
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText(source.value ?? source.textContent);
-      button.textContent = "Copied";
+      button.textContent = _("Copied");
       setTimeout(() => { button.textContent = label; }, COPIED_MS);
     });
   }
@@ -79,15 +81,17 @@ function offerPalette() {
   const field = document.createElement("input");
   const list = document.createElement("ul");
   dialog.className = "palette";
-  dialog.setAttribute("aria-label", "Go to");
+  dialog.setAttribute("aria-label", _("Go to"));
   field.type = "search";
-  field.placeholder = "Go to a page, or search";
-  field.setAttribute("aria-label", "Go to a page, or search");
+  field.placeholder = _("Go to a page, or search");
+  field.setAttribute("aria-label", _("Go to a page, or search"));
   list.className = "rows";
   dialog.append(field, list);
   document.body.append(dialog);
 
-  const searches = { Members: "members?search=", Shares: "shares?search=", Calls: "calls?model=", Audit: "audit?target=" };
+  const searches = {
+    [_("Members")]: "members?search=", [_("Shares")]: "shares?search=", [_("Calls")]: "calls?model=", [_("Audit")]: "audit?target=",
+  };
   const reachable = new Set(menu.map((link) => link.getAttribute("href")));
 
   const fill = () => {
@@ -97,7 +101,7 @@ function offerPalette() {
       .filter(([label]) => label.toLowerCase().includes(wanted.toLowerCase()));
     for (const [label, path] of Object.entries(searches)) {
       if (wanted && reachable.has(`${base}/${path.split("?")[0]}`)) {
-        found.push([`${label} with “${wanted}”`, `${base}/${path}${encodeURIComponent(wanted)}`]);
+        found.push([_("%(page)s with “%(words)s”", { page: label, words: wanted }), `${base}/${path}${encodeURIComponent(wanted)}`]);
       }
     }
     list.replaceChildren(...found.slice(0, 12).map(([label, href]) => {

@@ -1,5 +1,7 @@
 // Things to take along: links, code and messages by the clipboard, the page as one file, and print.
 
+import { gettext as _ } from "./words.js"
+
 const LASTING = 1_500 // milliseconds for which a button says that it has copied
 
 /** Copy words, and tell it by the button's own text. */
@@ -7,9 +9,9 @@ async function copy(button, words) {
   const label = button.textContent
   try {
     await navigator.clipboard.writeText(words)
-    button.textContent = "Copied"
+    button.textContent = _("Copied")
   } catch {
-    button.textContent = "Not allowed" // the browser, or the reader's settings
+    button.textContent = _("Not allowed") // the browser, or the reader's settings
   }
   button.disabled = true
   setTimeout(() => {

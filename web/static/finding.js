@@ -1,6 +1,8 @@
 // Search in the page: it finds words in folded parts too, and opens them. Found words are marked without any change of
 // the page's elements, where the browser can do so (CSS Custom Highlight API).
 
+import { gettext as _ } from "./words.js"
+
 const MOST = 2_000 // found places; a reader who has more types another letter
 const PAUSE = 150 // milliseconds after the last key
 
@@ -88,7 +90,7 @@ export class Finder {
   #tell() {
     const total = this.#found.length === MOST ? `${MOST}+` : this.#found.length
     if (!this.input.value) this.count.value = ""
-    else this.count.value = this.#found.length ? `${this.#at + 1} of ${total}` : "Not found"
+    else this.count.value = this.#found.length ? _("%(position)s of %(total)s", { position: this.#at + 1, total }) : _("Not found")
   }
 }
 

@@ -1,6 +1,7 @@
 // Patches line by line. opencode_cloud/sharing/rendering/patches.py has the same rules: change both together.
 
 import { h } from "./nodes.js"
+import { gettext_noop, ngettext } from "./words.js"
 
 const FOLDED = 400 // lines from which a change is folded
 const HEAD = 200 // lines that are shown of a folded one
@@ -34,7 +35,7 @@ class Reader {
     const found = ENVELOPE.exec(line)
     if (!found) return
     this.#begin(found[2], false)
-    this.#present().status = { Add: "added", Delete: "deleted" }[found[1]] ?? "modified"
+    this.#present().status = { Add: gettext_noop("added"), Delete: gettext_noop("deleted") }[found[1]] ?? gettext_noop("modified")
     this.#oldLeft = this.#newLeft = -1
   }
 
@@ -149,9 +150,10 @@ export function patchNodes(lines, language = "") {
   const shown = linesOf(lines)
   if (shown.length <= FOLDED) return [pre(shown, language)]
   const hidden = shown.slice(HEAD)
+  const words = ngettext("%(num)s line hidden", "%(num)s lines hidden", hidden.length)
   return [
     pre(shown.slice(0, HEAD), language),
-    h("details", { class: "more" }, h("summary", {}, `${hidden.length} lines hidden`), pre(hidden, language)),
+    h("details", { class: "more" }, h("summary", {}, words), pre(hidden, language)),
   ]
 }
 

@@ -3,6 +3,7 @@
 
 import MarkdownIt from "./markdown-it.js"
 import { h } from "./nodes.js"
+import { gettext as _ } from "./words.js"
 
 const LIMIT = 100_000 // characters of one text
 const HEADINGS = { h1: "h3", h2: "h3", h3: "h4", h4: "h5", h5: "h6", h6: "h6" }
@@ -64,7 +65,7 @@ function blocks(tokens) {
 function opened(token) {
   if (token.tag === "table") {
     const table = h("table")
-    const around = { class: "table", role: "group", "aria-label": "Table", tabindex: "0" }
+    const around = { class: "table", role: "group", "aria-label": _("Table"), tabindex: "0" }
     return [h("div", around, table), table.children]
   }
   const made = h(HEADINGS[token.tag] ?? (CONTAINERS.has(token.tag) ? token.tag : "div"))
@@ -83,13 +84,13 @@ function leaf(token) {
 
 /** A block of code. */
 export function codeBlock(words, language = "") {
-  const head = h("div", { class: "code-head" }, h("span", { class: "language" }, language), copyButton("code"))
+  const head = h("div", { class: "code-head" }, h("span", { class: "language" }, language), copyButton(_("Copy code")))
   const code = h("code", language ? { class: `language-${language}` } : {}, words)
   return h("div", { class: "code" }, head, h("pre", { tabindex: "0" }, code))
 }
 
-/** A button that copies. */
-export const copyButton = (what) => h("button", { class: "copy", type: "button", "aria-label": `Copy ${what}` }, "Copy")
+/** A button that copies; `label` says what. */
+export const copyButton = (label) => h("button", { class: "copy", type: "button", "aria-label": label }, _("Copy"))
 
 function inline(tokens) {
   const root = []
@@ -131,7 +132,7 @@ function link(target) {
 function picture(token, inLink) {
   const made = inLink ? h("span") : link(token.attrGet("src") ?? "")
   made.attributes.class = "picture"
-  made.children.push(`Image: ${alternative(token.children ?? []) || "no description"}`)
+  made.children.push(_("Image: %(words)s", { words: alternative(token.children ?? []) || _("no description") }))
   return made
 }
 
@@ -182,7 +183,7 @@ function markTask(item) {
 }
 
 /** The box of a task. */
-export const box = (status) => h("span", { class: "box", role: "img", "aria-label": status, "data-status": status })
+export const box = (status) => h("span", { class: "box", role: "img", "aria-label": _(status), "data-status": status })
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})/
 const ONLY_MARKS = /^[ \t]*(?:[-=*+#>|:`~_ \t]+|\d{1,9}[.)])[ \t]*$/

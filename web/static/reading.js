@@ -4,6 +4,7 @@ import { copyAnchor } from "./copying.js"
 import { described, lasting } from "./blocks.js"
 import { Finder, open } from "./finding.js"
 import { split, unite } from "./splitting.js"
+import { gettext as _ } from "./words.js"
 
 const PAUSE = 200 // milliseconds in which updates are taken together
 const FIRST_LINE = 80 // characters of a prompt in the list
@@ -115,7 +116,7 @@ export class Reading {
     }
     const entries = prompts.map(({ message, figures }) => {
       const words = message.querySelector(".prose")?.textContent.trim().split("\n", 1)[0] ?? ""
-      return [message.id, words.slice(0, FIRST_LINE) || "A prompt without text", took(figures)]
+      return [message.id, words.slice(0, FIRST_LINE) || _("A prompt without text"), took(figures)]
     })
     const shown = JSON.stringify(entries)
     if (shown === this.#shown) return

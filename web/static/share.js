@@ -6,15 +6,16 @@ import { Highlighter } from "./highlighting.js"
 import { Reading } from "./reading.js"
 import { localize } from "./times.js"
 import { Transcript } from "./transcript.js"
+import { gettext as _ } from "./words.js"
 
 const STATES = {
-  connecting: "Connecting",
-  live: "Live",
-  polling: "Live, with delay",
-  reconnecting: "Reconnecting",
-  offline: "Offline",
-  unshared: "No longer shared",
-  refused: "Not shared with you",
+  connecting: _("Connecting"),
+  live: _("Live"),
+  polling: _("Live, with delay"),
+  reconnecting: _("Reconnecting"),
+  offline: _("Offline"),
+  unshared: _("No longer shared"),
+  refused: _("Not shared with you"),
 }
 const AT_END = 160 // pixels from the end of the page within which the page follows new messages
 
@@ -71,13 +72,13 @@ function replaceBy(title, words, link) {
 }
 
 function showGone() {
-  replaceBy("No longer shared", "This session is no longer shared: its owner removed it, or it has expired.")
+  replaceBy(_("No longer shared"), _("This session is no longer shared: its owner removed it, or it has expired."))
 }
 
 /** Reload: the server explains the reason, and offers the password form or the sign-in. */
 function showRefused() {
-  const link = { href: location.pathname, label: "Try again" }
-  replaceBy("Not shared with you any more", "Access to this session has changed, or you are signed out.", link)
+  const link = { href: location.pathname, label: _("Try again") }
+  replaceBy(_("Not shared with you any more"), _("Access to this session has changed, or you are signed out."), link)
 }
 
 const follower = new Follower({

@@ -2,6 +2,7 @@
 
 import { styled, withoutHome } from "./blocks.js"
 import { h, span } from "./nodes.js"
+import { ngettext } from "./words.js"
 
 const HEAD = 12 // lines that are shown of a longer output, at its beginning and at its end
 const TAIL = 12
@@ -72,7 +73,7 @@ export function terminal(output, name = "output") {
   const last = lines.at(-1).length === 0 ? lines.length - 1 : lines.length
   if (last <= FOLDED) return [pre(name, lines)]
   const hidden = last - HEAD - TAIL
-  const summary = h("summary", {}, `${hidden} lines hidden`)
+  const summary = h("summary", {}, ngettext("%(num)s line hidden", "%(num)s lines hidden", hidden))
   const more = h("details", { class: "more" }, summary, pre(name, lines.slice(HEAD, HEAD + hidden)))
   return [pre(name, lines.slice(0, HEAD)), more, pre(name, lines.slice(HEAD + hidden))]
 }

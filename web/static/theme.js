@@ -21,10 +21,10 @@
   const present = () => root.dataset.theme ?? "system"
 
   const label = (button) => {
-    const theme = present()
+    const words = button.dataset[present()] // this script has no catalogue: the page has the words
     button.hidden = false
-    button.title = `Theme: ${theme}`
-    button.setAttribute("aria-label", `Theme: ${theme}. Change it`)
+    button.title = words
+    button.setAttribute("aria-label", `${words}${button.dataset.change}`)
   }
 
   const change = (button) => {

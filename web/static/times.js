@@ -1,8 +1,9 @@
 // Times as the reader's clock shows them. The server writes them in UTC, which stays as the title.
 
 import { moment } from "./blocks.js"
+import { locale } from "./words.js"
 
-const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })
+const local = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" })
 
 /** Show a time in milliseconds, or none, in a <time>. */
 export function showTime(node, time) {

@@ -5,13 +5,14 @@ import { h, span } from "./nodes.js"
 import { filesOf, patchNodes, replacement } from "./patches.js"
 import { box, codeBlock, prose, webLink } from "./prose.js"
 import { terminal } from "./terminal.js"
+import { gettext as _, gettext_noop, ngettext_noop } from "./words.js"
 
 /** Tools that only look. Neighbouring calls of them are shown as one, and counted by these words. */
 export const CONTEXT_TOOLS = new Map([
-  ["read", ["read", "reads"]],
-  ["grep", ["search", "searches"]],
-  ["glob", ["search", "searches"]],
-  ["list", ["list", "lists"]],
+  ["read", ngettext_noop("%(num)s read", "%(num)s reads")],
+  ["grep", ngettext_noop("%(num)s search", "%(num)s searches")],
+  ["glob", ngettext_noop("%(num)s search", "%(num)s searches")],
+  ["list", ngettext_noop("%(num)s list", "%(num)s lists")],
 ])
 const EDITORS = new Set(["edit", "multiedit", "patch", "apply_patch"])
 const OPEN = new Set(["todowrite", "todoread", "question"])
@@ -21,10 +22,10 @@ const EXTENSION = /^\.([A-Za-z0-9_]{1,12})$/
 const PROBLEMS = 3
 const JSON_BEGINS = ['{"', "{\n", '["', "[{"]
 const TODO_STATUS = new Map([
-  ["completed", "done"],
-  ["in_progress", "in progress"],
-  ["cancelled", "cancelled"],
-  ["pending", "open"],
+  ["completed", gettext_noop("done")],
+  ["in_progress", gettext_noop("in progress")],
+  ["cancelled", gettext_noop("cancelled")],
+  ["pending", gettext_noop("open")],
 ])
 const BODIES = new Map([
   ["bash", shell],
@@ -96,9 +97,9 @@ function todos(tool) {
   const items = found.map((todo, index) =>
     h("li", { "data-status": statuses[index] }, box(statuses[index]), ` ${line(text(todo.content), 1000)}`),
   )
-  const bar = h("progress", { max: String(found.length), value: String(done), "aria-label": "Tasks done" })
+  const bar = h("progress", { max: String(found.length), value: String(done), "aria-label": _("Tasks done") })
   return [
-    h("p", { class: "todo-progress" }, bar, ` ${done} of ${found.length} done`),
+    h("p", { class: "todo-progress" }, bar, ` ${_("%(done)s of %(total)s done", { done, total: found.length })}`),
     h("ul", { class: "todos" }, ...items),
   ]
 }
@@ -114,10 +115,10 @@ function parsed(words) {
 function task(tool) {
   const agent = line(text(given(tool).subagent_type), 64)
   const prompt = plain(text(given(tool).prompt))
-  const shown = agent ? [h("p", { class: "note" }, `Sub-agent: ${agent}`)] : []
+  const shown = agent ? [h("p", { class: "note" }, _("Sub-agent: %(agent)s", { agent }))] : []
   if (prompt) {
     const words = h("div", { class: "prose" }, ...prose(prompt))
-    shown.push(h("details", { class: "more" }, h("summary", {}, "Its task"), words))
+    shown.push(h("details", { class: "more" }, h("summary", {}, _("Its task")), words))
   }
   return [...shown, ...documentOf(tool)]
 }
@@ -149,7 +150,7 @@ function questions(tool) {
 }
 
 function choice(label, isChosen) {
-  const status = isChosen ? "chosen" : "not chosen"
+  const status = isChosen ? gettext_noop("chosen") : gettext_noop("not chosen")
   return h("li", { "data-status": status }, box(status), ` ${label}`)
 }
 
@@ -159,7 +160,7 @@ function changesOf(tool) {
   let changes = files.length ? files : patches.filter(Boolean).flatMap((patch) => filesOf(plain(patch)))
   if (EDITORS.has(tool.name) && !changes.length) changes = wanted(given(tool))
   const name = line(text(given(tool).filePath), 400)
-  return changes.map((each) => ({ ...each, file: each.file || name || "unnamed file" }))
+  return changes.map((each) => ({ ...each, file: each.file || name || _("unnamed file") }))
 }
 
 function change(each) {
@@ -188,7 +189,7 @@ function changed(tool, changes) {
 
 /** The change of a file, folded. */
 export function changeNode(file, { status, additions, deletions } = file) {
-  const summary = h("summary", {}, h("b", {}, file.file), span("status", status), ...lineCounts(additions, deletions))
+  const summary = h("summary", {}, h("b", {}, file.file), span("status", _(status)), ...lineCounts(additions, deletions))
   return h("details", { class: "change" }, summary, ...patchNodes(file.lines, extension(file.file)))
 }
 
@@ -200,7 +201,7 @@ function problems(tool) {
     .filter((each) => each.severity === 1)
   const items = found.slice(0, PROBLEMS).map((each) => {
     const at = Math.trunc(number(mapping(mapping(each.range).start).line) ?? 0) + 1
-    return h("li", {}, `Line ${at}: ${line(text(each.message))}`)
+    return h("li", {}, _("Line %(line)s: %(words)s", { line: at, words: line(text(each.message)) }))
   })
   return items.length ? [h("ul", { class: "problems" }, ...items)] : []
 }

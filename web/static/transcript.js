@@ -9,7 +9,9 @@ import { showTime } from "./times.js"
 import { copyButton } from "./prose.js"
 import { CONTEXT_TOOLS } from "./tools.js"
 import { blockNodes, changesNodes, contextTitle, messageAnchor, partAnchor, partLink } from "./views.js"
+import { gettext as _ } from "./words.js"
 
+const ROLES = { __proto__: null, unknown: _("Message"), user: _("User"), assistant: _("Assistant"), system: _("System") }
 const SLICE = 100 // milliseconds of work between two chances for the browser to render
 const LOADS = 4 // concurrent fetches of large items
 const NEARBY = "800px" // distance below the window at which a large item is fetched
@@ -135,7 +137,7 @@ export class Transcript {
   #run(parts) {
     const [{ dataset }] = parts
     const known = this.#runs.get(dataset.key)
-    const run = known ?? build(h("details", { class: "run" }, h("summary", {}, h("b", {}, "explored"), span("title", ""))))
+    const run = known ?? build(h("details", { class: "run" }, h("summary", {}, h("b", {}, _("explored")), span("title", ""))))
     this.#runs.set(dataset.key, run)
     run.querySelector(":scope > summary > .title").textContent = contextTitle(parts.map((part) => part.dataset.tool))
     arrange(run, [run.firstElementChild, ...parts])
@@ -151,7 +153,7 @@ export class Transcript {
       undone ||= id === this.#undoneFrom
       mark(node, "data-undone", undone)
       mark(node, "data-continues", before !== null && continues(node, before))
-      const state = undone ? "undone" : node.hasAttribute("data-unfinished") ? "not finished" : ""
+      const state = undone ? _("undone") : node.hasAttribute("data-unfinished") ? _("not finished") : ""
       const shown = node.firstElementChild.querySelector(":scope > .state")
       if (shown.textContent !== state) shown.textContent = state
       before = node
@@ -219,13 +221,13 @@ export class Transcript {
         h(
           "header",
           {},
-          h("h2", { class: "role" }, "Message"),
+          h("h2", { class: "role" }, _("Message")),
           span("agent", ""),
           h("span", { class: "model", "data-id": "" }),
           h("time", { class: "time", datetime: "" }),
           span("state", ""),
-          h("a", { class: "anchor", href: `#${messageAnchor(id)}`, "aria-label": "Link to this message" }, "#"),
-          copyButton("message"),
+          h("a", { class: "anchor", href: `#${messageAnchor(id)}`, "aria-label": _("Link to this message") }, "#"),
+          copyButton(_("Copy message")),
         ),
         h("div", { class: "parts" }),
         h("p", { class: "error" }),
@@ -258,7 +260,7 @@ export class Transcript {
     mark(node, "data-unfinished", unfinished)
     node.querySelector(".model").dataset.id = model
     const words = {
-      role: role === "unknown" ? "Message" : label,
+      role: ROLES[role] ?? label,
       agent: show.line(show.text(data.agent) || show.text(data.mode), 64),
       model: this.#names.get(model) ?? model,
     }
@@ -293,7 +295,7 @@ export class Transcript {
     })
     if (node.dataset.href && !node.hasChildNodes()) {
       node.dataset.kind = "note"
-      node.append(build(h("p", { class: "note" }, "Large part")))
+      node.append(build(h("p", { class: "note" }, _("Large part"))))
     }
     if (kind !== node.dataset.kind || tool !== node.dataset.tool) this.#regrouped.add(message)
   }
@@ -301,7 +303,7 @@ export class Transcript {
   #showSession(data) {
     const session = show.mapping(data)
     const version = show.line(show.text(session.version), 32)
-    const title = show.line(show.text(session.title)) || "Untitled session"
+    const title = show.line(show.text(session.title)) || _("Untitled session")
     document.title = `${title} · Opencode Cloud`
     this.session.querySelector("#title").textContent = title
     showTime(this.session.querySelector("#created"), show.milliseconds(show.mapping(session.time).created))

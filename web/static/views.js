@@ -5,6 +5,7 @@ import { h } from "./nodes.js"
 import { filesOf, replacement } from "./patches.js"
 import { codeBlock, prose } from "./prose.js"
 import { CONTEXT_TOOLS, changeNode, toolNodes } from "./tools.js"
+import { gettext as _, ngettext } from "./words.js"
 
 const VIEWS = {
   text: (shown) => [h("div", { class: "prose" }, ...prose(shown.text, shown.finished))],
@@ -12,7 +13,7 @@ const VIEWS = {
     h(
       "details",
       { class: "thinking" },
-      h("summary", {}, "Thinking"),
+      h("summary", {}, _("Thinking")),
       h("div", { class: "prose" }, ...prose(shown.text, shown.finished)),
     ),
   ],
@@ -22,7 +23,7 @@ const VIEWS = {
     h("p", { class: "note" }, shown.target ? h("a", { href: `#${messageAnchor(shown.target)}` }, shown.text) : shown.text),
   ],
   unknown: (shown) => [
-    h("details", { class: "unknown" }, h("summary", {}, `Part of type ${shown.type}`), codeBlock(shown.json, "json")),
+    h("details", { class: "unknown" }, h("summary", {}, _("Part of type %(type)s", { type: shown.type })), codeBlock(shown.json, "json")),
   ],
 }
 
@@ -43,13 +44,13 @@ export const partAnchor = (key) => `p-${key.slice(key.indexOf("/") + 1)}`
 
 /** The link to a part; the key `y` and a click copy it. */
 export const partLink = (key) =>
-  h("a", { class: "anchor", href: `#${partAnchor(key)}`, "aria-label": "Link to this part", tabindex: "-1" }, "#")
+  h("a", { class: "anchor", href: `#${partAnchor(key)}`, "aria-label": _("Link to this part"), tabindex: "-1" }, "#")
 
 function attachment(file) {
   const caption = h("figcaption", {}, file.caption)
   if (!file.image) return h("figure", {}, caption)
   const image = h("img", { src: file.image, alt: file.name })
-  return h("figure", {}, h("button", { class: "zoom", type: "button", "aria-label": `Enlarge ${file.name}` }, image), caption)
+  return h("figure", {}, h("button", { class: "zoom", type: "button", "aria-label": _("Enlarge %(name)s", { name: file.name }) }, image), caption)
 }
 
 /** The changes of a session or a message, one folded element for each file. */
@@ -69,5 +70,5 @@ export function contextTitle(tools) {
     const [one] = CONTEXT_TOOLS.get(name)
     counts.set(one, [CONTEXT_TOOLS.get(name), (counts.get(one)?.[1] ?? 0) + 1])
   }
-  return [...counts.values()].map(([[one, many], number]) => `${number} ${number === 1 ? one : many}`).join(", ")
+  return [...counts.values()].map(([[one, many], number]) => ngettext(one, many, number)).join(", ")
 }

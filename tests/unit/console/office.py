@@ -217,17 +217,28 @@ class InProcessBrowser:
     def __init__(self, office: Office, person: Actor | None) -> None:
         self._office = office
         self.cookie = person.session_id if person else ""
+        self.accepts = "en"
+        """The languages of the browser, as it sends them."""
+        self.language = ""
+        """The cookie of the language that the person chose."""
 
     def go(self, path: str, fields: Mapping[str, str] | None = None, site: str = "same-origin") -> Answered:
         """Open a page, or with ``fields`` send a form, without following redirects."""
         parts, method = urlsplit(path), "GET" if fields is None else "POST"
         cookies = [f"__Host-opencode_session={self.cookie}"] if self.cookie else []
+        cookies += [f"__Host-opencode_language={self.language}"] if self.language else []
         event: dict[str, Any] = {
             "version": "2.0",
             "rawPath": parts.path,
             "rawQueryString": parts.query,
             "queryStringParameters": dict(parse_qsl(parts.query, keep_blank_values=True)),
-            "headers": {"host": HOST, "sec-fetch-site": site, "user-agent": "Firefox/145.0", "accept": "text/html"},
+            "headers": {
+                "host": HOST,
+                "sec-fetch-site": site,
+                "user-agent": "Firefox/145.0",
+                "accept": "text/html",
+                "accept-language": self.accepts,
+            },
             "cookies": cookies,
             "body": None if fields is None else urlencode(fields, doseq=True),
             "isBase64Encoded": False,

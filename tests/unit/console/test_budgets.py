@@ -71,7 +71,7 @@ def test_a_budget_is_created_changed_and_deleted(office: Office) -> None:
     [kept] = office.plane_budgets()
     assert (kept.limit, kept.alerts) == (0, False)
     asked = browser.open(f"{one}/delete")
-    assert "Delete the monthly budget of this workspace" in asked.text
+    assert "Delete this budget: Monthly budget of this workspace?" in asked.text
     assert "Budget deleted" in browser.submit(asked, f"{one}/delete").text
     assert office.plane_budgets() == []
 

@@ -91,7 +91,7 @@ def test_pages_of_calls_and_refusals_hold_each_once(office: Office) -> None:
     while link:
         page = browser.open(link)
         seen += page.answer.text.count("<tr>") - 1
-        link = next((each for each in page.links if "cursor=" in each), "")
+        link = next((each for each in page.links if "cursor=" in each and "language=" not in each), "")
     assert seen == 77
 
 

@@ -20,6 +20,7 @@ ATTRIBUTES = {
 
 PROGRAM = """
 import { createInterface } from "node:readline"
+if (process.argv[2] !== "en") globalThis.document = { documentElement: { lang: process.argv[2] } }
 const modules = {}
 for await (const line of createInterface({ input: process.stdin })) {
   const [module, name, args] = JSON.parse(line)
@@ -33,13 +34,14 @@ for await (const line of createInterface({ input: process.stdin })) {
 class BrowserSide:
     """A process of Node.js that calls functions of the modules in ``web/static``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, language: str = "en") -> None:
+        """``language`` is the tag of the page that the modules believe to be on."""
         for path in (ROOT / "web" / "static").glob("*.js"):
             shutil.copy(path, folder)
         (folder / "package.json").write_text('{"type": "module"}')
         (folder / "calls.js").write_text(PROGRAM)
         self._process = subprocess.Popen(
-            ["node", "calls.js"], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            ["node", "calls.js", language], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def call(self, module: str, name: str, *args: Any) -> Any:

@@ -27,11 +27,16 @@ def title(budget: KnownBudget) -> str:
         return f"the prepaid balance of {budget.name or 'this workspace'}"
     if budget.scope is BudgetScope.SESSION:
         return "the budget of this session"
-    whose = budget.name or _UNNAMED[budget.scope]
+    whose = holder_of(budget)
     if budget.period is BudgetPeriod.MINUTE:
         return f"the limit of {budget.unit.value} per minute of {whose}"
     kind = "budget" if budget.unit is BudgetUnit.COST else f"budget of {budget.unit.value}"
     return f"the {_adjective(budget.period)} {kind} of {whose}"
+
+
+def holder_of(budget: KnownBudget) -> str:
+    """Return the words for the subject of a limit: its name, or its kind if it has none."""
+    return budget.name or _UNNAMED[budget.scope]
 
 
 def _adjective(period: Literal[BudgetPeriod.HOUR, BudgetPeriod.DAY, BudgetPeriod.MONTH, BudgetPeriod.TOTAL]) -> str:

@@ -23,6 +23,7 @@ from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import Conflict, Forbidden, ServiceError, Unauthorized
 from opencode_cloud.kit.idempotency import Idempotency
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.policies.models import InvalidDocument
 
 if TYPE_CHECKING:
@@ -36,45 +37,49 @@ WORKSPACE = f"{ROOT}/<workspace_id>"
 _WORKSPACE = 2  # index of the id in "/console/{workspace}".split("/")
 
 DONE = {
-    "coupon": "Coupon redeemed.",
-    "reload": "Automatic reloads saved.",
-    "retried": "Automatic reloads go on. A low balance is reloaded within a minute.",
-    "invited": "Invitation sent.",
-    "resent": "New link sent. The old link no longer works.",
-    "withdrawn": "Invitation withdrawn. Its link no longer works.",
-    "allinvited": "Invitations sent.",
-    "roles": "Roles changed.",
-    "same": "No role was changed.",
-    "removed": "Member removed. Their keys and sessions no longer reach this workspace.",
-    "revoked": "Key revoked.",
-    "narrowed": "Key changed. It applies within seconds.",
-    "machine": "Service account created. It needs a key before it can do anything.",
-    "disabled": "Service account disabled. Its keys are refused.",
-    "enabled": "Service account enabled. Its keys work again.",
-    "published": "Published. Clients get it at their next start. The server enforces it within seconds.",
-    "restored": "The older version is published again.",
-    "share": "Share changed. It applies at once.",
-    "unshared": "Revoked. The links no longer work, and the content is being removed.",
-    "budget": "Budget created. It applies within seconds.",
-    "limit": "Budget changed. It applies within seconds.",
-    "unlimited": "Budget deleted. All other budgets still apply.",
-    "hooktested": "The webhook accepted the test.",
-    "webhook": "Alerts are only mailed from now on.",
-    "provider": "Key stored and tested. The result is shown beside it.",
-    "tested": "Key tested. The result is shown beside it.",
-    "providergone": "Key removed.",
-    "settings": "Settings saved.",
-    "domain": "Domain added. Publish the record, then verify it.",
-    "verified": "Domain verified.",
-    "undomain": "Domain removed. People who joined by it stay members.",
-    "transferred": "Workspace transferred. You are an admin now.",
+    "coupon": gettext_noop("Coupon redeemed."),
+    "reload": gettext_noop("Automatic reloads saved."),
+    "retried": gettext_noop("Automatic reloads go on. A low balance is reloaded within a minute."),
+    "invited": gettext_noop("Invitation sent."),
+    "resent": gettext_noop("New link sent. The old link no longer works."),
+    "withdrawn": gettext_noop("Invitation withdrawn. Its link no longer works."),
+    "allinvited": gettext_noop("Invitations sent."),
+    "roles": gettext_noop("Roles changed."),
+    "same": gettext_noop("No role was changed."),
+    "removed": gettext_noop("Member removed. Their keys and sessions no longer reach this workspace."),
+    "revoked": gettext_noop("Key revoked."),
+    "narrowed": gettext_noop("Key changed. It applies within seconds."),
+    "machine": gettext_noop("Service account created. It needs a key before it can do anything."),
+    "disabled": gettext_noop("Service account disabled. Its keys are refused."),
+    "enabled": gettext_noop("Service account enabled. Its keys work again."),
+    "published": gettext_noop("Published. Clients get it at their next start. The server enforces it within seconds."),
+    "restored": gettext_noop("The older version is published again."),
+    "share": gettext_noop("Share changed. It applies at once."),
+    "unshared": gettext_noop("Revoked. The links no longer work, and the content is being removed."),
+    "budget": gettext_noop("Budget created. It applies within seconds."),
+    "limit": gettext_noop("Budget changed. It applies within seconds."),
+    "unlimited": gettext_noop("Budget deleted. All other budgets still apply."),
+    "hooktested": gettext_noop("The webhook accepted the test."),
+    "webhook": gettext_noop("Alerts are only mailed from now on."),
+    "provider": gettext_noop("Key stored and tested. The result is shown beside it."),
+    "tested": gettext_noop("Key tested. The result is shown beside it."),
+    "providergone": gettext_noop("Key removed."),
+    "settings": gettext_noop("Settings saved."),
+    "domain": gettext_noop("Domain added. Publish the record, then verify it."),
+    "verified": gettext_noop("Domain verified."),
+    "undomain": gettext_noop("Domain removed. People who joined by it stay members."),
+    "transferred": gettext_noop("Workspace transferred. You are an admin now."),
 }
 """Messages after a submitted form, by the value of the query ``done``. A URL cannot inject another text."""
 
 UNSENT = "unsent"
 """The query parameter of a page whose form was sent without a session."""
-SIGNED_OUT = "Your session ended before the form was sent, and nothing was changed. Check the form, and send it again."
-STALE = "This form is no longer valid, because you signed in again after you opened it. Check it and send it again."
+SIGNED_OUT = gettext_noop(
+    "Your session ended before the form was sent, and nothing was changed. Check the form, and send it again."
+)
+STALE = gettext_noop(
+    "This form is no longer valid, because you signed in again after you opened it. Check it and send it again."
+)
 ONCE = "once"
 """The field with the random value that makes a form count once."""
 
@@ -318,7 +323,7 @@ def refused(request: PageRequest, error: ServiceError) -> PageRequest:
             request, words=error.message, status=error.status, faults=error.faults, error=error
         )
     faults = faults_of(error)
-    words = "Nothing was changed. Correct what is marked." if faults else error.message
+    words = gettext_noop("Nothing was changed. Correct what is marked.") if faults else error.message
     return msgspec.structs.replace(
         request, words=words, status=error.status, faults=faults, error=error, listed=bool(faults)
     )

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 from aws_lambda_powertools.event_handler import Response
 
-from opencode_cloud.budgets.messages import amount, title
 from opencode_cloud.budgets.models.documents import Budget, CreateBudget, CurrentUsage, webhook_not_found
 from opencode_cloud.budgets.service.budgets import known_budget
 from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
+from opencode_cloud.console.budget_names import amount_of, budget_name
 from opencode_cloud.console.forms import Form, InvalidForm
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
@@ -23,6 +23,7 @@ from opencode_cloud.http.pages import see
 from opencode_cloud.kit import money
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, encode_cursor, page_of
 
 if TYPE_CHECKING:
@@ -35,20 +36,24 @@ NEAR = 80
 OFFERED = 200
 """The most members, service accounts and keys that the form offers."""
 PERIODS = {
-    BudgetPeriod.MONTH: "a month",
-    BudgetPeriod.DAY: "a day",
-    BudgetPeriod.HOUR: "an hour",
-    BudgetPeriod.MINUTE: "a minute",
-    BudgetPeriod.TOTAL: "in total",
+    BudgetPeriod.MONTH: gettext_noop("a month"),
+    BudgetPeriod.DAY: gettext_noop("a day"),
+    BudgetPeriod.HOUR: gettext_noop("an hour"),
+    BudgetPeriod.MINUTE: gettext_noop("a minute"),
+    BudgetPeriod.TOTAL: gettext_noop("in total"),
 }
-UNITS = {BudgetUnit.COST: "US dollars", BudgetUnit.REQUESTS: "requests", BudgetUnit.TOKENS: "tokens"}
+UNITS = {
+    BudgetUnit.COST: gettext_noop("US dollars"),
+    BudgetUnit.REQUESTS: gettext_noop("requests"),
+    BudgetUnit.TOKENS: gettext_noop("tokens"),
+}
 SCOPES = {
-    BudgetScope.WORKSPACE: "the whole workspace",
-    BudgetScope.EACH_MEMBER: "each member",
-    BudgetScope.MEMBER: "one member",
-    BudgetScope.SERVICE_ACCOUNT: "one service account",
-    BudgetScope.KEY: "one key",
-    BudgetScope.PROJECT: "one project",
+    BudgetScope.WORKSPACE: gettext_noop("the whole workspace"),
+    BudgetScope.EACH_MEMBER: gettext_noop("each member"),
+    BudgetScope.MEMBER: gettext_noop("one member"),
+    BudgetScope.SERVICE_ACCOUNT: gettext_noop("one service account"),
+    BudgetScope.KEY: gettext_noop("one key"),
+    BudgetScope.PROJECT: gettext_noop("one project"),
 }
 """Scopes that people set, in the words of the form. The balance and the budget of a session are set elsewhere."""
 
@@ -139,12 +144,16 @@ class BudgetPages:
         except InvalidForm as error:
             limit, faults = 0, [*faults, *error.faults]
         if scope not in SCOPES:
-            faults.append(DocumentFault(path="/subject", message="Choose one of the offered values"))
+            faults.append(DocumentFault(path="/subject", message=gettext_noop("Choose one of the offered values")))
         if scope == BudgetScope.PROJECT and not subject:
-            faults.append(DocumentFault(path="/project", message="Name the project"))
+            faults.append(DocumentFault(path="/project", message=gettext_noop("Name the project")))
         period = next((each for each in PERIODS if each == form.one("period")), BudgetPeriod.MONTH)
         if period is BudgetPeriod.MINUTE and unit is BudgetUnit.COST:
-            faults.append(DocumentFault(path="/period", message="Choose requests or tokens for a limit by the minute"))
+            faults.append(
+                DocumentFault(
+                    path="/period", message=gettext_noop("Choose requests or tokens for a limit by the minute")
+                )
+            )
         if faults:
             raise InvalidForm(faults)
         wanted = CreateBudget(
@@ -206,7 +215,7 @@ class BudgetPages:
         return self._app.page(
             request,
             "alerts.html",
-            alerts=[(each, amount(each.unit, each.used), amount(each.unit, each.limit)) for each in shown],
+            alerts=[(each, amount_of(each.unit, each.used), amount_of(each.unit, each.limit)) for each in shown],
             webhook=self._webhook(request),
             secret="",
             more=encode_cursor((shown[-1].created_at, shown[-1].id)) if len(found) > DEFAULT_LIMIT else "",
@@ -246,10 +255,14 @@ class BudgetPages:
         }
         if request.may(Permission.SERVICE_ACCOUNT_READ):
             machines = team.service_accounts.of_workspace(workspace_id, limit=OFFERED)
-            offered["Service accounts"] = [(f"{BudgetScope.SERVICE_ACCOUNT}:{each.id}", each.name) for each in machines]
+            offered[gettext_noop("Service accounts")] = [
+                (f"{BudgetScope.SERVICE_ACCOUNT}:{each.id}", each.name) for each in machines
+            ]
         if request.may(Permission.KEY_MANAGE):
             keys = team.keys.of_workspace(request.actor, workspace_id, limit=OFFERED)
-            offered["Keys"] = [(f"{BudgetScope.KEY}:{each.id}", f"{each.name} of {each.holder}") for each in keys]
+            offered[gettext_noop("Keys")] = [
+                (f"{BudgetScope.KEY}:{each.id}", f"{each.name} of {each.holder}") for each in keys
+            ]
         return {heading: each for heading, each in offered.items() if each}
 
 
@@ -258,9 +271,8 @@ def row_of(budget: Budget) -> BudgetRow:
     known = known_budget(budget)
     if budget.scope is BudgetScope.EACH_MEMBER:
         known = msgspec.structs.replace(known, name="each member")
-    name = title(known).removeprefix("the ")
-    limit = amount(budget.unit, budget.limit)
-    return BudgetRow(budget, name[0].upper() + name[1:], limit, bar_of(budget, budget.standing))
+    limit = amount_of(budget.unit, budget.limit)
+    return BudgetRow(budget, budget_name(known), limit, bar_of(budget, budget.standing))
 
 
 def bar_of(budget: Budget, usage: CurrentUsage | None) -> BudgetBar:
@@ -271,8 +283,8 @@ def bar_of(budget: Budget, usage: CurrentUsage | None) -> BudgetBar:
     spent = min(100.0, round(100 * usage.spent / whole, 1)) if budget.limit else 100.0
     reserved = min(100.0 - spent, round(100 * usage.reserved / whole, 1))
     state = "blocked" if not usage.remaining else "near" if spent + reserved >= NEAR else "ok"
-    held = amount(budget.unit, usage.reserved) if usage.reserved else ""
-    used, left = amount(budget.unit, usage.spent), amount(budget.unit, usage.remaining)
+    held = amount_of(budget.unit, usage.reserved) if usage.reserved else ""
+    used, left = amount_of(budget.unit, usage.spent), amount_of(budget.unit, usage.remaining)
     return BudgetBar(state, spent, reserved, used, held, left, usage.resets_at)
 
 

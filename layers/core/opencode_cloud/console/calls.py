@@ -26,6 +26,8 @@ from opencode_cloud.http.pages import see
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import NotFound
+from opencode_cloud.kit.languages import gettext as _
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, encode_cursor
 from opencode_cloud.usage.models import Dimension, Selection
 
@@ -40,10 +42,10 @@ if TYPE_CHECKING:
 REFUSED_CALL = "call.refused"
 """The action of the audit trail that keeps a call refused before it reached an upstream."""
 SHOWN = {
-    "": "all calls",
-    "refused": "refused before an upstream",
+    "": gettext_noop("all calls"),
+    "refused": gettext_noop("refused before an upstream"),
     **{each.value: each.value for each in Outcome if each is not Outcome.REFUSED},
-    "upstream": "refused by an upstream",
+    "upstream": gettext_noop("refused by an upstream"),
 }
 """Values of the filter ``show``."""
 FILTERS = {
@@ -57,12 +59,12 @@ FILTERS = {
 """Filters by the name in the query."""
 LONGEST = 128
 TOKENS = {
-    "input": "Input",
-    "cache_read": "Read from a cache",
-    "cache_write": "Written to a cache, 5 minutes",
-    "cache_write_1h": "Written to a cache, 1 hour",
-    "output": "Output",
-    "reasoning": "of which reasoning",
+    "input": gettext_noop("Input"),
+    "cache_read": gettext_noop("Read from a cache"),
+    "cache_write": gettext_noop("Written to a cache, 5 minutes"),
+    "cache_write_1h": gettext_noop("Written to a cache, 1 hour"),
+    "output": gettext_noop("Output"),
+    "reasoning": gettext_noop("of which reasoning"),
 }
 
 
@@ -182,12 +184,12 @@ class CallPages:
         for key in self._counters.counters_of(event) or ():
             kind, whose, *rest = key.split("#")
             if kind == BudgetScope.SESSION:
-                touched.append(TouchedBudget("The budget of the session", "", "", money.shown(event.cost)))
+                touched.append(TouchedBudget(_("Budget of this session"), "", "", money.shown(event.cost)))
                 continue
             try:
                 budget = self._budgets.get(request.actor, request.workspace.id, BudgetId(whose.partition(":")[0]))
             except NotFound:
-                touched.append(TouchedBudget("A budget that was deleted, or that you may not see", "", "", ""))
+                touched.append(TouchedBudget(_("A budget that was deleted, or that you may not see"), "", "", ""))
                 continue
             claim = Claim(cost=event.cost, charged=event.charged, tokens=event.tokens.total)
             counted = amount(budget.unit, claim.of(known_budget(budget)))

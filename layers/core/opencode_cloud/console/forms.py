@@ -14,6 +14,8 @@ from pydantic_core import ErrorDetails
 from opencode_cloud.kit import http_events, money
 from opencode_cloud.kit.errors import BadRequest, ServiceError, Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.languages import gettext as _
+from opencode_cloud.kit.languages import gettext_noop
 
 Model = TypeVar("Model", bound=BaseModel)
 MOST_FIELDS = 100
@@ -49,14 +51,14 @@ class Form(msgspec.Struct, frozen=True):
         except ValueError:
             amount = -1
         if amount < 0:
-            raise InvalidForm([DocumentFault(path=f"/{name}", message="Write an amount such as 20.00")])
+            raise InvalidForm([DocumentFault(path=f"/{name}", message=gettext_noop("Write an amount such as 20.00"))])
         return amount
 
     def whole(self, name: str) -> int:
         """Return a whole number, 0 or more; raises :class:`InvalidForm`."""
         text = self._number(name)
         if not (text.isascii() and text.isdigit()) or len(text) > LONGEST_NUMBER:
-            raise InvalidForm([DocumentFault(path=f"/{name}", message="Write a whole number")])
+            raise InvalidForm([DocumentFault(path=f"/{name}", message=gettext_noop("Write a whole number"))])
         return int(text)
 
     def _number(self, name: str) -> str:
@@ -111,17 +113,17 @@ def _fault(error: ErrorDetails) -> DocumentFault:
 
 
 _MEANINGS: Mapping[str, str] = {
-    "missing": "Fill in this field",
-    "string_too_short": "Fill in this field",
-    "string_too_long": "Write at most {max_length} characters",
-    "too_short": "Choose at least one",
-    "too_long": "Name at most {max_length}",
-    "enum": "Choose one of the offered values",
-    "literal_error": "Choose one of the offered values",
-    "int_parsing": "Write a whole number",
-    "int_type": "Write a whole number",
-    "greater_than_equal": "Write {ge} or more",
-    "less_than_equal": "Write {le} or less",
+    "missing": gettext_noop("Fill in this field"),
+    "string_too_short": gettext_noop("Fill in this field"),
+    "string_too_long": gettext_noop("Write at most {max_length} characters"),
+    "too_short": gettext_noop("Choose at least one"),
+    "too_long": gettext_noop("Name at most {max_length}"),
+    "enum": gettext_noop("Choose one of the offered values"),
+    "literal_error": gettext_noop("Choose one of the offered values"),
+    "int_parsing": gettext_noop("Write a whole number"),
+    "int_type": gettext_noop("Write a whole number"),
+    "greater_than_equal": gettext_noop("Write {ge} or more"),
+    "less_than_equal": gettext_noop("Write {le} or less"),
 }
 """Errors of validation in words for people, who see no types, by pydantic's name of the error."""
 
@@ -130,9 +132,11 @@ def _words(error: ErrorDetails) -> str:
     if error["type"] == "string_pattern_mismatch":  # a form's error must not show a regular expression
         name = error["loc"][-1]
         if name == "name":
-            return "Write small letters, digits and hyphens"
+            return gettext_noop("Write small letters, digits and hyphens")
         if name == "secret":
-            return "Paste the key without blanks or line breaks"
-        return "a pattern has no blanks, quotes or braces" if isinstance(name, int) else "write it as provider/model"
+            return gettext_noop("Paste the key without blanks or line breaks")
+        if isinstance(name, int):
+            return gettext_noop("a pattern has no blanks, quotes or braces")
+        return gettext_noop("write it as provider/model")
     words = _MEANINGS.get(error["type"])
-    return words.format(**error.get("ctx", {})) if words else error["msg"].removeprefix("Value error, ")
+    return _(words).format(**error.get("ctx", {})) if words else error["msg"].removeprefix("Value error, ")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from opencode_cloud.contracts.access import WORKSPACE_HEADER
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.log import logger
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ CONNECT_SECONDS, COUNT_SECONDS, ANSWER_SECONDS = 2, 3, 20
 """Together less than the 29 seconds in which a page must be answered."""
 SLOW_CODE = "slow"
 LONGEST_ANSWER = 1024 * 1024
-UNREACHABLE = "The gateway did not answer. Try again."
+UNREACHABLE = gettext_noop("The gateway did not answer. Try again.")
 SLOW = (
     f"The model did not answer within {ANSWER_SECONDS} seconds, and the call was ended. It costs what was generated "
     "until then. Ask for a shorter answer."

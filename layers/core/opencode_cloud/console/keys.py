@@ -23,6 +23,7 @@ from opencode_cloud.keys.service import CreateKey, UpdateKey
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
 from opencode_cloud.policies.models import Versioned
 from opencode_cloud.workspaces.requests import NewServiceAccount
@@ -33,17 +34,28 @@ if TYPE_CHECKING:
     from opencode_cloud.policies.service import Publisher
     from opencode_cloud.workspaces.services import WorkspaceServices
 
-LIFETIMES = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "1 year", "": "never"}
+LIFETIMES = {
+    "7": gettext_noop("7 days"),
+    "30": gettext_noop("30 days"),
+    "90": gettext_noop("90 days"),
+    "365": gettext_noop("1 year"),
+    "": gettext_noop("never"),
+}
 """Lifetimes of a new key that the form offers, in days."""
-OVERLAPS = {"0": "at once", "3600": "in an hour", "86400": "in a day", "604800": "in a week"}
+OVERLAPS = {
+    "0": gettext_noop("at once"),
+    "3600": gettext_noop("in an hour"),
+    "86400": gettext_noop("in a day"),
+    "604800": gettext_noop("in a week"),
+}
 """Times after which the old key of a rotation ends, in seconds."""
 SHOWN_MACHINES = 200
 MODEL = "MODEL"
 """The name in setups of agents where the policy has no default model."""
 SCOPES = {
-    KeyScope.INFERENCE: "call models",
-    KeyScope.USAGE: "read usage and members",
-    KeyScope.ADMIN: "manage the workspace through the API, within the holder's role",
+    KeyScope.INFERENCE: gettext_noop("call models"),
+    KeyScope.USAGE: gettext_noop("read usage and members"),
+    KeyScope.ADMIN: gettext_noop("manage the workspace through the API, within the holder's role"),
 }
 
 
@@ -108,7 +120,7 @@ class KeyPages:
         form = request.form
         days, faults, body = form.one("days"), list[DocumentFault](), None
         if days not in LIFETIMES:
-            faults.append(DocumentFault(path="/days", message="Choose one of the offered lifetimes"))
+            faults.append(DocumentFault(path="/days", message=gettext_noop("Choose one of the offered lifetimes")))
         try:
             limit = form.dollars("budget") if form.one("budget") else None
         except InvalidForm as error:

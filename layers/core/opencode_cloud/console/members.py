@@ -21,6 +21,7 @@ from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
 from opencode_cloud.usage.models import Dimension, Selection
 from opencode_cloud.workspaces.addresses import clean_address
@@ -99,7 +100,7 @@ class MemberPages:
         form, faults = request.form, list[DocumentFault]()
         addresses = list(dict.fromkeys(filter(None, _SEPARATORS.split(form.one("email")))))
         if not addresses:
-            faults.append(DocumentFault(path="/email", message="Write at least one e-mail address"))
+            faults.append(DocumentFault(path="/email", message=gettext_noop("Write at least one e-mail address")))
         if len(addresses) > MOST_INVITED:
             faults.append(DocumentFault(path="/email", message=f"Write at most {MOST_INVITED} addresses"))
         wanted = [self._wanted(address, form.one("role"), faults) for address in addresses[: MOST_INVITED + 1]]

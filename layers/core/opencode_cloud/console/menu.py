@@ -6,24 +6,51 @@ from collections.abc import Sequence
 
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.kit.languages import gettext_noop
 
-OVERVIEW = ConsolePage("", "Overview", Permission.WORKSPACE_READ, "overview.html")
-USAGE = ConsolePage("/usage", "Usage", Permission.USAGE_OWN, "usage.html", "Activity")
-CALLS = ConsolePage("/calls", "Calls", Permission.USAGE_OWN, "calls.html", "Activity")
-SHARES = ConsolePage("/shares", "Shares", Permission.SHARE_OWN, "shares.html", "Activity")
-AUDIT = ConsolePage("/audit", "Audit", Permission.AUDIT_READ, "audit.html", "Activity")
-BUDGETS = ConsolePage("/budgets", "Budgets", Permission.BUDGET_OWN, "budgets.html", "Money")
-BILLING = ConsolePage("/billing", "Billing", Permission.BILLING_READ, "billing.html", "Money")
-PAYMENTS = ConsolePage("/payments", "Payments", Permission.BILLING_READ, "payments.html", "Money")
-MEMBERS = ConsolePage("/members", "Members", Permission.MEMBER_READ, "members.html", "Access")
-KEYS = ConsolePage("/keys", "Keys", Permission.KEY_OWN, "keys.html", "Access")
-PLAYGROUND = ConsolePage("/playground", "Playground", Permission.INFERENCE, "playground.html", "Models and rules")
-PROVIDERS = ConsolePage("/providers", "Providers", Permission.PROVIDER_READ, "providers.html", "Models and rules")
-POLICY = ConsolePage("/policy", "Policy", Permission.POLICY_READ, "policy.html", "Models and rules")
-CONFIGURATION = ConsolePage(
-    "/configuration", "Configuration", Permission.CONFIGURATION_READ, "configuration.html", "Models and rules"
+OVERVIEW = ConsolePage("", gettext_noop("Overview"), Permission.WORKSPACE_READ, "overview.html")
+USAGE = ConsolePage("/usage", gettext_noop("Usage"), Permission.USAGE_OWN, "usage.html", gettext_noop("Activity"))
+CALLS = ConsolePage("/calls", gettext_noop("Calls"), Permission.USAGE_OWN, "calls.html", gettext_noop("Activity"))
+SHARES = ConsolePage("/shares", gettext_noop("Shares"), Permission.SHARE_OWN, "shares.html", gettext_noop("Activity"))
+AUDIT = ConsolePage("/audit", gettext_noop("Audit"), Permission.AUDIT_READ, "audit.html", gettext_noop("Activity"))
+BUDGETS = ConsolePage("/budgets", gettext_noop("Budgets"), Permission.BUDGET_OWN, "budgets.html", gettext_noop("Money"))
+BILLING = ConsolePage(
+    "/billing", gettext_noop("Billing"), Permission.BILLING_READ, "billing.html", gettext_noop("Money")
 )
-SETTINGS = ConsolePage("/settings", "Settings", Permission.WORKSPACE_READ, "settings.html", "Workspace")
+PAYMENTS = ConsolePage(
+    "/payments", gettext_noop("Payments"), Permission.BILLING_READ, "payments.html", gettext_noop("Money")
+)
+MEMBERS = ConsolePage(
+    "/members", gettext_noop("Members"), Permission.MEMBER_READ, "members.html", gettext_noop("Access")
+)
+KEYS = ConsolePage("/keys", gettext_noop("Keys"), Permission.KEY_OWN, "keys.html", gettext_noop("Access"))
+PLAYGROUND = ConsolePage(
+    "/playground",
+    gettext_noop("Playground"),
+    Permission.INFERENCE,
+    "playground.html",
+    gettext_noop("Models and rules"),
+)
+PROVIDERS = ConsolePage(
+    "/providers",
+    gettext_noop("Providers"),
+    Permission.PROVIDER_READ,
+    "providers.html",
+    gettext_noop("Models and rules"),
+)
+POLICY = ConsolePage(
+    "/policy", gettext_noop("Policy"), Permission.POLICY_READ, "policy.html", gettext_noop("Models and rules")
+)
+CONFIGURATION = ConsolePage(
+    "/configuration",
+    gettext_noop("Configuration"),
+    Permission.CONFIGURATION_READ,
+    "configuration.html",
+    gettext_noop("Models and rules"),
+)
+SETTINGS = ConsolePage(
+    "/settings", gettext_noop("Settings"), Permission.WORKSPACE_READ, "settings.html", gettext_noop("Workspace")
+)
 
 PAGES = (
     OVERVIEW,

@@ -21,6 +21,7 @@ from opencode_cloud.contracts.budgets import BudgetScope
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.policies.models import Policy, Versioned
 from opencode_cloud.usage.models import Selection
 from opencode_cloud.usage.service.reader import LONGEST
@@ -116,21 +117,36 @@ class Overview:
         shared = self._reading.find(workspace_id, AuditFilter(action=SHARED), None, 1)
         others = len(team.members.members_of(workspace_id, limit=2)) > 1
         return [
-            FirstStep("Connect a client", "Its first call shows up under Usage and Calls.", "/keys", bool(called)),
             FirstStep(
-                "Add a key of a model provider",
-                "Or use the models that the operator of this deployment offers.",
+                gettext_noop("Connect a client"),
+                gettext_noop("Its first call shows up under Usage and Calls."),
+                "/keys",
+                bool(called),
+            ),
+            FirstStep(
+                gettext_noop("Add a key of a model provider"),
+                gettext_noop("Or use the models that the operator of this deployment offers."),
                 "/providers",
                 bool(team.credentials.of_workspace(workspace_id, limit=1)),
             ),
             FirstStep(
-                "Invite your team",
-                "Several addresses at once, each with a role.",
+                gettext_noop("Invite your team"),
+                gettext_noop("Several addresses at once, each with a role."),
                 "/members",
                 others or bool(team.invitations.of_workspace(workspace_id, limit=1)),
             ),
-            FirstStep("Set a budget", "Calls beyond it are refused, with the reason.", "/budgets", bool(budgets)),
-            FirstStep("Share a session", "Type /share in opencode, and send the link.", "/shares", bool(shared)),
+            FirstStep(
+                gettext_noop("Set a budget"),
+                gettext_noop("Calls beyond it are refused, with the reason."),
+                "/budgets",
+                bool(budgets),
+            ),
+            FirstStep(
+                gettext_noop("Share a session"),
+                gettext_noop("Type /share in opencode, and send the link."),
+                "/shares",
+                bool(shared),
+            ),
         ]
 
 

@@ -18,6 +18,8 @@ from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.languages import gettext as _
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.parallel import parallel_map
 
 if TYPE_CHECKING:
@@ -132,14 +134,23 @@ class PlaygroundPages:
         faults: list[DocumentFault] = []
         prompt, limit = form.one("prompt"), form.one("limit")
         if not prompt:
-            faults.append(DocumentFault(path="/prompt", message="Fill in this field"))
+            faults.append(DocumentFault(path="/prompt", message=gettext_noop("Fill in this field")))
         if len(prompt) > LONGEST_PROMPT:
-            faults.append(DocumentFault(path="/prompt", message=f"Write at most {LONGEST_PROMPT:,} characters"))
+            faults.append(
+                DocumentFault(
+                    path="/prompt",
+                    message=_("Write at most {max_length} characters").format(max_length=f"{LONGEST_PROMPT:,}"),
+                )
+            )
         if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MOST_TOKENS):
-            faults.append(DocumentFault(path="/limit", message=f"Write a whole number from 1 to {MOST_TOKENS:,}"))
+            faults.append(
+                DocumentFault(
+                    path="/limit", message=_("Write a whole number from 1 to {most}").format(most=f"{MOST_TOKENS:,}")
+                )
+            )
         chosen = {"model": form.one("model"), "other": form.one("other")}
         faults += [
-            DocumentFault(path=f"/{name}", message="Choose one of the offered values")
+            DocumentFault(path=f"/{name}", message=gettext_noop("Choose one of the offered values"))
             for name, model in chosen.items()
             if model not in known and (model or name == "model")
         ]

@@ -18,6 +18,7 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit.errors import Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
 from opencode_cloud.policies.compilation import enforced
 from opencode_cloud.policies.models import Policy, PolicyRules, Redaction, ShareMode, Versioned, version_not_found
@@ -32,21 +33,26 @@ if TYPE_CHECKING:
     from opencode_cloud.policies.models import DocumentRevision
     from opencode_cloud.policies.service import Publisher
 
-UNITS = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
+UNITS = {
+    gettext_noop("days"): 86_400,
+    gettext_noop("hours"): 3600,
+    gettext_noop("minutes"): 60,
+    gettext_noop("seconds"): 1,
+}
 RULES = {
-    "providers": ("Providers", "Ids, such as anthropic."),
-    "models": ("Models", "As provider/model, such as openai/gpt-5*."),
-    "tools": ("Tools", "Names, such as bash, edit, mymcp_*."),
+    "providers": (gettext_noop("Providers"), gettext_noop("Ids, such as anthropic.")),
+    "models": (gettext_noop("Models"), gettext_noop("As provider/model, such as openai/gpt-5*.")),
+    "tools": (gettext_noop("Tools"), gettext_noop("Names, such as bash, edit, mymcp_*.")),
 }
 MODES = {
-    ShareMode.LINK: "anyone with the link",
-    ShareMode.WORKSPACE: "members only",
-    ShareMode.OFF: "no one: sharing is disabled",
+    ShareMode.LINK: gettext_noop("anyone with the link"),
+    ShareMode.WORKSPACE: gettext_noop("members only"),
+    ShareMode.OFF: gettext_noop("no one: sharing is disabled"),
 }
 REDACTION = {
-    Redaction.ON: "replace them",
-    Redaction.REPORT: "report them to the share's owner only",
-    Redaction.OFF: "do not search for them",
+    Redaction.ON: gettext_noop("replace them"),
+    Redaction.REPORT: gettext_noop("report them to the share's owner only"),
+    Redaction.OFF: gettext_noop("do not search for them"),
 }
 TOOLS = (
     *("bash", "edit", "glob", "grep", "list", "lsp", "patch", "question", "read", "skill", "task", "todowrite"),
@@ -263,8 +269,10 @@ class UnconfirmedPrograms(Unprocessable):
     def __init__(self, programs: Sequence[Program]) -> None:
         super().__init__(
             "unconfirmed_programs",
-            "Nothing was published yet. This version changes what runs on members' machines. Read the list, and "
-            "publish again to confirm it.",
+            gettext_noop(
+                "Nothing was published yet. This version changes what runs on members' machines. Read the list, and "
+                "publish again to confirm it."
+            ),
         )
         self.programs = programs
         listed = json.dumps([program.model_dump() for program in programs], sort_keys=True)
@@ -344,7 +352,9 @@ def _lifetime(form: Form, faults: list[DocumentFault]) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 10 and size):
-        faults.append(DocumentFault(path="/policy/share/max_lifetime_seconds", message="Write a whole number"))
+        faults.append(
+            DocumentFault(path="/policy/share/max_lifetime_seconds", message=gettext_noop("Write a whole number"))
+        )
         return None
     return int(text) * size
 

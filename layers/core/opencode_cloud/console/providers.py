@@ -15,6 +15,7 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.keys.models import CheckResult, Provider
 from opencode_cloud.keys.requests import CredentialReplacement, NewCredential
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ NAMES = {
     Provider.OPENAI_COMPATIBLE: "OpenAI-compatible server",
 }
 RESULTS = {
-    CheckResult.WORKS: ("good", "works"),
-    CheckResult.REFUSED: ("bad", "refused by the provider"),
-    CheckResult.LIMITED: ("wait", "known, but limited for now"),
-    CheckResult.UNREACHABLE: ("bad", "provider not reached"),
-    CheckResult.UNEXPECTED: ("bad", "unexpected answer"),
+    CheckResult.WORKS: ("good", gettext_noop("works")),
+    CheckResult.REFUSED: ("bad", gettext_noop("refused by the provider")),
+    CheckResult.LIMITED: ("wait", gettext_noop("known, but limited for now")),
+    CheckResult.UNREACHABLE: ("bad", gettext_noop("provider not reached")),
+    CheckResult.UNEXPECTED: ("bad", gettext_noop("unexpected answer")),
 }
 """The class and the words of each result of a test."""
 

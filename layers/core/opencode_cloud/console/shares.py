@@ -18,6 +18,8 @@ from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.languages import gettext as _
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.pagination import decode_cursor, encode_cursor
 from opencode_cloud.sharing.models import Mode, ShareCursor, ShareUpdate
 
@@ -35,9 +37,9 @@ MOST_REVOKED = 50
 LONGEST = 100
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 200
 MODES = {
-    Mode.LINK: "anyone with the link",
-    Mode.PASSWORD: "anyone with the link and the password",
-    Mode.WORKSPACE: "members only",
+    Mode.LINK: gettext_noop("anyone with the link"),
+    Mode.PASSWORD: gettext_noop("anyone with the link and the password"),
+    Mode.WORKSPACE: gettext_noop("members only"),
 }
 
 
@@ -111,7 +113,7 @@ class SharePages:
         """``POST .../shares/revoke``: list the chosen shares and ask; with ``confirmed``, remove them for good."""
         chosen = [ShareId(each) for each in request.form.many("share")][:MOST_REVOKED]
         if not chosen:
-            raise InvalidForm([DocumentFault(path="/share", message="Choose at least one share")])
+            raise InvalidForm([DocumentFault(path="/share", message=gettext_noop("Choose at least one share"))])
         if request.form.one("confirmed"):
             self._owning.revoke(request.actor, chosen, self._deletion)
             return see(f"{request.base}/shares?done=unshared")
@@ -125,7 +127,7 @@ class SharePages:
         key = decode_cursor(request.query("cursor"), tuple[int, str])
         after = ShareCursor(key[0], ShareId(key[1])) if key else None
         found: list[Listed] = []
-        for _ in range(MOST_READ):
+        for _read in range(MOST_READ):
             page, after = self._owning.page(request.actor, own=own, limit=SHOWN, after=after)
             found += [
                 each
@@ -142,8 +144,8 @@ class SharePages:
         return [
             ShareRow(
                 id=each.share.id,
-                title=each.ownership.title or "Untitled session",
-                owner=names.get(each.ownership.owner, "a former member"),
+                title=each.ownership.title or _("Untitled session"),
+                owner=names.get(each.ownership.owner, _("a former member")),
                 mode=each.ownership.mode,
                 audience=MODES[each.ownership.mode],
                 views=each.views,
@@ -160,20 +162,20 @@ def update_of(form: Form, listed: Listed) -> ShareUpdate:
     mode = next((each for each in Mode if each == form.one("mode")), None)
     password, text = form.one("password") or None, form.one("expires")
     if mode is None:
-        faults.append(DocumentFault(path="/mode", message="Choose one of the offered values"))
+        faults.append(DocumentFault(path="/mode", message=gettext_noop("Choose one of the offered values")))
     if password and mode is not Mode.PASSWORD:
-        faults.append(DocumentFault(path="/password", message="Only a share with a password has one"))
+        faults.append(DocumentFault(path="/password", message=gettext_noop("Only a share with a password has one")))
     if password and not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         faults.append(DocumentFault(path="/password", message=f"Write at least {SHORTEST_PASSWORD} characters"))
     if mode is Mode.PASSWORD and not password and not listed.ownership.password_hash:
-        faults.append(DocumentFault(path="/password", message="Write a password"))
+        faults.append(DocumentFault(path="/password", message=gettext_noop("Write a password")))
     ends = 0
     if text:
         try:
             last = datetime.fromisoformat(text[:10]).replace(tzinfo=UTC) + timedelta(days=1)
             ends = int(last.timestamp())
         except (ValueError, OverflowError):
-            faults.append(DocumentFault(path="/expires", message="Write a day such as 2027-01-31"))
+            faults.append(DocumentFault(path="/expires", message=gettext_noop("Write a day such as 2027-01-31")))
     if faults:
         raise InvalidForm(faults)
     # The end that the form showed is no change, though it is not the end of a day.

@@ -18,6 +18,7 @@ from opencode_cloud.console.ranges import DAY, DayRange, month_of, range_of
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.usage.models import Dimension, Interval, Selection, Sums, UsageLine
 
 if TYPE_CHECKING:
@@ -31,19 +32,23 @@ HOURS_UP_TO = 3
 """The most days that can be shown by the hour."""
 LONGEST = 128
 DIMENSIONS = {
-    Dimension.MODEL: ("model", "no model"),
-    Dimension.CALLER: ("person or service account", "unknown"),
-    Dimension.MEMBER: ("member", "service accounts"),
-    Dimension.SERVICE_ACCOUNT: ("service account", "people"),
-    Dimension.KEY: ("key", "devices of people, without a key"),
-    Dimension.PROJECT: ("project", "no project"),
-    Dimension.AGENT: ("agent", "unknown program"),
-    Dimension.SESSION: ("session", "no session"),
-    Dimension.UPSTREAM: ("upstream", "no upstream"),
-    Dimension.OUTCOME: ("result", "unknown"),
+    Dimension.MODEL: (gettext_noop("model"), gettext_noop("no model")),
+    Dimension.CALLER: (gettext_noop("person or service account"), gettext_noop("unknown")),
+    Dimension.MEMBER: (gettext_noop("member"), gettext_noop("service accounts")),
+    Dimension.SERVICE_ACCOUNT: (gettext_noop("service account"), gettext_noop("people")),
+    Dimension.KEY: (gettext_noop("key"), gettext_noop("devices of people, without a key")),
+    Dimension.PROJECT: (gettext_noop("project"), gettext_noop("no project")),
+    Dimension.AGENT: (gettext_noop("agent"), gettext_noop("unknown program")),
+    Dimension.SESSION: (gettext_noop("session"), gettext_noop("no session")),
+    Dimension.UPSTREAM: (gettext_noop("upstream"), gettext_noop("no upstream")),
+    Dimension.OUTCOME: (gettext_noop("result"), gettext_noop("unknown")),
 }
 """The groups that the page offers: their name, and the name of calls outside of any group."""
-INTERVALS = {Interval.DAY: "day", Interval.HOUR: "hour", Interval.MONTH: "month"}
+INTERVALS = {
+    Interval.DAY: gettext_noop("day"),
+    Interval.HOUR: gettext_noop("hour"),
+    Interval.MONTH: gettext_noop("month"),
+}
 
 
 def _tokens(sums: Sums) -> int:
@@ -52,9 +57,9 @@ def _tokens(sums: Sums) -> int:
 
 
 MEASURES: Mapping[str, tuple[str, Callable[[Sums], int]]] = {
-    "cost": ("cost", lambda sums: sums.cost),
-    "calls": ("calls", lambda sums: sums.calls),
-    "tokens": ("tokens", _tokens),
+    "cost": (gettext_noop("cost"), lambda sums: sums.cost),
+    "calls": (gettext_noop("calls"), lambda sums: sums.calls),
+    "tokens": (gettext_noop("tokens"), _tokens),
 }
 """The values that the chart can show: name and number."""
 
@@ -148,8 +153,8 @@ class UsagePages:
             before=view.query(view.days.before()),
             after=view.query(following) if following else "",
             presets=[
-                ("This month", view.query(month_of(today))),
-                ("Last month", view.query(month_of(today).before())),
+                (gettext_noop("This month"), view.query(month_of(today))),
+                (gettext_noop("Last month"), view.query(month_of(today).before())),
                 ("7 days", view.query(DayRange(today - 6 * DAY, today + DAY))),
                 ("30 days", view.query(DayRange(today - 29 * DAY, today + DAY))),
             ],
@@ -201,7 +206,7 @@ class UsagePages:
             time: left for time in times if (left := whole.get(time, 0) - sum(each.get(time, 0) for _, each in stacks))
         }
         if rest:
-            stacks.append(("all others", rest))
+            stacks.append((gettext_noop("all others"), rest))
         shown = money.shown if view.measure == "cost" else "{:,}".format
         words = [
             [f"{time:%Y-%m-%d %H:%M} UTC, {name}: {shown(values.get(time, 0))}" for time in times]

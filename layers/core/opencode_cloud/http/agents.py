@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+UNKNOWN = "Unknown program"
+"""The name of a program that does not say it."""
+
 _BROWSERS = (
     ("Edge", re.compile(r"\bEdgA?/")),
     ("Opera", re.compile(r"\bOPR/")),
@@ -29,4 +32,4 @@ def describe(user_agent: str) -> str:
     if browser:
         return f"{browser} on {system}" if system else browser
     match = _PRODUCT.match(user_agent)
-    return " ".join(filter(None, match.groups())) if match else "Unknown program"
+    return " ".join(filter(None, match.groups())) if match else UNKNOWN

@@ -13,11 +13,14 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from jinja2 import Environment
 from markupsafe import Markup
 
-from opencode_cloud.http.agents import describe
+from opencode_cloud.http.agents import UNKNOWN, describe
 from opencode_cloud.http.paths import login_path
-from opencode_cloud.kit import http_events, money, web_assets
+from opencode_cloud.http.reader_language import headers_of, language_of, switch
+from opencode_cloud.kit import http_events, languages, money, web_assets
 from opencode_cloud.kit.errors import NotFound, ServiceError, TooManyRequests, Unauthorized
 from opencode_cloud.kit.http_app import HttpApp, answer_errors
+from opencode_cloud.kit.languages import gettext as _
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.release import VERSION
 
@@ -25,11 +28,43 @@ _WITH_FORMS = frozenset({"account", "console", "device"})
 """Sections of the site whose page shows the forms that are sent below it."""
 
 
+MONTHS = (
+    gettext_noop("January"),
+    gettext_noop("February"),
+    gettext_noop("March"),
+    gettext_noop("April"),
+    gettext_noop("May"),
+    gettext_noop("June"),
+    gettext_noop("July"),
+    gettext_noop("August"),
+    gettext_noop("September"),
+    gettext_noop("October"),
+    gettext_noop("November"),
+    gettext_noop("December"),
+)
+SHORT_MONTHS = (
+    gettext_noop("Jan"),
+    gettext_noop("Feb"),
+    gettext_noop("Mar"),
+    gettext_noop("Apr"),
+    gettext_noop("May"),
+    gettext_noop("Jun"),
+    gettext_noop("Jul"),
+    gettext_noop("Aug"),
+    gettext_noop("Sep"),
+    gettext_noop("Oct"),
+    gettext_noop("Nov"),
+    gettext_noop("Dec"),
+)
+
+
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """Return the environment of the console's templates, with filters for times, JSON, programs and money."""
     jinja = web_assets.environment()
-    jinja.filters.update(moment=moment, date=date, json=indented, agent=describe, dollars=money.shown)  # pyright: ignore[reportUnknownMemberType]: untyped
+    jinja.filters.update(  # pyright: ignore[reportUnknownMemberType]: untyped
+        moment=moment, date=date, month=month, json=indented, agent=program, tick=tick, dollars=money.shown
+    )
     jinja.globals.update(release=VERSION)  # pyright: ignore[reportUnknownMemberType]: untyped
     return jinja
 
@@ -41,8 +76,32 @@ def moment(seconds: int) -> Markup:
 
 def date(at: datetime) -> Markup:
     """Return a time of a row, which is in UTC, as pages show it: in UTC, and by script in the reader's own zone."""
-    shown = f"{at:%-d %B %Y, %H:%M} UTC"
+    minute = f"{at:%H:%M}"
+    shown = _("%(day)s %(month)s %(year)s, %(time)s UTC", day=at.day, month=month(at), year=at.year, time=minute)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(f"{at:%Y-%m-%dT%H:%M:%SZ}", shown, shown)
+
+
+def month(at: datetime) -> str:
+    """Return the name of a time's month."""
+    return _(MONTHS[at.month - 1])
+
+
+def tick(at: datetime, interval: str) -> str:
+    """Return the label of a time in a chart whose bars are an hour, a day or a month."""
+    name = _(SHORT_MONTHS[at.month - 1])
+    if interval == "month":
+        return _("%(month)s %(year)s", month=name, year=at.year)
+    day = _("%(day)s %(month)s", day=at.day, month=name)
+    return f"{day} {at:%H:%M}" if interval == "hour" else day
+
+
+def program(user_agent: str) -> str:
+    """Return the name of a program in the reader's language. Clients can send false names."""
+    words = describe(user_agent)
+    browser, is_browser, system = words.partition(" on ")
+    if is_browser:
+        return _("%(browser)s on %(system)s", browser=browser, system=system)
+    return _("Unknown program") if words == UNKNOWN else words
 
 
 def indented(value: Any) -> str:
@@ -67,6 +126,7 @@ def page(
     ``forms`` names where its forms may lead, also by redirects. Only our own files are its scripts.
     """
     headers = web_assets.headers(web_assets.content_security_policy(forms=forms, scripts="'self'"))
+    headers.update(headers_of(languages.present()))
     content_type = headers.pop("Content-Type")
     return with_cookies(Response(status, content_type, body, headers), cookies)  # pyright: ignore[reportArgumentType]
 
@@ -90,9 +150,20 @@ class _Line(str):
     __slots__ = ()
 
 
+class _PagesApp(HttpApp):
+    """Answers in the language of the reader, and remembers the one that a reader chooses."""
+
+    def resolve(self, event: Any, context: Any) -> dict[str, Any]:
+        """Answer an event."""
+        if chosen := switch(event):
+            return chosen.as_event()
+        with languages.speaking(language_of(event)):
+            return super().resolve(event, context)
+
+
 def pages_app() -> APIGatewayHttpResolver:
     """Return a resolver that answers errors with pages, and sends visitors without a session to sign in and back."""
-    app = HttpApp()
+    app = _PagesApp()
 
     def refuse(error: ServiceError) -> Response[str]:
         if isinstance(error, Unauthorized):
@@ -121,12 +192,12 @@ def _page_of(event: http_events.Event) -> str:
 def problem(error: ServiceError) -> Response[str]:
     """Answer with a page that describes the error, with its correlation id in the logs."""
     title = {
-        HTTPStatus.FORBIDDEN: "Not permitted",
-        HTTPStatus.NOT_FOUND: "Page not found",
-        HTTPStatus.TOO_MANY_REQUESTS: "Too many attempts",
-        HTTPStatus.INTERNAL_SERVER_ERROR: "Internal error",
-        HTTPStatus.SERVICE_UNAVAILABLE: "Temporarily unavailable",
-    }.get(HTTPStatus(error.status), "Something went wrong")
+        HTTPStatus.FORBIDDEN: gettext_noop("Not permitted"),
+        HTTPStatus.NOT_FOUND: gettext_noop("Page not found"),
+        HTTPStatus.TOO_MANY_REQUESTS: gettext_noop("Too many attempts"),
+        HTTPStatus.INTERNAL_SERVER_ERROR: gettext_noop("Internal error"),
+        HTTPStatus.SERVICE_UNAVAILABLE: gettext_noop("Temporarily unavailable"),
+    }.get(HTTPStatus(error.status), gettext_noop("Something went wrong"))
     body = render("identity/problem.html", title=title, words=error.message, correlation_id=logger.get_correlation_id())
     response = page(body, status=error.status)
     if isinstance(error, TooManyRequests):

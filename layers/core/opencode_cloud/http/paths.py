@@ -15,16 +15,20 @@ def safe_path(path_and_query: str) -> str:
 
     Browsers take ``//host`` and ``/\\host`` for other hosts and drop tabs and line breaks, so none of these may occur.
     """
+    proceed = own_path(path_and_query)
+    path = proceed.partition("?")[0]
+    return "/" if any(path == prefix or path.startswith(f"{prefix}/") for prefix in _NOT_BACK_TO) else proceed
+
+
+def own_path(path_and_query: str) -> str:
+    """Return ``path_and_query`` if it is a path of our host (with its query), else ``/``; also a page of signing in."""
     if len(path_and_query) > LONGEST or not _PATH.fullmatch(path_and_query):
         return "/"
     try:
         parts = urlsplit(path_and_query)
     except ValueError:
         return "/"
-    path = parts.path
-    if parts.scheme or parts.netloc or any(path == prefix or path.startswith(f"{prefix}/") for prefix in _NOT_BACK_TO):
-        return "/"
-    return path_and_query
+    return "/" if parts.scheme or parts.netloc else path_and_query
 
 
 def login_path(proceed: str) -> str:

@@ -145,7 +145,8 @@ def reply_packed(
     headers: Mapping[str, str] = PRIVATE,
 ) -> HttpReply:
     """Answer with a body that is packed by ``coding``, which the client accepts."""
-    sent = {**CORS, **headers, "Content-Encoding": coding.value, "Vary": "Accept-Encoding"}
+    vary = ", ".join(filter(None, (headers.get("Vary"), "Accept-Encoding")))
+    sent = {**CORS, **headers, "Content-Encoding": coding.value, "Vary": vary}
     return HttpReply(status, _typed(sent, content_type), base64.b64encode(packed).decode(), base64_encoded=True)
 
 

@@ -6,10 +6,12 @@ import hashlib
 import mimetypes
 import re
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from opencode_cloud.kit import languages
+from opencode_cloud.kit.web_folder import web_folder
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -58,20 +60,48 @@ def environment() -> Environment:
 
     The filter ``words`` formats text between backticks as code. It is here, and not next to its pages, because
     functions compile all templates at their start.
+
+    ``_``, ``ngettext`` and ``pgettext`` translate messages that templates hold as literals, with elements in them. The
+    filter ``translated`` translates a value, which is escaped like any other.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to import, and the API has no templates
 
     jinja = Environment(
-        loader=FileSystemLoader(_web() / "templates"),
+        loader=FileSystemLoader(web_folder() / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
     )
-    jinja.filters.update(words=words)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
-    jinja.globals.update(assets=f"/assets/{version()}")  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
+    jinja.filters.update(words=words, translated=languages.gettext)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
+    translators = {"_": _markup_of, "ngettext": _markup_of_number, "pgettext": _markup_in_context}
+    jinja.globals.update(  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
+        assets=f"/assets/{version()}", language=languages.present, languages=languages.LANGUAGES, **translators
+    )
     return jinja
+
+
+def _markup_of(message: str, **values: object) -> Markup:
+    return _formatted(languages.gettext(message), values)
+
+
+def _markup_of_number(one: str, many: str, num: int, **values: object) -> Markup:
+    from markupsafe import Markup
+
+    shown = {name: Markup("{}").format(value) for name, value in values.items()}
+    return Markup(languages.ngettext(one, many, num, **shown))  # noqa: S704 - values are escaped
+
+
+def _markup_in_context(context: str, message: str, **values: object) -> Markup:
+    return _formatted(languages.pgettext(context, message), values)
+
+
+def _formatted(message: str, values: dict[str, object]) -> Markup:
+    """Return a message as HTML, with its values escaped."""
+    from markupsafe import Markup
+
+    return Markup(message) % values if values else Markup(message)  # noqa: S704 - no value is in the message
 
 
 def words(text: str) -> Markup:
@@ -109,11 +139,5 @@ def version() -> str:
 
 @lru_cache(maxsize=1)
 def _static() -> dict[str, bytes]:
-    root = _web() / "static"
+    root = web_folder() / "static"
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
-
-
-def _web() -> Path:
-    """Return the folder of templates and static files, in the built package or else in the repository."""
-    packaged = Path(__file__).parents[1] / "_web"
-    return packaged if packaged.is_dir() else Path(__file__).parents[4] / "web"

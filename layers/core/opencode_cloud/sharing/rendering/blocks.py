@@ -8,6 +8,8 @@ from typing import ClassVar, TypeAlias
 
 import msgspec
 
+from opencode_cloud.kit.languages import gettext as _
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.sharing.rendering.lenient import (
     JsonObject,
     array,
@@ -26,6 +28,14 @@ from opencode_cloud.sharing.rendering.lenient import (
 _IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 _BOOKKEEPING = frozenset({"step-start", "step-finish", "snapshot"})
+_PROGRESS = (
+    gettext_noop("pending"),
+    gettext_noop("running"),
+    gettext_noop("error"),
+    gettext_noop("rejected"),
+    gettext_noop("unknown"),
+)
+"""The words of clients for the progress of a call that readers see."""
 _TELLING = ("description", "filePath", "path", "pattern", "command", "url", "query", "prompt")
 
 
@@ -83,7 +93,8 @@ class Tool(msgspec.Struct, frozen=True):
     @property
     def state(self) -> str:
         """Return the progress of the call: its duration once it has completed, else its status."""
-        status = {"completed": "", "failed": self.exit}.get(self.status, self.status)
+        shown = _(self.status) if self.status in _PROGRESS else self.status
+        status = {"completed": "", "failed": self.exit}.get(self.status, shown)
         return " ".join(filter(None, (status, self.duration)))
 
 
@@ -143,24 +154,28 @@ def _note(kind: str, part: JsonObject) -> str:
         case "compaction":
             return _compaction(part)
         case "agent":
-            return f"Agent: {line(text(part.get('name')))}"
+            return _("Agent: %(name)s", name=line(text(part.get("name"))))
         case "subtask":
             words = text(part.get("description")) or text(part.get("prompt"))
-            return f"Subtask for {line(text(part.get('agent')), 64) or 'an agent'}: {line(words)}"
+            agent = line(text(part.get("agent")), 64) or _("an agent")
+            return _("Subtask for %(agent)s: %(words)s", agent=agent, words=line(words))
         case "retry":
-            return f"Retry {count(part.get('attempt'))}: {failure(part.get('error'))}"
+            attempt, error = count(part.get("attempt")), failure(part.get("error"))
+            return _("Retry %(number)s: %(error)s", number=attempt, error=error)
         case "patch":
             names = [line(name) for name in array(part.get("files")) if isinstance(name, str)]
-            return f"Changed {', '.join(names)}" if names else "Changed no file"
+            return _("Changed %(files)s", files=", ".join(names)) if names else _("Changed no file")
         case _:
             return ""
 
 
 def _compaction(part: JsonObject) -> str:
-    words = "Context compacted automatically" if part.get("auto") is True else "Context compacted"
+    words = _("Context compacted automatically") if part.get("auto") is True else _("Context compacted")
     if part.get("overflow") is True:
-        words += ", because it was full"
-    return f"{words}: a summary replaces the messages before this one" if part.get("tail_start_id") else words
+        words += _(", because it was full")
+    if part.get("tail_start_id"):
+        words += _(": a summary replaces the messages before this one")
+    return words
 
 
 def file(part: JsonObject) -> File:
@@ -168,7 +183,7 @@ def file(part: JsonObject) -> File:
     url = text(part.get("url"))
     inline = _DATA_URL.match(url)
     return File(
-        name=line(text(part.get("filename")), 200) or "file",
+        name=line(text(part.get("filename")), 200) or _("file"),
         mime=line(text(part.get("mime")), 100),
         bytes=(len(url) - inline.end()) * 3 // 4 if inline else 0,
         image=url if _IMAGE.fullmatch(url) else "",
@@ -200,7 +215,7 @@ def _tool(part: JsonObject) -> Tool:
         error=error,
         patch=patch,
         attachments=tuple(file(attachment) for attachment in mappings(state.get("attachments"))),
-        exit=f"exit {int(code)}" if failed and code else "",
+        exit=_("exit %(code)s", code=int(code)) if failed and code else "",
         data=state,
     )
 
@@ -228,8 +243,9 @@ def lasting(start: int | None, end: int | None) -> str:
         return ""
     tenths = (end - start + 50) // 100
     if tenths < 600:
-        return f"{tenths // 10}.{tenths % 10} s"
-    return f"{tenths // 600} min {tenths // 10 % 60} s"
+        seconds = f"{tenths // 10}.{tenths % 10}"
+        return _("%(seconds)s s", seconds=seconds)
+    return _("%(minutes)s min %(seconds)s s", minutes=tenths // 600, seconds=tenths // 10 % 60)
 
 
 def failure(error: object) -> str:
@@ -239,16 +255,16 @@ def failure(error: object) -> str:
     fields = mapping(error)
     name, message = text(fields.get("name")), text(mapping(fields.get("data")).get("message"))
     if name == "MessageAbortedError":
-        return "Interrupted"
+        return _("Interrupted")
     words = line(": ".join(filter(None, (name, message or text(fields.get("message"))))))
-    return words or ("Error" if fields else "")
+    return words or (_("Error") if fields else "")
 
 
 def diffs(value: object) -> list[Diff]:
     """Read the file changes of a session or a message. Leave out objects without a file or a patch."""
     return [
         Diff(
-            file=line(text(change.get("file"))) or "unnamed file",
+            file=line(text(change.get("file"))) or _("unnamed file"),
             status=line(text(change.get("status")), 20) or "modified",
             additions=count(change.get("additions")),
             deletions=count(change.get("deletions")),
@@ -297,6 +313,13 @@ def usage(message: JsonObject) -> str:
     """Describe the usage of a session or message, as tokens and US dollars; return an empty string if it is unknown."""
     used = figures(message)
     share = used.cached * 100 // used.sent if used.sent else 0
-    hits = f" ({share} % cached)" if share else ""
-    words = [f"{used.sent:,} tokens in{hits}", f"{used.received:,} out"] if used.sent or used.received else []
+    words: list[str] = []
+    if used.sent or used.received:
+        tokens, received = f"{used.sent:,}", f"{used.received:,}"
+        words = [
+            _("%(tokens)s tokens in (%(share)s %% cached)", tokens=tokens, share=share)
+            if share
+            else _("%(tokens)s tokens in", tokens=tokens),
+            _("%(tokens)s out", tokens=received),
+        ]
     return " · ".join([*words, f"${used.cost // 10_000}.{used.cost % 10_000:04}"] if used.cost > 0 else words)

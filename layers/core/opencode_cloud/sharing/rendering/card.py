@@ -14,6 +14,8 @@ from functools import lru_cache
 import msgspec
 
 from opencode_cloud.kit import web_assets
+from opencode_cloud.kit.languages import gettext as _
+from opencode_cloud.kit.languages import ngettext
 from opencode_cloud.sharing.rendering.blocks import Text, block
 from opencode_cloud.sharing.rendering.lenient import line
 from opencode_cloud.sharing.rendering.transcript import Transcript, model_names
@@ -39,13 +41,13 @@ class Summary(msgspec.Struct, frozen=True):
     @property
     def facts(self) -> str:
         """Return models and number of turns on one line."""
-        turns = f"{self.turns} turn{'' if self.turns == 1 else 's'}" if self.turns else ""
+        turns = ngettext("%(num)s turn", "%(num)s turns", self.turns) if self.turns else ""
         return " · ".join(filter(None, (self.models, turns)))
 
     @property
     def description(self) -> str:
         """Return all but the title on one line."""
-        return " · ".join(filter(None, (self.facts, self.prompt))) or "A session of the coding agent opencode."
+        return " · ".join(filter(None, (self.facts, self.prompt))) or _("A session of the coding agent opencode.")
 
 
 def summarize(transcript: Transcript) -> Summary:
@@ -56,7 +58,9 @@ def summarize(transcript: Transcript) -> Summary:
     prompts = [message for message in transcript.messages if message.role == "user"]
     blocks = (block(part.value) for message in prompts[:1] for part in message.parts)
     prompt = next((line(each.text, 160) for each in blocks if isinstance(each, Text)), "")
-    listed = models[0] if len(models) == 1 else f"{models[0]} and {len(models) - 1} more" if models else ""
+    listed = models[0] if models else ""
+    if len(models) > 1:
+        listed = _("%(model)s and %(number)s more", model=listed, number=len(models) - 1)
     return Summary(transcript.title, listed, len(prompts), prompt)
 
 

@@ -8,6 +8,7 @@ import msgspec
 from jinja2 import Environment
 from markupsafe import Markup
 
+from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.sharing.protocol.comments import LONGEST_COMMENT, Comment
 from opencode_cloud.sharing.rendering.markdown import quote
 from opencode_cloud.sharing.rendering.transcript import moment
@@ -43,7 +44,13 @@ def render_comment_list(environment: Environment, view: CommentsView) -> Markup:
 def place(item: str) -> str:
     """Return the words for the place of a comment."""
     kind, *ids = item.split("/")
-    return f"{kind} {ids[-1]}" if ids else kind
+    match kind:
+        case "message" if ids:
+            return _("message %(id)s", id=ids[-1])
+        case "part" if ids:
+            return _("part %(id)s", id=ids[-1])
+        case other:
+            return f"{other} {ids[-1]}" if ids else other
 
 
 def comments_as_markdown(comments: Iterable[Comment]) -> Iterator[str]:

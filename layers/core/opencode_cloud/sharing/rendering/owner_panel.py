@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
 from jinja2 import Environment
 from markupsafe import Markup
 
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.sharing.models import Finding, OwnerPanel
 
 MODES = {
-    "link": "Anyone with the link",
-    "password": "Anyone with the link and the password",
-    "workspace": "Members of the workspace",
+    "link": gettext_noop("Anyone with the link"),
+    "password": gettext_noop("Anyone with the link and the password"),
+    "workspace": gettext_noop("Members of the workspace"),
 }
-ENDS = {"": "unchanged", "day": "in a day", "week": "in 7 days", "month": "in 30 days", "never": "never"}
+ENDS = {
+    "": gettext_noop("unchanged"),
+    "day": gettext_noop("in a day"),
+    "week": gettext_noop("in 7 days"),
+    "month": gettext_noop("in 30 days"),
+    "never": gettext_noop("never"),
+}
+DONE: Mapping[str, str] = {
+    "saved": gettext_noop("Saved."),
+    "allowed": gettext_noop("Saved. It appears when the client shares its message again."),
+    "rescan": gettext_noop("The share is being searched. Secrets in it are replaced within seconds."),
+}
+"""Messages after a form, by the value of the query ``done``. A URL cannot inject another text."""
 MOST_SHOWN = 100
 """Different secrets in the panel. The API lists more."""
 

@@ -15,6 +15,8 @@ from markupsafe import Markup
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import web_assets
+from opencode_cloud.kit.languages import gettext as _
+from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.sharing.models import CONTAINER_MB, FUNCTION_MB, OwnerPanel
 from opencode_cloud.sharing.protocol.tickets import VIEW_SECONDS
 from opencode_cloud.sharing.rendering.blocks import Block, File, Note, Tool, block, size
@@ -111,7 +113,7 @@ class _Message(msgspec.Struct, frozen=True):
     @property
     def state(self) -> str:
         """Return the state of the message for its head."""
-        return "undone" if self.undone else "not finished" if self.message.unfinished else ""
+        return _("undone") if self.undone else _("not finished") if self.message.unfinished else ""
 
     @property
     def runs(self) -> list[_Run]:
@@ -183,26 +185,44 @@ def comment_list(view: CommentsView) -> str:
 def _choices(transcript: Transcript) -> list[tuple[str, str]]:
     """Return the messages that a comment may be about: their keys, and words for them."""
     return [
-        (message.entry.key, f"{position}. {message.role.capitalize()} {moment(message.created)}".rstrip())
+        (message.entry.key, f"{position}. {role_name(message.role)} {moment(message.created)}".rstrip())
         for position, message in enumerate(transcript.messages, start=1)
         if message.entry
     ]
 
 
+_ROLES = {
+    "unknown": gettext_noop("Message"),
+    "user": gettext_noop("User"),
+    "assistant": gettext_noop("Assistant"),
+    "system": gettext_noop("System"),
+}
+
+
+def role_name(role: str) -> str:
+    """Return the words for the role of a message's author."""
+    name = _ROLES.get(role)
+    return _(name) if name else role.capitalize()
+
+
 def render_missing() -> str:
     """Write the page for 404: no share has this address."""
-    return _notice("No session here", "There is no shared session at this address. Check the link for typing errors.")
+    return _notice(
+        _("No session here"), _("There is no shared session at this address. Check the link for typing errors.")
+    )
 
 
 def render_no_page() -> str:
     """Write the page for 404: the site has no page at this address."""
-    words = "There is no page at this address. Check it for typing errors, or begin at the start page."
-    return _notice("Page not found", words, link="/", label="Start page")
+    words = _("There is no page at this address. Check it for typing errors, or begin at the start page.")
+    return _notice(_("Page not found"), words, link="/", label=_("Start page"))
 
 
 def render_gone() -> str:
     """Write the page for 410: the share has been removed or has expired."""
-    return _notice("No longer shared", "This session is no longer shared: its owner removed it, or it has expired.")
+    return _notice(
+        _("No longer shared"), _("This session is no longer shared: its owner removed it, or it has expired.")
+    )
 
 
 def render_problem(status: int, words: str, correlation_id: str) -> str:
@@ -210,25 +230,25 @@ def render_problem(status: int, words: str, correlation_id: str) -> str:
     if status == HTTPStatus.NOT_FOUND:
         return render_no_page()
     titles = {
-        HTTPStatus.TOO_MANY_REQUESTS: "Too many requests",
-        HTTPStatus.SERVICE_UNAVAILABLE: "Temporarily unavailable",
+        HTTPStatus.TOO_MANY_REQUESTS: _("Too many requests"),
+        HTTPStatus.SERVICE_UNAVAILABLE: _("Temporarily unavailable"),
     }
-    title = titles.get(HTTPStatus(status), "Something went wrong")
-    return _notice(title, words, reference=correlation_id if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "")
+    title = titles.get(HTTPStatus(status), _("Something went wrong"))
+    return _notice(title, _(words), reference=correlation_id if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "")
 
 
 def render_refused_form(share_id: ShareId, words: str) -> str:
     """Write the page for a form of a share's page that was refused."""
-    return _notice("Nothing was changed", words, link=f"/share/{share_id}", label="Back to the session")
+    return _notice(_("Nothing was changed"), _(words), link=f"/share/{share_id}", label=_("Back to the session"))
 
 
 def render_sign_in(share_id: ShareId) -> str:
     """Write the page for 401: the share is for members of a workspace."""
     return _notice(
-        "Sign in to see this session",
-        "This session is shared with the members of a workspace only.",
+        _("Sign in to see this session"),
+        _("This session is shared with the members of a workspace only."),
         link=f"/login?{urlencode({'continue': f'/share/{share_id}'})}",
-        label="Sign in",
+        label=_("Sign in"),
     )
 
 
@@ -240,7 +260,7 @@ def render_password(share_id: ShareId, problem: str = "") -> str:
         .render(
             action=f"/share/{share_id}/unlock",
             login=f"/login?{urlencode({'continue': f'/share/{share_id}'})}",
-            problem=problem,
+            problem=_(problem),
         )
     )
 
@@ -265,11 +285,11 @@ def prepare() -> None:
         _environment().get_template(name)
 
 
-def _notice(title: str, words: str, link: str = "/", label: str = "Home", reference: str = "") -> str:
+def _notice(title: str, words: str, link: str = "/", label: str = "", reference: str = "") -> str:
     return (
         _environment()
         .get_template("notice.html")
-        .render(title=title, words=words, link=link, label=label, reference=reference)
+        .render(title=title, words=words, link=link, label=label or _("Home"), reference=reference)
     )
 
 
@@ -305,7 +325,11 @@ def _part(share_id: ShareId, entry: TranscriptEntry) -> _Part:
     shown = block(entry.value) if entry.inline else None
     if isinstance(shown, File):
         return _Part(entry, File(shown.name, shown.mime, shown.bytes, ""), href)
-    return _Part(entry, Note(f"Large part ({size(len(entry.raw))})" if entry.inline else "Large part"), href)
+    return _Part(entry, Note(_large(entry)), href)
+
+
+def _large(entry: TranscriptEntry) -> str:
+    return _("Large part (%(size)s)", size=size(len(entry.raw))) if entry.inline else _("Large part")
 
 
 def _later(share_id: ShareId, entry: TranscriptEntry | None) -> str:
@@ -318,5 +342,5 @@ def _later(share_id: ShareId, entry: TranscriptEntry | None) -> str:
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = web_assets.environment()
-    environment.filters.update(moment=moment, iso=iso, place=place)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
+    environment.filters.update(moment=moment, iso=iso, place=place, role=role_name)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
     return environment

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from opencode_cloud.kit.languages import gettext_noop, ngettext
 from opencode_cloud.sharing.rendering.nodes import Element, Node, element
 
 FOLDED, HEAD = 400, 200
@@ -75,7 +76,9 @@ class _Reader:
         found = _ENVELOPE.fullmatch(line)
         if found:
             self._begin(found[2], git=False)
-            self._present().status = {"Add": "added", "Delete": "deleted"}.get(found[1], "modified")
+            self._present().status = {"Add": gettext_noop("added"), "Delete": gettext_noop("deleted")}.get(
+                found[1], gettext_noop("modified")
+            )
             self._old_left = self._new_left = -1
 
     def _begin(self, name: str, *, git: bool) -> None:
@@ -168,7 +171,7 @@ def patch_nodes(lines: Sequence[PatchLine], language: str = "") -> list[Node]:
     if len(shown) <= FOLDED:
         return [_pre(shown, language)]
     hidden = shown[HEAD:]
-    summary = element("summary", {}, f"{len(hidden)} lines hidden")
+    summary = element("summary", {}, ngettext("%(num)s line hidden", "%(num)s lines hidden", len(hidden)))
     return [_pre(shown[:HEAD], language), element("details", {"class": "more"}, summary, _pre(hidden, language))]
 
 

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
+from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.sharing.rendering.nodes import Element, Node, element
 
 LIMIT = 100_000
@@ -92,7 +93,7 @@ def _opened(token: Token) -> tuple[Element, list[Node]]:
     """Return the element of an opening token, and the list that takes its children."""
     if token.tag == "table":
         table = element("table")
-        return element("div", {"class": "table", "role": "group", "aria-label": "Table", "tabindex": "0"}, table), (
+        return element("div", {"class": "table", "role": "group", "aria-label": _("Table"), "tabindex": "0"}, table), (
             table.children
         )
     made = element(_HEADINGS.get(token.tag) or (token.tag if token.tag in _CONTAINERS else "div"))
@@ -113,13 +114,15 @@ def _leaf(token: Token) -> Node:
 def code_block(words: str, language: str = "") -> Element:
     """Return a block of code. The browser highlights it by the class of its language."""
     shown = {"class": f"language-{language}"} if language else {}
-    head = element("div", {"class": "code-head"}, element("span", {"class": "language"}, language), copy_button("code"))
+    head = element(
+        "div", {"class": "code-head"}, element("span", {"class": "language"}, language), copy_button(_("Copy code"))
+    )
     return element("div", {"class": "code"}, head, element("pre", {"tabindex": "0"}, element("code", shown, words)))
 
 
-def copy_button(what: str) -> Element:
-    """Return a button that copies; pages show it only where scripts run."""
-    return element("button", {"class": "copy", "type": "button", "aria-label": f"Copy {what}"}, "Copy")
+def copy_button(label: str) -> Element:
+    """Return a button that copies; ``label`` says what. Pages show it only where scripts run."""
+    return element("button", {"class": "copy", "type": "button", "aria-label": label}, _("Copy"))
 
 
 def _inline(tokens: Sequence[Token]) -> list[Node]:
@@ -171,7 +174,7 @@ def _link(target: str) -> Element:
 def _picture(token: Token, *, in_link: bool) -> Element:
     made = element("span") if in_link else _link(str(token.attrGet("src") or ""))
     made.attributes["class"] = "picture"
-    made.children.append(f"Image: {_alternative(token.children or []) or 'no description'}")
+    made.children.append(_("Image: %(words)s", words=_alternative(token.children or []) or _("no description")))
     return made
 
 
@@ -231,7 +234,7 @@ def _mark_task(item: Element) -> None:
 
 def box(status: str) -> Element:
     """Return the box of a task."""
-    return element("span", {"class": "box", "role": "img", "aria-label": status, "data-status": status})
+    return element("span", {"class": "box", "role": "img", "aria-label": _(status), "data-status": status})
 
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from opencode_cloud.kit.languages import ngettext
 from opencode_cloud.sharing.rendering.lenient import styled, without_home
 from opencode_cloud.sharing.rendering.nodes import Element, Node, element, span
 
@@ -92,7 +93,7 @@ def terminal(output: str, name: str = "output") -> list[Node]:
     more = element(
         "details",
         {"class": "more"},
-        element("summary", {}, f"{hidden} lines hidden"),
+        element("summary", {}, ngettext("%(num)s line hidden", "%(num)s lines hidden", hidden)),
         _pre(name, lines[HEAD : HEAD + hidden]),
     )
     return [_pre(name, lines[:HEAD]), more, _pre(name, lines[HEAD + hidden :])]

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+from opencode_cloud.kit.languages import gettext as _
+from opencode_cloud.kit.languages import gettext_noop, ngettext_noop
 from opencode_cloud.sharing.rendering.blocks import Tool
 from opencode_cloud.sharing.rendering.lenient import (
     JsonObject,
@@ -25,10 +27,10 @@ from opencode_cloud.sharing.rendering.terminal import terminal
 
 CONTEXT_TOOLS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "read": ("read", "reads"),
-        "grep": ("search", "searches"),
-        "glob": ("search", "searches"),
-        "list": ("list", "lists"),
+        "read": ngettext_noop("%(num)s read", "%(num)s reads"),
+        "grep": ngettext_noop("%(num)s search", "%(num)s searches"),
+        "glob": ngettext_noop("%(num)s search", "%(num)s searches"),
+        "list": ngettext_noop("%(num)s list", "%(num)s lists"),
     }
 )
 """Tools that only look. Neighbouring calls of them are shown as one, and counted by these words."""
@@ -105,17 +107,24 @@ def _todos(tool: Tool) -> list[Node]:
     todos = todos_of(tool)
     if not todos:
         return _anything(tool)
-    done = sum(status == "done" for status, _ in todos)
+    done = sum(status == "done" for status, _words in todos)
     items = (element("li", {"data-status": status}, box(status), f" {words}") for status, words in todos)
-    bar = element("progress", {"max": str(len(todos)), "value": str(done), "aria-label": "Tasks done"})
+    bar = element("progress", {"max": str(len(todos)), "value": str(done), "aria-label": _("Tasks done")})
     return [
-        element("p", {"class": "todo-progress"}, bar, f" {done} of {len(todos)} done"),
+        element(
+            "p", {"class": "todo-progress"}, bar, " " + _("%(done)s of %(total)s done", done=done, total=len(todos))
+        ),
         element("ul", {"class": "todos"}, *items),
     ]
 
 
 _TODO_STATUS: Mapping[str, str] = MappingProxyType(
-    {"completed": "done", "in_progress": "in progress", "cancelled": "cancelled", "pending": "open"}
+    {
+        "completed": gettext_noop("done"),
+        "in_progress": gettext_noop("in progress"),
+        "cancelled": gettext_noop("cancelled"),
+        "pending": gettext_noop("open"),
+    }
 )
 
 
@@ -123,9 +132,9 @@ def _task(tool: Tool) -> list[Node]:
     given = _given(tool)
     agent = line(text(given.get("subagent_type")), 64)
     prompt = plain(text(given.get("prompt")))
-    shown: list[Node] = [element("p", {"class": "note"}, f"Sub-agent: {agent}")] if agent else []
+    shown: list[Node] = [element("p", {"class": "note"}, _("Sub-agent: %(agent)s", agent=agent))] if agent else []
     if prompt:
-        task = element("summary", {}, "Its task")
+        task = element("summary", {}, _("Its task"))
         shown.append(element("details", {"class": "more"}, task, element("div", {"class": "prose"}, *prose(prompt))))
     return [*shown, *_document(tool)]
 
@@ -160,7 +169,7 @@ def _questions(tool: Tool) -> list[Node]:
 
 
 def _choice(label: str, *, chosen: bool) -> Element:
-    status = "chosen" if chosen else "not chosen"
+    status = gettext_noop("chosen") if chosen else gettext_noop("not chosen")
     return element("li", {"data-status": status}, box(status), f" {label}")
 
 
@@ -174,7 +183,7 @@ def changes_of(tool: Tool) -> list[FilePatch]:
         changes = _wanted(_given(tool))
     name = line(text(_given(tool).get("filePath")), 400)
     for change in changes:
-        change.file = change.file or name or "unnamed file"
+        change.file = change.file or name or _("unnamed file")
     return changes
 
 
@@ -210,7 +219,7 @@ def change_node(change: FilePatch, status: str = "", additions: int = -1, deleti
         "summary",
         {},
         element("b", {}, change.file),
-        span("status", status or change.status),
+        span("status", _(status or change.status)),
         *line_counts(
             change.additions if additions < 0 else additions, change.deletions if deletions < 0 else deletions
         ),
@@ -228,7 +237,15 @@ def _problems(tool: Tool) -> list[Node]:
     diagnostics = mapping(mapping(tool.data.get("metadata")).get("diagnostics"))
     found = [each for listed in diagnostics.values() for each in mappings(listed) if each.get("severity") == 1]
     items = (
-        element("li", {}, f"Line {int(number(_start(each).get('line')) or 0) + 1}: {line(text(each.get('message')))}")
+        element(
+            "li",
+            {},
+            _(
+                "Line %(line)s: %(words)s",
+                line=int(number(_start(each).get("line")) or 0) + 1,
+                words=line(text(each.get("message"))),
+            ),
+        )
         for each in found[:_PROBLEMS]
     )
     return [element("ul", {"class": "problems"}, *items)] if found else []

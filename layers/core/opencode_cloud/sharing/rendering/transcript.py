@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
+from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.sharing.rendering.blocks import Diff, diffs, failure, figures, lasting, usage
 from opencode_cloud.sharing.rendering.generations import converted, is_first_generation
 from opencode_cloud.sharing.rendering.lenient import (
@@ -177,7 +178,7 @@ class Transcript(msgspec.Struct):
     @property
     def title(self) -> str:
         """Return the session's title, or a stand-in."""
-        return line(text(self._session.get("title"))) or "Untitled session"
+        return line(text(self._session.get("title"))) or _("Untitled session")
 
     @property
     def created(self) -> int | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from opencode_cloud.kit.languages import gettext as _
+from opencode_cloud.kit.languages import ngettext
 from opencode_cloud.sharing.rendering.blocks import Block, Diff, File, Note, Reasoning, Text, Tool, Unknown
 from opencode_cloud.sharing.rendering.nodes import Node, element
 from opencode_cloud.sharing.rendering.patches import FilePatch, files_of, replacement
@@ -18,7 +20,7 @@ def block_nodes(block: Block) -> list[Node]:
             return [element("div", {"class": "prose"}, *prose(block.text, finished=block.finished))]
         case Reasoning():
             words = element("div", {"class": "prose"}, *prose(block.text, finished=block.finished))
-            return [element("details", {"class": "thinking"}, element("summary", {}, "Thinking"), words)]
+            return [element("details", {"class": "thinking"}, element("summary", {}, _("Thinking")), words)]
         case File():
             return [attachment(block)]
         case Tool():
@@ -26,7 +28,7 @@ def block_nodes(block: Block) -> list[Node]:
         case Note():
             return [_note(block)]
         case Unknown():
-            summary = element("summary", {}, f"Part of type {block.type}")
+            summary = element("summary", {}, _("Part of type %(type)s", type=block.type))
             return [element("details", {"class": "unknown"}, summary, code_block(block.json, "json"))]
 
 
@@ -48,7 +50,7 @@ def part_anchor(key: str) -> str:
 
 def part_link(key: str) -> Node:
     """Return the link to a part."""
-    about = {"class": "anchor", "href": f"#{part_anchor(key)}", "aria-label": "Link to this part", "tabindex": "-1"}
+    about = {"class": "anchor", "href": f"#{part_anchor(key)}", "aria-label": _("Link to this part"), "tabindex": "-1"}
     return element("a", about, "#")
 
 
@@ -58,7 +60,9 @@ def attachment(file: File) -> Node:
     if not file.image:
         return element("figure", {}, caption)
     image = element("img", {"src": file.image, "alt": file.name})
-    button = element("button", {"class": "zoom", "type": "button", "aria-label": f"Enlarge {file.name}"}, image)
+    button = element(
+        "button", {"class": "zoom", "type": "button", "aria-label": _("Enlarge %(name)s", name=file.name)}, image
+    )
     return element("figure", {}, button, caption)
 
 
@@ -87,4 +91,4 @@ def context_title(tools: Iterable[str]) -> str:
     for name in tools:
         words = CONTEXT_TOOLS[name]
         counts[words] = counts.get(words, 0) + 1
-    return ", ".join(f"{number} {one if number == 1 else many}" for (one, many), number in counts.items())
+    return ", ".join(ngettext(one, many, number) for (one, many), number in counts.items())

@@ -70,11 +70,12 @@ class CommentRoutes:
         share, comments = self._commenting.read(share_id, visitor)
         if "text/html" not in http_events.header(event, "accept"):
             return self._json({"comments": [each.public() for each in comments]})
-        from opencode_cloud.sharing.rendering import pages  # slow to import, and no sync needs it
+        from opencode_cloud.sharing.routes.reader_pages import comment_list  # slow to import, and no sync needs it
 
         view = self.view(event, share, visitor, comments)
-        html = pages.comment_list(view) if view else ""
-        return http_events.reply(event, html.encode(), "text/html; charset=utf-8")
+        if view is None:
+            return http_events.reply(event, b"", "text/html; charset=utf-8")
+        return comment_list(event, view)
 
     def write(self, share_id: ShareId) -> HttpReply:
         """``POST /share/{id}/comments {text, item?}`` -> 201 ``{comment}``; a form is redirected back to the page."""

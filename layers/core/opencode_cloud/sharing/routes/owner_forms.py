@@ -33,12 +33,6 @@ if TYPE_CHECKING:
 PASSWORD_CHARACTERS = range(8, 201)
 ENDS: Mapping[str, int] = {"day": DAY_SECONDS, "week": 7 * DAY_SECONDS, "month": 30 * DAY_SECONDS}
 """Lifetimes that the form offers, in seconds from now."""
-DONE: Mapping[str, str] = {
-    "saved": "Saved.",
-    "allowed": "Saved. It appears when the client shares its message again.",
-    "rescan": "The share is being searched. Secrets in it are replaced within seconds.",
-}
-"""Messages after a form, by the value of the query ``done``. A URL cannot inject another text."""
 
 
 class OwnerForms:

@@ -6,13 +6,15 @@ So routes import this module at the first use, unless the function prepares it b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 
 import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
-from opencode_cloud.kit import http_events, web_assets
+from opencode_cloud.http.reader_language import headers_of, language_of
+from opencode_cloud.kit import http_events, languages, web_assets
 from opencode_cloud.kit.errors import Gone, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.sharing.models import OwnerPanel
@@ -21,8 +23,9 @@ from opencode_cloud.sharing.rendering import pages
 from opencode_cloud.sharing.rendering.card import HEIGHT, WIDTH, Summary, render_card, summarize
 from opencode_cloud.sharing.rendering.comments import CommentsView, comments_as_markdown
 from opencode_cloud.sharing.rendering.markdown import render_markdown
+from opencode_cloud.sharing.rendering.owner_panel import DONE
 from opencode_cloud.sharing.rendering.transcript import to_document, transcribe
-from opencode_cloud.sharing.routes.owner_forms import DONE, action
+from opencode_cloud.sharing.routes.owner_forms import action
 from opencode_cloud.sharing.service.reading import SharedState
 
 
@@ -52,22 +55,23 @@ class ReaderPages:
         # Only pages for members have forms.
         has_forms = panel or (comments and comments.writer)
         policy = pages.content_security_policy(bodies_origin, forms="'self'" if has_forms else "'none'")
-        owner = pages.NO_PANEL
-        if panel is not None:
-            done, problem = DONE.get(http_events.query(event, "done"), ""), failed.message if failed else ""
-            owner = pages.owner_panel(panel, action(state.share.id), token, done=done, problem=problem)
+        done, problem = DONE.get(http_events.query(event, "done"), ""), failed.message if failed else ""
         base, age_ms = self._base(event), http_events.arrival_ms(event) - state.share.created_at
-        html = pages.render_share(
-            state.share.id,
-            state.items,
-            state.seq,
-            base,
-            state.ticket,
-            age_ms=age_ms,
-            upload_mb=self._upload_mb,
-            owner=owner,
-            comments=comments,
-        )
+        with languages.speaking(language_of(event)):
+            owner = pages.NO_PANEL
+            if panel is not None:
+                owner = pages.owner_panel(panel, action(state.share.id), token, done=done, problem=problem)
+            html = pages.render_share(
+                state.share.id,
+                state.items,
+                state.seq,
+                base,
+                state.ticket,
+                age_ms=age_ms,
+                upload_mb=self._upload_mb,
+                owner=owner,
+                comments=comments,
+            )
         return _page(event, html, policy, failed.status if failed else HTTPStatus.OK)
 
     def refusal(self, event: http_events.Event, share_id: ShareId, error: ServiceError) -> HttpReply:
@@ -75,18 +79,18 @@ class ReaderPages:
         if error.code == "password_required":
             return self.password(event, share_id, error)
         if isinstance(error, Unauthorized):
-            return _notice(event, pages.render_sign_in(share_id), error)
-        return _notice(event, pages.render_gone() if isinstance(error, Gone) else pages.render_missing(), error)
+            return _notice(event, partial(pages.render_sign_in, share_id), error)
+        return _notice(event, pages.render_gone if isinstance(error, Gone) else pages.render_missing, error)
 
     def password(
         self, event: http_events.Event, share_id: ShareId, error: ServiceError, problem: str = ""
     ) -> HttpReply:
         """Answer with the form of the share's password. ``problem`` describes the last failure."""
-        return _notice(event, pages.render_password(share_id, problem), error)
+        return _notice(event, partial(pages.render_password, share_id, problem), error)
 
     def problem(self, event: http_events.Event, error: ServiceError, correlation_id: str) -> HttpReply:
         """Answer with a page that describes an error, and names its correlation id in the logs."""
-        reply = _notice(event, pages.render_problem(error.status, error.message, correlation_id), error)
+        reply = _notice(event, partial(pages.render_problem, error.status, error.message, correlation_id), error)
         reply.headers.update(http_events.error_headers(error))
         return reply
 
@@ -140,13 +144,22 @@ class ReaderPages:
 
 def refused_form(event: http_events.Event, share_id: ShareId, error: ServiceError) -> HttpReply:
     """Answer a person whose form was refused with the reason."""
-    return _notice(event, pages.render_refused_form(share_id, error.message), error)
+    return _notice(event, partial(pages.render_refused_form, share_id, error.message), error)
 
 
-def _notice(event: http_events.Event, html: str, error: ServiceError) -> HttpReply:
-    return _page(event, html, pages.FORM_POLICY, error.status)
+def comment_list(event: http_events.Event, view: CommentsView) -> HttpReply:
+    """Answer the page's script with the list of comments in the language of the page."""
+    with languages.speaking(language_of(event)):
+        html = pages.comment_list(view)
+    headers = {**http_events.PRIVATE, **headers_of(language_of(event))}
+    return http_events.reply(event, html.encode(), "text/html; charset=utf-8", headers=headers)
+
+
+def _notice(event: http_events.Event, render: Callable[[], str], error: ServiceError) -> HttpReply:
+    with languages.speaking(language_of(event)):
+        return _page(event, render(), pages.FORM_POLICY, error.status)
 
 
 def _page(event: http_events.Event, html: str, policy: str, status: int = HTTPStatus.OK) -> HttpReply:
-    headers = {**pages.HEADERS, "Content-Security-Policy": policy, "Vary": "Accept"}
+    headers = {**pages.HEADERS, "Content-Security-Policy": policy, **headers_of(language_of(event))}
     return http_events.reply(event, html.encode(), headers.pop("Content-Type"), status=status, headers=headers)

@@ -165,7 +165,7 @@ class ReaderRoutes:
             return document_reply(event, result, MARKDOWN)
         if suffix:
             raise share_not_found()
-        return self._html(share_id, visitor)
+        return _switched(event) or self._html(share_id, visitor)
 
     def _comments(self, share_id: ShareId, visitor: Visitor) -> tuple[Sequence[Comment], str]:
         """Return the comments of a share, and a name of their state: a large document is stored under its name."""
@@ -227,7 +227,7 @@ class ReaderRoutes:
         method = event["requestContext"]["http"]["method"]
         if method not in ("GET", "HEAD") or "text/html" not in http_events.header(event, "accept"):
             return None
-        return self._rendered().problem(event, error, correlation_id)
+        return _switched(event) or self._rendered().problem(event, error, correlation_id)
 
     def short_link(self, share_id: ShareId) -> HttpReply:
         """``GET /s/{id}``: the legacy address of a share."""
@@ -246,6 +246,13 @@ class ReaderRoutes:
 
     def _json(self, value: Any) -> HttpReply:
         return http_events.reply(self._event(), msgspec.json.encode(value))
+
+
+def _switched(event: http_events.Event) -> HttpReply | None:
+    """Answer a request that chooses a language; None for others."""
+    from opencode_cloud.http.reader_language import switch  # no sync needs it
+
+    return switch(event)
 
 
 def _preferred(event: http_events.Event) -> str:

@@ -1,0 +1,53 @@
+"""Names of budgets and amounts in the language of the page. Refusals and mails have them in English."""
+
+from __future__ import annotations
+
+from opencode_cloud.budgets.messages import holder_of
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, KnownBudget
+from opencode_cloud.kit import money
+from opencode_cloud.kit.languages import gettext as _
+from opencode_cloud.kit.languages import gettext_noop, ngettext
+
+_PERIODS = {
+    BudgetPeriod.HOUR: gettext_noop("Hourly"),
+    BudgetPeriod.DAY: gettext_noop("Daily"),
+    BudgetPeriod.MONTH: gettext_noop("Monthly"),
+    BudgetPeriod.TOTAL: gettext_noop("Total"),
+}
+_HOLDERS = (
+    gettext_noop("each member"),
+    gettext_noop("this workspace"),
+    gettext_noop("this member"),
+    gettext_noop("this service account"),
+    gettext_noop("this key"),
+    gettext_noop("this project"),
+)
+"""Subjects without a name."""
+
+
+def budget_name(budget: KnownBudget) -> str:
+    """Name a budget: ``Monthly budget of ada@example.com``."""
+    holder = holder_of(budget)
+    whose = _(holder) if holder in _HOLDERS else holder
+    if budget.scope is BudgetScope.BALANCE:
+        return _("Prepaid balance of %(whose)s", whose=whose)
+    if budget.scope is BudgetScope.SESSION:
+        return _("Budget of this session")
+    if budget.period is BudgetPeriod.MINUTE:
+        return _("Limit of %(unit)s per minute of %(whose)s", unit=_(budget.unit.value), whose=whose)
+    period = _(_PERIODS[budget.period])
+    if budget.unit is BudgetUnit.COST:
+        return _("%(period)s budget of %(whose)s", period=period, whose=whose)
+    return _("%(period)s budget of %(unit)s of %(whose)s", period=period, unit=_(budget.unit.value), whose=whose)
+
+
+def amount_of(unit: BudgetUnit, value: int) -> str:
+    """Write an amount with its unit: ``$20.00``, ``1,500 tokens``, ``1 request``."""
+    count = f"{value:,}"
+    match unit:
+        case BudgetUnit.COST:
+            return money.shown(value)
+        case BudgetUnit.REQUESTS:
+            return ngettext("%(count)s request", "%(count)s requests", value, count=count)
+        case BudgetUnit.TOKENS:
+            return ngettext("%(count)s token", "%(count)s tokens", value, count=count)
