@@ -74,6 +74,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     ``bytes`` is its size as readers see it; ``stored`` is its size as stored, compressed by gzip. ``zstd`` tells
     whether there is a second object, compressed by zstd.
 
+    ``outline_bytes`` is the size of its outline, by which readers get some of its messages; 0: it has none.
     ``previous`` is the snapshot before this one. A reader may just have been redirected to it, so the next fold deletes
     it, not this one.
     """
@@ -84,6 +85,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     stored: int
     object: str
     zstd: bool = False
+    outline_bytes: int = 0
     previous: str | None = None
 
 
@@ -280,6 +282,11 @@ class Commit(msgspec.Struct, frozen=True):
 def share_not_found() -> NotFound:
     """Return the error for an id that no share has."""
     return NotFound("share_not_found", "There is no share with this id.")
+
+
+def message_not_found() -> NotFound:
+    """Return the error for a place in a conversation that does not exist."""
+    return NotFound("message_not_found", "There is no such message in this session.")
 
 
 def item_not_found() -> NotFound:

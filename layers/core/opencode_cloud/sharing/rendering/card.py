@@ -14,8 +14,7 @@ from functools import lru_cache
 import msgspec
 
 from opencode_cloud.kit import web_assets
-from opencode_cloud.sharing.rendering.blocks import Text, block
-from opencode_cloud.sharing.rendering.lenient import line
+from opencode_cloud.sharing.rendering.outline import MessageHead
 from opencode_cloud.sharing.rendering.transcript import Transcript, model_names
 
 WIDTH, HEIGHT = 1200, 630
@@ -48,16 +47,14 @@ class Summary(msgspec.Struct, frozen=True):
         return " · ".join(filter(None, (self.facts, self.prompt))) or "A session of the coding agent opencode."
 
 
-def summarize(transcript: Transcript) -> Summary:
-    """Return a share in a few words."""
+def summarize(transcript: Transcript, heads: Sequence[MessageHead]) -> Summary:
+    """Return a share in a few words. ``heads`` are all its messages."""
     names = model_names(transcript.models)
-    used = {message.model: None for message in transcript.messages if message.model}  # a set that keeps its order
+    used = {head.model: None for head in heads if head.model}  # a set that keeps its order
     models = [names.get(model, model) for model in used or names]
-    prompts = [message for message in transcript.messages if message.role == "user"]
-    blocks = (block(part.value) for message in prompts[:1] for part in message.parts)
-    prompt = next((line(each.text, 160) for each in blocks if isinstance(each, Text)), "")
+    prompts = [head for head in heads if head.role == "user"]
     listed = models[0] if len(models) == 1 else f"{models[0]} and {len(models) - 1} more" if models else ""
-    return Summary(transcript.title, listed, len(prompts), prompt)
+    return Summary(transcript.title, listed, len(prompts), prompts[0].words if prompts else "")
 
 
 class _Size(msgspec.Struct):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from http import HTTPStatus
 from itertools import groupby
@@ -21,16 +21,15 @@ from opencode_cloud.sharing.rendering.blocks import Block, File, Note, Tool, blo
 from opencode_cloud.sharing.rendering.card import Summary, summarize
 from opencode_cloud.sharing.rendering.comments import CommentsView, place, render_comment_list, render_comments
 from opencode_cloud.sharing.rendering.nodes import html
+from opencode_cloud.sharing.rendering.outline import INLINE, MessageHead, Window
 from opencode_cloud.sharing.rendering.owner_panel import render_owner_panel
 from opencode_cloud.sharing.rendering.transcript import (
-    Transcript,
+    Speaker,
     TranscriptEntry,
-    TranscriptItem,
     TranscriptMessage,
     iso,
     model_names,
     moment,
-    transcribe,
 )
 from opencode_cloud.sharing.rendering.views import (
     block_nodes,
@@ -42,11 +41,8 @@ from opencode_cloud.sharing.rendering.views import (
     part_link,
 )
 
-INLINE = 65_536  # bytes of JSON; the page omits larger items, and the script fetches them when they come into view
-BUDGET = 400_000  # bytes of JSON in one page, which take 0.15 s to render; the script fetches the rest
 SILENCE_MS = 60_000  # after its creation, until an empty share is probably one whose upload was refused
 NO_PANEL = Markup()
-_ENTRY = 256  # bytes of overhead of an item besides its content
 
 
 def content_security_policy(bodies: str = "", forms: str = "'none'") -> str:
@@ -126,7 +122,8 @@ class _Message(msgspec.Struct, frozen=True):
 
 def render_share(
     share_id: ShareId,
-    items: Iterable[TranscriptItem],
+    window: Window,
+    heads: Sequence[MessageHead],
     seq: int,
     base_url: str,
     ticket: str = "",
@@ -136,38 +133,57 @@ def render_share(
     owner: Markup = NO_PANEL,
     comments: CommentsView | None = None,
 ) -> str:
-    """Write the page of a share whose folded state up to ``seq`` is ``items``.
+    """Write the page of a share as of ``seq``: the messages of ``window``, among those that ``heads`` describe.
 
-    Items over ``INLINE`` bytes, or stored elsewhere, are placeholders. For a session over ``BUDGET`` bytes the page
-    holds the beginning and tells its script to fetch all items. The script sends ``ticket`` if the share is not public.
+    Items over ``INLINE`` bytes, or stored elsewhere, are placeholders. The script sends ``ticket`` if the share is not
+    public.
 
     ``age_ms`` is the time since the share's creation. If nothing has arrived by ``SILENCE_MS``, the page says why:
     probably, the first upload was over ``upload_mb`` megabytes (docs/decisions/030). ``owner`` is the owner's panel.
     """
-    transcript = transcribe(items)
-    messages, complete = _within_budget(share_id, transcript)
+    transcript = window.transcript
     template = _environment().get_template("share.html")
     return template.render(
-        share_id=share_id,
+        **_shown(share_id, window),
         base=base_url.rstrip("/"),
         address=f"{base_url.rstrip('/')}/share/{share_id}",
-        seq=seq if complete else 0,
+        seq=seq,
         ticket=ticket,
         lifetime=VIEW_SECONDS,
-        complete=complete,
         silent_ms=None if seq else max(0, SILENCE_MS - age_ms),
         upload_mb=upload_mb,
         container_mb=CONTAINER_MB,
         owner=owner,
-        comments=render_comments(_environment(), comments, _choices(transcript)) if comments else "",
-        transcript=transcript,
-        names=model_names(transcript.models),
-        summary=Summary() if ticket else summarize(transcript),
+        comments=render_comments(_environment(), comments, _choices(window)) if comments else "",
+        summary=Summary() if ticket else summarize(transcript, heads),
         public=not ticket,
-        messages=messages,
         changes=html(changes_nodes(transcript.diffs if not _later(share_id, transcript.diff) else [])),
         later=partial(_later, share_id),
     )
+
+
+def render_window(share_id: ShareId, window: Window) -> str:
+    """Write the messages of a window alone, with the links to those before and after them."""
+    return _environment().get_template("window.html").render(**_shown(share_id, window))
+
+
+def _shown(share_id: ShareId, window: Window) -> dict[str, object]:
+    """Return what the templates need to write a window."""
+    transcript = window.transcript
+    before: Speaker | None = window.before
+    messages: list[_Message] = []
+    for message in transcript.messages:
+        parts = [_part(share_id, entry) for entry in message.parts]
+        href = _later(share_id, message.entry)
+        messages.append(_Message(message, parts, href, message.id in window.undone, message.continues(before)))
+        before = message
+    return {
+        "share_id": share_id,
+        "window": window,
+        "transcript": transcript,
+        "names": model_names(transcript.models),
+        "messages": messages,
+    }
 
 
 def owner_panel(panel: OwnerPanel, action: str, token: str, *, done: str, problem: str) -> Markup:
@@ -180,11 +196,11 @@ def comment_list(view: CommentsView) -> str:
     return render_comment_list(_environment(), view)
 
 
-def _choices(transcript: Transcript) -> list[tuple[str, str]]:
+def _choices(window: Window) -> list[tuple[str, str]]:
     """Return the messages that a comment may be about: their keys, and words for them."""
     return [
         (message.entry.key, f"{position}. {message.role.capitalize()} {moment(message.created)}".rstrip())
-        for position, message in enumerate(transcript.messages, start=1)
+        for position, message in enumerate(window.transcript.messages, start=window.first + 1)
         if message.entry
     ]
 
@@ -255,6 +271,7 @@ TEMPLATES = (
     "owner.html",
     "password.html",
     "share.html",
+    "window.html",
 )
 """The templates of the pages of sharing. Other templates in the folder need filters of other features."""
 
@@ -271,31 +288,6 @@ def _notice(title: str, words: str, link: str = "/", label: str = "Home", refere
         .get_template("notice.html")
         .render(title=title, words=words, link=link, label=label, reference=reference)
     )
-
-
-def _within_budget(share_id: ShareId, transcript: Transcript) -> tuple[list[_Message], bool]:
-    remaining = BUDGET
-    shown: list[_Message] = []
-    undone = transcript.undone
-    before: TranscriptMessage | None = None
-    for message in transcript.messages:
-        parts: list[_Part] = []
-        remaining -= _cost(message.entry) if message.entry else _ENTRY
-        for entry in message.parts:
-            if remaining <= 0:
-                break
-            parts.append(_part(share_id, entry))
-            remaining -= _cost(entry)
-        href = _later(share_id, message.entry)
-        shown.append(_Message(message, parts, href, message.id in undone, message.continues(before)))
-        before = message
-        if remaining <= 0:
-            return shown, False
-    return shown, True
-
-
-def _cost(entry: TranscriptEntry) -> int:
-    return _ENTRY + (len(entry.raw) if len(entry.raw) <= INLINE else 0)
 
 
 def _part(share_id: ShareId, entry: TranscriptEntry) -> _Part:

@@ -85,6 +85,25 @@ class TranscriptEntry(msgspec.Struct):
         return bool(self.raw) or self.decoded is not None
 
 
+class Speaker(Protocol):
+    """The author of a message."""
+
+    @property
+    def role(self) -> str:
+        """Return ``user``, ``assistant`` or another role."""
+        ...
+
+    @property
+    def agent(self) -> str:
+        """Return the agent that was asked or that answers."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """Return the id of the model."""
+        ...
+
+
 class TranscriptMessage(msgspec.Struct):
     """A message and its parts, in order. Without ``entry`` only some of its parts have arrived."""
 
@@ -142,7 +161,7 @@ class TranscriptMessage(msgspec.Struct):
         """Return the time at which the assistant finished, in milliseconds."""
         return milliseconds(mapping(self.value.get("time")).get("completed"))
 
-    def continues(self, before: TranscriptMessage | None) -> bool:
+    def continues(self, before: Speaker | None) -> bool:
         """Tell whether this is a further answer of the agent and the model that answered ``before``."""
         return (
             before is not None
@@ -205,9 +224,14 @@ class Transcript(msgspec.Struct):
         return diffs(decode(self.diff.raw)) if self.diff else []
 
     @property
+    def taken_back(self) -> str:
+        """Return the id of the first message that the user took back; empty if there is none."""
+        return text(mapping(self._session.get("revert")).get("messageID"))
+
+    @property
     def undone(self) -> frozenset[str]:
         """Return the ids of the messages that the user took back: the one that the session names, and all after it."""
-        first = text(mapping(self._session.get("revert")).get("messageID"))
+        first = self.taken_back
         ids = [message.id for message in self.messages]
         return frozenset(ids[ids.index(first) :]) if first in ids else frozenset()
 

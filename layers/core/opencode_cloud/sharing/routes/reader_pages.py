@@ -21,9 +21,11 @@ from opencode_cloud.sharing.rendering import pages
 from opencode_cloud.sharing.rendering.card import HEIGHT, WIDTH, Summary, render_card, summarize
 from opencode_cloud.sharing.rendering.comments import CommentsView, comments_as_markdown
 from opencode_cloud.sharing.rendering.markdown import render_markdown
-from opencode_cloud.sharing.rendering.transcript import to_document, transcribe
+from opencode_cloud.sharing.rendering.outline import Window
+from opencode_cloud.sharing.rendering.transcript import to_document
 from opencode_cloud.sharing.routes.owner_forms import DONE, action
 from opencode_cloud.sharing.service.reading import SharedState
+from opencode_cloud.sharing.service.windows import Conversation
 
 
 class ReaderPages:
@@ -37,7 +39,8 @@ class ReaderPages:
     def session(
         self,
         event: http_events.Event,
-        state: SharedState,
+        conversation: Conversation,
+        window: Window,
         bodies_origin: str,
         *,
         panel: OwnerPanel | None = None,
@@ -45,7 +48,7 @@ class ReaderPages:
         failed: ServiceError | None = None,
         comments: CommentsView | None = None,
     ) -> HttpReply:
-        """Answer with the page of a share. ``bodies_origin`` is the origin to which large bodies are redirected.
+        """Answer with the page of a share that holds ``window``. ``bodies_origin`` is the origin to which large bodies are redirected.
 
         ``panel`` is for its owner, with the ``token`` of its forms. ``failed`` is the error of a form that was sent.
         """
@@ -55,14 +58,15 @@ class ReaderPages:
         owner = pages.NO_PANEL
         if panel is not None:
             done, problem = DONE.get(http_events.query(event, "done"), ""), failed.message if failed else ""
-            owner = pages.owner_panel(panel, action(state.share.id), token, done=done, problem=problem)
-        base, age_ms = self._base(event), http_events.arrival_ms(event) - state.share.created_at
+            owner = pages.owner_panel(panel, action(conversation.share.id), token, done=done, problem=problem)
+        base, age_ms = self._base(event), http_events.arrival_ms(event) - conversation.share.created_at
         html = pages.render_share(
-            state.share.id,
-            state.items,
-            state.seq,
+            conversation.share.id,
+            window,
+            conversation.heads,
+            conversation.seq,
             base,
-            state.ticket,
+            conversation.ticket,
             age_ms=age_ms,
             upload_mb=self._upload_mb,
             owner=owner,
@@ -100,26 +104,26 @@ class ReaderPages:
         session = render_markdown(state.share.id, state.items, self._base(event))
         return "\n\n".join([session.rstrip("\n"), *comments_as_markdown(comments)]) + "\n"
 
-    def card(self, state: SharedState | None) -> HttpReply:
-        """Answer with the picture of a share; without a state with one that says nothing about it.
+    def card(self, conversation: Conversation | None) -> HttpReply:
+        """Answer with the picture of a share; without a conversation with one that says nothing about it.
 
         No cache keeps it: after an unshare nothing may show the title.
         """
-        summary = summarize(transcribe(state.items)) if state else Summary()
+        summary = summarize(conversation.single, conversation.heads) if conversation else Summary()
         headers = {**http_events.PRIVATE, "X-Content-Type-Options": "nosniff"}
         return http_events.reply_binary(render_card(summary), "image/png", headers=headers)
 
-    def oembed(self, event: http_events.Event, state: SharedState) -> dict[str, str | int]:
+    def oembed(self, event: http_events.Event, conversation: Conversation) -> dict[str, str | int]:
         """Return the description of a share for programs that embed links, of the oEmbed type ``link``."""
         base = self._base(event).rstrip("/")
-        summary = Summary() if state.ticket else summarize(transcribe(state.items))
+        summary = Summary() if conversation.ticket else summarize(conversation.single, conversation.heads)
         return {
             "version": "1.0",
             "type": "link",
             "title": summary.title,
             "provider_name": "Opencode Cloud",
             "provider_url": f"{base}/",
-            "thumbnail_url": f"{base}/share/{state.share.id}/card.png",
+            "thumbnail_url": f"{base}/share/{conversation.share.id}/card.png",
             "thumbnail_width": WIDTH,
             "thumbnail_height": HEIGHT,
         }

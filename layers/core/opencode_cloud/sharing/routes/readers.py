@@ -15,7 +15,6 @@ from opencode_cloud.http.requests import check_same_origin, set_cookie
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.content_codings import Coding
 from opencode_cloud.kit.errors import (
-    BadRequest,
     Forbidden,
     Gone,
     NotFound,
@@ -32,6 +31,7 @@ from opencode_cloud.sharing.protocol.tickets import UNLOCK_SECONDS, VIEW_SECONDS
 from opencode_cloud.sharing.routes.comment_routes import CommentRoutes
 from opencode_cloud.sharing.routes.owner_forms import OwnerForms, is_panel_error
 from opencode_cloud.sharing.routes.visitors import ticket_cookie, visitor_of
+from opencode_cloud.sharing.routes.window_routes import WindowRoutes, number_of, window_of
 from opencode_cloud.sharing.service.access import ShareAccess, Visitor
 from opencode_cloud.sharing.service.reading import Redirect, ShareDocument, ShareReader
 
@@ -86,6 +86,7 @@ class ReaderRoutes:
         app.get("/share/<share_id>/items/<seq>")(self.item)
         app.post("/share/<share_id>/ticket")(self.ticket)
         app.post("/share/<share_id>/unlock")(self.unlock)
+        WindowRoutes(self._reading).mount(app)
         app.get("/share/<share_id>/card.png")(self.card)
         app.get("/share/oembed")(self.oembed)
         app.post("/share/<share_id>/owner")(self.owner)
@@ -98,14 +99,14 @@ class ReaderRoutes:
     def items(self, share_id: ShareId) -> HttpReply:
         """``GET /share/{id}/items?after=`` -> the items after ``after``."""
         event = self._event()
-        after = _number("after", http_events.query(event, "after", "0"))
+        after = number_of("after", http_events.query(event, "after", "0"))
         coding = http_events.accepted_coding(event)
         return document_reply(event, self._reading.items(share_id, visitor_of(event, share_id), after, coding))
 
     def item(self, share_id: ShareId, seq: str) -> HttpReply:
         """``GET /share/{id}/items/{seq}`` -> one item with its body."""
         event = self._event()
-        return document_reply(event, self._reading.item(share_id, visitor_of(event, share_id), _number("seq", seq)))
+        return document_reply(event, self._reading.item(share_id, visitor_of(event, share_id), number_of("seq", seq)))
 
     def ticket(self, share_id: ShareId) -> HttpReply:
         """``POST /share/{id}/ticket`` -> ``{ticket, expires_in}``, for the socket and as ``x-share-ticket``.
@@ -188,29 +189,35 @@ class ReaderRoutes:
         """Answer with the page. ``failed`` is the error of a form of the owner's panel."""
         event = self._event()
         try:
-            state = self._reading.state(share_id, visitor)
+            conversation = self._reading.conversation(share_id, visitor, is_view=True)
         except (Gone, NotFound, Unauthorized) as error:
             return self._rendered().refusal(event, share_id, error)
-        panel = self._owner_forms.panel(event, state.share)
+        try:
+            window = window_of(event, conversation)
+        except NotFound:
+            return http_events.redirect(f"/share/{share_id}")  # the place that the link names is not there
+        share = conversation.share
+        panel = self._owner_forms.panel(event, share)
         token = self._owner_forms.token(event, share_id) if panel else ""
         return self._rendered().session(
             event,
-            state,
+            conversation,
+            window,
             self._reading.bodies_origin(),
             panel=panel,
             token=token,
             failed=failed,
-            comments=self._comment_routes.view(event, state.share, visitor),
+            comments=self._comment_routes.view(event, share, visitor),
         )
 
     def card(self, share_id: ShareId) -> HttpReply:
         """``GET /share/{id}/card.png`` -> the picture for previews of links. It is neutral for restricted shares."""
         event = self._event()
         try:
-            state = self._reading.state(share_id, visitor_of(event, share_id), is_view=False)
+            conversation = self._reading.conversation(share_id, visitor_of(event, share_id))
         except Unauthorized:
             return self._rendered().card(None)
-        return self._rendered().card(None if state.ticket else state)
+        return self._rendered().card(None if conversation.ticket else conversation)
 
     def oembed(self) -> HttpReply:
         """``GET /share/oembed?url=`` -> a description of a share for programs that embed links (oembed.com)."""
@@ -219,8 +226,8 @@ class ReaderRoutes:
         share_id = ShareId(path.removeprefix("/share/"))
         if not path.startswith("/share/") or "/" in share_id or http_events.query(event, "format", "json") != "json":
             raise share_not_found()
-        state = self._reading.state(share_id, visitor_of(event, share_id), is_view=False)
-        return self._json(self._rendered().oembed(event, state))
+        conversation = self._reading.conversation(share_id, visitor_of(event, share_id))
+        return self._json(self._rendered().oembed(event, conversation))
 
     def problem(self, event: http_events.Event, error: ServiceError, correlation_id: str) -> HttpReply | None:
         """Answer an error with a page if a browser asks for one."""
@@ -256,9 +263,3 @@ def _preferred(event: http_events.Event) -> str:
     if "text/markdown" in accept:
         return "md"
     return "json" if "application/json" in accept else ""
-
-
-def _number(name: str, value: str) -> int:
-    if not value.isascii() or not value.isdigit() or len(value) > 12:
-        raise BadRequest("invalid_number", f"`{name}` must be a whole number of at most 12 digits.")
-    return int(value)

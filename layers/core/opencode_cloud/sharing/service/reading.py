@@ -17,6 +17,7 @@ from opencode_cloud.sharing.service.snapshots import Part, Snapshots, items_docu
 
 if TYPE_CHECKING:
     from opencode_cloud.sharing.service.access import Admission, ShareAccess, Visitor
+    from opencode_cloud.sharing.service.windows import Conversation
     from opencode_cloud.sharing.store import ObjectStore, ShareStore
 
 PART_BYTES = 3 * 1024 * 1024  # of items' bodies in one document, so that it mostly fits into one answer
@@ -82,6 +83,13 @@ class ShareReader:
         if counted and (error := counted.exception()):
             logger.warning("view not counted", extra={"share": share_id, "reason": type(error).__name__})
         return SharedState(share, seq, fold.items(), admission.ticket())
+
+    def conversation(self, share_id: ShareId, visitor: Visitor, *, is_view: bool = False) -> Conversation:
+        """Return the conversation of a share, as :meth:`ConversationReader.open` does."""
+        from opencode_cloud.sharing.service.windows import ConversationReader  # syncs need no renderers
+
+        reader = ConversationReader(self._store, self._objects, self._snapshots, self._share_access)
+        return reader.open(share_id, visitor, is_view=is_view)
 
     def inline(self, share_id: ShareId, items: Sequence[Item]) -> list[Item]:
         """Return ``items`` with the claim-checked bodies filled in."""
