@@ -48,8 +48,9 @@ class ReaderPages:
         failed: ServiceError | None = None,
         comments: CommentsView | None = None,
     ) -> HttpReply:
-        """Answer with the page of a share that holds ``window``. ``bodies_origin`` is the origin to which large bodies are redirected.
+        """Answer with the page of a share that holds ``window``.
 
+        ``bodies_origin`` is the origin to which large bodies are redirected.
         ``panel`` is for its owner, with the ``token`` of its forms. ``failed`` is the error of a form that was sent.
         """
         # Only pages for members have forms.

@@ -31,7 +31,7 @@ from opencode_cloud.sharing.protocol.tickets import UNLOCK_SECONDS, VIEW_SECONDS
 from opencode_cloud.sharing.routes.comment_routes import CommentRoutes
 from opencode_cloud.sharing.routes.owner_forms import OwnerForms, is_panel_error
 from opencode_cloud.sharing.routes.visitors import ticket_cookie, visitor_of
-from opencode_cloud.sharing.routes.window_routes import WindowRoutes, number_of, window_of
+from opencode_cloud.sharing.routes.window_routes import WindowRoutes, names_window, number_of, window_of
 from opencode_cloud.sharing.service.access import ShareAccess, Visitor
 from opencode_cloud.sharing.service.reading import Redirect, ShareDocument, ShareReader
 
@@ -189,7 +189,7 @@ class ReaderRoutes:
         """Answer with the page. ``failed`` is the error of a form of the owner's panel."""
         event = self._event()
         try:
-            conversation = self._reading.conversation(share_id, visitor, is_view=True)
+            conversation = self._reading.conversation(share_id, visitor, is_view=not names_window(event))
         except (Gone, NotFound, Unauthorized) as error:
             return self._rendered().refusal(event, share_id, error)
         try:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.service.reading import ShareReader
     from opencode_cloud.sharing.service.windows import Conversation
 
-SEQ = "X-Seq"
-
 
 def number_of(name: str, value: str) -> int:
     """Read a number of a request. Raises ``invalid_number`` (400)."""
@@ -39,6 +37,11 @@ def window_of(event: http_events.Event, conversation: Conversation) -> Window:
     if http_events.query(event, "from") == "beginning":
         return conversation.oldest()
     return conversation.newest()
+
+
+def names_window(event: http_events.Event) -> bool:
+    """Tell whether a request asks for a certain window, rather than opening the share."""
+    return any(http_events.query(event, name) for name in ("before", "since", "at", "from"))
 
 
 class WindowRoutes:
@@ -61,7 +64,7 @@ class WindowRoutes:
         event = self._event()
         conversation = self._reading.conversation(share_id, visitor_of(event, share_id))
         html = pages.render_window(share_id, window_of(event, conversation))
-        headers = {**pages.HEADERS, SEQ: str(conversation.seq)}
+        headers = dict(pages.HEADERS)
         return http_events.reply(event, html.encode(), headers.pop("Content-Type"), headers=headers)
 
     def prompts(self, share_id: ShareId) -> HttpReply:

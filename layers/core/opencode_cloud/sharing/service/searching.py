@@ -74,7 +74,7 @@ class Search:
 
 
 def _matches(messages: Iterable[TranscriptMessage], words: str) -> Iterator[Match]:
-    # Letters, digits, `_` and `-` are stored without escapes, so bytes without the longest run of them need no decoding.
+    # Letters, digits, `_` and `-` are stored without escapes: bytes without the longest run of them need no decoding.
     token = max(_TOKEN.findall(words), key=len, default="").encode()
     for message in messages:
         if message.entry and _may_hold(message.entry, token):
