@@ -345,23 +345,6 @@ def test_a_large_picture_is_shown_live_and_loaded(shared: Shared, reader: Reader
     assert reader.complaints == []
 
 
-def test_a_long_session_is_shown_whole(shared: Shared, reader: Reader) -> None:
-    for start in range(0, 3_000, 1_000):
-        numbers = range(start, start + 1_000)
-        texts = [part(f"msg_{n:05}", "prt_1", "text", text=f"text {n} " + "word " * 100) for n in numbers]
-        shared.publish(*(user(f"msg_{n:05}", BEGIN + n) for n in numbers), *texts)
-    reader.open(shared)
-    shown = reader.page.locator(".message")
-    assert shown.count() == 3_000
-    assert shown.nth(0).inner_text().startswith("User")
-    assert shown.nth(2_999).text_content() != ""
-    reader.sees("text 2999 ")
-    shared.publish(part("msg_02999", "prt_2", "text", text="the very end"))
-    reader.sees("the very end")
-    reader.page.locator("#latest").click()
-    expect(shown.nth(2_999)).to_be_in_viewport()
-
-
 def test_a_reader_keeps_open_what_they_opened(shared: Shared, reader: Reader) -> None:
     shared.publish(user(), assistant(), tool(status="running", output="first"))
     reader.open(shared)

@@ -166,7 +166,7 @@ export class Reading {
       j: () => this.#step(1),
       k: () => this.#step(-1),
       g: () => this.windows.toBeginning().then(() => scrollTo(0, 0)),
-      G: () => this.windows.toEnd().then(() => scrollTo(0, document.documentElement.scrollHeight)),
+      G: () => this.windows.toEnd().then(() => bring(document.body, { block: "end" })),
       "/": () => this.finder.open(),
       "?": () => this.help.showModal(),
       e: () => this.#openAll(true),

@@ -1,6 +1,7 @@
 // The page of a share: connects the rendered page, the live connection, and the reader's scroll position.
 
 import { Follower } from "./follow.js"
+import { bring } from "./finding.js"
 import { takeAlong } from "./copying.js"
 import { Highlighter } from "./highlighting.js"
 import { Reading } from "./reading.js"
@@ -107,8 +108,7 @@ if (silent) setTimeout(() => (silent.hidden = false), Number(silent.dataset.afte
 latest.addEventListener("click", async () => {
   latest.hidden = true
   await windows.toEnd()
-  toEnd()
-  requestAnimationFrame(toEnd)
+  bring(document.body, { block: "end" })
 })
 addEventListener("scroll", () => showLatest(false), { passive: true })
 addEventListener("online", () => follower.retry())

@@ -137,6 +137,17 @@ class Ownership(msgspec.Struct, frozen=True, kw_only=True):
     """Whether members may comment; None: only if members alone read the share."""
 
 
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Publications of a share that were refused, so that what they held is missing: the code of the last error.
+
+    ``since`` and ``last`` are the times of the first and the last one known, in milliseconds.
+    """
+
+    code: str
+    since: int
+    last: int
+
+
 class Share(msgspec.Struct, frozen=True, kw_only=True):
     """A share's row: the proof of who may write it, and the pseudonym that readers see instead of the session id."""
 
@@ -153,6 +164,8 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     viewer_count: ViewerCount | None = None
     """The last count of the viewers, if it was ever needed: see ``service/viewer_limit.py``."""
     ownership: Ownership | None = None
+    refusal: Refusal | None = None
+    """What could not be stored, because the share or its publisher was over a limit."""
     needs_login: bool = False
     """True after a claim: others may hold the secret too, so it counts only with a login of the owner."""
 

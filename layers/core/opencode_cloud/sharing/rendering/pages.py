@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import web_assets
-from opencode_cloud.sharing.models import CONTAINER_MB, FUNCTION_MB, OwnerPanel
+from opencode_cloud.sharing.models import CONTAINER_MB, FUNCTION_MB, OwnerPanel, Refusal
 from opencode_cloud.sharing.protocol.tickets import VIEW_SECONDS
 from opencode_cloud.sharing.rendering.blocks import Block, File, Note, Tool, block, size
 from opencode_cloud.sharing.rendering.card import Summary, summarize
@@ -28,6 +28,7 @@ from opencode_cloud.sharing.rendering.transcript import (
     TranscriptEntry,
     TranscriptMessage,
     iso,
+    missing,
     model_names,
     moment,
 )
@@ -130,6 +131,7 @@ def render_share(
     *,
     age_ms: int = 0,
     upload_mb: int = FUNCTION_MB,
+    refusal: Refusal | None = None,
     owner: Markup = NO_PANEL,
     comments: CommentsView | None = None,
 ) -> str:
@@ -139,7 +141,8 @@ def render_share(
     public.
 
     ``age_ms`` is the time since the share's creation. If nothing has arrived by ``SILENCE_MS``, the page says why:
-    probably, the first upload was over ``upload_mb`` megabytes (docs/decisions/030). ``owner`` is the owner's panel.
+    probably, the first upload was over ``upload_mb`` megabytes (docs/decisions/030). ``refusal`` tells what of the session
+    could not be stored. ``owner`` is the owner's panel.
     """
     transcript = window.transcript
     template = _environment().get_template("share.html")
@@ -153,6 +156,7 @@ def render_share(
         silent_ms=None if seq else max(0, SILENCE_MS - age_ms),
         upload_mb=upload_mb,
         container_mb=CONTAINER_MB,
+        missing=missing(refusal),
         owner=owner,
         comments=render_comments(_environment(), comments, _choices(window)) if comments else "",
         summary=Summary() if ticket else summarize(transcript, heads),

@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
+from opencode_cloud.sharing.models import Refusal
 from opencode_cloud.sharing.rendering.blocks import Diff, diffs, failure, figures, lasting, usage
 from opencode_cloud.sharing.rendering.generations import converted, is_first_generation
 from opencode_cloud.sharing.rendering.lenient import (
@@ -298,8 +299,26 @@ def iso(time: int | None) -> str:
     return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}" if time is not None else ""
 
 
-def to_document(share_id: ShareId, items: Iterable[TranscriptItem], seq: int) -> Document:
+def missing(refusal: Refusal | None) -> str:
+    """Return the sentence that says what of a session could not be stored; empty if all was."""
+    if refusal is None:
+        return ""
+    reasons = {
+        "share_full": "it had more than the server takes for a session without an account in a day",
+        "stored_too_much": "its network had shared more than the server takes without an account in a day",
+        "too_many_syncs": "it changed more often than the server takes without an account",
+    }
+    reason = reasons.get(refusal.code, "it was over a limit of the server")
+    times = moment(refusal.since) + (f" to {moment(refusal.last)}" if refusal.last > refusal.since else "")
+    return f"Parts of this session are missing: the server refused updates at {times}, because {reason}."
+
+
+def to_document(
+    share_id: ShareId, items: Iterable[TranscriptItem], seq: int, refusal: Refusal | None = None
+) -> Document:
     """Return a share as the JSON document for programs, of the stable schema ``SCHEMA``.
+
+    ``missing`` is null, or tells of updates that were refused, whose content is not in the document.
 
     Messages and parts are as the client wrote them. Models are reduced to their descriptive fields, and errors lose the
     provider's response headers, since both can contain credentials.
@@ -310,6 +329,7 @@ def to_document(share_id: ShareId, items: Iterable[TranscriptItem], seq: int) ->
         "schema": SCHEMA,
         "share": share_id,
         "seq": seq,
+        "missing": msgspec.to_builtins(refusal),
         "session": dict(transcript.session.value) if transcript.session else None,
         "messages": [
             {

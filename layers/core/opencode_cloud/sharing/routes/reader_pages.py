@@ -70,6 +70,7 @@ class ReaderPages:
             conversation.ticket,
             age_ms=age_ms,
             upload_mb=self._upload_mb,
+            refusal=conversation.share.refusal,
             owner=owner,
             comments=comments,
         )
@@ -97,12 +98,12 @@ class ReaderPages:
 
     def document(self, state: SharedState, comments: Sequence[Comment]) -> str:
         """Return the share as JSON for programs."""
-        document = to_document(state.share.id, state.items, state.seq)
+        document = to_document(state.share.id, state.items, state.seq, state.share.refusal)
         return msgspec.json.encode({**document, "comments": [each.public() for each in comments]}).decode()
 
     def markdown(self, event: http_events.Event, state: SharedState, comments: Sequence[Comment]) -> str:
         """Return the share as Markdown for agents."""
-        session = render_markdown(state.share.id, state.items, self._base(event))
+        session = render_markdown(state.share.id, state.items, self._base(event), refusal=state.share.refusal)
         return "\n\n".join([session.rstrip("\n"), *comments_as_markdown(comments)]) + "\n"
 
     def card(self, conversation: Conversation | None) -> HttpReply:

@@ -204,7 +204,7 @@ class Publishing:
         if not items:
             return Commit(self._end(share_id, head), 0)
         if share.ownership is None:
-            self._quotas.take(share_id, address, items)
+            self._quotas.take(share, address, items)
         # Conceal before anything reads or stores the items: no row, title or object holds a session id or a secret.
         items = conceal(items, session, secret)
         items = self._redaction.apply(share, items, at, rules)

@@ -24,6 +24,7 @@ from opencode_cloud.sharing.models import (
     Listed,
     Ownership,
     Position,
+    Refusal,
     Share,
     ShareCursor,
     Snapshot,
@@ -354,6 +355,10 @@ class ShareStore(LogStore):
     def record_viewer_count(self, share_id: ShareId, count: ViewerCount) -> None:
         """Store the last count of a share's viewers in its row, unless the share is gone."""
         self._set(share_id, {"viewer_count": {"M": encode_struct(count)}}, "attribute_exists(pk)")
+
+    def note_refusal(self, share_id: ShareId, refusal: Refusal) -> None:
+        """Store in a share's row that publications were refused, unless the share is gone."""
+        self._set(share_id, {"refusal": {"M": encode_struct(refusal)}}, "attribute_exists(pk)")
 
     # ---------------------------------------------------------------------------------------- redaction
 
