@@ -4,15 +4,14 @@
 
 import * as show from "./blocks.js"
 import { firstGeneration, isFirstGeneration, secondGeneration } from "./generations.js"
+import { Loader } from "./loading.js"
 import { build, h, show as showNodes, span } from "./nodes.js"
 import { showTime } from "./times.js"
 import { copyButton } from "./prose.js"
 import { CONTEXT_TOOLS } from "./tools.js"
-import { blockNodes, changesNodes, contextTitle, messageAnchor, partAnchor, partLink } from "./views.js"
+import { blockNodes, changesNodes, contextTitle, messageAnchor, partAnchor, partLink, sessionLink, sessionOf } from "./views.js"
 
 const SLICE = 100 // milliseconds of work between two chances for the browser to render
-const LOADS = 4 // concurrent fetches of large items
-const NEARBY = "800px" // distance below the window at which a large item is fetched
 
 /** The first position in a sorted array whose element does not come before `entry`. */
 function position(sorted, entry, before) {
@@ -83,6 +82,7 @@ export class Transcript {
   #misplaced = new Set() // messages that are not yet at their place in the page
   #parts = new Map() // key -> node
   #names = new Map() // model id -> name
+  #sessions = new Map() // session of a sub-agent -> the address of its share, as the server has said
   #runs = new Map() // key of the first part -> the element around parts that are shown as one
   #regrouped = new Set() // messages whose parts have changed in number or kind
   #undoneFrom = "" // id of the first message that the user took back
@@ -115,6 +115,7 @@ export class Transcript {
     this.#messages.set(id, message)
     this.#order.push(message)
     for (const part of parts) this.#parts.set(part.dataset.key, part)
+    for (const link of node.querySelectorAll("a.session")) this.#sessions.set(link.dataset.session, link.getAttribute("href"))
   }
 
   /** Whether a message is in the page. */
@@ -403,7 +404,9 @@ export class Transcript {
       node.dataset.kind = block?.kind ?? "none"
       if (block?.kind === "tool") node.dataset.tool = block.name
       else delete node.dataset.tool
-      showNodes(node, block ? [...blockNodes(block), partLink(item.key)] : [])
+      const session = sessionOf(show.mapping(item.data))
+      const link = this.#sessions.has(session) ? [sessionLink(session, this.#sessions.get(session))] : []
+      showNodes(node, block ? [...blockNodes(block), ...link, partLink(item.key)] : [])
     })
     if (node.dataset.href && !node.hasChildNodes()) {
       node.dataset.kind = "note"
@@ -444,59 +447,5 @@ export class Transcript {
     const diffs = show.diffs(data)
     this.changes.hidden = diffs.length === 0
     showNodes(this.changes.querySelector(".changes"), changesNodes(diffs))
-  }
-}
-
-/** Fetches large items: parts and changes when they come near the window, everything else at once. */
-class Loader {
-  #queue = []
-  #active = 0
-  #watching = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: NEARBY })
-
-  constructor(load) {
-    this.load = load
-  }
-
-  watch(node) {
-    if (node.matches(".part, #changes")) this.#watching.observe(node)
-    else this.#enqueue(() => node.dataset.href)
-  }
-
-  forget(node) {
-    this.#watching.unobserve(node)
-  }
-
-  add(href) {
-    this.#enqueue(() => href)
-  }
-
-  #seen(entries) {
-    for (const { isIntersecting, target } of entries) {
-      if (!isIntersecting) continue
-      this.#watching.unobserve(target)
-      this.#enqueue(() => target.dataset.href)
-    }
-  }
-
-  #enqueue(href, failures = 0) {
-    this.#queue.push({ href, failures })
-    this.#next()
-  }
-
-  async #next() {
-    if (this.#active >= LOADS || this.#queue.length === 0) return
-    const { href, failures } = this.#queue.shift()
-    const address = href()
-    if (!address) return this.#next() // a newer item has arrived complete
-    this.#active += 1
-    try {
-      await this.load(address)
-    } catch (error) {
-      console.warn("A large item could not be fetched and will be tried again.", error)
-      setTimeout(() => this.#enqueue(href, failures + 1), Math.min(60_000, 1_000 * 2 ** failures) * (0.5 + Math.random()))
-    } finally {
-      this.#active -= 1
-      this.#next()
-    }
   }
 }

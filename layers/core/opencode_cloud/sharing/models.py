@@ -157,6 +157,8 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     secret_hash: bytes
     sealed_session: bytes
     pseudonym: str
+    family: str = ""
+    """The name of its publisher, by which shares of one publisher find each other; empty: made before there was one."""
     created_at: int
     expires_at: int | None = None
     hint: Position

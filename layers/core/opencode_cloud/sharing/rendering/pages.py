@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 from http import HTTPStatus
 from itertools import groupby
 from types import MappingProxyType
+from typing import TypeAlias
 from urllib.parse import urlencode
 
 import msgspec
@@ -20,7 +21,7 @@ from opencode_cloud.sharing.protocol.tickets import VIEW_SECONDS
 from opencode_cloud.sharing.rendering.blocks import Block, File, Note, Tool, block, size
 from opencode_cloud.sharing.rendering.card import Summary, summarize
 from opencode_cloud.sharing.rendering.comments import CommentsView, place, render_comment_list, render_comments
-from opencode_cloud.sharing.rendering.nodes import html
+from opencode_cloud.sharing.rendering.nodes import Node, html
 from opencode_cloud.sharing.rendering.outline import INLINE, MessageHead, Window
 from opencode_cloud.sharing.rendering.owner_panel import render_owner_panel
 from opencode_cloud.sharing.rendering.transcript import (
@@ -40,10 +41,15 @@ from opencode_cloud.sharing.rendering.views import (
     message_anchor,
     part_anchor,
     part_link,
+    session_link,
+    session_of,
 )
 
 SILENCE_MS = 60_000  # after its creation, until an empty share is probably one whose upload was refused
 NO_PANEL = Markup()
+Sessions: TypeAlias = Mapping[str, ShareId]
+"""The shares of sub-agents' sessions, by the sessions' pseudonyms."""
+NO_SESSIONS: Sessions = MappingProxyType({})
 
 
 def content_security_policy(bodies: str = "", forms: str = "'none'") -> str:
@@ -67,6 +73,8 @@ class _Part(msgspec.Struct, frozen=True):
     entry: TranscriptEntry
     block: Block | None
     href: str
+    session: Node | None = None
+    """The link to the session of a sub-agent."""
 
     @property
     def anchor(self) -> str:
@@ -76,7 +84,10 @@ class _Part(msgspec.Struct, frozen=True):
     @property
     def body(self) -> Markup:
         """Return the part as HTML."""
-        return html([*block_nodes(self.block), part_link(self.entry.key)]) if self.block else Markup("")
+        if not self.block:
+            return Markup("")
+        more = [self.session] if self.session else []
+        return html([*block_nodes(self.block), *more, part_link(self.entry.key)])
 
 
 class _Run(msgspec.Struct, frozen=True):
@@ -132,6 +143,7 @@ def render_share(
     age_ms: int = 0,
     upload_mb: int = FUNCTION_MB,
     refusal: Refusal | None = None,
+    sessions: Sessions = NO_SESSIONS,
     owner: Markup = NO_PANEL,
     comments: CommentsView | None = None,
 ) -> str:
@@ -141,13 +153,13 @@ def render_share(
     public.
 
     ``age_ms`` is the time since the share's creation. If nothing has arrived by ``SILENCE_MS``, the page says why:
-    probably, the first upload was over ``upload_mb`` megabytes (docs/decisions/030). ``refusal`` tells what of the session
-    could not be stored. ``owner`` is the owner's panel.
+    probably, the first upload was over ``upload_mb`` megabytes (docs/decisions/030). ``refusal`` tells what of the
+    session could not be stored. ``sessions`` are the shares of sub-agents. ``owner`` is the owner's panel.
     """
     transcript = window.transcript
     template = _environment().get_template("share.html")
     return template.render(
-        **_shown(share_id, window),
+        **_shown(share_id, window, sessions),
         base=base_url.rstrip("/"),
         address=f"{base_url.rstrip('/')}/share/{share_id}",
         seq=seq,
@@ -166,18 +178,18 @@ def render_share(
     )
 
 
-def render_window(share_id: ShareId, window: Window) -> str:
+def render_window(share_id: ShareId, window: Window, sessions: Sessions = NO_SESSIONS) -> str:
     """Write the messages of a window alone, with the links to those before and after them."""
-    return _environment().get_template("window.html").render(**_shown(share_id, window))
+    return _environment().get_template("window.html").render(**_shown(share_id, window, sessions))
 
 
-def _shown(share_id: ShareId, window: Window) -> dict[str, object]:
+def _shown(share_id: ShareId, window: Window, sessions: Sessions) -> dict[str, object]:
     """Return what the templates need to write a window."""
     transcript = window.transcript
     before: Speaker | None = window.before
     messages: list[_Message] = []
     for message in transcript.messages:
-        parts = [_part(share_id, entry) for entry in message.parts]
+        parts = [_part(share_id, entry, sessions) for entry in message.parts]
         href = _later(share_id, message.entry)
         messages.append(_Message(message, parts, href, message.id in window.undone, message.continues(before)))
         before = message
@@ -188,6 +200,13 @@ def _shown(share_id: ShareId, window: Window) -> dict[str, object]:
         "names": model_names(transcript.models),
         "messages": messages,
     }
+
+
+def sessions_of(window: Window) -> list[str]:
+    """Return the sessions that parts of a window started for sub-agents."""
+    task = b'"task"'
+    entries = (entry for message in window.transcript.messages for entry in message.parts if task in entry.raw)
+    return [session for entry in entries if (session := session_of(entry.value))]
 
 
 def owner_panel(panel: OwnerPanel, action: str, token: str, *, done: str, problem: str) -> Markup:
@@ -294,10 +313,12 @@ def _notice(title: str, words: str, link: str = "/", label: str = "Home", refere
     )
 
 
-def _part(share_id: ShareId, entry: TranscriptEntry) -> _Part:
+def _part(share_id: ShareId, entry: TranscriptEntry, sessions: Sessions) -> _Part:
     href = _later(share_id, entry)
     if not href:
-        return _Part(entry, block(entry.value), "")
+        session = session_of(entry.value) if sessions else ""
+        link = session_link(session, f"/share/{sessions[session]}") if session in sessions else None
+        return _Part(entry, block(entry.value), "", link)
     shown = block(entry.value) if entry.inline else None
     if isinstance(shown, File):
         return _Part(entry, File(shown.name, shown.mime, shown.bytes, ""), href)

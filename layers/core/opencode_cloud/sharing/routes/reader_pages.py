@@ -41,6 +41,7 @@ class ReaderPages:
         event: http_events.Event,
         conversation: Conversation,
         window: Window,
+        sessions: pages.Sessions,
         bodies_origin: str,
         *,
         panel: OwnerPanel | None = None,
@@ -71,10 +72,15 @@ class ReaderPages:
             age_ms=age_ms,
             upload_mb=self._upload_mb,
             refusal=conversation.share.refusal,
+            sessions=sessions,
             owner=owner,
             comments=comments,
         )
         return _page(event, html, policy, failed.status if failed else HTTPStatus.OK)
+
+    def sessions_of(self, window: Window) -> list[str]:
+        """Return the sessions of sub-agents that a window names."""
+        return pages.sessions_of(window)
 
     def refusal(self, event: http_events.Event, share_id: ShareId, error: ServiceError) -> HttpReply:
         """Answer a person who may not read with the sign-in page, the password page, or the refusal."""

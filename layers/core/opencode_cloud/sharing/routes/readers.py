@@ -196,13 +196,15 @@ class ReaderRoutes:
             window = window_of(event, conversation)
         except NotFound:
             return http_events.redirect(f"/share/{share_id}")  # the place that the link names is not there
-        share = conversation.share
+        share, rendered = conversation.share, self._rendered()
+        sessions = self._reading.relatives(share, rendered.sessions_of(window), visitor)
         panel = self._owner_forms.panel(event, share)
         token = self._owner_forms.token(event, share_id) if panel else ""
-        return self._rendered().session(
+        return rendered.session(
             event,
             conversation,
             window,
+            sessions,
             self._reading.bodies_origin(),
             panel=panel,
             token=token,

@@ -62,8 +62,11 @@ class WindowRoutes:
         from opencode_cloud.sharing.rendering import pages  # slow to import, and no sync needs it
 
         event = self._event()
-        conversation = self._reading.conversation(share_id, visitor_of(event, share_id))
-        html = pages.render_window(share_id, window_of(event, conversation))
+        visitor = visitor_of(event, share_id)
+        conversation = self._reading.conversation(share_id, visitor)
+        window = window_of(event, conversation)
+        sessions = self._reading.relatives(conversation.share, pages.sessions_of(window), visitor)
+        html = pages.render_window(share_id, window, sessions)
         headers = dict(pages.HEADERS)
         return http_events.reply(event, html.encode(), headers.pop("Content-Type"), headers=headers)
 

@@ -60,6 +60,7 @@ class _Naming:
         self._publisher = publisher
         self.session = capability.SealedSession(session_id, capability.pseudonym_key(key))
         self.session_hash = capability.session_hash(key, publisher, session_id)
+        self.family = capability.family_of(key, publisher)
 
     def secret(self, share_id: ShareId) -> str:
         """Return the secret of a share of this session."""
@@ -235,8 +236,9 @@ class Publishing:
         session = capability.unseal(secret, share)
         if claims and sender and share.ownership is None:
             terms = self._owning.terms(sender)
-            hashed = capability.session_hash(self._session_key(), terms.publisher, session.session_id)
-            share = self._owning.claim(share, terms, hashed)
+            key = self._session_key()
+            hashed = capability.session_hash(key, terms.publisher, session.session_id)
+            share = self._owning.claim(share, terms, hashed, capability.family_of(key, terms.publisher))
             # Another sender may have claimed it first.
             check_secret(share, secret, sender_id)
         return share, session
@@ -255,6 +257,7 @@ class Publishing:
             secret_hash=capability.secret_hash(secret),
             sealed_session=capability.seal(secret, share_id, naming.session),
             pseudonym=pseudonym_of(naming.session.pseudonym_key, naming.session.session_id),
+            family=naming.family,
             created_at=now_ms(),
             expires_at=now_seconds() + self._lifetime_seconds if self._lifetime_seconds else None,
             hint=Position(),

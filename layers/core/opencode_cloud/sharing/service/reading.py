@@ -9,6 +9,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.content_codings import Coding, unpack
+from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.parallel import parallel_map, pool
 from opencode_cloud.sharing.models import LAST_SEQ, Item, Share, Snapshot, cursor_ahead, item_not_found
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PART_BYTES = 3 * 1024 * 1024  # of items' bodies in one document, so that it mostly fits into one answer
 ANSWER_BYTES = 4 * 1024 * 1024  # Lambda allows 6 MB an answer; a larger document is read from the bucket
+MOST_RELATIVES = 50
 DIRECT_BYTES = 512 * 1024
 """Size of a compressed snapshot. Reading a larger one through the function takes longer than a redirect."""
 
@@ -90,6 +92,25 @@ class ShareReader:
 
         reader = ConversationReader(self._store, self._objects, self._snapshots, self._share_access)
         return reader.open(share_id, visitor, is_view=is_view)
+
+    def relatives(self, share: Share, pseudonyms: Sequence[str], visitor: Visitor) -> dict[str, ShareId]:
+        """Return the shares of the same publisher that publish these sessions and that ``visitor`` may read.
+
+        The keys are the sessions' pseudonyms. At most :data:`MOST_RELATIVES` are looked up. The existence of a share
+        that the visitor may not read stays hidden.
+        """
+        found = self._store.relatives(share.family, list(dict.fromkeys(pseudonyms))[:MOST_RELATIVES])
+        readable = parallel_map(lambda other: self._may_read(other, visitor), found)
+        pairs = zip(found, readable, strict=True)
+        return {other.pseudonym: other.id for other, may in pairs if may and other.id != share.id}
+
+    def _may_read(self, share: Share, visitor: Visitor) -> bool:
+        # The ticket is another share's.
+        try:
+            self._share_access.admit(share.id, share, msgspec.structs.replace(visitor, ticket=""))
+        except ServiceError:
+            return False
+        return True
 
     def inline(self, share_id: ShareId, items: Sequence[Item]) -> list[Item]:
         """Return ``items`` with the claim-checked bodies filled in."""
