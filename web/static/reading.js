@@ -100,7 +100,7 @@ export class Reading {
     target.classList.add("is-target")
   }
 
-  /** Fetch the messages around a place that is not in the page; what is nowhere may still arrive. */
+  /** Fetch the messages around a place that is not in the page. Its message may not have arrived yet. */
   async #fetch(hash, anchor) {
     if (this.#sought === hash) return
     this.#sought = hash

@@ -7,7 +7,7 @@ import pytest
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.errors import Gone, Unauthorized
 from opencode_cloud.sharing.models import Mode
-from opencode_cloud.sharing.rendering.outline import Window
+from opencode_cloud.sharing.rendering.outline import MessageWindow
 from opencode_cloud.sharing.service import snapshots
 from opencode_cloud.sharing.service.access import Visitor
 from opencode_cloud.sharing.service.outlines import CHUNKS, SUFFIX
@@ -30,7 +30,7 @@ def take(cloud: Environment, share: SharedSession) -> str:
     return taken.object
 
 
-def texts(window: Window) -> list[object]:
+def texts(window: MessageWindow) -> list[object]:
     return [entry.value.get("text") for each in window.transcript.messages for entry in each.parts]
 
 

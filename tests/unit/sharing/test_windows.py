@@ -15,10 +15,10 @@ from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.errors import BadRequest, NotFound
 from opencode_cloud.sharing.models import Item
 from opencode_cloud.sharing.rendering import outline
-from opencode_cloud.sharing.rendering.outline import Window, pieces
+from opencode_cloud.sharing.rendering.outline import MessageWindow, pieces
 from opencode_cloud.sharing.rendering.transcript import transcribe
 from opencode_cloud.sharing.service import outlines, searching
-from opencode_cloud.sharing.service.searching import Found, Search
+from opencode_cloud.sharing.service.searching import Search, SearchAnswer
 from opencode_cloud.sharing.service.windows import Conversation
 from opencode_cloud.sharing.store import ObjectStore
 from tests.unit.sharing import conversation
@@ -76,7 +76,7 @@ def stored(
     return Conversation(cast("Any", None), 0, "", read, tail, chunks), kept
 
 
-def keys(window: Window) -> list[str]:
+def keys(window: MessageWindow) -> list[str]:
     """Return the keys of a window's parts."""
     return [entry.key for message in window.transcript.messages for entry in message.parts]
 
@@ -203,7 +203,7 @@ def test_sessions_of_the_first_generation_have_one() -> None:
     assert [entry.value["text"] for entry in window.transcript.messages[0].parts] == [f"number {n}" for n in range(5)]
 
 
-def found(whole: Conversation, words: str, fill: Callable[[Any], Any] = lambda items: items) -> Found:
+def found(whole: Conversation, words: str, fill: Callable[[Any], Any] = lambda items: items) -> SearchAnswer:
     return Search(whole, fill).find(words)
 
 

@@ -167,7 +167,7 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     """The last count of the viewers, if it was ever needed: see ``service/viewer_limit.py``."""
     ownership: Ownership | None = None
     refusal: Refusal | None = None
-    """What could not be stored, because the share or its publisher was over a limit."""
+    """Updates that could not be stored, because the share or its publisher was over a limit."""
     needs_login: bool = False
     """True after a claim: others may hold the secret too, so it counts only with a login of the owner."""
 

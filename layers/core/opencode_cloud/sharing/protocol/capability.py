@@ -56,7 +56,7 @@ def session_hash(key: str, publisher: Publisher, session_id: ClientSessionId) ->
 
 
 def family_of(key: str, publisher: Publisher) -> str:
-    """Return the name of a publisher in its shares' rows: an HMAC in hexadecimal, from which nobody can be found."""
+    """Return the name of a publisher in its shares' rows: an HMAC in hexadecimal, which does not tell who it is."""
     return derive(key, "share-family", publisher).hex()
 
 

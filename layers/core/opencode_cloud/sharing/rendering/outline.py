@@ -34,7 +34,7 @@ class MessageHead(msgspec.Struct, frozen=True, array_like=True):
     words: str = ""
 
 
-class Window(msgspec.Struct, frozen=True):
+class MessageWindow(msgspec.Struct, frozen=True):
     """Neighbouring messages of a conversation of ``total`` messages.
 
     ``earlier`` and ``later`` are the cursors at which the messages before and after them begin; empty at the ends.

@@ -22,7 +22,7 @@ from opencode_cloud.sharing.rendering.blocks import Block, File, Note, Tool, blo
 from opencode_cloud.sharing.rendering.card import Summary, summarize
 from opencode_cloud.sharing.rendering.comments import CommentsView, place, render_comment_list, render_comments
 from opencode_cloud.sharing.rendering.nodes import Node, html
-from opencode_cloud.sharing.rendering.outline import INLINE, MessageHead, Window
+from opencode_cloud.sharing.rendering.outline import INLINE, MessageHead, MessageWindow
 from opencode_cloud.sharing.rendering.owner_panel import render_owner_panel
 from opencode_cloud.sharing.rendering.transcript import (
     Speaker,
@@ -134,7 +134,7 @@ class _Message(msgspec.Struct, frozen=True):
 
 def render_share(
     share_id: ShareId,
-    window: Window,
+    window: MessageWindow,
     heads: Sequence[MessageHead],
     seq: int,
     base_url: str,
@@ -153,8 +153,8 @@ def render_share(
     public.
 
     ``age_ms`` is the time since the share's creation. If nothing has arrived by ``SILENCE_MS``, the page says why:
-    probably, the first upload was over ``upload_mb`` megabytes (docs/decisions/030). ``refusal`` tells what of the
-    session could not be stored. ``sessions`` are the shares of sub-agents. ``owner`` is the owner's panel.
+    probably, the first upload was over ``upload_mb`` megabytes (docs/decisions/030). ``refusal`` tells of updates
+    that could not be stored. ``sessions`` are the shares of sub-agents. ``owner`` is the owner's panel.
     """
     transcript = window.transcript
     template = _environment().get_template("share.html")
@@ -178,12 +178,12 @@ def render_share(
     )
 
 
-def render_window(share_id: ShareId, window: Window, sessions: Sessions = NO_SESSIONS) -> str:
+def render_window(share_id: ShareId, window: MessageWindow, sessions: Sessions = NO_SESSIONS) -> str:
     """Write the messages of a window alone, with the links to those before and after them."""
     return _environment().get_template("window.html").render(**_shown(share_id, window, sessions))
 
 
-def _shown(share_id: ShareId, window: Window, sessions: Sessions) -> dict[str, object]:
+def _shown(share_id: ShareId, window: MessageWindow, sessions: Sessions) -> dict[str, object]:
     """Return what the templates need to write a window."""
     transcript = window.transcript
     before: Speaker | None = window.before
@@ -202,7 +202,7 @@ def _shown(share_id: ShareId, window: Window, sessions: Sessions) -> dict[str, o
     }
 
 
-def sessions_of(window: Window) -> list[str]:
+def sessions_of(window: MessageWindow) -> list[str]:
     """Return the sessions that parts of a window started for sub-agents."""
     task = b'"task"'
     entries = (entry for message in window.transcript.messages for entry in message.parts if task in entry.raw)
@@ -219,7 +219,7 @@ def comment_list(view: CommentsView) -> str:
     return render_comment_list(_environment(), view)
 
 
-def _choices(window: Window) -> list[tuple[str, str]]:
+def _choices(window: MessageWindow) -> list[tuple[str, str]]:
     """Return the messages that a comment may be about: their keys, and words for them."""
     return [
         (message.entry.key, f"{position}. {message.role.capitalize()} {moment(message.created)}".rstrip())

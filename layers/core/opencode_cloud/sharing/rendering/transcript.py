@@ -300,7 +300,7 @@ def iso(time: int | None) -> str:
 
 
 def missing(refusal: Refusal | None) -> str:
-    """Return the sentence that says what of a session could not be stored; empty if all was."""
+    """Return a sentence about updates that could not be stored; empty if there were none."""
     if refusal is None:
         return ""
     reasons = {

@@ -21,7 +21,7 @@ from opencode_cloud.sharing.rendering import pages
 from opencode_cloud.sharing.rendering.card import HEIGHT, WIDTH, Summary, render_card, summarize
 from opencode_cloud.sharing.rendering.comments import CommentsView, comments_as_markdown
 from opencode_cloud.sharing.rendering.markdown import render_markdown
-from opencode_cloud.sharing.rendering.outline import Window
+from opencode_cloud.sharing.rendering.outline import MessageWindow
 from opencode_cloud.sharing.rendering.transcript import to_document
 from opencode_cloud.sharing.routes.owner_forms import DONE, action
 from opencode_cloud.sharing.service.reading import SharedState
@@ -40,7 +40,7 @@ class ReaderPages:
         self,
         event: http_events.Event,
         conversation: Conversation,
-        window: Window,
+        window: MessageWindow,
         sessions: pages.Sessions,
         bodies_origin: str,
         *,
@@ -78,7 +78,7 @@ class ReaderPages:
         )
         return _page(event, html, policy, failed.status if failed else HTTPStatus.OK)
 
-    def sessions_of(self, window: Window) -> list[str]:
+    def sessions_of(self, window: MessageWindow) -> list[str]:
         """Return the sessions of sub-agents that a window names."""
         return pages.sessions_of(window)
 

@@ -14,7 +14,7 @@ from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.sharing.routes.visitors import visitor_of
 
 if TYPE_CHECKING:
-    from opencode_cloud.sharing.rendering.outline import Window
+    from opencode_cloud.sharing.rendering.outline import MessageWindow
     from opencode_cloud.sharing.service.reading import ShareReader
     from opencode_cloud.sharing.service.windows import Conversation
 
@@ -26,7 +26,7 @@ def number_of(name: str, value: str) -> int:
     return int(value)
 
 
-def window_of(event: http_events.Event, conversation: Conversation) -> Window:
+def window_of(event: http_events.Event, conversation: Conversation) -> MessageWindow:
     """Return the window that a request asks for, the newest one by default. Raises ``message_not_found`` (404)."""
     if cursor := http_events.query(event, "before"):
         return conversation.before(cursor)

@@ -10,6 +10,7 @@ import msgspec
 from opencode_cloud.contracts.ids import ClientSessionId, ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import now_ms, now_seconds
+from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.networks import network_of
 from opencode_cloud.sharing.models import (
     SESSION_ID,
@@ -204,8 +205,7 @@ class Publishing:
         rules = self._share_access.publishing_rules(share)
         if not items:
             return Commit(self._end(share_id, head), 0)
-        if share.ownership is None:
-            self._quotas.take(share, address, items)
+        self._count(share, address, items)
         # Conceal before anything reads or stores the items: no row, title or object holds a session id or a secret.
         items = conceal(items, session, secret)
         items = self._redaction.apply(share, items, at, rules)
@@ -222,6 +222,16 @@ class Publishing:
         existing(self._store, share_id, following.share)
         self._tails.know(following.share, following.viewers, committed_at)
         return Commit(end.seq, len(items))
+
+    def _count(self, share: Share, address: str, items: Sequence[Item]) -> None:
+        """Count a batch of a share without an owner. Raises the errors of :meth:`AnonymousQuotas.take`."""
+        if share.ownership is not None:
+            return
+        try:
+            self._quotas.take(share, address, items)
+        except ServiceError:
+            self._tails.forget(share.id)  # its row may tell of the refusal now
+            raise
 
     def _opened(
         self, share_id: ShareId, share: Share | None, secret: str, sender: Actor | None, *, claims: bool

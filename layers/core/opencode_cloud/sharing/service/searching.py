@@ -30,20 +30,20 @@ _AROUND = 60  # characters of a snippet before and after the words
 _TOKEN = re.compile(r"[a-z0-9_-]+")
 
 
-class Match(msgspec.Struct, frozen=True):
+class SearchMatch(msgspec.Struct, frozen=True):
     """A message or a part that holds the words. ``anchor`` is the id of its element in the page."""
 
     anchor: str
     snippet: str
 
 
-class Found(msgspec.Struct, frozen=True):
+class SearchAnswer(msgspec.Struct, frozen=True):
     """Matches in the order of the conversation. ``next`` is where to search on; empty at the end.
 
     ``searched`` of ``total`` chunks have been searched.
     """
 
-    matches: list[Match]
+    matches: list[SearchMatch]
     next: str
     searched: int
     total: int
@@ -57,23 +57,23 @@ class Search:
         self._conversation = conversation
         self._fill = fill
 
-    def find(self, words: str, cursor: str = "", seconds: float = SECONDS) -> Found:
+    def find(self, words: str, cursor: str = "", seconds: float = SECONDS) -> SearchAnswer:
         """Search from ``cursor`` on. Raises ``invalid_search`` (400) and ``message_not_found`` (404)."""
         words = words.lower()
         if not LEAST <= len(words) <= MOST:
             raise BadRequest("invalid_search", f"`q` must have {LEAST} to {MOST} characters.")
         conversation, end = self._conversation, time.monotonic() + seconds
         chunk = conversation.chunk_at(cursor) if cursor else 0
-        matches: list[Match] = []
+        matches: list[SearchMatch] = []
         while chunk < conversation.chunks:
             messages, chunk = conversation.some(chunk, GROUP_BYTES, self._fill)
             matches.extend(_matches(messages, words))
             if len(matches) >= MATCHES or time.monotonic() > end:
                 break
-        return Found(matches, conversation.cursor_of(chunk), chunk, conversation.chunks)
+        return SearchAnswer(matches, conversation.cursor_of(chunk), chunk, conversation.chunks)
 
 
-def _matches(messages: Iterable[TranscriptMessage], words: str) -> Iterator[Match]:
+def _matches(messages: Iterable[TranscriptMessage], words: str) -> Iterator[SearchMatch]:
     # Letters, digits, `_` and `-` are stored without escapes: bytes without the longest run of them need no decoding.
     token = max(_TOKEN.findall(words), key=len, default="").encode()
     for message in messages:
@@ -89,11 +89,11 @@ def _may_hold(entry: TranscriptEntry, token: bytes) -> bool:
     return not entry.raw or token in entry.raw.lower()
 
 
-def _match(anchor: str, texts: Iterable[str], words: str) -> Iterator[Match]:
+def _match(anchor: str, texts: Iterable[str], words: str) -> Iterator[SearchMatch]:
     for text in texts:
         at = text.lower().find(words)
         if at >= 0:
-            yield Match(anchor, " ".join(text[max(0, at - _AROUND) : at + len(words) + _AROUND].split()))
+            yield SearchMatch(anchor, " ".join(text[max(0, at - _AROUND) : at + len(words) + _AROUND].split()))
             return
 
 

@@ -1,6 +1,6 @@
 """Reads of a conversation by windows: its newest messages, those before, after or around a place.
 
-What a snapshot holds is read from its stored chunks, and the rest from the log. A session without stored chunks is
+Messages of a snapshot are read from its stored chunks, and later ones from the log. A session without stored chunks is
 short, or was last published by an older version: its chunks are made here.
 """
 
@@ -16,7 +16,7 @@ from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.parallel import pool
 from opencode_cloud.sharing.models import Item, Share, message_not_found
 from opencode_cloud.sharing.protocol.fold import Fold
-from opencode_cloud.sharing.rendering.outline import MessageHead, Piece, Window, head_of, pieces, undone_from
+from opencode_cloud.sharing.rendering.outline import MessageHead, MessageWindow, Piece, head_of, pieces, undone_from
 from opencode_cloud.sharing.rendering.transcript import Transcript, TranscriptMessage, transcribe
 from opencode_cloud.sharing.service.outlines import (
     SEVERAL,
@@ -85,29 +85,29 @@ class Conversation:
     def _chunk(self, piece: Piece) -> _Chunk:
         return _Chunk((self._position[piece.messages[0].id], piece.part), piece.cost, piece.size, piece.messages)
 
-    def newest(self, cost: int = PAGE_COST) -> Window:
+    def newest(self, cost: int = PAGE_COST) -> MessageWindow:
         """Return the last messages, and all if they are within ``cost``."""
         begin = self._back(len(self._chunks), cost)
         return self._window(begin, len(self._chunks), (0, ""), (len(self.heads), ""))
 
-    def before(self, cursor: str, cost: int = WINDOW_COST) -> Window:
+    def before(self, cursor: str, cost: int = WINDOW_COST) -> MessageWindow:
         """Return messages that end at ``cursor``. Raises ``message_not_found`` (404)."""
         place = self.place(cursor)
         end = bisect_left(self._places, place)
         return self._window(self._back(end, cost), end, (0, ""), place)
 
-    def since(self, cursor: str, cost: int = WINDOW_COST) -> Window:
+    def since(self, cursor: str, cost: int = WINDOW_COST) -> MessageWindow:
         """Return messages from ``cursor`` on. Raises ``message_not_found`` (404)."""
         place = self.place(cursor)
         begin = max(0, bisect_right(self._places, place) - 1)
         return self._window(begin, self._on(begin, cost), place, (len(self.heads), ""))
 
-    def around(self, cursor: str, cost: int = WINDOW_COST) -> Window:
+    def around(self, cursor: str, cost: int = WINDOW_COST) -> MessageWindow:
         """Return messages before and after ``cursor``. Raises ``message_not_found`` (404)."""
         at = max(0, bisect_right(self._places, self.place(cursor)) - 1)
         return self._window(max(0, at - 1), self._on(at, cost), (0, ""), (len(self.heads), ""))
 
-    def oldest(self, cost: int = WINDOW_COST) -> Window:
+    def oldest(self, cost: int = WINDOW_COST) -> MessageWindow:
         """Return the first messages."""
         return self._window(0, self._on(0, cost), (0, ""), (len(self.heads), ""))
 
@@ -166,7 +166,7 @@ class Conversation:
             end += 1
         return end
 
-    def _window(self, begin: int, end: int, least: Place, limit: Place) -> Window:
+    def _window(self, begin: int, end: int, least: Place, limit: Place) -> MessageWindow:
         """Return the messages of chunks between two places."""
         messages = [
             kept
@@ -177,7 +177,7 @@ class Conversation:
         last = min(limit, self._places[end] if end < len(self._places) else (len(self.heads), ""))
         single = self.single
         undone = undone_from(self.heads, single.taken_back)
-        return Window(
+        return MessageWindow(
             Transcript(single.session, single.model, single.diff, messages, []),
             first[0],
             len(self.heads),
