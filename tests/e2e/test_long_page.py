@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, expect
 
 from local.stack import LocalStack
 from tests.integration.publisher import new_session_id
-from tests.unit.sharing.conversation import BEGIN, assistant, part, session, user
+from tests.unit.sharing.conversation import BEGIN, assistant, item, part, session, user
 
 from .browser import headless_chromium
 from .test_page import PATIENCE, Reader, Shared, watch
@@ -136,6 +136,16 @@ def test_what_is_published_appears_at_the_end(shared: Shared, reader: Reader) ->
     expect(message(reader, MESSAGES)).to_be_in_viewport(timeout=PATIENCE)
     assert first(reader) == begun
     expect(message(reader, 5)).not_to_be_attached()
+
+
+def test_changes_of_the_whole_session_come_when_a_reader_comes_near(shared: Shared, reader: Reader) -> None:
+    diff = {"file": "big.txt", "patch": "+x\n" * 30_000, "additions": 30_000, "deletions": 0}
+    shared.publish(item("session_diff", [diff]))
+    reader.open(shared)
+    reader.page.wait_for_timeout(300)
+    assert not any("/items/" in address for address in reader.asked)
+    reader.page.get_by_role("link", name="Files changed").click()
+    expect(reader.page.locator("#changes")).to_contain_text("big.txt", timeout=PATIENCE)
 
 
 def test_without_scripts_links_lead_through_the_session(shared: Shared, browser: Browser, stack: LocalStack) -> None:

@@ -1,5 +1,5 @@
-// Search in the page: it finds words in folded parts too, and opens them. Where the page does
-// not hold the whole session, the server finds the messages and parts that hold the words. Found words are marked without any change of the page's
+// Search in the page: it finds words in folded parts too, and opens them. Where the page does not hold the whole session,
+// the server finds the messages and parts that hold the words. Found words are marked without any change of the page's
 // elements, where the browser can do so (CSS Custom Highlight API).
 
 const MOST = 2_000 // found places; a reader who has more types another letter

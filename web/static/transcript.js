@@ -307,6 +307,7 @@ export class Transcript {
       fill()
     } else {
       node.dataset.href = item.href
+      if (node === this.changes) node.hidden = false // what is hidden never comes near the window
       this.#loader.watch(node)
     }
   }

@@ -257,6 +257,7 @@ def test_large_changes_of_the_session_are_left_to_the_script() -> None:
     page = render([item("session_diff", [diff], seq=5)])
     assert page.the("changes")["data-href"] == f"/share/{SHARE}/items/5"
     assert "big.txt" not in page.text
+    assert "hidden" not in page.the("changes"), "a hidden element would never come near the window"
 
 
 def test_of_a_long_session_the_page_holds_the_newest_turns_and_leads_to_the_others() -> None:

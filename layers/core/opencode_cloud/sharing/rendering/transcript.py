@@ -17,6 +17,7 @@ from opencode_cloud.sharing.models import Refusal
 from opencode_cloud.sharing.rendering.blocks import Diff, diffs, failure, figures, lasting, usage
 from opencode_cloud.sharing.rendering.generations import converted, is_first_generation
 from opencode_cloud.sharing.rendering.lenient import (
+    MAXIMUM_DEPTH,
     JsonObject,
     array,
     decode,
@@ -337,8 +338,8 @@ def to_document(
                 "role": message.role,
                 "created": message.created,
                 "undone": message.id in undone,
-                "info": _without_headers(message.value) if message.entry else None,
-                "parts": [_without_headers(part.value) for part in message.parts],
+                "info": _published(message.entry) if message.entry else None,
+                "parts": [_published(part) for part in message.parts],
             }
             for message in transcript.messages
         ],
@@ -346,6 +347,19 @@ def to_document(
         "diffs": array(decode(transcript.diff.raw)) if transcript.diff else [],
         "other": [{"type": item.type, "key": item.key, "data": decode(item.data)} for item in transcript.other],
     }
+
+
+def _published(entry: TranscriptEntry) -> object:
+    """Return an item's data without headers: its bytes where they need no change, which takes a tenth of the time."""
+    raw = entry.raw
+    is_plain = raw.startswith(b"{") and b'"responseHeaders"' not in raw
+    has_surrogates = b"\\ud" in raw or b"\\uD" in raw  # one without the other is not valid for readers
+    if is_plain and not has_surrogates and raw.count(b"{") + raw.count(b"[") <= MAXIMUM_DEPTH:
+        try:
+            return msgspec.json.decode(raw, type=msgspec.Raw)
+        except msgspec.DecodeError:
+            pass
+    return _without_headers(entry.value)
 
 
 def _without_headers(value: JsonObject) -> Document:

@@ -102,15 +102,15 @@ class ReaderPages:
         reply.headers.update(http_events.error_headers(error))
         return reply
 
-    def document(self, state: SharedState, comments: Sequence[Comment]) -> str:
+    def document(self, state: SharedState, comments: Sequence[Comment]) -> bytes:
         """Return the share as JSON for programs."""
         document = to_document(state.share.id, state.items, state.seq, state.share.refusal)
-        return msgspec.json.encode({**document, "comments": [each.public() for each in comments]}).decode()
+        return msgspec.json.encode({**document, "comments": [each.public() for each in comments]})
 
-    def markdown(self, event: http_events.Event, state: SharedState, comments: Sequence[Comment]) -> str:
+    def markdown(self, event: http_events.Event, state: SharedState, comments: Sequence[Comment]) -> bytes:
         """Return the share as Markdown for agents."""
         session = render_markdown(state.share.id, state.items, self._base(event), refusal=state.share.refusal)
-        return "\n\n".join([session.rstrip("\n"), *comments_as_markdown(comments)]) + "\n"
+        return "\n\n".join([session.rstrip("\n"), *comments_as_markdown(comments), ""]).removesuffix("\n").encode()
 
     def card(self, conversation: Conversation | None) -> HttpReply:
         """Answer with the picture of a share; without a conversation with one that says nothing about it.

@@ -180,12 +180,12 @@ class ShareReader:
         return Redirect(self._snapshots.publish_copy(share_id, body))
 
     def document(
-        self, share_id: ShareId, visitor: Visitor, name: str, content_type: str, render: Callable[[SharedState], str]
+        self, share_id: ShareId, visitor: Visitor, name: str, content_type: str, render: Callable[[SharedState], bytes]
     ) -> ShareDocument | Redirect:
         """Return a rendering of the whole state, such as a transcript. ``name`` identifies it within the share."""
         state = self.state(share_id, visitor)
         whole = SharedState(state.share, state.seq, self.inline(share_id, state.items))
-        return self._document(share_id, f"{name}-{state.seq:012d}", lambda: render(whole).encode(), content_type)
+        return self._document(share_id, f"{name}-{state.seq:012d}", lambda: render(whole), content_type)
 
     def _document(
         self, share_id: ShareId, name: str, encode: Callable[[], bytes], content_type: str = "application/json"
