@@ -345,6 +345,23 @@ def test_a_large_picture_is_shown_live_and_loaded(shared: Shared, reader: Reader
     assert reader.complaints == []
 
 
+def test_a_task_leads_to_the_share_of_its_sub_agent(shared: Shared, http: httpx.Client, reader: Reader) -> None:
+    child_session = new_session_id()
+    made = http.post("/api/share", json={"sessionID": child_session}).json()
+    Shared(http, made["id"], made["secret"]).publish(session(title="The sub-agent"))
+    started: dict[str, Any] = {"input": {"prompt": "Look around"}, "metadata": {"sessionId": child_session}}
+    shared.publish(user(), assistant(), tool(tool="task", **started, status="running"))
+    reader.open(shared)
+    link = reader.page.get_by_role("link", name="Session of the sub-agent")
+    expect(link).to_have_count(1)
+    shared.publish(tool(tool="task", **started, output="Nothing found"))
+    reader.sees("Nothing found")
+    reader.page.locator("summary", has_text="task").first.click()
+    assert child_session not in reader.page.content()
+    link.click()
+    expect(reader.page.locator("#title")).to_have_text("The sub-agent", timeout=PATIENCE)
+
+
 def test_a_reader_keeps_open_what_they_opened(shared: Shared, reader: Reader) -> None:
     shared.publish(user(), assistant(), tool(status="running", output="first"))
     reader.open(shared)

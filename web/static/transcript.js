@@ -249,8 +249,7 @@ export class Transcript {
     for (const { id, node } of this.#order) {
       undone ||= id === this.#undoneFrom
       mark(node, "data-undone", undone)
-      // The server knows the message before the first one here.
-      if (before !== null || !this.limits.earlier) mark(node, "data-continues", before !== null && continues(node, before))
+      mark(node, "data-continues", before !== null && continues(node, before))
       const state = undone ? "undone" : node.hasAttribute("data-unfinished") ? "not finished" : ""
       const shown = node.firstElementChild.querySelector(":scope > .state")
       if (shown.textContent !== state) shown.textContent = state

@@ -134,7 +134,7 @@ def test_pieces_are_small_whatever_a_message_holds(messages: list[list[int]]) ->
 def test_a_short_session_is_one_window() -> None:
     window = whole_conversation(conversation.conversation()).newest()
     assert window.whole
-    assert (window.first, window.before) == (0, None)
+    assert (window.first, window.total) == (0, len(window.transcript.messages))
 
 
 def test_a_window_of_a_snapshot_is_one_small_read() -> None:
@@ -144,8 +144,7 @@ def test_a_window_of_a_snapshot_is_one_small_read() -> None:
     assert objects.ranges[0][1] < len(objects.stored["snapshot.chunks"])
     assert window.transcript.title == "twenty turns"
     assert (window.total, window.later) == (60, "")
-    assert window.before is not None
-    assert window.before.id == f"msg_{window.first - 1:03}"
+    assert window.transcript.messages[0].id == window.earlier == f"msg_{window.first:03}"
 
 
 def test_what_was_published_after_the_snapshot_counts() -> None:

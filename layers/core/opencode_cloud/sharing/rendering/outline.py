@@ -44,7 +44,6 @@ class MessageWindow(msgspec.Struct, frozen=True):
     first: int
     total: int
     undone: frozenset[str]
-    before: MessageHead | None = None
     earlier: str = ""
     later: str = ""
 

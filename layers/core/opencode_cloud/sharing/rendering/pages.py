@@ -25,7 +25,6 @@ from opencode_cloud.sharing.rendering.nodes import Node, html
 from opencode_cloud.sharing.rendering.outline import INLINE, MessageHead, MessageWindow
 from opencode_cloud.sharing.rendering.owner_panel import render_owner_panel
 from opencode_cloud.sharing.rendering.transcript import (
-    Speaker,
     TranscriptEntry,
     TranscriptMessage,
     iso,
@@ -186,7 +185,7 @@ def render_window(share_id: ShareId, window: MessageWindow, sessions: Sessions =
 def _shown(share_id: ShareId, window: MessageWindow, sessions: Sessions) -> dict[str, object]:
     """Return what the templates need to write a window."""
     transcript = window.transcript
-    before: Speaker | None = window.before
+    before: TranscriptMessage | None = None
     messages: list[_Message] = []
     for message in transcript.messages:
         parts = [_part(share_id, entry, sessions) for entry in message.parts]

@@ -87,25 +87,6 @@ class TranscriptEntry(msgspec.Struct):
         return bool(self.raw) or self.decoded is not None
 
 
-class Speaker(Protocol):
-    """The author of a message."""
-
-    @property
-    def role(self) -> str:
-        """Return ``user``, ``assistant`` or another role."""
-        ...
-
-    @property
-    def agent(self) -> str:
-        """Return the agent that was asked or that answers."""
-        ...
-
-    @property
-    def model(self) -> str:
-        """Return the id of the model."""
-        ...
-
-
 class TranscriptMessage(msgspec.Struct):
     """A message and its parts, in order. Without ``entry`` only some of its parts have arrived."""
 
@@ -163,7 +144,7 @@ class TranscriptMessage(msgspec.Struct):
         """Return the time at which the assistant finished, in milliseconds."""
         return milliseconds(mapping(self.value.get("time")).get("completed"))
 
-    def continues(self, before: Speaker | None) -> bool:
+    def continues(self, before: TranscriptMessage | None) -> bool:
         """Tell whether this is a further answer of the agent and the model that answered ``before``."""
         return (
             before is not None

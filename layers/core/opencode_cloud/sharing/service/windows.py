@@ -182,7 +182,6 @@ class Conversation:
             first[0],
             len(self.heads),
             frozenset(message.id for message in messages if self._position[message.id] >= undone),
-            self.heads[first[0] - 1] if first[0] and not first[1] else None,
             self._cursor(first) if self._places and first > self._places[0] else "",
             self._cursor(last) if last[0] < len(self.heads) else "",
         )
