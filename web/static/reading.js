@@ -156,7 +156,9 @@ export class Reading {
       )
     }
     const ids = new Set(this.#known.map(([id]) => id))
-    return [...this.#known, ...here.filter(([id]) => !ids.has(id))]
+    // A turn that is whole in the page has its newest figures there.
+    const whole = new Map(here.slice(1, this.windows.isAtEnd ? undefined : -1).map((each) => [each[0], each]))
+    return [...this.#known.map((each) => whole.get(each[0]) ?? each), ...here.filter(([id]) => !ids.has(id))]
   }
 
   #key(event) {

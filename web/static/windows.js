@@ -156,20 +156,19 @@ export class Windows {
   /** Remove far messages at one end, until there are no more than a page should hold. */
   #remove(name) {
     const atStart = name === "earlier"
-    let removed = 0
+    const nodes = atStart ? [...this.list.children] : [...this.list.children].reverse()
     let rest = this.list.getElementsByTagName("*").length
-    while (rest > MOST * 0.8) {
-      const node = atStart ? this.list.firstElementChild : this.list.lastElementChild
-      const { top, bottom } = node.getBoundingClientRect()
+    let far = 0
+    while (rest > MOST * 0.8 && far < nodes.length - 1) {
+      const { top, bottom } = nodes[far].getBoundingClientRect()
       if (atStart ? bottom > -FAR * innerHeight : top < (FAR + 1) * innerHeight) break
-      const cursor = atStart ? node.nextElementSibling?.dataset.id : node.dataset.id
-      if (!cursor) break
-      rest -= node.getElementsByTagName("*").length + 1
-      this.transcript.remove(node)
-      removed += 1
-      this.ends[name].dataset.cursor = cursor
+      rest -= nodes[far].getElementsByTagName("*").length + 1
+      far += 1
     }
-    if (removed) this.#end(name, this.ends[name].dataset.cursor, removed + Number(this.ends[name].dataset.count ?? 0))
+    if (!far) return
+    const cursor = (atStart ? nodes[far] : nodes[far - 1]).dataset.id
+    for (const node of nodes.slice(0, far)) this.transcript.remove(node)
+    this.#end(name, cursor, far + Number(this.ends[name].dataset.count ?? 0))
   }
 
   /** Change the list, and keep what the reader sees at its place. */

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -22,6 +22,7 @@ from opencode_cloud.sharing.service.searching import Search, SearchAnswer
 from opencode_cloud.sharing.service.windows import Conversation
 from opencode_cloud.sharing.store import ObjectStore
 from tests.unit.sharing import conversation
+from tests.unit.sharing.browser_side import BrowserSide
 from tests.unit.sharing.conversation import BEGIN, assistant, item, part, session, tool, user
 from tests.unit.sharing.whole import whole_conversation
 
@@ -270,3 +271,27 @@ def test_a_long_search_goes_on_from_its_cursor(monkeypatch: pytest.MonkeyPatch) 
 def test_a_search_needs_some_characters(words: str) -> None:
     with pytest.raises(BadRequest):
         found(whole_conversation([user()]), words)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserSide]:
+    started = BrowserSide(tmp_path_factory.mktemp("modules"))
+    yield started
+    started.close()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("msg_000000000001Aa", "msg_000000000002Aa"),
+        ("msg_00000000000fAa", "msg_000000000010Aa"),
+        ("msg_ffffffffffffAa", "msg_000000000001Aa"),  # the time field of ids wraps
+        ("msg_f00000000000Aa", "msg_0fffffffffffAa"),
+        ("msg_000000000001Aa", "msg_000000000001Ab"),
+        ("1", "2"),
+    ],
+)
+def test_the_script_knows_which_of_two_messages_is_older(browser: BrowserSide, one: str, other: str) -> None:
+    assert browser.call("transcript", "isOlder", one, other)
+    assert not browser.call("transcript", "isOlder", other, one)
+    assert not browser.call("transcript", "isOlder", one, one)
