@@ -65,7 +65,11 @@ def get(reading: Reading, path: str, **query: str) -> dict[str, Any]:
     app = HttpRoutes()
     nothing = cast("Any", SimpleNamespace(panel=lambda *_: None, view=lambda *_: None))
     ReaderRoutes(cast("ShareReader", reading), nothing, nothing, nothing, public_url="https://cloud.example").mount(app)
-    context = {"http": {"method": "GET", "path": path, "sourceIp": "192.0.2.1"}, "stage": "$default", "timeEpoch": BEGIN}
+    context = {
+        "http": {"method": "GET", "path": path, "sourceIp": "192.0.2.1"},
+        "stage": "$default",
+        "timeEpoch": BEGIN,
+    }
     event = {"rawPath": path, "rawQueryString": "", "queryStringParameters": query, "body": None}
     headers = {"accept": "text/html"} if path == f"/share/{SHARE}" else {}
     event |= {"headers": headers, "isBase64Encoded": False, "requestContext": {**context, "requestId": "r"}}

@@ -115,6 +115,8 @@ def test_windows_lead_through_the_whole_session_once_in_either_direction(
         items += [part(f"msg_{number:03}", f"prt_{n}", "text", text="x" * size) for n, size in enumerate(parts)]
     whole = stored(numbered(items))[0] if snapshot else whole_conversation(items)
     expected = [each.key for each in items if each.type == "part"]
+    shown = [message.id for message in whole.newest(cost).transcript.messages]
+    assert len(shown) == len(set(shown)), "a message that was cut is one element of the page"
     assert [key for window in back(whole, cost) for key in window] == expected
     assert [key for window in on(whole, cost) for key in window] == expected
 

@@ -7,7 +7,7 @@ short, or was last published by an older version: its chunks are made here.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -142,7 +142,7 @@ class Conversation:
         while end < len(self._chunks) and (end == chunk or size + self._chunks[end].size <= most_bytes):
             size += self._chunks[end].size
             end += 1
-        messages = list(self._messages(self._chunks[chunk:end]))
+        messages = self._messages(chunk, end)
         empty = [entry for message in messages for entry in message.parts if not entry.inline]
         known = [self._elsewhere[entry.key] for entry in empty if entry.key in self._elsewhere]
         bodies = {item.key: item.data for item in fill(known)}
@@ -170,7 +170,7 @@ class Conversation:
         """Return the messages of chunks between two places."""
         messages = [
             kept
-            for message in self._messages(self._chunks[begin:end])
+            for message in self._messages(begin, end)
             if (kept := _within(message, self._position[message.id], least, limit))
         ]
         first = max(least, self._places[begin] if begin < len(self._places) else (0, ""))
@@ -189,22 +189,29 @@ class Conversation:
     def _cursor(self, place: Place) -> str:
         return place[1].removeprefix("part/") or self.heads[place[0]].id
 
-    def _messages(self, chunks: Sequence[_Chunk]) -> Iterator[TranscriptMessage]:
-        """Yield the messages of neighbouring chunks in order, with what was published after the snapshot."""
-        stored = [chunk.stored for chunk in chunks if chunk.stored]
-        items = [item for read in self._read(stored) for item in read] if stored else []
+    def _messages(self, begin: int, end: int) -> list[TranscriptMessage]:
+        """Return the messages of neighbouring chunks in order, with updates that came after the snapshot."""
+        stored = [chunk.stored for chunk in self._chunks[begin:end] if chunk.stored]
+        found = self._stored(stored, begin) if stored else []
+        for chunk in self._chunks[begin + len(stored) : end]:
+            for message in chunk.messages or ():
+                if found and found[-1].id == message.id:  # it was cut
+                    found[-1] = TranscriptMessage(message.id, message.entry, [*found[-1].parts, *message.parts])
+                else:
+                    found.append(message)
+        return found
+
+    def _stored(self, chunks: Sequence[StoredChunk], begin: int) -> list[TranscriptMessage]:
+        """Return the messages of stored chunks, of which the first has the number ``begin``."""
+        items = [item for read in self._read(chunks) for item in read]
         self._elsewhere = {item.key: item for item in items if item.body} | self._elsewhere
-        if items:
-            last = self._chunks.index(next(chunk for chunk in reversed(chunks) if chunk.stored)) + 1
-            limit = self._places[last] if last < len(self._places) else (len(self.heads), "")
-            begin = chunks[0].place
-            items += [item for item in self._later if begin <= self._first_place(item) < limit]
-            # An update of a cut message's own facts belongs to each of its pieces.
-            present = {message_of(item) for item in items}
-            items += [item for item in self._later if item.type == "message" and message_of(item) in present]
-            yield from sorted(transcribe(items).messages, key=lambda message: self._position[message.id])
-        for chunk in chunks:
-            yield from chunk.messages or ()
+        least, end = self._places[begin], begin + len(chunks)
+        limit = self._places[end] if end < len(self._places) else (len(self.heads), "")
+        items += [item for item in self._later if least <= self._first_place(item) < limit]
+        # An update of a cut message's own facts belongs to each of its pieces.
+        present = {message_of(item) for item in items}
+        items += [item for item in self._later if item.type == "message" and message_of(item) in present]
+        return sorted(transcribe(items).messages, key=lambda message: self._position[message.id])
 
     def _first_place(self, item: Item) -> Place:
         return self._position[message_of(item)], item.key if item.type == "part" else ""
