@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -146,6 +148,28 @@ def test_changes_of_the_whole_session_come_when_a_reader_comes_near(shared: Shar
     assert not any("/items/" in address for address in reader.asked)
     reader.page.get_by_role("link", name="Files changed").click()
     expect(reader.page.locator("#changes")).to_contain_text("big.txt", timeout=PATIENCE)
+
+
+def test_after_a_long_absence_the_newest_messages_come_and_not_the_whole_session(
+    shared: Shared, reader: Reader, context: BrowserContext
+) -> None:
+    reader.open(shared)
+    context.set_offline(True)
+    reader.is_told("Offline")
+    numbers = range(MESSAGES, MESSAGES + 200)
+    for start in (numbers[:100], numbers[100:]):
+        shared.publish(*(assistant(name(n), BEGIN + n) for n in start))
+        texts = [f"mark{n}x " + os.urandom(12_000).hex() for n in start]
+        shared.publish(*(part(name(n), "prt_1", "text", text=t) for n, t in zip(start, texts, strict=True)))
+    time.sleep(6)  # the snapshot follows within seconds
+    context.set_offline(False)
+    reader.is_told("Live")
+    reader.page.keyboard.press("G")
+    expect(message(reader, numbers[-1])).to_be_in_viewport(timeout=PATIENCE)
+    shown = reader.page.eval_on_selector_all(".message", "nodes => nodes.map(node => node.dataset.id)")
+    present = [int(each.removeprefix("msg_")[:12], 16) - 0xABC00000 for each in shown]
+    assert present == list(range(present[0], numbers[-1] + 1)), "no message is missing between those in the page"
+    assert len(present) < MESSAGES
 
 
 def test_without_scripts_links_lead_through_the_session(shared: Shared, browser: Browser, stack: LocalStack) -> None:

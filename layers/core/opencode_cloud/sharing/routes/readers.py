@@ -15,6 +15,7 @@ from opencode_cloud.http.requests import check_same_origin, set_cookie
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.content_codings import Coding
 from opencode_cloud.kit.errors import (
+    BadRequest,
     Forbidden,
     Gone,
     NotFound,
@@ -31,12 +32,12 @@ from opencode_cloud.sharing.protocol.tickets import UNLOCK_SECONDS, VIEW_SECONDS
 from opencode_cloud.sharing.routes.comment_routes import CommentRoutes
 from opencode_cloud.sharing.routes.owner_forms import OwnerForms, is_panel_error
 from opencode_cloud.sharing.routes.visitors import ticket_cookie, visitor_of
-from opencode_cloud.sharing.routes.window_routes import WindowRoutes, names_window, number_of, window_of
 from opencode_cloud.sharing.service.access import ShareAccess, Visitor
 from opencode_cloud.sharing.service.reading import Redirect, ShareDocument, ShareReader
 
 if TYPE_CHECKING:
     from opencode_cloud.sharing.routes.reader_pages import ReaderPages
+    from opencode_cloud.sharing.routes.window_routes import WindowRoutes
 
 MARKDOWN = "text/markdown; charset=utf-8"
 FORM = "application/x-www-form-urlencoded"
@@ -86,7 +87,9 @@ class ReaderRoutes:
         app.get("/share/<share_id>/items/<seq>")(self.item)
         app.post("/share/<share_id>/ticket")(self.ticket)
         app.post("/share/<share_id>/unlock")(self.unlock)
-        WindowRoutes(self._reading).mount(app)
+        app.get("/share/<share_id>/messages")(self.messages)
+        app.get("/share/<share_id>/prompts")(self.prompts)
+        app.get("/share/<share_id>/search")(self.search)
         app.get("/share/<share_id>/card.png")(self.card)
         app.get("/share/oembed")(self.oembed)
         app.post("/share/<share_id>/owner")(self.owner)
@@ -99,14 +102,26 @@ class ReaderRoutes:
     def items(self, share_id: ShareId) -> HttpReply:
         """``GET /share/{id}/items?after=`` -> the items after ``after``."""
         event = self._event()
-        after = number_of("after", http_events.query(event, "after", "0"))
+        after = _number("after", http_events.query(event, "after", "0"))
         coding = http_events.accepted_coding(event)
         return document_reply(event, self._reading.items(share_id, visitor_of(event, share_id), after, coding))
 
     def item(self, share_id: ShareId, seq: str) -> HttpReply:
         """``GET /share/{id}/items/{seq}`` -> one item with its body."""
         event = self._event()
-        return document_reply(event, self._reading.item(share_id, visitor_of(event, share_id), number_of("seq", seq)))
+        return document_reply(event, self._reading.item(share_id, visitor_of(event, share_id), _number("seq", seq)))
+
+    def messages(self, share_id: ShareId) -> HttpReply:
+        """``GET /share/{id}/messages``: see :meth:`WindowRoutes.messages`."""
+        return self._windows().messages(share_id)
+
+    def prompts(self, share_id: ShareId) -> HttpReply:
+        """``GET /share/{id}/prompts``: see :meth:`WindowRoutes.prompts`."""
+        return self._windows().prompts(share_id)
+
+    def search(self, share_id: ShareId) -> HttpReply:
+        """``GET /share/{id}/search``: see :meth:`WindowRoutes.search`."""
+        return self._windows().search(share_id)
 
     def ticket(self, share_id: ShareId) -> HttpReply:
         """``POST /share/{id}/ticket`` -> ``{ticket, expires_in}``, for the socket and as ``x-share-ticket``.
@@ -187,6 +202,8 @@ class ReaderRoutes:
 
     def _html(self, share_id: ShareId, visitor: Visitor, failed: ServiceError | None = None) -> HttpReply:
         """Answer with the page. ``failed`` is the error of a form of the owner's panel."""
+        from opencode_cloud.sharing.routes.window_routes import names_window, window_of  # no sync needs it
+
         event = self._event()
         try:
             conversation = self._reading.conversation(share_id, visitor, is_view=not names_window(event))
@@ -253,6 +270,11 @@ class ReaderRoutes:
 
         return ReaderPages(public_url=self._public_url, upload_mb=self._upload_mb)
 
+    def _windows(self) -> WindowRoutes:
+        from opencode_cloud.sharing.routes.window_routes import WindowRoutes  # no sync needs it
+
+        return WindowRoutes(self._reading, self._event())
+
     def _json(self, value: Any) -> HttpReply:
         return http_events.reply(self._event(), msgspec.json.encode(value))
 
@@ -265,3 +287,9 @@ def _preferred(event: http_events.Event) -> str:
     if "text/markdown" in accept:
         return "md"
     return "json" if "application/json" in accept else ""
+
+
+def _number(name: str, value: str) -> int:
+    if not value.isascii() or not value.isdigit() or len(value) > 12:
+        raise BadRequest("invalid_number", f"`{name}` must be a whole number of at most 12 digits.")
+    return int(value)

@@ -8,22 +8,13 @@ import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import http_events
-from opencode_cloud.kit.errors import BadRequest
 from opencode_cloud.kit.http_events import HttpReply
-from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.sharing.routes.visitors import visitor_of
 
 if TYPE_CHECKING:
     from opencode_cloud.sharing.rendering.outline import MessageWindow
     from opencode_cloud.sharing.service.reading import ShareReader
     from opencode_cloud.sharing.service.windows import Conversation
-
-
-def number_of(name: str, value: str) -> int:
-    """Read a number of a request. Raises ``invalid_number`` (400)."""
-    if not value.isascii() or not value.isdigit() or len(value) > 12:
-        raise BadRequest("invalid_number", f"`{name}` must be a whole number of at most 12 digits.")
-    return int(value)
 
 
 def window_of(event: http_events.Event, conversation: Conversation) -> MessageWindow:
@@ -47,21 +38,16 @@ def names_window(event: http_events.Event) -> bool:
 class WindowRoutes:
     """Windows, prompts, and the search."""
 
-    def __init__(self, reading: ShareReader) -> None:
+    def __init__(self, reading: ShareReader, event: http_events.Event) -> None:
+        """``event`` is the request to answer."""
         self._reading = reading
-
-    def mount(self, app: HttpRoutes) -> None:
-        """Add every route to ``app``."""
-        self._event = app.event
-        app.get("/share/<share_id>/messages")(self.messages)
-        app.get("/share/<share_id>/prompts")(self.prompts)
-        app.get("/share/<share_id>/search")(self.search)
+        self._event = event
 
     def messages(self, share_id: ShareId) -> HttpReply:
         """``GET /share/{id}/messages?before=|since=|at=|from=beginning`` -> a window of messages as HTML."""
         from opencode_cloud.sharing.rendering import pages  # slow to import, and no sync needs it
 
-        event = self._event()
+        event = self._event
         visitor = visitor_of(event, share_id)
         conversation = self._reading.conversation(share_id, visitor)
         window = window_of(event, conversation)
@@ -74,7 +60,7 @@ class WindowRoutes:
         """``GET /share/{id}/prompts`` -> ``{prompts: [[message, words, figures of the turn]]}``."""
         from opencode_cloud.sharing.rendering.outline import prompts_of  # no sync needs it
 
-        event = self._event()
+        event = self._event
         conversation = self._reading.conversation(share_id, visitor_of(event, share_id))
         return self._json({"prompts": prompts_of(conversation.heads)})
 
@@ -82,11 +68,11 @@ class WindowRoutes:
         """``GET /share/{id}/search?q=&from=`` -> ``{matches, next, searched, total}``: see :class:`Search`."""
         from opencode_cloud.sharing.service.searching import Search  # syncs need no renderers
 
-        event = self._event()
+        event = self._event
         words, cursor = http_events.query(event, "q"), http_events.query(event, "from")
         conversation = self._reading.conversation(share_id, visitor_of(event, share_id))
         search = Search(conversation, lambda items: self._reading.inline(share_id, items))
         return self._json(search.find(words, cursor))
 
     def _json(self, value: Any) -> HttpReply:
-        return http_events.reply(self._event(), msgspec.json.encode(value))
+        return http_events.reply(self._event, msgspec.json.encode(value))
