@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.service.windows import Conversation
     from opencode_cloud.sharing.store import ObjectStore, ShareStore
 
+T = TypeVar("T")
 PART_BYTES = 3 * 1024 * 1024  # of items' bodies in one document, so that it mostly fits into one answer
 ANSWER_BYTES = 4 * 1024 * 1024  # Lambda allows 6 MB an answer; a larger document is read from the bucket
 MOST_RELATIVES = 50
@@ -29,15 +30,11 @@ DIRECT_BYTES = 512 * 1024
 
 
 class SharedState(msgspec.Struct, frozen=True):
-    """A share and its items up to ``seq``, ascending by sequence number. Large bodies are still claim-checked.
-
-    ``ticket`` is for the page's next requests; empty if none is needed.
-    """
+    """A share and its items up to ``seq``, ascending by sequence number. Large bodies are still claim-checked."""
 
     share: Share
     seq: int
     items: Sequence[Item]
-    ticket: str = ""
 
 
 class ShareDocument(msgspec.Struct, frozen=True):
@@ -51,6 +48,18 @@ class Redirect(msgspec.Struct, frozen=True):
     """The address of an answer that is too large for a function, valid for a minute."""
 
     address: str
+
+
+def counting_view(store: ShareStore, share: Share, read: Callable[[], T]) -> T:
+    """Return what ``read`` returns, and count a view of a share with an owner meanwhile.
+
+    A failure to count does not fail the read: a throttled view is not counted (docs/decisions/004).
+    """
+    counted = pool().submit(store.count_view, share.id) if share.ownership else None
+    found = read()
+    if counted and (error := counted.exception()):
+        logger.warning("view not counted", extra={"share": share.id, "reason": type(error).__name__})
+    return found
 
 
 class ShareReader:
@@ -72,19 +81,11 @@ class ShareReader:
         """Return the origin to which large answers are redirected."""
         return self._objects.origin()
 
-    def state(self, share_id: ShareId, visitor: Visitor, *, is_view: bool = True) -> SharedState:
-        """Return the last item of each key. For a share with an owner this counts as a view, if it ``is_view``.
-
-        The view is counted while the log is read. A failure to count does not fail the read.
-        """
-        admission = self.admit(share_id, visitor)
-        share = admission.share
-        counted = pool().submit(self._store.count_view, share_id) if share.ownership and is_view else None
-        fold, seq = self._snapshots.fold(share)
-        # A throttled view is not counted; the reader must not fail for it (docs/decisions/004).
-        if counted and (error := counted.exception()):
-            logger.warning("view not counted", extra={"share": share_id, "reason": type(error).__name__})
-        return SharedState(share, seq, fold.items(), admission.ticket())
+    def state(self, share_id: ShareId, visitor: Visitor) -> SharedState:
+        """Return the last item of each key. For a share with an owner this counts as a view."""
+        share = self.admit(share_id, visitor).share
+        fold, seq = counting_view(self._store, share, lambda: self._snapshots.fold(share))
+        return SharedState(share, seq, fold.items())
 
     def conversation(self, share_id: ShareId, visitor: Visitor, *, is_view: bool = False) -> Conversation:
         """Return the conversation of a share, as :meth:`ConversationReader.open` does."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.parallel import pool
 from opencode_cloud.sharing.models import Item, Share, message_not_found
 from opencode_cloud.sharing.protocol.fold import Fold
@@ -26,6 +25,7 @@ from opencode_cloud.sharing.service.outlines import (
     read_chunks,
     read_outline,
 )
+from opencode_cloud.sharing.service.reading import counting_view
 
 if TYPE_CHECKING:
     from opencode_cloud.contracts.ids import ShareId
@@ -257,17 +257,13 @@ class ConversationReader:
     def open(self, share_id: ShareId, visitor: Visitor, *, is_view: bool = False) -> Conversation:
         """Return a share's conversation. For a share with an owner this counts as a view, if it ``is_view``.
 
-        The view is counted while the log is read. A failure to count does not fail the read. Raises as
-        :meth:`ShareAccess.admit` does.
+        Raises as :meth:`ShareAccess.admit` does.
         """
         admission = self._share_access.admit(share_id, self._store.share(share_id), visitor)
         share = admission.share
-        counted = pool().submit(self._store.count_view, share_id) if share.ownership and is_view else None
-        conversation = self._opened(share, admission.ticket())
-        # A throttled view is not counted; the reader must not fail for it (docs/decisions/004).
-        if counted and (error := counted.exception()):
-            logger.warning("view not counted", extra={"share": share_id, "reason": type(error).__name__})
-        return conversation
+        if not is_view:
+            return self._opened(share, admission.ticket())
+        return counting_view(self._store, share, lambda: self._opened(share, admission.ticket()))
 
     def _opened(self, share: Share, ticket: str) -> Conversation:
         snapshot = share.snapshot
