@@ -150,6 +150,14 @@ def test_changes_of_the_whole_session_come_when_a_reader_comes_near(shared: Shar
     expect(reader.page.locator("#changes")).to_contain_text("big.txt", timeout=PATIENCE)
 
 
+def test_a_print_says_what_is_not_in_it(shared: Shared, reader: Reader) -> None:
+    reader.open(shared)
+    reader.page.emulate_media(media="print")
+    expect(reader.page.locator("#earlier .note")).to_be_visible()
+    expect(reader.page.locator("#earlier .button")).to_be_hidden()
+    expect(reader.page.locator("#tools")).to_be_hidden()
+
+
 def test_after_a_long_absence_the_newest_messages_come_and_not_the_whole_session(
     shared: Shared, reader: Reader, context: BrowserContext
 ) -> None:
