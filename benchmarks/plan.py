@@ -18,6 +18,7 @@ class Plan:
     throughput_seconds: float = 5.0
     states: tuple[int, ...] = (100, 1_000, 10_000, 50_000)
     state_repetitions: int = 5
+    page_parts: tuple[int, ...] = (100, 5_000, 50_000)
     reconnect_state: int = 10_000
     missed: int = 10
     item_sizes: tuple[int, ...] = (1_024, 30_000, 200_000, 1_000_000)
@@ -44,6 +45,7 @@ QUICK = Plan(
     throughput_seconds=2.0,
     states=(100, 1_000),
     state_repetitions=3,
+    page_parts=(100, 5_000),
     reconnect_state=1_000,
     item_sizes=(1_024, 200_000),
     item_updates=5,

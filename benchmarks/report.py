@@ -29,6 +29,7 @@ def print_report(console: Console, result: Json) -> None:
         "item_sizes": print_item_sizes,
         "throughput": print_throughput,
         "state": print_states,
+        "long_page": print_long_pages,
         "redaction": print_redaction,
         "accounting": print_accounting,
         "team": print_team,
@@ -133,6 +134,28 @@ def print_throughput(console: Console, rows: Sequence[Json]) -> None:
             *_percentiles(row["acknowledged"]),
             f"{row['slowest_publisher']} / {row['fastest_publisher']}",
         )
+    console.print(table)
+
+
+def print_long_pages(console: Console, pages: Sequence[Json]) -> None:
+    """Print the page of long sessions, with its targets."""
+    columns = (
+        ("MB", "published_mb"),
+        ("first byte, ms", "first_byte_ms"),
+        ("first paint, ms", "first_paint_ms"),
+        ("live, ms", "live_ms"),
+        ("bytes", "bytes"),
+        ("tab, MB", "tab_mb"),
+        ("longest task, ms", "longest_task_ms"),
+        ("frame p99, ms", "frame_p99_ms"),
+        ("link, ms", "link_ms"),
+        ("search, ms", "search_ms"),
+    )
+    table = _table(
+        "Page of a long session (targets: first paint 1,500 ms, tab 300 MB)", "parts", *(c[0] for c in columns)
+    )
+    for page in pages:
+        table.add_row(f"{page['parts']:,}", *(f"{page[key]:,.0f}" for _, key in columns))
     console.print(table)
 
 

@@ -65,6 +65,7 @@ class Scenarios:
             "throughput": self.throughput,
             "state": self.state,
             "memory_after_states": self.memory,
+            "long_page": self.long_page,
             "peers": self.peers,
         }
 
@@ -191,6 +192,21 @@ class Scenarios:
                 reconnect = await loading.measure_reconnect(share, missed, size, self._plan.state_repetitions)
             await self._remove([share])
         return {"states": states, "reconnect": reconnect}
+
+    async def long_page(self) -> list[Json]:
+        """Measure the page of long sessions in a browser."""
+        from benchmarks import long_page  # imports Playwright
+
+        found: list[Json] = []
+        for parts in self._plan.page_parts:
+            self._say(f"the page of a session of {parts:,} parts")
+            share = await Share.create(self._http, self._stage.url)
+            size = await long_page.fill(share, parts)
+            measured = await long_page.measure(share, parts)
+            found.append({**measured, "published_mb": round(size / 1e6, 1)})
+            self._say(f"{parts:,} parts: {found[-1]}")
+            await self._remove([share])
+        return found
 
     async def peers(self) -> Json:
         """Measure the peers, and ours where no part before has done so."""

@@ -345,21 +345,21 @@ def test_a_large_picture_is_shown_live_and_loaded(shared: Shared, reader: Reader
     assert reader.complaints == []
 
 
-def test_a_long_session_is_shown_whole(shared: Shared, reader: Reader) -> None:
-    for start in range(0, 3_000, 1_000):
-        numbers = range(start, start + 1_000)
-        texts = [part(f"msg_{n:05}", "prt_1", "text", text=f"text {n} " + "word " * 100) for n in numbers]
-        shared.publish(*(user(f"msg_{n:05}", BEGIN + n) for n in numbers), *texts)
+def test_a_task_leads_to_the_share_of_its_sub_agent(shared: Shared, http: httpx.Client, reader: Reader) -> None:
+    child_session = new_session_id()
+    made = http.post("/api/share", json={"sessionID": child_session}).json()
+    Shared(http, made["id"], made["secret"]).publish(session(title="The sub-agent"))
+    started: dict[str, Any] = {"input": {"prompt": "Look around"}, "metadata": {"sessionId": child_session}}
+    shared.publish(user(), assistant(), tool(tool="task", **started, status="running"))
     reader.open(shared)
-    shown = reader.page.locator(".message")
-    assert shown.count() == 3_000
-    assert shown.nth(0).inner_text().startswith("User")
-    assert shown.nth(2_999).text_content() != ""
-    reader.sees("text 2999 ")
-    shared.publish(part("msg_02999", "prt_2", "text", text="the very end"))
-    reader.sees("the very end")
-    reader.page.locator("#latest").click()
-    expect(shown.nth(2_999)).to_be_in_viewport()
+    link = reader.page.get_by_role("link", name="Session of the sub-agent")
+    expect(link).to_have_count(1)
+    shared.publish(tool(tool="task", **started, output="Nothing found"))
+    reader.sees("Nothing found")
+    reader.page.locator("summary", has_text="task").first.click()
+    assert child_session not in reader.page.content()
+    link.click()
+    expect(reader.page.locator("#title")).to_have_text("The sub-agent", timeout=PATIENCE)
 
 
 def test_a_reader_keeps_open_what_they_opened(shared: Shared, reader: Reader) -> None:

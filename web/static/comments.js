@@ -28,6 +28,9 @@ function elementOf(item) {
   return document.querySelector(`#messages ${selector}`)
 }
 
+/** Return the id that the element of an item has, where it is in the page. */
+const anchorOf = (item) => (item.startsWith("part/") ? `p-${item.slice(5)}` : `m-${item.split("/")[1]}`)
+
 /** Return the key of the message or part that an element belongs to. */
 function itemOf(element) {
   const part = element.closest(".part[data-key]")
@@ -38,9 +41,13 @@ function itemOf(element) {
 
 function lead(event) {
   const item = event.target.closest(".comment-place")?.closest("li")?.dataset.item
-  const element = item && elementOf(item)
-  if (!element) return
+  if (!item) return
   event.preventDefault()
+  const element = elementOf(item)
+  if (!element) {
+    location.hash = anchorOf(item) // reading.js fetches it
+    return
+  }
   element.scrollIntoView({ block: "center" })
   element.tabIndex = -1
   element.focus({ preventScroll: true })

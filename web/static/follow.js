@@ -43,10 +43,11 @@ export class Follower {
    * @param ticket what the server wants to see of readers of shares that are not for everybody; empty for the others
    * @param lifetime of the ticket, in milliseconds
    * @param address of the live protocol, ws: or wss:
-   * @param handlers apply(items), status(state), gone(), refused()
+   * @param handlers apply(items), status(state), gone(), refused(); refresh() fetches the newest state of a long session
+   *   another way than whole, and resolves to the number up to which it reaches, or null
    */
-  constructor({ share, cursor, ticket, lifetime, address, apply, status, gone, refused }) {
-    Object.assign(this, { share, cursor, ticket, address, apply, status, gone, refused })
+  constructor({ share, cursor, ticket, lifetime, address, apply, status, gone, refused, refresh = () => null }) {
+    Object.assign(this, { share, cursor, ticket, address, apply, status, gone, refused, refresh })
     this.#renewAt = performance.now() + lifetime - RENEW
   }
 
@@ -262,22 +263,39 @@ export class Follower {
 
   async #fetchState(href) {
     const signal = AbortSignal.any([this.#fetching.signal, AbortSignal.timeout(STALLED)])
+    const response = await this.#get(`${href}?after=${this.cursor}`, signal, "manual")
+    if (!response) throw new Gone()
+    if (response.type === "opaqueredirect") {
+      // The gap is long: the answer is the whole state.
+      const seq = await this.refresh()
+      return seq === null ? this.#fetchWhole(href, signal) : this.#cover(0, seq)
+    }
+    await this.#takeState(response)
+  }
+
+  async #fetchWhole(href, signal) {
     const response = await this.#get(`${href}?after=${this.cursor}`, signal)
     if (!response) throw new Gone()
+    await this.#takeState(response)
+  }
+
+  async #takeState(response) {
     const state = await response.json()
     await this.apply(state.items)
     this.#cover(0, state.seq)
   }
 
   /** GET; null for 404. */
-  async #get(href, signal) {
-    const response = await this.#fetch(href, "GET", signal)
+  async #get(href, signal, redirect = "follow") {
+    const response = await this.#fetch(href, "GET", signal, redirect)
     return response.status === 404 ? null : response
   }
 
   /** Request from our own server. Cookies authenticate the reader: a ticket in a header would not survive redirects. */
-  async #fetch(href, method, signal) {
-    const response = await fetch(href, { method, headers: { accept: "application/json" }, credentials: "same-origin", signal })
+  async #fetch(href, method, signal, redirect = "follow") {
+    const headers = { accept: "application/json" }
+    const response = await fetch(href, { method, headers, credentials: "same-origin", signal, redirect })
+    if (response.type === "opaqueredirect") return response
     if (response.status === 410) throw new Gone()
     if (response.status === 401) throw new Refused()
     if (response.status === 404) return response

@@ -16,6 +16,7 @@ export class Highlighter {
   #atOnce = AT_ONCE
   #present = null
   #timer = 0
+  #ranges = new WeakMap() // block of a change -> its colors
   #finished = new WeakMap() // block -> the words that were last looked at
   #seen = new IntersectionObserver((entries) => this.#enter(entries), { rootMargin: NEARBY })
   #mutations = new MutationObserver((records) => records.forEach((record) => this.#take(record)))
@@ -27,9 +28,19 @@ export class Highlighter {
   }
 
   /** Look only at what is new: a long session arrives as thousands of records. */
-  #take({ type, target, addedNodes }) {
+  #take({ type, target, addedNodes, removedNodes }) {
     if (type === "characterData") this.#watch(target)
     else addedNodes.forEach((node) => this.#watch(node))
+    removedNodes.forEach((node) => this.#forget(node))
+  }
+
+  /** Give up the colors of blocks that left the page, which would keep their elements. */
+  #forget(node) {
+    if (node.nodeType !== Node.ELEMENT_NODE || node.isConnected) return
+    for (const block of node.querySelectorAll(BLOCKS)) {
+      this.#seen.unobserve(block)
+      for (const [group, range] of this.#ranges.get(block) ?? []) CSS.highlights.get(group).delete(range)
+    }
   }
 
   #watch(node) {
@@ -89,7 +100,7 @@ export class Highlighter {
   #show(runs) {
     const { block, words, places } = this.#present
     if (runs && block.textContent === words) {
-      if (places) colorRanges(places, runs)
+      if (places) this.#ranges.set(block, colorRanges(places, runs))
       else colorElements(block, words, runs)
     }
     this.#done()
@@ -123,7 +134,9 @@ function placesOf(patch) {
   return { nodes, words }
 }
 
+/** Color the words of a change; return the ranges, with their groups. */
 function colorRanges({ nodes }, runs) {
+  const made = []
   let at = 0 // in the code
   let index = 0 // of the node that shows it
   for (const [name, { length }] of runs) {
@@ -131,7 +144,7 @@ function colorRanges({ nodes }, runs) {
     while (index < nodes.length) {
       const [node, offset, from] = nodes[index]
       const last = from + node.length - offset
-      if (name && Math.min(end, last) > at) color(name, node, offset + at - from, offset + Math.min(end, last) - from)
+      if (name && Math.min(end, last) > at) made.push(color(name, node, offset + at - from, offset + Math.min(end, last) - from))
       at = Math.min(end, last)
       if (last > end) break
       index += 1
@@ -139,6 +152,7 @@ function colorRanges({ nodes }, runs) {
     }
     at = end
   }
+  return made
 }
 
 function color(name, node, start, end) {
@@ -146,4 +160,5 @@ function color(name, node, start, end) {
   if (!CSS.highlights.has(group)) CSS.highlights.set(group, new Highlight())
   const range = new StaticRange({ startContainer: node, startOffset: start, endContainer: node, endOffset: end })
   CSS.highlights.get(group).add(range)
+  return [group, range]
 }

@@ -2,12 +2,13 @@
 
 import { copyAnchor } from "./copying.js"
 import { described, lasting } from "./blocks.js"
-import { Finder, open } from "./finding.js"
+import { bring, Finder, open } from "./finding.js"
 import { split, unite } from "./splitting.js"
 import { gettext as _ } from "./words.js"
 
 const PAUSE = 200 // milliseconds in which updates are taken together
 const FIRST_LINE = 80 // characters of a prompt in the list
+const NO_WORDS = _("A prompt without text")
 const stored = (name) => {
   try {
     return localStorage.getItem(name)
@@ -26,14 +27,17 @@ const store = (name, value) => {
 export class Reading {
   #pending = ""
   #timer = 0
+  #sought = ""
   #shown = ""
+  #known = null // the prompts of a long session: [anchor, words, figures], or their fetch
 
-  constructor(root) {
+  constructor(root, windows) {
     this.root = root
+    this.windows = windows
     this.list = root.querySelector("#messages")
     this.prompts = document.querySelector("#prompts")
     this.help = document.querySelector("#help")
-    this.finder = new Finder(root)
+    this.finder = new Finder(root, windows)
     document.querySelector("#tools").hidden = false
     this.#pending = location.hash
     addEventListener("hashchange", () => this.#goTo(location.hash))
@@ -85,15 +89,26 @@ export class Reading {
   /** Go to the message or part that a link names; wait for one that has not arrived. */
   #goTo(hash) {
     if (!/^#[mp]-/.test(hash)) return (this.#pending = "")
-    const target = document.getElementById(decoded(hash.slice(1)))
+    const anchor = decoded(hash.slice(1))
+    const target = document.getElementById(anchor)
     this.#pending = target ? "" : hash
-    if (!target) return
+    if (!target) return this.#fetch(hash, anchor)
     open(target)
     const folded = target.querySelector(":scope > details")
     if (folded) folded.open = true
-    target.scrollIntoView()
+    bring(target)
     for (const node of this.list.querySelectorAll(".is-target")) node.classList.remove("is-target")
     target.classList.add("is-target")
+  }
+
+  /** Fetch the messages around a place that is not in the page. Its message may not have arrived yet. */
+  async #fetch(hash, anchor) {
+    if (this.#sought === hash) return
+    this.#sought = hash
+    const found = await this.windows.show(anchor)
+    if (found && this.#pending === hash) this.#goTo(hash)
+    else if (this.windows.isLong) this.#pending = "" // the server does not know it
+    this.#sought = ""
   }
 
   #openAll(isOpen) {
@@ -114,14 +129,37 @@ export class Reading {
       if (message.dataset.role === "user") prompts.push({ message, figures: [0, 0, 0, 0, 0] })
       else if (prompts.length) add(prompts.at(-1).figures, message.dataset.figures)
     }
-    const entries = prompts.map(({ message, figures }) => {
+    const here = prompts.map(({ message, figures }) => {
       const words = message.querySelector(".prose")?.textContent.trim().split("\n", 1)[0] ?? ""
-      return [message.id, words.slice(0, FIRST_LINE) || _("A prompt without text"), took(figures)]
+      return [message.id, words.slice(0, FIRST_LINE) || NO_WORDS, took(figures)]
     })
+    const entries = this.windows.isLong ? this.#withKnown(here) : here
     const shown = JSON.stringify(entries)
     if (shown === this.#shown) return
     this.#shown = shown
     this.prompts.querySelector("ol").replaceChildren(...entries.map(entry))
+  }
+
+  /** The prompts of a long session: those that the server knows, then newer ones in the page. */
+  #withKnown(here) {
+    if (!this.#known) {
+      this.#known = []
+      this.windows.prompts().then(
+        (prompts) => {
+          this.#known = prompts.map(([id, words, figures]) => [
+            `m-${id}`,
+            words.slice(0, FIRST_LINE) || NO_WORDS,
+            took(figures),
+          ])
+          this.refresh()
+        },
+        () => (this.#known = null), // the next change asks again
+      )
+    }
+    const ids = new Set(this.#known.map(([id]) => id))
+    // A turn that is whole in the page has its newest figures there.
+    const whole = new Map(here.slice(1, this.windows.isAtEnd ? undefined : -1).map((each) => [each[0], each]))
+    return [...this.#known.map((each) => whole.get(each[0]) ?? each), ...here.filter(([id]) => !ids.has(id))]
   }
 
   #key(event) {
@@ -130,8 +168,8 @@ export class Reading {
     const keys = {
       j: () => this.#step(1),
       k: () => this.#step(-1),
-      g: () => scrollTo(0, 0),
-      G: () => scrollTo(0, document.documentElement.scrollHeight),
+      g: () => this.windows.toBeginning().then(() => scrollTo(0, 0)),
+      G: () => this.windows.toEnd().then(() => bring(document.body, { block: "end" })),
       "/": () => this.finder.open(),
       "?": () => this.help.showModal(),
       e: () => this.#openAll(true),
@@ -155,7 +193,7 @@ export class Reading {
     if (!target) return
     target.tabIndex = -1
     target.focus({ preventScroll: true })
-    target.scrollIntoView()
+    bring(target)
   }
 
   #copyPlace(node) {

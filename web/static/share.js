@@ -1,11 +1,13 @@
 // The page of a share: connects the rendered page, the live connection, and the reader's scroll position.
 
 import { Follower } from "./follow.js"
+import { bring } from "./finding.js"
 import { takeAlong } from "./copying.js"
 import { Highlighter } from "./highlighting.js"
 import { Reading } from "./reading.js"
 import { localize } from "./times.js"
 import { Transcript } from "./transcript.js"
+import { Windows } from "./windows.js"
 import { gettext as _ } from "./words.js"
 
 const STATES = {
@@ -25,7 +27,7 @@ const latest = document.querySelector("#latest")
 const silent = document.querySelector("#silent") // on the page of an empty share: why nothing may arrive
 const page = document.documentElement
 
-const atEnd = () => page.scrollHeight - page.scrollTop - page.clientHeight < AT_END
+const atEnd = () => windows.isAtEnd && page.scrollHeight - page.scrollTop - page.clientHeight < AT_END
 const toEnd = () => (page.scrollTop = page.scrollHeight)
 
 function showStatus(state) {
@@ -39,7 +41,10 @@ async function apply(items) {
   if (items.length > 0) silent?.remove()
   const along = status.dataset.state === "live" && atEnd()
   await transcript.apply(items)
-  if (items.length > 0) reading.refresh()
+  if (items.length > 0) {
+    windows.letGo()
+    reading.refresh()
+  }
   if (!along) return showLatest(items.length > 0)
   toEnd()
   requestAnimationFrame(toEnd) // elements out of view get their height only now
@@ -91,18 +96,20 @@ const follower = new Follower({
   status: showStatus,
   gone: showGone,
   refused: showRefused,
+  refresh: () => (windows.isLong ? windows.refresh() : null),
 })
 localize(root)
 const transcript = new Transcript(root, (href) => follower.fetchItem(href))
-const reading = new Reading(root)
+const windows = new Windows(root, transcript, () => reading.refresh())
+const reading = new Reading(root, windows)
 new Highlighter(root)
 takeAlong(root)
 
 if (silent) setTimeout(() => (silent.hidden = false), Number(silent.dataset.after))
-latest.addEventListener("click", () => {
+latest.addEventListener("click", async () => {
   latest.hidden = true
-  toEnd()
-  requestAnimationFrame(toEnd)
+  await windows.toEnd()
+  bring(document.body, { block: "end" })
 })
 addEventListener("scroll", () => showLatest(false), { passive: true })
 addEventListener("online", () => follower.retry())

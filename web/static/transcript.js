@@ -4,17 +4,16 @@
 
 import * as show from "./blocks.js"
 import { firstGeneration, isFirstGeneration, secondGeneration } from "./generations.js"
+import { Loader } from "./loading.js"
 import { build, h, show as showNodes, span } from "./nodes.js"
 import { showTime } from "./times.js"
 import { copyButton } from "./prose.js"
 import { CONTEXT_TOOLS } from "./tools.js"
-import { blockNodes, changesNodes, contextTitle, messageAnchor, partAnchor, partLink } from "./views.js"
+import { blockNodes, changesNodes, contextTitle, messageAnchor, partAnchor, partLink, sessionLink, sessionOf } from "./views.js"
 import { gettext as _ } from "./words.js"
 
 const ROLES = { __proto__: null, unknown: _("Message"), user: _("User"), assistant: _("Assistant"), system: _("System") }
 const SLICE = 100 // milliseconds of work between two chances for the browser to render
-const LOADS = 4 // concurrent fetches of large items
-const NEARBY = "800px" // distance below the window at which a large item is fetched
 
 /** The first position in a sorted array whose element does not come before `entry`. */
 function position(sorted, entry, before) {
@@ -64,12 +63,28 @@ function continues(node, before) {
   return agent.textContent === agentBefore.textContent && model.dataset.id === modelBefore.dataset.id
 }
 
+/** Whether one element of an item is of a later arrival than another. */
+function isLater({ dataset: one }, { dataset: other }) {
+  const [at, seq] = [Number(one.at ?? -1), Number(one.seq ?? -1)]
+  return at > Number(other.at ?? -1) || (at === Number(other.at ?? -1) && seq > Number(other.seq ?? -1))
+}
+
+/** Whether a message id was probably made before another. Their time field wraps, so the shorter way round counts. */
+export function isOlder(id, other) {
+  const [one, two] = [id, other].map((each) => Number.parseInt(/^msg_([0-9a-f]{12})/.exec(each)?.[1] ?? "", 16))
+  if (Number.isNaN(one) || Number.isNaN(two) || one === two) return id < other
+  return (two - one + 2 ** 48) % 2 ** 48 < 2 ** 47
+}
+
 export class Transcript {
+  /** Whether there are messages before and after those in the page. Items of these are left to the server. */
+  limits = { earlier: false, later: false }
   #messages = new Map() // id -> {id, created, node, parts: [node]}
   #order = [] // the same objects, in page order
   #misplaced = new Set() // messages that are not yet at their place in the page
   #parts = new Map() // key -> node
   #names = new Map() // model id -> name
+  #sessions = new Map() // session of a sub-agent -> the address of its share, as the server has said
   #runs = new Map() // key of the first part -> the element around parts that are shown as one
   #regrouped = new Set() // messages whose parts have changed in number or kind
   #undoneFrom = "" // id of the first message that the user took back
@@ -88,7 +103,7 @@ export class Transcript {
     })
     for (const node of this.models.children) this.#names.set(node.dataset.id, node.textContent)
     for (const node of this.list.children) this.#adopt(node)
-    this.#undoneFrom = this.list.querySelector("[data-undone]")?.dataset.id ?? ""
+    this.#undoneFrom = this.session.dataset.undone ?? ""
     for (const node of root.querySelectorAll("[data-href]")) this.#loader.watch(node)
   }
 
@@ -102,6 +117,85 @@ export class Transcript {
     this.#messages.set(id, message)
     this.#order.push(message)
     for (const part of parts) this.#parts.set(part.dataset.key, part)
+    for (const link of node.querySelectorAll("a.session")) this.#sessions.set(link.dataset.session, link.getAttribute("href"))
+  }
+
+  /** Whether a message is in the page. */
+  has(id) {
+    return this.#messages.has(id)
+  }
+
+  /** Take the messages that the server has rendered in `list`, besides those that are here. */
+  take(list) {
+    for (const node of [...list.children]) {
+      const known = this.#messages.get(node.dataset.id)
+      if (known) this.#merge(known, node)
+      else {
+        this.#adopt(node)
+        this.#misplaced.add(this.#messages.get(node.dataset.id))
+      }
+    }
+    this.#finish()
+    for (const node of this.list.querySelectorAll("[data-href]")) this.#loader.watch(node)
+  }
+
+  /** Remove a message from the page. */
+  remove(node) {
+    const message = this.#messages.get(node.dataset.id)
+    this.#messages.delete(node.dataset.id)
+    this.#order.splice(this.#order.indexOf(message), 1)
+    for (const part of message.parts) {
+      this.#parts.delete(part.dataset.key)
+      this.#runs.delete(part.dataset.key)
+      this.#loader.forget(part)
+    }
+    node.remove()
+  }
+
+  /** Remove all messages from the page. */
+  clear() {
+    for (const { node } of [...this.#order]) this.remove(node)
+  }
+
+  /** Take title, models and changes as the server has rendered them, if they are later. */
+  freshen(root) {
+    for (const name of ["session", "models", "changes"]) {
+      const fresh = root.querySelector(`#${name}`)
+      const node = this[name]
+      if (!isLater(fresh, node)) continue
+      delete node.dataset.undone
+      Object.assign(node.dataset, fresh.dataset)
+      this.#undoneFrom = this.session.dataset.undone ?? ""
+      node.hidden = fresh.hidden
+      if (name === "session") {
+        for (const id of ["title", "created", "version", "usage"]) {
+          node.querySelector(`#${id}`).replaceWith(fresh.querySelector(`#${id}`))
+        }
+      } else if (name === "models") node.replaceChildren(...fresh.childNodes)
+      else node.querySelector(".changes").replaceChildren(...fresh.querySelector(".changes").childNodes)
+      if (node.dataset.href) this.#loader.watch(node)
+    }
+  }
+
+  /** Take what is later in a message that the server has rendered. */
+  #merge(message, fresh) {
+    for (const part of [...fresh.querySelectorAll(":scope > .parts .part")]) {
+      const known = this.#parts.get(part.dataset.key)
+      if (known && !isLater(part, known)) continue
+      if (known) {
+        message.parts[message.parts.indexOf(known)] = part
+        known.replaceWith(part)
+      } else message.parts.splice(position(message.parts, part, lesser), 0, part)
+      this.#parts.set(part.dataset.key, part)
+      this.#regrouped.add(message)
+    }
+    if (!isLater(fresh, message.node)) return
+    for (const name of ["header", ".error", ".changes", ".usage"]) {
+      message.node.querySelector(`:scope > ${name}`).replaceWith(fresh.querySelector(`:scope > ${name}`))
+    }
+    Object.assign(message.node.dataset, fresh.dataset)
+    mark(message.node, "data-unfinished", fresh.hasAttribute("data-unfinished"))
+    this.#changed = true
   }
 
   /** Apply items, in any order and with repetition. Resolves when they are in the page. */
@@ -114,6 +208,10 @@ export class Transcript {
       }
       this.#take(item)
     }
+    this.#finish()
+  }
+
+  #finish() {
     this.#arrange()
     for (const message of this.#regrouped) this.#group(message)
     this.#regrouped.clear()
@@ -148,7 +246,8 @@ export class Transcript {
   #compareNeighbours() {
     this.#changed = false
     let before = null
-    let undone = false
+    const [first] = this.#order
+    let undone = Boolean(first && this.limits.earlier && this.#undoneFrom && isOlder(this.#undoneFrom, first.id))
     for (const { id, node } of this.#order) {
       undone ||= id === this.#undoneFrom
       mark(node, "data-undone", undone)
@@ -183,7 +282,9 @@ export class Transcript {
         return this.#fill(this.changes, item, () => this.#showChanges(item.data))
       case "message": {
         if (isFirstGeneration(item)) return firstGeneration(item).forEach((each) => this.#take(each))
-        const message = this.#message(item.key.slice("message/".length))
+        const id = item.key.slice("message/".length)
+        if (this.#isElsewhere(id, show.milliseconds(show.mapping(show.mapping(item.data).time).created))) return
+        const message = this.#message(id)
         return this.#fill(message.node, item, () => this.#showMessage(message, show.mapping(item.data)))
       }
       case "part":
@@ -207,6 +308,7 @@ export class Transcript {
       fill()
     } else {
       node.dataset.href = item.href
+      if (node === this.changes) node.hidden = false // what is hidden never comes near the window
       this.#loader.watch(node)
     }
   }
@@ -276,8 +378,21 @@ export class Transcript {
     showNodes(node.querySelector(":scope > .changes"), changesNodes(show.diffs(show.mapping(data.summary).diffs)))
   }
 
+  /** Whether a message is before or after those in the page. `created` is null if it is not known. */
+  #isElsewhere(id, created) {
+    if (this.#messages.has(id) || this.#order.length === 0) return false
+    if (this.limits.later) {
+      const last = this.#order.at(-1)
+      if (created === null || compare(last, { id, created }) < 0) return true
+    }
+    const [first] = this.#order
+    return this.limits.earlier && (created === null ? isOlder(id, first.id) : compare({ id, created }, first) < 0)
+  }
+
   #takePart(item) {
-    const message = this.#message(item.key.split("/", 2)[1] ?? "")
+    const id = item.key.split("/", 2)[1] ?? ""
+    if (this.#isElsewhere(id, null)) return
+    const message = this.#message(id)
     let node = this.#parts.get(item.key)
     if (!node) {
       node = build(h("div", { class: "part", id: partAnchor(item.key), "data-key": item.key, "data-kind": "none" }))
@@ -291,7 +406,9 @@ export class Transcript {
       node.dataset.kind = block?.kind ?? "none"
       if (block?.kind === "tool") node.dataset.tool = block.name
       else delete node.dataset.tool
-      showNodes(node, block ? [...blockNodes(block), partLink(item.key)] : [])
+      const session = sessionOf(show.mapping(item.data))
+      const link = this.#sessions.has(session) ? [sessionLink(session, this.#sessions.get(session))] : []
+      showNodes(node, block ? [...blockNodes(block), ...link, partLink(item.key)] : [])
     })
     if (node.dataset.href && !node.hasChildNodes()) {
       node.dataset.kind = "note"
@@ -308,6 +425,8 @@ export class Transcript {
     this.session.querySelector("#title").textContent = title
     showTime(this.session.querySelector("#created"), show.milliseconds(show.mapping(session.time).created))
     this.#undoneFrom = show.text(show.mapping(session.revert).messageID)
+    if (this.#undoneFrom) this.session.dataset.undone = this.#undoneFrom
+    else delete this.session.dataset.undone
     this.#changed = true
     this.session.querySelector("#version").textContent = version ? `opencode ${version}` : ""
     this.session.querySelector("#usage").textContent = show.usage(session)
@@ -330,55 +449,5 @@ export class Transcript {
     const diffs = show.diffs(data)
     this.changes.hidden = diffs.length === 0
     showNodes(this.changes.querySelector(".changes"), changesNodes(diffs))
-  }
-}
-
-/** Fetches large items: parts when they come near the window, everything else at once. */
-class Loader {
-  #queue = []
-  #active = 0
-  #watching = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: NEARBY })
-
-  constructor(load) {
-    this.load = load
-  }
-
-  watch(node) {
-    if (node.matches(".part")) this.#watching.observe(node)
-    else this.#enqueue(() => node.dataset.href)
-  }
-
-  add(href) {
-    this.#enqueue(() => href)
-  }
-
-  #seen(entries) {
-    for (const { isIntersecting, target } of entries) {
-      if (!isIntersecting) continue
-      this.#watching.unobserve(target)
-      this.#enqueue(() => target.dataset.href)
-    }
-  }
-
-  #enqueue(href, failures = 0) {
-    this.#queue.push({ href, failures })
-    this.#next()
-  }
-
-  async #next() {
-    if (this.#active >= LOADS || this.#queue.length === 0) return
-    const { href, failures } = this.#queue.shift()
-    const address = href()
-    if (!address) return this.#next() // a newer item has arrived complete
-    this.#active += 1
-    try {
-      await this.load(address)
-    } catch (error) {
-      console.warn("A large item could not be fetched and will be tried again.", error)
-      setTimeout(() => this.#enqueue(href, failures + 1), Math.min(60_000, 1_000 * 2 ** failures) * (0.5 + Math.random()))
-    } finally {
-      this.#active -= 1
-      this.#next()
-    }
   }
 }

@@ -1,6 +1,6 @@
 // Blocks as elements. opencode_cloud/sharing/rendering/views.py has the same rules: change both together.
 
-import { block } from "./blocks.js"
+import { block, mapping, text } from "./blocks.js"
 import { h } from "./nodes.js"
 import { filesOf, replacement } from "./patches.js"
 import { codeBlock, prose } from "./prose.js"
@@ -45,6 +45,16 @@ export const partAnchor = (key) => `p-${key.slice(key.indexOf("/") + 1)}`
 /** The link to a part; the key `y` and a click copy it. */
 export const partLink = (key) =>
   h("a", { class: "anchor", href: `#${partAnchor(key)}`, "aria-label": _("Link to this part"), tabindex: "-1" }, "#")
+
+/** The id of the session that a part started for a sub-agent, as readers see it; empty if there is none. */
+export function sessionOf(part) {
+  const metadata = mapping(mapping(part.state).metadata)
+  return part.tool === "task" ? text(metadata.sessionId) : ""
+}
+
+/** The link to the share of a sub-agent's session. */
+export const sessionLink = (session, href) =>
+  h("p", { class: "note" }, h("a", { class: "session", href, "data-session": session }, _("Session of the sub-agent")))
 
 function attachment(file) {
   const caption = h("figcaption", {}, file.caption)

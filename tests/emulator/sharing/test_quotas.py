@@ -42,6 +42,13 @@ def test_a_share_takes_so_many_items_a_day(plane: Plane, monkeypatch: pytest.Mon
     assert refused.value.code == "share_full"
     assert cloud.store.end(ShareId(share.id))[1] == 3, "nothing of it was stored"
     assert sync(cloud, other, part("1")) == 1
+    refusal = cloud.row(share.id).refusal
+    assert refusal is not None
+    assert (refusal.code, refusal.since) == ("share_full", refusal.last)
+    assert cloud.row(other.id).refusal is None
+    with pytest.raises(PayloadTooLarge):
+        sync(cloud, share, part("4"))
+    assert cloud.row(share.id).refusal == refusal, "one write in a minute"
     monkeypatch.setattr(rate_counters, "now_seconds", lambda: NOW + DAY_SECONDS)
     assert sync(cloud, share, part("4")) == 4
 

@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from datetime import date
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -90,7 +91,8 @@ def test_a_sync_without_an_owner_writes_as_many_counters() -> None:
             spent.extend(subject for subject, _, _ in expenses)
             return [Totals(dict.fromkeys(amounts, 0), 0) for _, _, amounts in expenses]
 
-    AnonymousQuotas(cast("Any", Counters()), AnonymousLimits(share_bytes=1)).take(ShareId("s"), "192.0.2.1", [])
+    share = SimpleNamespace(id=ShareId("s"))
+    AnonymousQuotas(cast("Any", Counters()), AnonymousLimits(share_bytes=1)).take(cast("Any", share), "192.0.2.1", [])
     assert len(spent) == KNOWN.ours.counters
 
 

@@ -21,6 +21,7 @@ class Item:
     data: bytes
     seq: int = 1
     at: int = BEGIN
+    body: str | None = None
 
 
 def item(kind: str, data: Any, *, key: str = "", seq: int = 1, at: int = BEGIN) -> Item:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 
 import pytest
 
 from opencode_cloud.sharing.rendering.card import HEIGHT, WIDTH, Summary, render_card, summarize
-from opencode_cloud.sharing.rendering.transcript import transcribe
-from tests.unit.sharing.conversation import conversation, part, session, user
+from tests.unit.sharing.conversation import Item, conversation, part, session, user
+from tests.unit.sharing.whole import whole_conversation
+
+
+def summarized(items: Sequence[Item]) -> Summary:
+    whole = whole_conversation(items)
+    return summarize(whole.single, whole.heads)
 
 
 def pixels(picture: bytes) -> bytes:
@@ -30,7 +36,7 @@ def pixels(picture: bytes) -> bytes:
 
 
 def test_a_share_in_a_few_words() -> None:
-    summary = summarize(transcribe(conversation()))
+    summary = summarized(conversation())
     assert summary == Summary("twenty turns", "Stub One", 1, "Write two files, please.")
     assert summary.facts == "Stub One · 1 turn"
     assert summary.description == "Stub One · 1 turn · Write two files, please."
@@ -43,7 +49,7 @@ def test_a_share_without_words_is_described_neutrally() -> None:
 
 def test_text_that_the_client_made_is_no_prompt() -> None:
     items = [session(), user(), part("msg_1", "prt_1", "text", text="hidden", synthetic=True)]
-    assert summarize(transcribe(items)).prompt == ""
+    assert summarized(items).prompt == ""
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import web_assets
 from opencode_cloud.sharing.rendering import pages
+from opencode_cloud.sharing.rendering.outline import INLINE
 from tests.unit.sharing.browser_side import ALLOWED, ATTRIBUTES
 from tests.unit.sharing.conversation import (
     BEGIN,
@@ -28,6 +30,7 @@ from tests.unit.sharing.conversation import (
     tool,
     user,
 )
+from tests.unit.sharing.whole import whole_conversation
 
 SHARE = "S" * 22
 HOSTILE = [
@@ -74,8 +77,13 @@ class Page(HTMLParser):
         return [attributes for _, attributes in self.elements if attributes.get("class") == name]
 
 
+def written(items: Sequence[Item], seq: int = 20, **more: Any) -> str:
+    whole = whole_conversation(items)
+    return pages.render_share(ShareId(SHARE), whole.newest(), whole.heads, seq, "https://cloud.example", **more)
+
+
 def render(items: Sequence[Item], seq: int = 20) -> Page:
-    return Page(pages.render_share(ShareId(SHARE), items, seq, "https://cloud.example"))
+    return Page(written(items, seq))
 
 
 def pictures(page: Page) -> list[str]:
@@ -211,9 +219,7 @@ def test_links_lead_within_the_page_or_are_marked_as_those_of_its_author() -> No
         assert link == {"href": "https://evil.example", "rel": "nofollow noopener noreferrer", "target": "_blank"}
 
 
-@pytest.mark.parametrize(
-    "html", [pages.render_missing(), pages.render_gone(), pages.render_share(ShareId(SHARE), [], 0, "")]
-)
+@pytest.mark.parametrize("html", [pages.render_missing(), pages.render_gone(), written([], 0)])
 def test_every_page_keeps_out_of_search_engines_and_within_its_policy(html: str) -> None:
     page = Page(html)
     assert {"name": "robots", "content": "noindex, nofollow, noarchive, nosnippet"} in page.all("meta")
@@ -238,35 +244,43 @@ def test_an_item_that_is_stored_elsewhere_is_a_placeholder_that_tells_where() ->
 
 
 def test_a_large_picture_is_a_placeholder_with_its_name() -> None:
-    url = PIXEL + "A" * 4 * pages.INLINE
+    url = PIXEL + "A" * 4 * INLINE
     page = render([user(), part("msg_1", "prt_1", "file", filename="a.png", mime="image/png", url=url, seq=9)])
     assert pictures(page) == []
     assert "a.png · image/png · 196.6 KB" in page.text
     assert page.classed("part")[0]["data-href"] == f"/share/{SHARE}/items/9"
-    assert len(page.html) < pages.INLINE
+    assert len(page.html) < INLINE
 
 
 def test_large_changes_of_the_session_are_left_to_the_script() -> None:
-    diff = {"file": "big.txt", "patch": "+x\n" * pages.INLINE, "additions": 1, "deletions": 0}
+    diff = {"file": "big.txt", "patch": "+x\n" * INLINE, "additions": 1, "deletions": 0}
     page = render([item("session_diff", [diff], seq=5)])
     assert page.the("changes")["data-href"] == f"/share/{SHARE}/items/5"
     assert "big.txt" not in page.text
+    assert "hidden" not in page.the("changes"), "a hidden element would never come near the window"
 
 
-def test_of_a_long_session_the_page_holds_the_beginning_and_asks_for_all() -> None:
+def test_of_a_long_session_the_page_holds_the_newest_turns_and_leads_to_the_others() -> None:
     items = [user(f"msg_{n:05}", BEGIN + n) for n in range(5_000)]
     items += [part(f"msg_{n:05}", "prt_1", "text", text=f"text {n} " + '"' * 500) for n in range(5_000)]
     page = render(items, seq=10_000)
-    assert page.the("share")["data-seq"] == "0"
-    assert "text 0 " in page.text
-    assert "text 4999 " not in page.text
-    assert "beginning of a long session" in page.text
+    assert page.the("share")["data-seq"] == "10000"
+    assert "text 0 " not in page.text
+    assert "text 4999 " in page.text
+    shown = len(page.classed("message"))
+    assert f"{5_000 - shown:,} earlier messages are not on this page" in page.text
+    assert page.the("earlier")["data-cursor"] == f"msg_{5_000 - shown:05}"
+    assert {"class": "button", "href": f"/share/{SHARE}?before=msg_{5_000 - shown:05}"} in page.all("a")
+    assert "hidden" in page.the("later")
     assert len(page.html) < 5_000_000
 
 
-def test_of_one_endless_message_the_page_holds_the_beginning() -> None:
-    items = [user(), *(part("msg_1", f"prt_{n:05}", "text", text="x" * 400) for n in range(5_000))]
-    assert len(render(items).html) < 5_000_000
+def test_of_one_endless_message_the_page_holds_the_newest_parts() -> None:
+    items = [user(), *(part("msg_1", f"prt_{n:05}", "text", text=f"text {n} " + "x" * 400) for n in range(5_000))]
+    page = render(items)
+    assert "text 4999 " in page.text
+    assert len(page.html) < 5_000_000
+    assert str(page.the("earlier")["data-cursor"]).startswith("msg_1/prt_0")
 
 
 @pytest.mark.parametrize(
@@ -347,7 +361,7 @@ def test_modules_and_styles_name_nothing_from_elsewhere() -> None:
 
 @pytest.mark.parametrize(("age_ms", "left_ms"), [(0, 60_000), (59_000, 1_000), (60_000, 0), (9_999_999, 0)])
 def test_an_empty_share_says_after_a_minute_what_probably_happened(age_ms: int, left_ms: int) -> None:
-    page = Page(pages.render_share(ShareId(SHARE), [], 0, "https://cloud.example", age_ms=age_ms))
+    page = Page(written([], 0, age_ms=age_ms))
     notice = page.the("silent")
     assert notice["data-after"] == str(left_ms)
     assert ("hidden" in notice) == (left_ms > 0)
@@ -356,7 +370,7 @@ def test_an_empty_share_says_after_a_minute_what_probably_happened(age_ms: int, 
 
 
 def test_in_a_container_nobody_is_sent_to_the_operator() -> None:
-    page = Page(pages.render_share(ShareId(SHARE), [], 0, "https://cloud.example", age_ms=60_000, upload_mb=32))
+    page = Page(written([], 0, age_ms=60_000, upload_mb=32))
     assert "32 MB in one upload" in page.text
     assert "operator" not in page.text
 
@@ -371,5 +385,5 @@ def test_preparing_reads_every_template_of_sharing() -> None:
     read = {name for _, name in environment.cache or {}}
     assert read == set(pages.TEMPLATES)
     pages.render_missing()
-    pages.render_share(ShareId("id"), (), 0, "https://example.com")
+    written([], 0)
     assert {name for _, name in environment.cache or {}} == read, "nothing is left to compile with a request"

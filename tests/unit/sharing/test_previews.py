@@ -12,11 +12,12 @@ from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.errors import Unauthorized
 from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.sharing.rendering.card import Summary, render_card, summarize
-from opencode_cloud.sharing.rendering.transcript import transcribe
 from opencode_cloud.sharing.routes.readers import ReaderRoutes
 from opencode_cloud.sharing.service.access import Visitor
 from opencode_cloud.sharing.service.reading import ShareReader
+from opencode_cloud.sharing.service.windows import Conversation
 from tests.unit.sharing.conversation import conversation
+from tests.unit.sharing.whole import whole_conversation
 
 SHARE = "S" * 22
 
@@ -25,24 +26,18 @@ class OneShare(msgspec.Struct):
     id: str = SHARE
 
 
-class State(msgspec.Struct):
-    ticket: str = ""
-    share: OneShare = msgspec.field(default_factory=OneShare)
-    items: list[Any] = msgspec.field(default_factory=conversation)
-
-
 class Reading:
     """Reads of one share, which may be restricted. ``views`` counts those that are views."""
 
     def __init__(self, *, ticket: str = "", refused: bool = False) -> None:
         self.ticket, self.refused, self.views = ticket, refused, 0
 
-    def state(self, share_id: ShareId, _visitor: Visitor, *, is_view: bool = True) -> State:
+    def conversation(self, share_id: ShareId, _visitor: Visitor, *, is_view: bool = False) -> Conversation:
         assert share_id == SHARE
         self.views += is_view
         if self.refused:
             raise Unauthorized("login_required", "Sign in.")
-        return State(self.ticket)
+        return whole_conversation(conversation(), OneShare(), self.ticket)
 
 
 def get(reading: Reading, path: str, **query: str) -> dict[str, Any]:
@@ -63,8 +58,8 @@ def picture(reading: Reading) -> bytes:
 
 
 def test_the_picture_shows_the_share_and_is_no_view() -> None:
-    reading = Reading()
-    assert picture(reading) == render_card(summarize(transcribe(conversation())))
+    reading, whole = Reading(), whole_conversation(conversation())
+    assert picture(reading) == render_card(summarize(whole.single, whole.heads))
     assert reading.views == 0
 
 

@@ -114,6 +114,7 @@ def test_the_document_of_an_empty_share_has_every_field() -> None:
         "schema": 1,
         "share": SHARE,
         "seq": 7,
+        "missing": None,
         "session": None,
         "messages": [],
         "models": [],

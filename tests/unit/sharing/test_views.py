@@ -18,7 +18,7 @@ from opencode_cloud.sharing.rendering.lenient import decode, mapping
 from opencode_cloud.sharing.rendering.nodes import Node, html, words_of
 from opencode_cloud.sharing.rendering.patches import files_of, patch_nodes
 from opencode_cloud.sharing.rendering.terminal import terminal
-from opencode_cloud.sharing.rendering.views import block_nodes, changes_nodes, context_title
+from opencode_cloud.sharing.rendering.views import block_nodes, changes_nodes, context_title, session_link, session_of
 from tests.unit.sharing.browser_side import BrowserSide, merged
 
 PARTS: list[dict[str, Any]] = [item["data"] for item in Gallery().items() if item["type"] == "part"]
@@ -305,3 +305,11 @@ def test_a_message_of_the_first_generation_is_read_alike_on_both_sides(browser_s
         assert {name: member for name, member in value.items() if member is not None} == other["data"]
     assert "$ ls" in shown(dict(found[3][2]))
     assert found[0][2]["modelID"] == "m"
+
+
+@pytest.mark.parametrize("part", [*PARTS, {"tool": "task", "state": {"metadata": {"sessionId": 7}}}, {"tool": "task"}])
+def test_both_sides_know_the_session_of_a_sub_agent(browser_side: BrowserSide, part: dict[str, Any]) -> None:
+    session = session_of(part)
+    assert browser_side.call("views", "sessionOf", part) == session
+    link = browser_side.call("views", "sessionLink", session, "/share/x")
+    assert link == msgspec.to_builtins(session_link(session, "/share/x"))

@@ -74,6 +74,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     ``bytes`` is its size as readers see it; ``stored`` is its size as stored, compressed by gzip. ``zstd`` tells
     whether there is a second object, compressed by zstd.
 
+    ``outline_bytes`` is the size of its outline, by which readers get some of its messages; 0: it has none.
     ``previous`` is the snapshot before this one. A reader may just have been redirected to it, so the next fold deletes
     it, not this one.
     """
@@ -84,6 +85,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     stored: int
     object: str
     zstd: bool = False
+    outline_bytes: int = 0
     previous: str | None = None
 
 
@@ -135,6 +137,17 @@ class Ownership(msgspec.Struct, frozen=True, kw_only=True):
     """Whether members may comment; None: only if members alone read the share."""
 
 
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Publications of a share that were refused, so that what they held is missing: the code of the last error.
+
+    ``since`` and ``last`` are the times of the first and the last one known, in milliseconds.
+    """
+
+    code: str
+    since: int
+    last: int
+
+
 class Share(msgspec.Struct, frozen=True, kw_only=True):
     """A share's row: the proof of who may write it, and the pseudonym that readers see instead of the session id."""
 
@@ -144,6 +157,8 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     secret_hash: bytes
     sealed_session: bytes
     pseudonym: str
+    family: str = ""
+    """The name of its publisher, by which shares of one publisher find each other; empty: made before there was one."""
     created_at: int
     expires_at: int | None = None
     hint: Position
@@ -151,6 +166,8 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     viewer_count: ViewerCount | None = None
     """The last count of the viewers, if it was ever needed: see ``service/viewer_limit.py``."""
     ownership: Ownership | None = None
+    refusal: Refusal | None = None
+    """Updates that could not be stored, because the share or its publisher was over a limit."""
     needs_login: bool = False
     """True after a claim: others may hold the secret too, so it counts only with a login of the owner."""
 
@@ -280,6 +297,11 @@ class Commit(msgspec.Struct, frozen=True):
 def share_not_found() -> NotFound:
     """Return the error for an id that no share has."""
     return NotFound("share_not_found", "There is no share with this id.")
+
+
+def message_not_found() -> NotFound:
+    """Return the error for a place in a conversation that does not exist."""
+    return NotFound("message_not_found", "There is no such message in this session.")
 
 
 def item_not_found() -> NotFound:

@@ -77,6 +77,10 @@ class S3:
         names = {name[len(_META) :]: value for name, value in answer.headers.items() if name.startswith(_META)}
         return StoredObject(answer.body, names)
 
+    def get_range(self, bucket: str, key: str, start: int, length: int) -> bytes:
+        """Return ``length`` bytes of an object from ``start`` on. Raises as :meth:`get` does."""
+        return self._call("GET", bucket, key, headers={"range": f"bytes={start}-{start + length - 1}"}).body
+
     def exists(self, bucket: str, key: str) -> bool:
         """Tell whether there is an object."""
         try:

@@ -55,6 +55,16 @@ def session_hash(key: str, publisher: Publisher, session_id: ClientSessionId) ->
     return derive(key, "share-session", publisher, session_id).hex()
 
 
+def family_of(key: str, publisher: Publisher) -> str:
+    """Return the name of a publisher in its shares' rows: an HMAC in hexadecimal, which does not tell who it is."""
+    return derive(key, "share-family", publisher).hex()
+
+
+def relative_hash(family: str, pseudonym: str) -> str:
+    """Return the name under which a share of a family is found by the pseudonym of its session; in hexadecimal."""
+    return hashlib.sha256(f"{family}/{pseudonym}".encode()).hexdigest()
+
+
 def share_secret(key: str, publisher: Publisher, share_id: ShareId, session_id: ClientSessionId) -> str:
     """Return the secret of a share: its id, by which the legacy protocol finds it, and a proof of 256 bits."""
     return SECRET_PREFIX + share_id + base64url(derive(key, "share-secret", publisher, share_id, session_id))

@@ -16,8 +16,7 @@ import msgspec
 from opencode_cloud.kit import web_assets
 from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.languages import ngettext
-from opencode_cloud.sharing.rendering.blocks import Text, block
-from opencode_cloud.sharing.rendering.lenient import line
+from opencode_cloud.sharing.rendering.outline import MessageHead
 from opencode_cloud.sharing.rendering.transcript import Transcript, model_names
 
 WIDTH, HEIGHT = 1200, 630
@@ -50,18 +49,16 @@ class Summary(msgspec.Struct, frozen=True):
         return " · ".join(filter(None, (self.facts, self.prompt))) or _("A session of the coding agent opencode.")
 
 
-def summarize(transcript: Transcript) -> Summary:
-    """Return a share in a few words."""
+def summarize(transcript: Transcript, heads: Sequence[MessageHead]) -> Summary:
+    """Return a share in a few words. ``heads`` are all its messages."""
     names = model_names(transcript.models)
-    used = {message.model: None for message in transcript.messages if message.model}  # a set that keeps its order
+    used = {head.model: None for head in heads if head.model}  # a set that keeps its order
     models = [names.get(model, model) for model in used or names]
-    prompts = [message for message in transcript.messages if message.role == "user"]
-    blocks = (block(part.value) for message in prompts[:1] for part in message.parts)
-    prompt = next((line(each.text, 160) for each in blocks if isinstance(each, Text)), "")
+    prompts = [head for head in heads if head.role == "user"]
     listed = models[0] if models else ""
     if len(models) > 1:
         listed = _("%(model)s and %(number)s more", model=listed, number=len(models) - 1)
-    return Summary(transcript.title, listed, len(prompts), prompt)
+    return Summary(transcript.title, listed, len(prompts), prompts[0].words if prompts else "")
 
 
 class _Size(msgspec.Struct):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from opencode_cloud.contracts.ids import ShareId
+from opencode_cloud.sharing.models import Refusal
 from opencode_cloud.sharing.rendering.blocks import Block, Diff, File, Note, Reasoning, Text, Tool, Unknown, block
 from opencode_cloud.sharing.rendering.tools import TODO_TOOLS, todos_of
 from opencode_cloud.sharing.rendering.transcript import (
@@ -13,6 +14,7 @@ from opencode_cloud.sharing.rendering.transcript import (
     TranscriptEntry,
     TranscriptItem,
     TranscriptMessage,
+    missing,
     model_names,
     moment,
     transcribe,
@@ -22,7 +24,13 @@ LIMIT = 4_000_000  # characters: a million tokens, more than any agent reads
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~])")
 
 
-def render_markdown(share_id: ShareId, items: Iterable[TranscriptItem], base_url: str, limit: int = LIMIT) -> str:
+def render_markdown(
+    share_id: ShareId,
+    items: Iterable[TranscriptItem],
+    base_url: str,
+    limit: int = LIMIT,
+    refusal: Refusal | None = None,
+) -> str:
     """Write a share as a transcript in Markdown.
 
     The first message that would exceed ``limit`` characters is left out together with all later ones, and the end of
@@ -33,6 +41,8 @@ def render_markdown(share_id: ShareId, items: Iterable[TranscriptItem], base_url
     names = model_names(transcript.models)
     undone = transcript.undone
     written = [_head(transcript, address, names)]
+    if refusal:
+        written.append(f"**{missing(refusal)}**")
     length = len(written[0])
     for position, message in enumerate(transcript.messages, start=1):
         section = "\n\n".join(_message(position, message, names, undone=message.id in undone))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from http import HTTPStatus
 from itertools import groupby
 from types import MappingProxyType
+from typing import TypeAlias
 from urllib.parse import urlencode
 
 import msgspec
@@ -17,22 +18,21 @@ from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import web_assets
 from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.languages import gettext_noop
-from opencode_cloud.sharing.models import CONTAINER_MB, FUNCTION_MB, OwnerPanel
+from opencode_cloud.sharing.models import CONTAINER_MB, FUNCTION_MB, OwnerPanel, Refusal
 from opencode_cloud.sharing.protocol.tickets import VIEW_SECONDS
 from opencode_cloud.sharing.rendering.blocks import Block, File, Note, Tool, block, size
 from opencode_cloud.sharing.rendering.card import Summary, summarize
 from opencode_cloud.sharing.rendering.comments import CommentsView, place, render_comment_list, render_comments
-from opencode_cloud.sharing.rendering.nodes import html
+from opencode_cloud.sharing.rendering.nodes import Node, html
+from opencode_cloud.sharing.rendering.outline import INLINE, MessageHead, MessageWindow
 from opencode_cloud.sharing.rendering.owner_panel import render_owner_panel
 from opencode_cloud.sharing.rendering.transcript import (
-    Transcript,
     TranscriptEntry,
-    TranscriptItem,
     TranscriptMessage,
     iso,
+    missing,
     model_names,
     moment,
-    transcribe,
 )
 from opencode_cloud.sharing.rendering.views import (
     block_nodes,
@@ -42,13 +42,15 @@ from opencode_cloud.sharing.rendering.views import (
     message_anchor,
     part_anchor,
     part_link,
+    session_link,
+    session_of,
 )
 
-INLINE = 65_536  # bytes of JSON; the page omits larger items, and the script fetches them when they come into view
-BUDGET = 400_000  # bytes of JSON in one page, which take 0.15 s to render; the script fetches the rest
 SILENCE_MS = 60_000  # after its creation, until an empty share is probably one whose upload was refused
 NO_PANEL = Markup()
-_ENTRY = 256  # bytes of overhead of an item besides its content
+Sessions: TypeAlias = Mapping[str, ShareId]
+"""The shares of sub-agents' sessions, by the sessions' pseudonyms."""
+NO_SESSIONS: Sessions = MappingProxyType({})
 
 
 def content_security_policy(bodies: str = "", forms: str = "'none'") -> str:
@@ -72,6 +74,8 @@ class _Part(msgspec.Struct, frozen=True):
     entry: TranscriptEntry
     block: Block | None
     href: str
+    session: Node | None = None
+    """The link to the session of a sub-agent."""
 
     @property
     def anchor(self) -> str:
@@ -81,7 +85,10 @@ class _Part(msgspec.Struct, frozen=True):
     @property
     def body(self) -> Markup:
         """Return the part as HTML."""
-        return html([*block_nodes(self.block), part_link(self.entry.key)]) if self.block else Markup("")
+        if not self.block:
+            return Markup("")
+        more = [self.session] if self.session else []
+        return html([*block_nodes(self.block), *more, part_link(self.entry.key)])
 
 
 class _Run(msgspec.Struct, frozen=True):
@@ -128,48 +135,79 @@ class _Message(msgspec.Struct, frozen=True):
 
 def render_share(
     share_id: ShareId,
-    items: Iterable[TranscriptItem],
+    window: MessageWindow,
+    heads: Sequence[MessageHead],
     seq: int,
     base_url: str,
     ticket: str = "",
     *,
     age_ms: int = 0,
     upload_mb: int = FUNCTION_MB,
+    refusal: Refusal | None = None,
+    sessions: Sessions = NO_SESSIONS,
     owner: Markup = NO_PANEL,
     comments: CommentsView | None = None,
 ) -> str:
-    """Write the page of a share whose folded state up to ``seq`` is ``items``.
+    """Write the page of a share as of ``seq``: the messages of ``window``, among those that ``heads`` describe.
 
-    Items over ``INLINE`` bytes, or stored elsewhere, are placeholders. For a session over ``BUDGET`` bytes the page
-    holds the beginning and tells its script to fetch all items. The script sends ``ticket`` if the share is not public.
+    Items over ``INLINE`` bytes, or stored elsewhere, are placeholders. The script sends ``ticket`` if the share is not
+    public.
 
     ``age_ms`` is the time since the share's creation. If nothing has arrived by ``SILENCE_MS``, the page says why:
-    probably, the first upload was over ``upload_mb`` megabytes (docs/decisions/030). ``owner`` is the owner's panel.
+    probably, the first upload was over ``upload_mb`` megabytes (docs/decisions/030). ``refusal`` tells of updates
+    that could not be stored. ``sessions`` are the shares of sub-agents. ``owner`` is the owner's panel.
     """
-    transcript = transcribe(items)
-    messages, complete = _within_budget(share_id, transcript)
+    transcript = window.transcript
     template = _environment().get_template("share.html")
     return template.render(
-        share_id=share_id,
+        **_shown(share_id, window, sessions),
         base=base_url.rstrip("/"),
         address=f"{base_url.rstrip('/')}/share/{share_id}",
-        seq=seq if complete else 0,
+        seq=seq,
         ticket=ticket,
         lifetime=VIEW_SECONDS,
-        complete=complete,
         silent_ms=None if seq else max(0, SILENCE_MS - age_ms),
         upload_mb=upload_mb,
         container_mb=CONTAINER_MB,
+        missing=missing(refusal),
         owner=owner,
-        comments=render_comments(_environment(), comments, _choices(transcript)) if comments else "",
-        transcript=transcript,
-        names=model_names(transcript.models),
-        summary=Summary() if ticket else summarize(transcript),
+        comments=render_comments(_environment(), comments, _choices(window)) if comments else "",
+        summary=Summary() if ticket else summarize(transcript, heads),
         public=not ticket,
-        messages=messages,
         changes=html(changes_nodes(transcript.diffs if not _later(share_id, transcript.diff) else [])),
         later=partial(_later, share_id),
     )
+
+
+def render_window(share_id: ShareId, window: MessageWindow, sessions: Sessions = NO_SESSIONS) -> str:
+    """Write the messages of a window alone, with the links to those before and after them."""
+    return _environment().get_template("window.html").render(**_shown(share_id, window, sessions))
+
+
+def _shown(share_id: ShareId, window: MessageWindow, sessions: Sessions) -> dict[str, object]:
+    """Return what the templates need to write a window."""
+    transcript = window.transcript
+    before: TranscriptMessage | None = None
+    messages: list[_Message] = []
+    for message in transcript.messages:
+        parts = [_part(share_id, entry, sessions) for entry in message.parts]
+        href = _later(share_id, message.entry)
+        messages.append(_Message(message, parts, href, message.id in window.undone, message.continues(before)))
+        before = message
+    return {
+        "share_id": share_id,
+        "window": window,
+        "transcript": transcript,
+        "names": model_names(transcript.models),
+        "messages": messages,
+    }
+
+
+def sessions_of(window: MessageWindow) -> list[str]:
+    """Return the sessions that parts of a window started for sub-agents."""
+    task = b'"task"'
+    entries = (entry for message in window.transcript.messages for entry in message.parts if task in entry.raw)
+    return [session for entry in entries if (session := session_of(entry.value))]
 
 
 def owner_panel(panel: OwnerPanel, action: str, token: str, *, done: str, problem: str) -> Markup:
@@ -182,11 +220,11 @@ def comment_list(view: CommentsView) -> str:
     return render_comment_list(_environment(), view)
 
 
-def _choices(transcript: Transcript) -> list[tuple[str, str]]:
+def _choices(window: MessageWindow) -> list[tuple[str, str]]:
     """Return the messages that a comment may be about: their keys, and words for them."""
     return [
         (message.entry.key, f"{position}. {role_name(message.role)} {moment(message.created)}".rstrip())
-        for position, message in enumerate(transcript.messages, start=1)
+        for position, message in enumerate(window.transcript.messages, start=window.first + 1)
         if message.entry
     ]
 
@@ -275,6 +313,7 @@ TEMPLATES = (
     "owner.html",
     "password.html",
     "share.html",
+    "window.html",
 )
 """The templates of the pages of sharing. Other templates in the folder need filters of other features."""
 
@@ -293,35 +332,12 @@ def _notice(title: str, words: str, link: str = "/", label: str = "", reference:
     )
 
 
-def _within_budget(share_id: ShareId, transcript: Transcript) -> tuple[list[_Message], bool]:
-    remaining = BUDGET
-    shown: list[_Message] = []
-    undone = transcript.undone
-    before: TranscriptMessage | None = None
-    for message in transcript.messages:
-        parts: list[_Part] = []
-        remaining -= _cost(message.entry) if message.entry else _ENTRY
-        for entry in message.parts:
-            if remaining <= 0:
-                break
-            parts.append(_part(share_id, entry))
-            remaining -= _cost(entry)
-        href = _later(share_id, message.entry)
-        shown.append(_Message(message, parts, href, message.id in undone, message.continues(before)))
-        before = message
-        if remaining <= 0:
-            return shown, False
-    return shown, True
-
-
-def _cost(entry: TranscriptEntry) -> int:
-    return _ENTRY + (len(entry.raw) if len(entry.raw) <= INLINE else 0)
-
-
-def _part(share_id: ShareId, entry: TranscriptEntry) -> _Part:
+def _part(share_id: ShareId, entry: TranscriptEntry, sessions: Sessions) -> _Part:
     href = _later(share_id, entry)
     if not href:
-        return _Part(entry, block(entry.value), "")
+        session = session_of(entry.value) if sessions else ""
+        link = session_link(session, f"/share/{sessions[session]}") if session in sessions else None
+        return _Part(entry, block(entry.value), "", link)
     shown = block(entry.value) if entry.inline else None
     if isinstance(shown, File):
         return _Part(entry, File(shown.name, shown.mime, shown.bytes, ""), href)

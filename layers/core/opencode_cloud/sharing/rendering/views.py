@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.languages import ngettext
 from opencode_cloud.sharing.rendering.blocks import Block, Diff, File, Note, Reasoning, Text, Tool, Unknown
+from opencode_cloud.sharing.rendering.lenient import JsonObject, mapping, text
 from opencode_cloud.sharing.rendering.nodes import Node, element
 from opencode_cloud.sharing.rendering.patches import FilePatch, files_of, replacement
 from opencode_cloud.sharing.rendering.prose import code_block, prose
@@ -52,6 +53,18 @@ def part_link(key: str) -> Node:
     """Return the link to a part."""
     about = {"class": "anchor", "href": f"#{part_anchor(key)}", "aria-label": _("Link to this part"), "tabindex": "-1"}
     return element("a", about, "#")
+
+
+def session_of(part: JsonObject) -> str:
+    """Return the id of the session that a part started for a sub-agent, as readers see it; empty if there is none."""
+    state = mapping(part.get("state"))
+    return text(mapping(state.get("metadata")).get("sessionId")) if part.get("tool") == "task" else ""
+
+
+def session_link(session: str, href: str) -> Node:
+    """Return the link to the share of a sub-agent's session."""
+    link = element("a", {"class": "session", "href": href, "data-session": session}, _("Session of the sub-agent"))
+    return element("p", {"class": "note"}, link)
 
 
 def attachment(file: File) -> Node:

@@ -264,7 +264,7 @@ class SharingRoutes:
             raise BadRequest("missing_id", "Name the share: /share_data?id=<share id>.")
         visitor = visitor_of(event, ShareId(share_id))
         result = self._reading.document(
-            ShareId(share_id), visitor, "legacy", "application/json", lambda state: legacy_data(state.items).decode()
+            ShareId(share_id), visitor, "legacy", "application/json", lambda state: legacy_data(state.items)
         )
         return document_reply(event, result)
 

@@ -23,10 +23,12 @@ from opencode_cloud.sharing.rendering import pages
 from opencode_cloud.sharing.rendering.card import HEIGHT, WIDTH, Summary, render_card, summarize
 from opencode_cloud.sharing.rendering.comments import CommentsView, comments_as_markdown
 from opencode_cloud.sharing.rendering.markdown import render_markdown
+from opencode_cloud.sharing.rendering.outline import MessageWindow
 from opencode_cloud.sharing.rendering.owner_panel import DONE
-from opencode_cloud.sharing.rendering.transcript import to_document, transcribe
+from opencode_cloud.sharing.rendering.transcript import to_document
 from opencode_cloud.sharing.routes.owner_forms import action
 from opencode_cloud.sharing.service.reading import SharedState
+from opencode_cloud.sharing.service.windows import Conversation
 
 
 class ReaderPages:
@@ -40,7 +42,9 @@ class ReaderPages:
     def session(
         self,
         event: http_events.Event,
-        state: SharedState,
+        conversation: Conversation,
+        window: MessageWindow,
+        sessions: pages.Sessions,
         bodies_origin: str,
         *,
         panel: OwnerPanel | None = None,
@@ -48,31 +52,39 @@ class ReaderPages:
         failed: ServiceError | None = None,
         comments: CommentsView | None = None,
     ) -> HttpReply:
-        """Answer with the page of a share. ``bodies_origin`` is the origin to which large bodies are redirected.
+        """Answer with the page of a share that holds ``window``.
 
+        ``bodies_origin`` is the origin to which large bodies are redirected.
         ``panel`` is for its owner, with the ``token`` of its forms. ``failed`` is the error of a form that was sent.
         """
         # Only pages for members have forms.
         has_forms = panel or (comments and comments.writer)
         policy = pages.content_security_policy(bodies_origin, forms="'self'" if has_forms else "'none'")
         done, problem = DONE.get(http_events.query(event, "done"), ""), failed.message if failed else ""
-        base, age_ms = self._base(event), http_events.arrival_ms(event) - state.share.created_at
+        base, age_ms = self._base(event), http_events.arrival_ms(event) - conversation.share.created_at
         with languages.speaking(language_of(event)):
             owner = pages.NO_PANEL
             if panel is not None:
-                owner = pages.owner_panel(panel, action(state.share.id), token, done=done, problem=problem)
+                owner = pages.owner_panel(panel, action(conversation.share.id), token, done=done, problem=problem)
             html = pages.render_share(
-                state.share.id,
-                state.items,
-                state.seq,
+                conversation.share.id,
+                window,
+                conversation.heads,
+                conversation.seq,
                 base,
-                state.ticket,
+                conversation.ticket,
                 age_ms=age_ms,
                 upload_mb=self._upload_mb,
+                refusal=conversation.share.refusal,
+                sessions=sessions,
                 owner=owner,
                 comments=comments,
             )
         return _page(event, html, policy, failed.status if failed else HTTPStatus.OK)
+
+    def sessions_of(self, window: MessageWindow) -> list[str]:
+        """Return the sessions of sub-agents that a window names."""
+        return pages.sessions_of(window)
 
     def refusal(self, event: http_events.Event, share_id: ShareId, error: ServiceError) -> HttpReply:
         """Answer a person who may not read with the sign-in page, the password page, or the refusal."""
@@ -94,36 +106,36 @@ class ReaderPages:
         reply.headers.update(http_events.error_headers(error))
         return reply
 
-    def document(self, state: SharedState, comments: Sequence[Comment]) -> str:
+    def document(self, state: SharedState, comments: Sequence[Comment]) -> bytes:
         """Return the share as JSON for programs."""
-        document = to_document(state.share.id, state.items, state.seq)
-        return msgspec.json.encode({**document, "comments": [each.public() for each in comments]}).decode()
+        document = to_document(state.share.id, state.items, state.seq, state.share.refusal)
+        return msgspec.json.encode({**document, "comments": [each.public() for each in comments]})
 
-    def markdown(self, event: http_events.Event, state: SharedState, comments: Sequence[Comment]) -> str:
+    def markdown(self, event: http_events.Event, state: SharedState, comments: Sequence[Comment]) -> bytes:
         """Return the share as Markdown for agents."""
-        session = render_markdown(state.share.id, state.items, self._base(event))
-        return "\n\n".join([session.rstrip("\n"), *comments_as_markdown(comments)]) + "\n"
+        session = render_markdown(state.share.id, state.items, self._base(event), refusal=state.share.refusal)
+        return "\n\n".join([session.rstrip("\n"), *comments_as_markdown(comments), ""]).removesuffix("\n").encode()
 
-    def card(self, state: SharedState | None) -> HttpReply:
-        """Answer with the picture of a share; without a state with one that says nothing about it.
+    def card(self, conversation: Conversation | None) -> HttpReply:
+        """Answer with the picture of a share; without a conversation with one that says nothing about it.
 
         No cache keeps it: after an unshare nothing may show the title.
         """
-        summary = summarize(transcribe(state.items)) if state else Summary()
+        summary = summarize(conversation.single, conversation.heads) if conversation else Summary()
         headers = {**http_events.PRIVATE, "X-Content-Type-Options": "nosniff"}
         return http_events.reply_binary(render_card(summary), "image/png", headers=headers)
 
-    def oembed(self, event: http_events.Event, state: SharedState) -> dict[str, str | int]:
+    def oembed(self, event: http_events.Event, conversation: Conversation) -> dict[str, str | int]:
         """Return the description of a share for programs that embed links, of the oEmbed type ``link``."""
         base = self._base(event).rstrip("/")
-        summary = Summary() if state.ticket else summarize(transcribe(state.items))
+        summary = Summary() if conversation.ticket else summarize(conversation.single, conversation.heads)
         return {
             "version": "1.0",
             "type": "link",
             "title": summary.title,
             "provider_name": "Opencode Cloud",
             "provider_url": f"{base}/",
-            "thumbnail_url": f"{base}/share/{state.share.id}/card.png",
+            "thumbnail_url": f"{base}/share/{conversation.share.id}/card.png",
             "thumbnail_width": WIDTH,
             "thumbnail_height": HEIGHT,
         }

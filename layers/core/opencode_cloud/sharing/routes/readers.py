@@ -37,6 +37,7 @@ from opencode_cloud.sharing.service.reading import Redirect, ShareDocument, Shar
 
 if TYPE_CHECKING:
     from opencode_cloud.sharing.routes.reader_pages import ReaderPages
+    from opencode_cloud.sharing.routes.window_routes import WindowRoutes
 
 MARKDOWN = "text/markdown; charset=utf-8"
 FORM = "application/x-www-form-urlencoded"
@@ -86,6 +87,9 @@ class ReaderRoutes:
         app.get("/share/<share_id>/items/<seq>")(self.item)
         app.post("/share/<share_id>/ticket")(self.ticket)
         app.post("/share/<share_id>/unlock")(self.unlock)
+        app.get("/share/<share_id>/messages")(self.messages)
+        app.get("/share/<share_id>/prompts")(self.prompts)
+        app.get("/share/<share_id>/search")(self.search)
         app.get("/share/<share_id>/card.png")(self.card)
         app.get("/share/oembed")(self.oembed)
         app.post("/share/<share_id>/owner")(self.owner)
@@ -106,6 +110,18 @@ class ReaderRoutes:
         """``GET /share/{id}/items/{seq}`` -> one item with its body."""
         event = self._event()
         return document_reply(event, self._reading.item(share_id, visitor_of(event, share_id), _number("seq", seq)))
+
+    def messages(self, share_id: ShareId) -> HttpReply:
+        """``GET /share/{id}/messages``: see :meth:`WindowRoutes.messages`."""
+        return self._windows().messages(share_id)
+
+    def prompts(self, share_id: ShareId) -> HttpReply:
+        """``GET /share/{id}/prompts``: see :meth:`WindowRoutes.prompts`."""
+        return self._windows().prompts(share_id)
+
+    def search(self, share_id: ShareId) -> HttpReply:
+        """``GET /share/{id}/search``: see :meth:`WindowRoutes.search`."""
+        return self._windows().search(share_id)
 
     def ticket(self, share_id: ShareId) -> HttpReply:
         """``POST /share/{id}/ticket`` -> ``{ticket, expires_in}``, for the socket and as ``x-share-ticket``.
@@ -186,31 +202,41 @@ class ReaderRoutes:
 
     def _html(self, share_id: ShareId, visitor: Visitor, failed: ServiceError | None = None) -> HttpReply:
         """Answer with the page. ``failed`` is the error of a form of the owner's panel."""
+        from opencode_cloud.sharing.routes.window_routes import names_window, window_of  # no sync needs it
+
         event = self._event()
         try:
-            state = self._reading.state(share_id, visitor)
+            conversation = self._reading.conversation(share_id, visitor, is_view=not names_window(event))
         except (Gone, NotFound, Unauthorized) as error:
             return self._rendered().refusal(event, share_id, error)
-        panel = self._owner_forms.panel(event, state.share)
+        try:
+            window = window_of(event, conversation)
+        except NotFound:
+            return http_events.redirect(f"/share/{share_id}")  # the place that the link names is not there
+        share, rendered = conversation.share, self._rendered()
+        sessions = self._reading.relatives(share, rendered.sessions_of(window), visitor)
+        panel = self._owner_forms.panel(event, share)
         token = self._owner_forms.token(event, share_id) if panel else ""
-        return self._rendered().session(
+        return rendered.session(
             event,
-            state,
+            conversation,
+            window,
+            sessions,
             self._reading.bodies_origin(),
             panel=panel,
             token=token,
             failed=failed,
-            comments=self._comment_routes.view(event, state.share, visitor),
+            comments=self._comment_routes.view(event, share, visitor),
         )
 
     def card(self, share_id: ShareId) -> HttpReply:
         """``GET /share/{id}/card.png`` -> the picture for previews of links. It is neutral for restricted shares."""
         event = self._event()
         try:
-            state = self._reading.state(share_id, visitor_of(event, share_id), is_view=False)
+            conversation = self._reading.conversation(share_id, visitor_of(event, share_id))
         except Unauthorized:
             return self._rendered().card(None)
-        return self._rendered().card(None if state.ticket else state)
+        return self._rendered().card(None if conversation.ticket else conversation)
 
     def oembed(self) -> HttpReply:
         """``GET /share/oembed?url=`` -> a description of a share for programs that embed links (oembed.com)."""
@@ -219,8 +245,8 @@ class ReaderRoutes:
         share_id = ShareId(path.removeprefix("/share/"))
         if not path.startswith("/share/") or "/" in share_id or http_events.query(event, "format", "json") != "json":
             raise share_not_found()
-        state = self._reading.state(share_id, visitor_of(event, share_id), is_view=False)
-        return self._json(self._rendered().oembed(event, state))
+        conversation = self._reading.conversation(share_id, visitor_of(event, share_id))
+        return self._json(self._rendered().oembed(event, conversation))
 
     def problem(self, event: http_events.Event, error: ServiceError, correlation_id: str) -> HttpReply | None:
         """Answer an error with a page if a browser asks for one."""
@@ -243,6 +269,11 @@ class ReaderRoutes:
         from opencode_cloud.sharing.routes.reader_pages import ReaderPages  # slow to import, and no sync needs it
 
         return ReaderPages(public_url=self._public_url, upload_mb=self._upload_mb)
+
+    def _windows(self) -> WindowRoutes:
+        from opencode_cloud.sharing.routes.window_routes import WindowRoutes  # no sync needs it
+
+        return WindowRoutes(self._reading, self._event())
 
     def _json(self, value: Any) -> HttpReply:
         return http_events.reply(self._event(), msgspec.json.encode(value))

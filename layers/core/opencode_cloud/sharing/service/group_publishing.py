@@ -138,8 +138,7 @@ class GroupPublishing(Publishing):
             group.rules = self._share_access.publishing_rules(share)
         if not publication.items:
             return []
-        if share.ownership is None:
-            self._quotas.take(share_id, publication.address, publication.items)
+        self._count(share, publication.address, publication.items)
         # Conceal before anything reads or stores the items: no row, title or object holds a session id or a secret.
         items = conceal(publication.items, session, publication.secret)
         items = self._redaction.apply(share, items, publication.at, group.rules)

@@ -117,16 +117,16 @@ class Owning:
         """Record the creation of a share in the audit trail."""
         self._record(terms.actor, "share.created", share, after=_visible(share))
 
-    def claim(self, share: Share, terms: Terms, session_hash: str) -> Share:
+    def claim(self, share: Share, terms: Terms, session_hash: str, family: str) -> Share:
         """Give a share without an owner its owner, and return it. The first of two concurrent claims wins.
 
-        The caller must have checked the share's secret. The claim moves the share to the owner's ``session_hash``. The
-        secret needs a login until create has replaced it. Viewers who lose access are disconnected.
+        The caller must have checked the share's secret. The claim moves the share to the owner's ``session_hash`` and
+        ``family``. The secret needs a login until create has replaced it. Viewers who lose access are disconnected.
         """
         owned = self.owned(share, terms)
         if owned.ownership is None:
             raise ValueError("terms give an owner")
-        claimed = msgspec.structs.replace(owned, session_hash=session_hash, needs_login=True)
+        claimed = msgspec.structs.replace(owned, session_hash=session_hash, family=family, needs_login=True)
         if not self._store.claim(share, claimed):
             current = existing(self._store, share.id, self._store.share(share.id))
             if current.ownership is None:

@@ -10,6 +10,7 @@ import msgspec
 from opencode_cloud.contracts.ids import ClientSessionId, ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import now_ms, now_seconds
+from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.networks import network_of
 from opencode_cloud.sharing.models import (
     SESSION_ID,
@@ -60,6 +61,7 @@ class _Naming:
         self._publisher = publisher
         self.session = capability.SealedSession(session_id, capability.pseudonym_key(key))
         self.session_hash = capability.session_hash(key, publisher, session_id)
+        self.family = capability.family_of(key, publisher)
 
     def secret(self, share_id: ShareId) -> str:
         """Return the secret of a share of this session."""
@@ -203,8 +205,7 @@ class Publishing:
         rules = self._share_access.publishing_rules(share)
         if not items:
             return Commit(self._end(share_id, head), 0)
-        if share.ownership is None:
-            self._quotas.take(share_id, address, items)
+        self._count(share, address, items)
         # Conceal before anything reads or stores the items: no row, title or object holds a session id or a secret.
         items = conceal(items, session, secret)
         items = self._redaction.apply(share, items, at, rules)
@@ -222,6 +223,16 @@ class Publishing:
         self._tails.know(following.share, following.viewers, committed_at)
         return Commit(end.seq, len(items))
 
+    def _count(self, share: Share, address: str, items: Sequence[Item]) -> None:
+        """Count a batch of a share without an owner. Raises the errors of :meth:`AnonymousQuotas.take`."""
+        if share.ownership is not None:
+            return
+        try:
+            self._quotas.take(share, address, items)
+        except ServiceError:
+            self._tails.forget(share.id)  # its row may tell of the refusal now
+            raise
+
     def _opened(
         self, share_id: ShareId, share: Share | None, secret: str, sender: Actor | None, *, claims: bool
     ) -> tuple[Share, SealedSession]:
@@ -235,8 +246,9 @@ class Publishing:
         session = capability.unseal(secret, share)
         if claims and sender and share.ownership is None:
             terms = self._owning.terms(sender)
-            hashed = capability.session_hash(self._session_key(), terms.publisher, session.session_id)
-            share = self._owning.claim(share, terms, hashed)
+            key = self._session_key()
+            hashed = capability.session_hash(key, terms.publisher, session.session_id)
+            share = self._owning.claim(share, terms, hashed, capability.family_of(key, terms.publisher))
             # Another sender may have claimed it first.
             check_secret(share, secret, sender_id)
         return share, session
@@ -255,6 +267,7 @@ class Publishing:
             secret_hash=capability.secret_hash(secret),
             sealed_session=capability.seal(secret, share_id, naming.session),
             pseudonym=pseudonym_of(naming.session.pseudonym_key, naming.session.session_id),
+            family=naming.family,
             created_at=now_ms(),
             expires_at=now_seconds() + self._lifetime_seconds if self._lifetime_seconds else None,
             hint=Position(),

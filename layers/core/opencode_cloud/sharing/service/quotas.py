@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.kit.clock import DAY_SECONDS
+from opencode_cloud.kit.clock import DAY_SECONDS, now_ms
+from opencode_cloud.kit.errors import PayloadTooLarge, TooManyRequests
 from opencode_cloud.kit.networks import network_of
-from opencode_cloud.sharing.models import share_full, stored_too_much, too_many_syncs
+from opencode_cloud.sharing.models import Refusal, share_full, stored_too_much, too_many_syncs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opencode_cloud.contracts.ids import ShareId
     from opencode_cloud.kit.rate_counters import Expense, Totals
-    from opencode_cloud.sharing.models import Item
+    from opencode_cloud.sharing.models import Item, Share
     from opencode_cloud.sharing.store import ShareStore
 
 MEGABYTE = 1024 * 1024
+NOTED_MS = 60_000
+"""The share's row is written at most this often for refused batches."""
 SYNC_WINDOW_SECONDS = 10
 """Syncs are counted over some seconds, since a client may send two at once."""
 
@@ -43,12 +46,25 @@ class AnonymousQuotas:
         self._store = store
         self._limits = limits
 
-    def take(self, share_id: ShareId, address: str, items: Sequence[Item]) -> None:
+    def take(self, share: Share, address: str, items: Sequence[Item]) -> None:
         """Count a batch, whose sender has proved the share's secret. All counters are written in one parallel round.
 
         ``address`` is empty for a batch over a socket, whose messages do not name it. Raises ``share_full`` (413);
-        ``stored_too_much`` or ``too_many_syncs`` (429).
+        ``stored_too_much`` or ``too_many_syncs`` (429). The share's row then says that something is missing, since
+        clients do not send a refused batch again.
         """
+        try:
+            self._take(share.id, address, items)
+        except (PayloadTooLarge, TooManyRequests) as error:
+            self._note(share, error.code)
+            raise
+
+    def _note(self, share: Share, code: str) -> None:
+        now, known = now_ms(), share.refusal
+        if known is None or now - known.last > NOTED_MS:
+            self._store.note_refusal(share.id, Refusal(code=code, since=known.since if known else now, last=now))
+
+    def _take(self, share_id: ShareId, address: str, items: Sequence[Item]) -> None:
         limits = self._limits
         if limits == AnonymousLimits():
             return

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.content_codings import Coding, unpack
+from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.parallel import parallel_map, pool
 from opencode_cloud.sharing.models import LAST_SEQ, Item, Share, Snapshot, cursor_ahead, item_not_found
@@ -17,24 +18,23 @@ from opencode_cloud.sharing.service.snapshots import Part, Snapshots, items_docu
 
 if TYPE_CHECKING:
     from opencode_cloud.sharing.service.access import Admission, ShareAccess, Visitor
+    from opencode_cloud.sharing.service.windows import Conversation
     from opencode_cloud.sharing.store import ObjectStore, ShareStore
 
+T = TypeVar("T")
 PART_BYTES = 3 * 1024 * 1024  # of items' bodies in one document, so that it mostly fits into one answer
 ANSWER_BYTES = 4 * 1024 * 1024  # Lambda allows 6 MB an answer; a larger document is read from the bucket
+MOST_RELATIVES = 50
 DIRECT_BYTES = 512 * 1024
 """Size of a compressed snapshot. Reading a larger one through the function takes longer than a redirect."""
 
 
 class SharedState(msgspec.Struct, frozen=True):
-    """A share and its items up to ``seq``, ascending by sequence number. Large bodies are still claim-checked.
-
-    ``ticket`` is for the page's next requests; empty if none is needed.
-    """
+    """A share and its items up to ``seq``, ascending by sequence number. Large bodies are still claim-checked."""
 
     share: Share
     seq: int
     items: Sequence[Item]
-    ticket: str = ""
 
 
 class ShareDocument(msgspec.Struct, frozen=True):
@@ -48,6 +48,18 @@ class Redirect(msgspec.Struct, frozen=True):
     """The address of an answer that is too large for a function, valid for a minute."""
 
     address: str
+
+
+def counting_view(store: ShareStore, share: Share, read: Callable[[], T]) -> T:
+    """Return what ``read`` returns, and count a view of a share with an owner meanwhile.
+
+    A failure to count does not fail the read: a throttled view is not counted (docs/decisions/004).
+    """
+    counted = pool().submit(store.count_view, share.id) if share.ownership else None
+    found = read()
+    if counted and (error := counted.exception()):
+        logger.warning("view not counted", extra={"share": share.id, "reason": type(error).__name__})
+    return found
 
 
 class ShareReader:
@@ -69,19 +81,37 @@ class ShareReader:
         """Return the origin to which large answers are redirected."""
         return self._objects.origin()
 
-    def state(self, share_id: ShareId, visitor: Visitor, *, is_view: bool = True) -> SharedState:
-        """Return the last item of each key. For a share with an owner this counts as a view, if it ``is_view``.
+    def state(self, share_id: ShareId, visitor: Visitor) -> SharedState:
+        """Return the last item of each key. For a share with an owner this counts as a view."""
+        share = self.admit(share_id, visitor).share
+        fold, seq = counting_view(self._store, share, lambda: self._snapshots.fold(share))
+        return SharedState(share, seq, fold.items())
 
-        The view is counted while the log is read. A failure to count does not fail the read.
+    def conversation(self, share_id: ShareId, visitor: Visitor, *, is_view: bool = False) -> Conversation:
+        """Return the conversation of a share, as :meth:`ConversationReader.open` does."""
+        from opencode_cloud.sharing.service.windows import ConversationReader  # syncs need no renderers
+
+        reader = ConversationReader(self._store, self._objects, self._snapshots, self._share_access)
+        return reader.open(share_id, visitor, is_view=is_view)
+
+    def relatives(self, share: Share, pseudonyms: Sequence[str], visitor: Visitor) -> dict[str, ShareId]:
+        """Return the shares of the same publisher that publish these sessions and that ``visitor`` may read.
+
+        The keys are the sessions' pseudonyms. At most :data:`MOST_RELATIVES` are looked up. The existence of a share
+        that the visitor may not read stays hidden.
         """
-        admission = self.admit(share_id, visitor)
-        share = admission.share
-        counted = pool().submit(self._store.count_view, share_id) if share.ownership and is_view else None
-        fold, seq = self._snapshots.fold(share)
-        # A throttled view is not counted; the reader must not fail for it (docs/decisions/004).
-        if counted and (error := counted.exception()):
-            logger.warning("view not counted", extra={"share": share_id, "reason": type(error).__name__})
-        return SharedState(share, seq, fold.items(), admission.ticket())
+        found = self._store.relatives(share.family, list(dict.fromkeys(pseudonyms))[:MOST_RELATIVES])
+        readable = parallel_map(lambda other: self._may_read(other, visitor), found)
+        pairs = zip(found, readable, strict=True)
+        return {other.pseudonym: other.id for other, may in pairs if may and other.id != share.id}
+
+    def _may_read(self, share: Share, visitor: Visitor) -> bool:
+        # The ticket is another share's.
+        try:
+            self._share_access.admit(share.id, share, msgspec.structs.replace(visitor, ticket=""))
+        except ServiceError:
+            return False
+        return True
 
     def inline(self, share_id: ShareId, items: Sequence[Item]) -> list[Item]:
         """Return ``items`` with the claim-checked bodies filled in."""
@@ -151,12 +181,12 @@ class ShareReader:
         return Redirect(self._snapshots.publish_copy(share_id, body))
 
     def document(
-        self, share_id: ShareId, visitor: Visitor, name: str, content_type: str, render: Callable[[SharedState], str]
+        self, share_id: ShareId, visitor: Visitor, name: str, content_type: str, render: Callable[[SharedState], bytes]
     ) -> ShareDocument | Redirect:
         """Return a rendering of the whole state, such as a transcript. ``name`` identifies it within the share."""
         state = self.state(share_id, visitor)
         whole = SharedState(state.share, state.seq, self.inline(share_id, state.items))
-        return self._document(share_id, f"{name}-{state.seq:012d}", lambda: render(whole).encode(), content_type)
+        return self._document(share_id, f"{name}-{state.seq:012d}", lambda: render(whole), content_type)
 
     def _document(
         self, share_id: ShareId, name: str, encode: Callable[[], bytes], content_type: str = "application/json"

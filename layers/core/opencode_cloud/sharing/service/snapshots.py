@@ -4,7 +4,8 @@ A snapshot is written when the stored tail behind the last one has grown to a tw
 The rewritten bytes therefore stay proportional to the published bytes, for any length of the session. The tail, which
 each reader folds, stays short.
 
-The object is the document that readers get, compressed once by gzip and once by zstd. No reader folds it again.
+The object is the document that readers get, compressed once by gzip and once by zstd. No reader folds it again. Beside
+that of a long session is an outline, by which pages read some of its messages (docs/decisions/063).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ TAIL_SHARE = 0.05
 ZSTD_SUFFIX = ".zst"
 COPIES = "copies/"
 COPY_SECONDS = 120  # twice as long as an address of the object store is valid
+OUTLINE_BYTES = 1_000_000  # of a document; a page folds a shorter one in some milliseconds
 HINT_ITEMS = 100  # how far a log may run ahead of the end that its share's row records
 
 
@@ -102,13 +104,15 @@ class Snapshots:
         document = items_document(share.id, end.seq, encoded, more=True)
         base = share.snapshot
         packed = pack(document, Coding.GZIP, QUICK)
+        name = f"snapshots/{end.seq:012d}-{new_object_id()}"
         snapshot = Snapshot(
             seq=end.seq,
             total=end.total,
             bytes=len(document),
             stored=len(packed),
-            object=f"snapshots/{end.seq:012d}-{new_object_id()}",
+            object=name,
             zstd=True,
+            outline_bytes=self._outline(share.id, name, items) if len(document) > OUTLINE_BYTES else 0,
             previous=base.object if base else None,
         )
         # Store the objects before the row names them, so that no reader follows a name without an object.
@@ -126,6 +130,11 @@ class Snapshots:
         if current is None or current.snapshot is None:
             raise share_gone()
         return current.snapshot
+
+    def _outline(self, share_id: ShareId, name: str, items: Sequence[Item]) -> int:
+        from opencode_cloud.sharing.service.outlines import write_outline  # syncs and viewers need no renderers
+
+        return write_outline(self._objects, share_id, name, items)
 
     def fold(self, share: Share) -> tuple[Fold, int]:
         """Return the share's state and its last sequence number."""

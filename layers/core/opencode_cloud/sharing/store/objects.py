@@ -63,13 +63,17 @@ class ObjectStore:
         self._s3.put(self._bucket, _key(share_id, name), data, headers)
 
     def put_record(self, share_id: ShareId, name: str, payload: bytes) -> None:
-        """Store the payload of a record that is too large for its row."""
+        """Store bytes that only the server reads, such as the payload of a record that is too large for its row."""
         headers = {"content-type": "application/octet-stream"}
         self._s3.put(self._bucket, _key(share_id, name), payload, headers)
 
     def get(self, share_id: ShareId, name: str) -> bytes:
         """Return an object's bytes as stored."""
         return self._s3.get(self._bucket, _key(share_id, name)).body
+
+    def get_range(self, share_id: ShareId, name: str, start: int, length: int) -> bytes:
+        """Return ``length`` bytes of an object from ``start`` on, as stored."""
+        return self._s3.get_range(self._bucket, _key(share_id, name), start, length)
 
     def exists(self, share_id: ShareId, name: str) -> bool:
         """Tell whether an object exists."""

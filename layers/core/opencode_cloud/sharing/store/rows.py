@@ -25,6 +25,7 @@ from opencode_cloud.sharing.models import (
     Viewer,
     share_not_found,
 )
+from opencode_cloud.sharing.protocol.capability import relative_hash
 from opencode_cloud.sharing.protocol.comments import Comment
 
 if TYPE_CHECKING:
@@ -89,6 +90,16 @@ def session_key(session_hash: str) -> Row:
 def session_row(share: Share) -> Row:
     """Return the row that maps the share's session to it."""
     return {**session_key(share.session_hash), "share_id": {"S": share.id}}
+
+
+def relative_key(family: str, pseudonym: str) -> Row:
+    """Return the key of the row that maps the pseudonym of a session to its share in a family."""
+    return key(f"relative#{relative_hash(family, pseudonym)}", "SHARE")
+
+
+def relative_row(share: Share) -> Row:
+    """Return the row by which the share's relatives find it."""
+    return {**relative_key(share.family, share.pseudonym), "share_id": {"S": share.id}}
 
 
 def tombstone_key(share_id: ShareId) -> Row:

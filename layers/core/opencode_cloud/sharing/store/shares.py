@@ -24,6 +24,7 @@ from opencode_cloud.sharing.models import (
     Listed,
     Ownership,
     Position,
+    Refusal,
     Share,
     ShareCursor,
     Snapshot,
@@ -67,7 +68,21 @@ class ShareStore(LogStore):
             "ExpressionAttributeValues": {":dead": {"S": replaces or ""}},
         }
         put = {"TableName": self._table, "Item": meta, "ConditionExpression": "attribute_not_exists(pk)"}
-        return transact(self._dynamodb, [{"Put": point}, {"Put": put}])
+        return transact(self._dynamodb, [{"Put": point}, {"Put": put}, *self._relative(share)])
+
+    def _relative(self, share: Share) -> list[Row]:
+        """Return the write by which the relatives of a share find it."""
+        return [{"Put": {"TableName": self._table, "Item": rows.relative_row(share)}}] if share.family else []
+
+    def relatives(self, family: str, pseudonyms: Sequence[str]) -> list[Share]:
+        """Return the shares of a family that publish at most 50 sessions, which may have expired."""
+        if not family or not pseudonyms:
+            return []
+        keys = [rows.relative_key(family, pseudonym) for pseudonym in pseudonyms]
+        found = batch_get(self._dynamodb, {self._table: keys})[self._table]
+        metas = [rows.key(row["share_id"]["S"], META) for row in found]
+        read = batch_get(self._dynamodb, {self._table: metas})[self._table] if metas else []
+        return [rows.share_from(row) for row in read]
 
     def mark_deleted(self, share: Share, tombstone: Tombstone) -> bool:
         """Mark a share as gone and leave a tombstone in one transaction, then free its session; False if already gone.
@@ -97,14 +112,17 @@ class ShareStore(LogStore):
         return marked
 
     def _free_session(self, share: Share) -> None:
-        """Delete the session's pointer, unless it points to a newer share (the old one had expired)."""
-        conditional_write(
-            self._dynamodb.delete_item,
-            TableName=self._table,
-            Key=rows.session_key(share.session_hash),
-            ConditionExpression="share_id = :share",
-            ExpressionAttributeValues={":share": {"S": share.id}},
-        )
+        """Delete the pointers to a session's share, unless they point to a newer share (the old had expired)."""
+        keys = [rows.session_key(share.session_hash)]
+        keys += [rows.relative_key(share.family, share.pseudonym)] if share.family else []
+        for key in keys:
+            conditional_write(
+                self._dynamodb.delete_item,
+                TableName=self._table,
+                Key=key,
+                ConditionExpression="share_id = :share",
+                ExpressionAttributeValues={":share": {"S": share.id}},
+            )
 
     def tombstone(self, share_id: ShareId) -> Tombstone | None:
         """Return the tombstone of a removed share."""
@@ -141,10 +159,12 @@ class ShareStore(LogStore):
             raise ValueError("a claimed share has an owner")
         values = rows.ownership_values(claimed.ownership)
         values |= rows.expiry(claimed.expires_at) if claimed.expires_at is not None else {}
-        values |= encode({"session_hash": claimed.session_hash, "needs_login": claimed.needs_login})
+        values |= encode(
+            {"session_hash": claimed.session_hash, "family": claimed.family, "needs_login": claimed.needs_login}
+        )
         update = self._update(share.id, values, "attribute_not_exists(workspace_id)")
         point = {"TableName": self._table, "Item": rows.session_row(claimed)}
-        if not transact(self._dynamodb, [{"Update": update}, {"Put": point}]):
+        if not transact(self._dynamodb, [{"Update": update}, {"Put": point}, *self._relative(claimed)]):
             return False
         # A pointer that outlives an interruption is harmless: create compares the hash with the share's.
         self._free_session(share)
@@ -354,6 +374,10 @@ class ShareStore(LogStore):
     def record_viewer_count(self, share_id: ShareId, count: ViewerCount) -> None:
         """Store the last count of a share's viewers in its row, unless the share is gone."""
         self._set(share_id, {"viewer_count": {"M": encode_struct(count)}}, "attribute_exists(pk)")
+
+    def note_refusal(self, share_id: ShareId, refusal: Refusal) -> None:
+        """Store in a share's row that publications were refused, unless the share is gone."""
+        self._set(share_id, {"refusal": {"M": encode_struct(refusal)}}, "attribute_exists(pk)")
 
     # ---------------------------------------------------------------------------------------- redaction
 
