@@ -164,6 +164,8 @@ def cloud(emulator: Emulator) -> Iterator[Cloud]:
         "AUDIT_QUEUE_URL": queue,
         "ACCESS_TABLE": tables["access"],
         "SESSIONS_TABLE": tables["sessions"],
+        # Only the playground reads it.
+        "USAGE_TABLE": "none",
         "SIGNING_KEYS": ",".join(keys),
         "DEPLOYMENT_KEY_SECRET": secret["ARN"],
         "ORIGIN_SECRET": proof["ARN"],

@@ -23,8 +23,10 @@ from opencode_cloud.sharing.rendering.views import block_nodes
 from opencode_cloud.sharing.routes.readers import ReaderRoutes
 from opencode_cloud.sharing.service.access import Visitor
 from opencode_cloud.sharing.service.reading import ShareDocument
+from opencode_cloud.sharing.service.windows import Conversation
 from tests.unit.sharing.browser_side import BrowserSide, merged
 from tests.unit.sharing.conversation import conversation, item
+from tests.unit.sharing.whole import whole_conversation
 
 SHARE = "S" * 22
 CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -35,10 +37,10 @@ PARTS: list[dict[str, Any]] = [item["data"] for item in Gallery().items() if ite
 class Shared(msgspec.Struct):
     id: str = SHARE
     created_at: int = 0
+    refusal: None = None
 
 
 class State(msgspec.Struct):
-    ticket: str = ""
     seq: int = 9
     share: Shared = msgspec.field(default_factory=Shared)
     items: list[Any] = msgspec.field(default_factory=conversation)
@@ -50,13 +52,19 @@ class Desk:
     def __init__(self, error: Exception | None = None) -> None:
         self._error = error
 
-    def state(self, _share: ShareId, _visitor: Visitor) -> State:
+    def conversation(self, _share: ShareId, _visitor: Visitor, *, is_view: bool = False) -> Conversation:
         if self._error:
             raise self._error
-        return State()
+        return whole_conversation(self.items(), Shared())
+
+    def items(self) -> list[Any]:
+        return conversation()
+
+    def relatives(self, *_: object) -> dict[str, ShareId]:
+        return {}
 
     def document(self, _share: ShareId, _visitor: Visitor, _name: str, _kind: str, render: Any) -> ShareDocument:
-        return ShareDocument(render(State()).encode())
+        return ShareDocument(render(State()))
 
     def bodies_origin(self) -> str:
         return ""
@@ -145,8 +153,17 @@ def test_a_compressed_page_still_depends_on_the_language() -> None:
 class Big(Desk):
     """A share whose page is large enough to be compressed."""
 
-    def state(self, _share: ShareId, _visitor: Visitor) -> State:
-        return State(items=[item("message", {"id": f"msg_{number}", "role": "user"}) for number in range(200)])
+    def items(self) -> list[Any]:
+        return [item("message", {"id": f"msg_{number}", "role": "user"}) for number in range(200)]
+
+
+def test_a_window_of_messages_is_in_the_language_of_the_page() -> None:
+    answer = get(f"/share/{SHARE}/messages")
+    assert answer["statusCode"] == 200
+    assert "用户" in answer["body"]
+    assert answer["headers"]["Content-Language"] == "zh-CN"
+    assert "Accept-Language" in answer["headers"]["Vary"]
+    assert not CHINESE.search(get(f"/share/{SHARE}/messages", accept_language="en")["body"])
 
 
 def test_the_switch_is_on_the_page_and_remembered() -> None:
