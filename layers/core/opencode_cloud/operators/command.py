@@ -97,6 +97,7 @@ def _people(commands: Any) -> None:
     grant.add_argument("usd", type=_amount, help="dollars, such as 25 or -2.50")
     grant.add_argument("--reason", required=True, help="reason, for the audit trail")
     grant.add_argument("--key", help="idempotency key: a second grant with the same key changes nothing")
+    grant.add_argument("--until", help="UTC, such as 2026-12-31T00:00:00; its rest is lost then; default: no end")
     project = add("project", help="rebuild the projections in DynamoDB from the database")
     project.add_argument("workspace", nargs="?", help="wrk_...; default: everything")
     well_known = add("well-known", help="show or publish the initial configuration after `opencode auth login`")
@@ -190,7 +191,7 @@ def command_of(options: argparse.Namespace) -> dict[str, Any]:
         case "grant":
             key = options.key or secrets.token_hex(16)
             grant = {"workspace": options.workspace, "micro_cents": options.usd, "reason": options.reason}
-            return {**grant, "key": key}
+            return {**grant, "key": key, "ends_at": options.until}
         case "project":
             return {"workspace": options.workspace}
         case "well-known":

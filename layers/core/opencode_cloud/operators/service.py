@@ -8,6 +8,7 @@ principal that invoked the function.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -27,6 +28,7 @@ from opencode_cloud.keys.service import CreateKey
 from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, ServiceError
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.mail_addresses import InvalidMailAddress, canonical_address
+from opencode_cloud.kit.timestamps import to_utc
 from opencode_cloud.usage.commands import UsageCommand, execute_usage_command
 
 if TYPE_CHECKING:
@@ -88,6 +90,8 @@ class GrantBalance(msgspec.Struct, tag="grant"):
     micro_cents: int
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    ends_at: datetime | None = None
+    """When the money cannot be spent any more: UTC, if it has no zone. Only a ledger knows ends."""
 
 
 class Project(msgspec.Struct, tag="project"):
@@ -312,9 +316,12 @@ class Operations:
         """Grant credit: in the ledger, if the deployment keeps one."""
         terms = (actor, command.workspace, command.micro_cents, command.reason, command.key)
         if self._billing is None:
+            if command.ends_at is not None:
+                raise billing_off()
             return self._balance.grant(*terms).model_dump(mode="json")
         self._team.workspaces.look_up(command.workspace)
-        return show_transaction(self._billing.credits.grant(*terms))
+        ends_at = None if command.ends_at is None else to_utc(command.ends_at)
+        return show_transaction(self._billing.credits.grant(*terms, ends_at))
 
     def _project(self, command: Project, actor: Actor) -> dict[str, Any]:
         rows = self._projection.project_all(command.workspace)

@@ -24,6 +24,13 @@ class CurrentUsage(ApiModel):
     resets_at: Instant | None = Field(description="When the window ends; null: it never ends.")
 
 
+class LimitEnd(ApiModel):
+    """Promotional credit of a balance that ends, as far as calls have not used it."""
+
+    at: Instant = Field(description="From then on it cannot be spent.")
+    amount: int = Field(description="Micro-cents by which the limit falls then.")
+
+
 class Budget(ApiModel):
     """A budget or a rate limit as the API shows it."""
 
@@ -34,6 +41,7 @@ class Budget(ApiModel):
     unit: BudgetUnit
     period: BudgetPeriod
     limit: int = Field(description="In the unit: micro-cents (a dollar is 100,000,000), requests or tokens.")
+    ends: list[LimitEnd] | None = Field(default=None, description="Parts of the balance that end; null: none.")
     alerts: bool = Field(description="Whether people are notified at 50, 80 and 100 %.")
     version: int = Field(description="The budget's version, which is its `ETag`.")
     created_by: str
