@@ -16,7 +16,7 @@ from opencode_cloud.catalogue.store.current import CatalogueStore
 from opencode_cloud.catalogue.store.versions import VersionStore
 from opencode_cloud.composition.services.workspaces import workspace_services
 from opencode_cloud.composition.sql_settings import ControlPlaneSettings, WorkspaceSettings
-from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.ids import RefundOrderId, WorkspaceId
 from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.sql import Database, connect
@@ -53,7 +53,7 @@ class ControlPlane:
 
     @cached_property
     def outbox(self) -> Outbox:
-        """The outbox: mails and reloads go to their queues, the catalogue and everything else is projected."""
+        """The outbox: mails, reloads and refunds go to their queues, the catalogue and everything else is projected."""
         mails, reloads = MailQueue(self._settings.mail_queue_url), ReloadQueue(self._settings.reloads_queue_url)
 
         def send(messages: Sequence[OutboxMessage]) -> None:
@@ -62,11 +62,14 @@ class ControlPlane:
         def reload(messages: Sequence[OutboxMessage]) -> None:
             reloads.send([WorkspaceId(message.subject) for message in messages])
 
+        def refund(messages: Sequence[OutboxMessage]) -> None:
+            reloads.send_refunds([RefundOrderId(message.subject) for message in messages])
+
         def project_catalogue(_messages: Sequence[OutboxMessage]) -> None:
             self.catalogue_publisher.project(self.current_catalogue)
 
         store = OutboxStore(self.database, self._settings.relay_queue_url)
-        special = {Topic.MAIL: send, Topic.RELOAD: reload, Topic.CATALOGUE: project_catalogue}
+        special = {Topic.MAIL: send, Topic.RELOAD: reload, Topic.REFUND: refund, Topic.CATALOGUE: project_catalogue}
         return Outbox(store, by_topic(special, self.projection.relay))
 
     @cached_property

@@ -39,6 +39,7 @@ _WORKSPACE = 2  # index of the id in "/console/{workspace}".split("/")
 DONE = {
     "coupon": gettext_noop("Coupon redeemed."),
     "reload": gettext_noop("Automatic reloads saved."),
+    "refund": gettext_noop("The refund was asked for. The operator of this deployment decides."),
     "retried": gettext_noop("Automatic reloads go on. A low balance is reloaded within a minute."),
     "invited": gettext_noop("Invitation sent."),
     "resent": gettext_noop("New link sent. The old link no longer works."),

@@ -36,6 +36,8 @@ class Topic(StrEnum):
     """Subject: the mail's id."""
     RELOAD = "reload"
     """Subject: the workspace's id. Sent when its balance fell below the threshold of its automatic reloads."""
+    REFUND = "refund"
+    """Subject: the id of an order to pay money back, which the function ``payments`` carries out."""
 
 
 class OutboxMessage(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, ServiceErr
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.mail_addresses import InvalidMailAddress, canonical_address
 from opencode_cloud.kit.timestamps import to_utc
+from opencode_cloud.payments.commands import RefundCommand, execute_refund_command
 from opencode_cloud.usage.commands import UsageCommand, execute_usage_command
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from opencode_cloud.mail.service import Mailer
     from opencode_cloud.operators.ports import AccountDirectory, TokenSigners
     from opencode_cloud.outbox.service import Outbox, UnitOfWork
+    from opencode_cloud.payments.service.refund_orders import RefundOrders
     from opencode_cloud.policies.service import WellKnown
     from opencode_cloud.usage.service import Reconciliation
     from opencode_cloud.workspaces.services import WorkspaceServices
@@ -127,6 +129,7 @@ Command = (
     | CatalogueCommand
     | UsageCommand
     | BillingCommand
+    | RefundCommand
 )
 
 
@@ -155,10 +158,11 @@ class Operations:
         balance: Balance,
         reconciliation: Reconciliation,
         billing: BillingServices | None = None,
+        refunds: RefundOrders | None = None,
     ) -> None:
         """``project_catalogue`` activates the latest catalogue, even over a later one that a restore has lost.
 
-        Without ``billing``, the deployment keeps no ledger.
+        Without ``billing`` and ``refunds``, the deployment keeps no ledger.
         """
         self._outbox = outbox
         self._accounts = accounts
@@ -171,6 +175,7 @@ class Operations:
         self._well_known = well_known
         self._catalogue = catalogue
         self._project_catalogue = project_catalogue
+        self._refunds = refunds
         self._balance = balance
         self._reconciliation = reconciliation
         self._billing = billing
@@ -213,7 +218,13 @@ class Operations:
 
     def _keep(
         self,
-        command: Project | RotateSigningKey | PublishWellKnown | CatalogueCommand | UsageCommand | BillingCommand,
+        command: Project
+        | RotateSigningKey
+        | PublishWellKnown
+        | CatalogueCommand
+        | UsageCommand
+        | BillingCommand
+        | RefundCommand,
         actor: Actor,
     ) -> Any:
         """Execute a command about the deployment itself, or about its books."""
@@ -232,6 +243,10 @@ class Operations:
                 if self._billing is None:
                     raise billing_off()
                 return execute_billing_command(command, self._billing, actor)
+            case RefundCommand():
+                if self._refunds is None:
+                    raise billing_off()
+                return execute_refund_command(command, self._refunds, actor)
 
     # ---------------------------------------------------------------------------------------- looking
 
