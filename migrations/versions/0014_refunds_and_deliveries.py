@@ -1,4 +1,4 @@
-"""Orders of refunds."""
+"""Orders of refunds, and the log of deliveries to webhooks."""
 
 from collections.abc import Sequence
 
@@ -56,3 +56,28 @@ def upgrade() -> None:
         op.f("ix_payment_refunds_workspace_id_created_at"), "payment_refunds", ["workspace_id", "created_at"]
     )
     op.create_index(op.f("ix_payment_refunds_state_updated_at"), "payment_refunds", ["state", "updated_at"])
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", sa.String(length=64, collation="utf8mb4_bin"), nullable=False, comment="the id of the message"),
+        sa.Column("workspace_id", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),
+        sa.Column("type", sa.String(length=64, collation="utf8mb4_bin"), nullable=False),
+        sa.Column("body", sa.VARBINARY(length=8192), nullable=False, comment="the bytes that are signed"),
+        sa.Column("state", sa.Enum("pending", "accepted", "given_up", "dropped", name="state"), nullable=False),
+        sa.Column("attempts", sa.JSON(), nullable=False, comment="time and status of each"),
+        sa.Column("next_at", mysql.DATETIME(fsp=6), comment="when the next attempt is due; null: none follows"),
+        sa.Column("created_at", mysql.DATETIME(fsp=6), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"],
+            ["workspaces.id"],
+            name=op.f("fk_webhook_deliveries_workspace_id_workspaces"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_unicode_520_ci",
+        mysql_engine="InnoDB",
+    )
+    op.create_index(
+        op.f("ix_webhook_deliveries_workspace_id_created_at"), "webhook_deliveries", ["workspace_id", "created_at"]
+    )
+    op.create_index(op.f("ix_webhook_deliveries_created_at"), "webhook_deliveries", ["created_at"])

@@ -45,6 +45,8 @@ from opencode_cloud.payments.store.refunds import RefundStore
 from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.payments.stripe_api import StripeApi
 from opencode_cloud.schema.payments import stripe_events, top_ups
+from opencode_cloud.webhooks.service.announcing import Announcer
+from opencode_cloud.webhooks.store.deliveries import DeliveryStore
 from tests.stripe_stand_in import StandIn
 from tests.unit.billing.books import DOLLAR, Books
 from tests.unit.usage.events import WORKSPACE
@@ -78,7 +80,7 @@ class Shop:
         terms, audit, database = SaleTerms(fees=UPSTREAM_FEE), self.books.audit, self.books.database
         self.mailer = Mailer(MailStore(database))
         self.reader = BillingReader(database, LedgerReader(database, self.books.store), ClosingStore(), enabled=True)
-        ends = ReloadEnds(reloads, store, self.mailer)
+        ends = ReloadEnds(reloads, store, self.mailer, Announcer(DeliveryStore()))
         self.documents = Documents(outbox, SaleDocumentStore(), store, SELLER)
         refunds = RefundStore()
         self.effects = Effects(self.api, store, self.payments, reloads, ends, self.documents, refunds)

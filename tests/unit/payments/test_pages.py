@@ -42,6 +42,7 @@ class Cashier(Office):
             "STRIPE_API_URL": server.url,
             "PROCESSING_FEE": "0.044+30",
             "RELOADS_QUEUE_URL": cloud.queue("RELOADS"),
+            "WEBHOOKS_QUEUE_URL": cloud.queue("WEBHOOKS"),
         }
         values = {**self.values, **own}
         self._console = console.build(

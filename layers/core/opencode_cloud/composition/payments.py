@@ -59,6 +59,8 @@ from opencode_cloud.payments.store.events import EventStore
 from opencode_cloud.payments.store.refunds import RefundStore
 from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.payments.stripe_api import StripeApi
+from opencode_cloud.webhooks.service.announcing import Announcer
+from opencode_cloud.webhooks.store.deliveries import DeliveryStore
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
@@ -102,7 +104,7 @@ def shop(settings: PaymentsSettings, plane: ControlPlane, api: StripeApi) -> Sho
     """Build the services over the control plane."""
     store, reloads, trigger = TopUpStore(), AutoReloadStore(), ReloadTrigger(AutoReloadStore())
     payments = payments_of(plane.database, plane.outbox, plane.audit)
-    ends = ReloadEnds(reloads, store, Mailer(MailStore(plane.database)))
+    ends = ReloadEnds(reloads, store, Mailer(MailStore(plane.database)), Announcer(DeliveryStore()))
     documents = Documents(plane.outbox, SaleDocumentStore(), store, settings.invoice_seller)
     refunds = RefundStore()
     effects = Effects(api, store, payments, reloads, ends, documents, refunds)

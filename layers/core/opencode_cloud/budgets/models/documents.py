@@ -196,13 +196,6 @@ def webhook_not_found() -> NotFound:
     return NotFound("webhook_not_found", "The workspace has no webhook for alerts.")
 
 
-def webhook_not_accepted() -> Unprocessable:
-    """Return the error for a webhook that did not accept a test."""
-    return Unprocessable(
-        "webhook_not_accepted", "The webhook did not accept the test. It must answer with 2xx within ten seconds."
-    )
-
-
 def invalid_webhook(reason: str) -> Unprocessable:
     """Return the error for a webhook's address that cannot be used."""
     return Unprocessable("invalid_webhook", f"`url` cannot be used: {reason}.")
