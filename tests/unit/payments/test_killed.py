@@ -87,6 +87,7 @@ def test_the_webhook_of_a_dispute(shop: Shop, process: Mortal) -> None:
     check(shop, steps, 15)
 
 
+@pytest.mark.timeout(900)
 def test_an_order_of_a_refund_and_its_execution(shop: Shop, process: Mortal) -> None:
     top_up = shop.buy(500 * DOLLAR)
     shop.deliver_all()
