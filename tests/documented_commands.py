@@ -34,7 +34,6 @@ def documented() -> Iterator[Commands]:
 ACCOUNT = "It needs an AWS account."
 AGENT = "tests/agents runs it with the agent itself."
 CLIENT = "tests/e2e/test_demo_model.py runs the same with the client itself, logged in and with a key."
-LEDGER = "The stage of the tests keeps no ledger. tests/unit/billing runs each operation."
 LEDGER = "The stage of the tests keeps no ledger. tests/unit/billing and tests/unit/payments run each operation."
 SHARED = "It would change the one stage of all tests. tests/integration/test_operators.py runs each command on its own."
 MODELS = "tests/integration/test_gateway_sdks.py asks for the same with the vendors' clients."

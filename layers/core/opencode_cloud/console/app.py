@@ -40,7 +40,7 @@ DONE = {
     "coupon": gettext_noop("Coupon redeemed."),
     "reload": gettext_noop("Automatic reloads saved."),
     "refund": gettext_noop("The refund was asked for. The operator of this deployment decides."),
-    "pinged": gettext_noop("A test is on its way to the webhook. Its delivery is shown below; reload the page in a moment."),
+    "pinged": gettext_noop("A test is on its way to the webhook. Reload the page to see its delivery."),
     "retried": gettext_noop("Automatic reloads go on. A low balance is reloaded within a minute."),
     "invited": gettext_noop("Invitation sent."),
     "resent": gettext_noop("New link sent. The old link no longer works."),
