@@ -1,4 +1,4 @@
-"""Speed of charging usage: `python -m benchmarks.settling [--events 1000000]`.
+"""Speed of charging usage: `python -m benchmarks.settling [--events 1000000] [--ends 3]`.
 
 Takes events in batches of a stream, as the function `ledger` does, into a MariaDB of its own that flushes at each
 commit. It says events a second, statements and processor time an event, waits for locks, and the time to read a
@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def made(number: int, counters: Sequence[str]) -> SettledEvent:
     return SettledEvent(event=event, counters=(counters[number % WORKSPACES],))
 
 
-def measure(database: Database, events: int) -> dict[str, Any]:
+def measure(database: Database, events: int, ends: int = 0) -> dict[str, Any]:
     """Charge events, and return the figures."""
     audit, store = AuditTrail(AuditStore()), LedgerStore()
     outbox = Outbox(_QuietOutbox(database, "no queue"), lambda _messages: None)
@@ -124,7 +125,7 @@ def measure(database: Database, events: int) -> dict[str, Any]:
     booking = Booking(outbox, store, balance, ReloadTrigger(AutoReloadStore()).watch)
     ingest = Ingest(Ledger(database), UsageSettlement(booking, store))
     reader = BillingReader(database, LedgerReader(database, store), ClosingStore(), enabled=True)
-    _found(database, booking)
+    _found(database, booking, ends)
     with database.transaction() as connection:
         found = balance.balances(connection, [workspace(number) for number in range(WORKSPACES)])
     counters = [found[workspace(number)].counter for number in range(WORKSPACES)]
@@ -157,8 +158,8 @@ def measure(database: Database, events: int) -> dict[str, Any]:
     }
 
 
-def _found(database: Database, booking: Booking) -> None:
-    """Make the workspaces, each with credit."""
+def _found(database: Database, booking: Booking, ends: int) -> None:
+    """Make the workspaces, each with credit, and with ``ends`` grants that end on the days after today."""
     now = utc_now()
     with database.transaction() as connection:
         rows = [{"id": workspace(n), "name": "Acme", "created_at": now, "updated_at": now} for n in range(WORKSPACES)]
@@ -166,7 +167,10 @@ def _found(database: Database, booking: Booking) -> None:
     for number in range(WORKSPACES):
         with booking.unit() as unit:
             locked = booking.lock(unit, [workspace(number)])
-            booking.book(unit, locked, [drafts.grant(workspace(number), 1000 * DOLLAR, "bench", now)])
+            wanted = [drafts.grant(workspace(number), 1000 * DOLLAR, "bench", now)]
+            days = [now.replace(microsecond=0) + timedelta(days=day + 1) for day in range(ends)]
+            wanted += [drafts.grant(workspace(number), DOLLAR // 10, f"{day}", now, day) for day in days]
+            booking.book(unit, locked, wanted)
 
 
 def checked(owner: Engine, events: int) -> dict[str, Any]:
@@ -190,6 +194,7 @@ def main() -> int:
     """Run the benchmark; 0 if the books add up and the rate is reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--ends", type=int, default=0, help="grants with an end, of each workspace (default: none)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="settling-") as folder:
         server = LocalDatabase(Path(folder), ROOT)
@@ -197,7 +202,7 @@ def main() -> int:
         try:
             owner = create_engine(server.access.url(OWNER))
             migration.upgrade(owner, ROOT / "migrations")
-            figures = measure(Database(server.access.url()), options.events)
+            figures = measure(Database(server.access.url()), options.events, options.ends)
             figures |= checked(owner, options.events)
         finally:
             server.stop()

@@ -63,6 +63,11 @@ CONSOLE_QUEUES: Mapping[str, QueueDeclaration] = {
         concurrency=2,
     ),
     "alerts": QueueDeclaration(consumer="ledger", producers=("budgets",), variable="ALERTS_QUEUE_URL"),
+    "webhooks": QueueDeclaration(
+        consumer="ledger",
+        producers=("console", "relay", "ledger", "operate", "payments"),
+        variable="WEBHOOKS_QUEUE_URL",
+    ),
     "export": QueueDeclaration(consumer="ledger", producers=("console", "ledger"), variable="EXPORTS_QUEUE_URL"),
     "reloads": QueueDeclaration(
         consumer="payments",

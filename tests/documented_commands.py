@@ -34,7 +34,7 @@ def documented() -> Iterator[Commands]:
 ACCOUNT = "It needs an AWS account."
 AGENT = "tests/agents runs it with the agent itself."
 CLIENT = "tests/e2e/test_demo_model.py runs the same with the client itself, logged in and with a key."
-LEDGER = "The stage of the tests keeps no ledger. tests/unit/billing runs each operation."
+LEDGER = "The stage of the tests keeps no ledger. tests/unit/billing and tests/unit/payments run each operation."
 SHARED = "It would change the one stage of all tests. tests/integration/test_operators.py runs each command on its own."
 MODELS = "tests/integration/test_gateway_sdks.py asks for the same with the vendors' clients."
 TOOL = "Continuous integration and developers run it."
@@ -76,7 +76,8 @@ NOT_RUN = {
     "docs/redaction.md: python -m local": "It needs the file of another project's release.",
     "docs/runbooks.md: make logs": ACCOUNT,
     "docs/stripe.md: aws lambda": ACCOUNT,
-    "docs/stripe.md: python -m": LEDGER,
+    "docs/stripe.md: python -m opencode_cloud --stage production billing": LEDGER,
+    "docs/stripe.md: python -m opencode_cloud --stage production refunds": LEDGER,
     "docs/stripe.md: curl": "The stage of the tests has no account at Stripe. tests/e2e/test_payments.py turns it on.",
     "docs/stripe.md: STRIPE_TEST_KEY": "It needs an account at Stripe.",
 }

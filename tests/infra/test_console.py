@@ -203,7 +203,7 @@ def test_every_path_of_the_api_reaches_it() -> None:
 
 def test_the_queues_wake_the_functions_behind_the_alias(synthesis: Synthesis) -> None:
     mappings = synthesis.properties("console", "AWS::Lambda::EventSourceMapping")
-    assert len(mappings) == 7
+    assert len(mappings) == 8
     for mapping in mappings:
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert "Alias" in json.dumps(mapping["FunctionName"])

@@ -106,8 +106,8 @@ def test_what_should_wake_an_operator_does(watched: Synthesis) -> None:
     assert names.count("Errors") == names.count("Throttles") == len(FUNCTIONS)
     assert "ApproximateAgeOfOldestMessage" in names
     assert ("ACUUtilization" in names) == (not watched.stage.local)
-    assert names.count("ApproximateNumberOfMessagesVisible") == 11
-    assert names.count("ApproximateAgeOfOldestMessage") == 12, "eleven dead-letter queues, and that of projections"
+    assert names.count("ApproximateNumberOfMessagesVisible") == 12
+    assert names.count("ApproximateAgeOfOldestMessage") == 13, "twelve dead-letter queues, and that of projections"
     assert ("Reputation.BounceRate" in names) == (bool(watched.stage.mail_from) and not watched.stage.local)
     assert {"SettleFailures", "ReservationsLost", "LedgerDrift", "FirstByte"} <= set(names)
     assert names.count("IteratorAge") == 3

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from datetime import UTC, timedelta
 
 import msgspec
 import pytest
 
 from opencode_cloud.billing.models.payments import Shares
+from opencode_cloud.billing.service import drafts
 from opencode_cloud.billing.service.payments import Payments
 from opencode_cloud.billing.store.payments import PaymentStore
 from opencode_cloud.budgets.service import Reservations
@@ -48,8 +50,8 @@ class Prepaid:
         with self.books.booking.unit() as unit:
             self.payments.refund(unit, PaymentId(payment), f"re_{payment}", amount, utc_now())
 
-    def known(self) -> Caller:
-        """Return a caller with the balance that the gateway is told of."""
+    def known(self, at: int | None = None) -> Caller:
+        """Return a caller at a time, with the balance that the gateway is told of."""
         with self.books.database.transaction() as connection:
             balance = self.books.balance.balances(connection, [WORKSPACE])[WORKSPACE]
         budget = KnownBudget(
@@ -58,13 +60,14 @@ class Prepaid:
             unit=BudgetUnit.COST,
             period=BudgetPeriod.TOTAL,
             limit=balance.limit,
+            ends=balance.ends,
         )
-        caller = Caller((budget,), at=int(time.time()))
+        caller = Caller((budget,), at=int(time.time()) if at is None else at)
         caller.workspace = msgspec.structs.replace(caller.workspace, id=WORKSPACE)
         return caller
 
-    async def reserve(self) -> tuple[Caller, Reservation] | None:
-        caller = self.known()
+    async def reserve(self, at: int | None = None) -> tuple[Caller, Reservation] | None:
+        caller = self.known(at)
         reservation = caller.reservation(CALL)
         try:
             await self.reservations.reserve(reservation, caller.used(reservation, 0))
@@ -139,6 +142,23 @@ async def test_a_refund_during_calls_admits_no_further_one_and_books_the_debt(pr
     prepaid.charge()
     assert prepaid.books.available() == -5 * CALL
     prepaid.pay("pi_2", 6 * CALL)
+    assert await prepaid.call(100)
+    assert not await prepaid.call(100)
+    await prepaid.dynamodb.close()
+
+
+async def test_credit_that_has_ended_admits_no_call_although_no_job_has_run(prepaid: Prepaid) -> None:
+    end = utc_now().replace(microsecond=0) - timedelta(days=1)
+    prepaid.books.book(drafts.grant(WORKSPACE, 10 * CALL, "trial", end - timedelta(days=30), end))
+    last = int(end.replace(tzinfo=UTC).timestamp()) - 1
+    held = await prepaid.reserve(last)
+    assert held is not None
+    assert await prepaid.reserve(last + 1) is None
+    # Later purchases are whole, and are the only credit.
+    await prepaid.settle(*held, CALL)
+    prepaid.pay("pi_1", CALL)
+    prepaid.charge()
+    assert prepaid.books.available() == CALL
     assert await prepaid.call(100)
     assert not await prepaid.call(100)
     await prepaid.dynamodb.close()

@@ -60,7 +60,8 @@ def message_of(team: Team, topic: Topic) -> OutboxMessage:
 
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-PROJECTED = [topic for topic in Topic if topic not in (Topic.MAIL, Topic.CATALOGUE, Topic.RELOAD)]
+ELSEWHERE = (Topic.MAIL, Topic.CATALOGUE, Topic.RELOAD, Topic.REFUND, Topic.WEBHOOK)
+PROJECTED = [topic for topic in Topic if topic not in ELSEWHERE]
 
 
 def change(connection: Connection, planes: Planes, team: Team, topic: Topic, number: int) -> None:

@@ -94,9 +94,9 @@ class Books:
         found = self.rows(select(ledger_transactions).order_by(ledger_transactions.c.seq))
         return [transaction_of(row) for row in found]
 
-    def available(self, workspace_id: WorkspaceId = WORKSPACE) -> int:
+    def available(self, workspace_id: WorkspaceId = WORKSPACE, at: datetime | None = None) -> int:
         with self.booking.unit() as unit:
-            return available(self.booking.lock(unit, [workspace_id]).of(workspace_id))
+            return available(self.booking.lock(unit, [workspace_id]).of(workspace_id), at or utc_now())
 
     def limit(self, workspace_id: WorkspaceId = WORKSPACE) -> int | None:
         """Return the limit that the gateway is told; None without a balance."""

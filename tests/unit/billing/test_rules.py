@@ -97,8 +97,8 @@ class TestDoubleEntry:
             assert [entry.account_version for entry in own] == list(range(1, len(own) + 1))
         used = sum(amount for _, amount, layer, kind in amounts if kind == "usage" and layer == "posted")
         frozen = sum(max(0, account.pending) for account in accounts.values())
-        assert available(accounts.values()) == -sum(account.posted for account in accounts.values()) - frozen
-        assert spendable_in_all(accounts.values()) == max(0, available(accounts.values()) + used)
+        assert available(accounts.values(), AT) == -sum(account.posted for account in accounts.values()) - frozen
+        assert spendable_in_all(accounts.values()) == max(0, available(accounts.values(), AT) + used)
 
 
 class TestReturns:

@@ -30,6 +30,9 @@ from opencode_cloud.mail.store import MailStore
 from opencode_cloud.policies.service import Compiler
 from opencode_cloud.policies.store import DocumentStore
 from opencode_cloud.schema.mail import mails
+from opencode_cloud.webhooks.service.announcing import Announcer
+from opencode_cloud.webhooks.service.sending import DeliveryLog, DeliverySender
+from opencode_cloud.webhooks.store.deliveries import DeliveryStore
 from tests.unit.workspaces.team import KEY
 from tests.unit.workspaces.team import Place as TeamPlace
 
@@ -41,8 +44,8 @@ class Office:
     place: TeamPlace
     stands: dict[str, BudgetUsage] = field(default_factory=dict[str, BudgetUsage])
     posts: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list[Any])
-    takes: bool = True
-    """True if webhooks accept posts."""
+    status: int | None = 200
+    """The status of the answers of webhooks; None: there is no answer."""
     together: Barrier | None = None
     """A barrier at which posts wait for each other."""
 
@@ -52,18 +55,22 @@ class Office:
         self.budgets = BudgetService(database, outbox, audit, budgets, self)
         self.balance = Balance(database, outbox, audit, budgets)
         self.settings = UsageSettingsService(database, outbox, audit, budgets)
-        self.webhooks = Webhooks(database, outbox, audit, alerts, budgets, lambda: KEY)
-        self.alerts = AlertNotifier(database, outbox, Mailer(MailStore(database)), alerts, self, lambda: KEY)
+        deliveries = DeliveryStore()
+        announcer = Announcer(deliveries)
+        self.webhooks = Webhooks(database, outbox, audit, alerts, budgets, announcer, lambda: KEY)
+        self.alerts = AlertNotifier(database, outbox, Mailer(MailStore(database)), alerts, announcer)
+        self.sender = DeliverySender(database, deliveries, self, lambda: KEY, alerts.mark_accepted)
+        self.log = DeliveryLog(database, deliveries)
         self._truth = ProjectionSource(Compiler(DocumentStore(database)))
 
     def of(self, keys: Sequence[str]) -> Mapping[str, BudgetUsage]:
         return {key: self.stands.get(key.split("#")[1], BudgetUsage()) for key in keys}
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> bool:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int | None:
         if self.together is not None:
             self.together.wait()
         self.posts.append((url, headers, body))
-        return self.takes
+        return self.status
 
     # --------------------------------------------------------------------------------- what the gateway will know
 

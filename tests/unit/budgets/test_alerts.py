@@ -1,7 +1,5 @@
-"""People are notified once of a threshold. The workspace's webhook is called until it accepts the alert."""
+"""People and the workspace's webhook are notified once of a threshold."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import msgspec
@@ -10,18 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 from standardwebhooks import Webhook as StandardWebhook
-from standardwebhooks import WebhookVerificationError
 
-from opencode_cloud.budgets.deliveries import MOST_ATTEMPTS, AlertDeliveries
+from opencode_cloud.budgets.deliveries import AlertDeliveries
 from opencode_cloud.budgets.models.thresholds import ThresholdReached, mark, threshold_id
 from opencode_cloud.budgets.service.threshold_detector import new_thresholds
 from opencode_cloud.budgets.service.webhooks import clean_url
-from opencode_cloud.budgets.store.hooks import HookClient
 from opencode_cloud.budgets.store.rows import CounterRow
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, BudgetUsage, KnownBudget
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
-from opencode_cloud.kit.errors import NotFound, ServiceError, Unprocessable
+from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.schema.audit import audit_entries
 from tests.unit.budgets.office import Office
 from tests.unit.workspaces.team import Place, code_of
@@ -79,10 +76,11 @@ def threshold_reached(workspace: str, threshold: int = 80, **more: Any) -> Thres
     )
 
 
-def deliver(office: Office, *events: ThresholdReached, attempt: int = 1) -> list[str]:
+def deliver(office: Office, *events: ThresholdReached) -> list[str]:
     """Deliver events as their queue does; return those that must be delivered again."""
-    received = {"receiptHandle": "r", "attributes": {"ApproximateReceiveCount": str(attempt)}}
-    records = [{"messageId": each.id, "body": msgspec.json.encode(each).decode(), **received} for each in events]
+    records = [
+        {"messageId": each.id, "receiptHandle": "r", "body": msgspec.json.encode(each).decode()} for each in events
+    ]
     answer = AlertDeliveries(office.alerts).handle({"Records": records})
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
@@ -189,81 +187,22 @@ def test_an_alert_that_cannot_be_read_comes_again_alone(office: Office, owner: A
 # ------------------------------------------------------------------------------------- webhooks
 
 
-def test_a_webhook_gets_a_signed_alert_once_it_takes_it(office: Office, owner: Actor) -> None:
+def test_an_alert_is_announced_to_the_webhook_once(office: Office, owner: Actor) -> None:
     hook = office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/budgets?token=1")
     event = threshold_reached(owner.workspace_id)
+    assert [deliver(office, event, event), deliver(office, event)] == [[], []]
+    assert office.place.told(Topic.WEBHOOK) == [event.id]
 
-    office.takes = False
-    assert deliver(office, event) == [event.id]
-    office.takes = True
-    assert [deliver(office, event), deliver(office, event)] == [[], []]
+    office.sender.send(event.id)
 
-    assert len(office.posts) == 2
-    url, headers, body = office.posts[-1]
+    [(url, headers, body)] = office.posts
     assert url == "https://hooks.example.com/budgets?token=1"
-    assert headers["webhook-id"] == event.id
     said = StandardWebhook(hook.secret).verify(body, dict(headers))
-    with pytest.raises(WebhookVerificationError):
-        StandardWebhook(hook.secret).verify(body + b" ", dict(headers))
-    with pytest.raises(WebhookVerificationError):
-        StandardWebhook(hook.secret).verify(body, {**headers, "webhook-id": "another"})
-    assert (said["type"], said["threshold"], said["workspace"]["name"]) == ("budget.threshold", 80, "Acme")
+    assert (said["id"], said["type"], said["threshold"]) == (event.id, "budget.threshold", 80)
+    assert said["workspace"]["name"] == "Acme"
     assert said["budget"]["limit"] == 2_000_000_000
     assert len(office.letters()) == 1
     assert office.alerts.of_workspace(owner.workspace_id)[0].webhook_at is not None
-
-
-def test_a_webhook_that_never_takes_an_alert_is_given_up(office: Office, owner: Actor) -> None:
-    office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/budgets")
-    office.takes = False
-    event = threshold_reached(owner.workspace_id)
-    assert deliver(office, event, attempt=MOST_ATTEMPTS - 1) == [event.id]
-    assert deliver(office, event, attempt=MOST_ATTEMPTS) == []
-
-
-def test_a_webhook_is_tried_by_a_signed_test_that_is_no_alert(office: Office, owner: Actor) -> None:
-    with pytest.raises(NotFound):
-        office.alerts.send_test(owner.workspace_id)
-    hook = office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/budgets")
-    office.alerts.send_test(owner.workspace_id)
-    ((url, headers, body),) = office.posts
-    said = StandardWebhook(hook.secret).verify(body, dict(headers))
-    assert (url, said["type"], said["id"]) == (hook.url, "budget.test", headers["webhook-id"])
-    assert said["workspace"] == {"id": owner.workspace_id, "name": "Acme"}
-    assert office.alerts.of_workspace(owner.workspace_id) == []
-    assert office.letters() == []
-    office.takes = False
-    with pytest.raises(Unprocessable, match="did not accept"):
-        office.alerts.send_test(owner.workspace_id)
-
-
-def test_no_alert_waits_for_the_webhook_of_another(office: Office, owner: Actor) -> None:
-    office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/budgets")
-    office.together = threading.Barrier(3, timeout=10)
-    events = [threshold_reached(owner.workspace_id, threshold) for threshold in (50, 80, 100)]
-    assert deliver(office, *events) == []
-    assert len(office.posts) == len(office.letters()) == 3
-
-
-def test_of_a_webhooks_answer_only_the_status_is_waited_for() -> None:
-    class Endless(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.send_response(200)
-            self.send_header("content-length", "1000")
-            self.end_headers()
-            left.wait(60)
-            ended.append(self.path)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
-            pass
-
-    left, ended = threading.Event(), list[str]()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        assert HookClient(private=True).post(f"http://127.0.0.1:{server.server_port}/", {}, b"{}")
-        assert ended == [], "the body never comes"
-        left.set()
-        server.shutdown()
 
 
 def test_a_webhook_set_anew_has_another_secret_and_no_audit_entry_its_address(office: Office, owner: Actor) -> None:

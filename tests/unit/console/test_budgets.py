@@ -7,7 +7,6 @@ import re
 import pytest
 
 from opencode_cloud.budgets.models.documents import Budget, CreateBudget, CurrentUsage
-from opencode_cloud.budgets.store.hooks import HookClient
 from opencode_cloud.console.budgets import bar_of
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
 from opencode_cloud.contracts.ids import BudgetId
@@ -114,9 +113,7 @@ def test_a_budget_that_changed_meanwhile_is_not_overwritten(office: Office) -> N
     assert office.plane_budgets()[0].limit == 20 * 10**8
 
 
-def test_the_webhook_of_alerts_shows_its_secret_once_and_is_tested(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_webhook_of_alerts_shows_its_secret_once_and_is_tested(office: Office) -> None:
     browser, page = office.browser(Role.BILLING), f"{office.base}/budgets/alerts"
     action = f"{page}/webhook"
     wrong = browser.submit(browser.open(page), action, url="ftp://x")
@@ -126,9 +123,7 @@ def test_the_webhook_of_alerts_shows_its_secret_once_and_is_tested(
     shown = browser.open(page)
     assert "whsec_" not in shown.answer.text
     assert "hooks.example.com" in shown.text
-    monkeypatch.setattr(HookClient, "post", lambda *_: True)
-    assert "The webhook accepted the test." in browser.submit(shown, f"{action}/test").text
-    monkeypatch.setattr(HookClient, "post", lambda *_: False)
-    refused = browser.submit(shown, f"{action}/test")
-    assert (refused.status, "did not accept the test" in refused.text) == (422, True)
+    tested = browser.submit(shown, f"{action}/test")
+    assert "A test is on its way to the webhook." in tested.text
+    assert "webhook.test" in tested.text
     assert "No webhook" in browser.submit(shown, f"{action}/remove").text

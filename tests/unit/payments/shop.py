@@ -31,6 +31,8 @@ from opencode_cloud.payments.models import StripeEvent, TopUp
 from opencode_cloud.payments.service.documents import Documents
 from opencode_cloud.payments.service.effects import Effects
 from opencode_cloud.payments.service.receiving import Receiving
+from opencode_cloud.payments.service.refund_orders import RefundOrders
+from opencode_cloud.payments.service.refunding import Refunding
 from opencode_cloud.payments.service.reload_ends import ReloadEnds
 from opencode_cloud.payments.service.reload_settings import ReloadSettings
 from opencode_cloud.payments.service.reload_trigger import ReloadTrigger
@@ -39,9 +41,12 @@ from opencode_cloud.payments.service.topping_up import SaleTerms, ToppingUp
 from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
 from opencode_cloud.payments.store.documents import SaleDocumentStore
 from opencode_cloud.payments.store.events import EventStore
+from opencode_cloud.payments.store.refunds import RefundStore
 from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.payments.stripe_api import StripeApi
 from opencode_cloud.schema.payments import stripe_events, top_ups
+from opencode_cloud.webhooks.service.announcing import Announcer
+from opencode_cloud.webhooks.store.deliveries import DeliveryStore
 from tests.stripe_stand_in import StandIn
 from tests.unit.billing.books import DOLLAR, Books
 from tests.unit.usage.events import WORKSPACE
@@ -75,13 +80,16 @@ class Shop:
         terms, audit, database = SaleTerms(fees=UPSTREAM_FEE), self.books.audit, self.books.database
         self.mailer = Mailer(MailStore(database))
         self.reader = BillingReader(database, LedgerReader(database, self.books.store), ClosingStore(), enabled=True)
-        ends = ReloadEnds(reloads, store, self.mailer)
+        ends = ReloadEnds(reloads, store, self.mailer, Announcer(DeliveryStore()))
         self.documents = Documents(outbox, SaleDocumentStore(), store, SELLER)
-        self.effects = Effects(self.api, store, self.payments, reloads, ends, self.documents)
+        refunds = RefundStore()
+        self.effects = Effects(self.api, store, self.payments, reloads, ends, self.documents, refunds)
+        self.refunding = Refunding(outbox, self.api, self.effects, refunds)
+        self.refund_orders = RefundOrders(outbox, audit, self.payments, refunds)
         self.reloading = Reloading(
             outbox, self.api, self.effects, self.reader, reloads, store, ReloadTrigger(reloads), ends, terms
         )
-        self.receiving = Receiving(outbox, self.api, self.effects, events, store, self.reloading)
+        self.receiving = Receiving(outbox, self.api, self.effects, events, store, self.reloading, self.refunding)
         self.topping_up = ToppingUp(outbox, audit, self.api, store, terms)
         self.reload_settings = ReloadSettings(outbox, audit, self.api, reloads, store, self.reloading, terms)
 

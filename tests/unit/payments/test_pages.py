@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from opencode_cloud.composition.services.billing import billing_services
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.settings import load
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.schema.payments import auto_reloads, top_ups
+from opencode_cloud.schema.payments import auto_reloads, payment_refunds, top_ups
 from tests.browsing import Page
 from tests.stripe_stand_in import StandIn
 from tests.unit.aws import Cloud, by_boto3
@@ -41,6 +42,7 @@ class Cashier(Office):
             "STRIPE_API_URL": server.url,
             "PROCESSING_FEE": "0.044+30",
             "RELOADS_QUEUE_URL": cloud.queue("RELOADS"),
+            "WEBHOOKS_QUEUE_URL": cloud.queue("WEBHOOKS"),
         }
         values = {**self.values, **own}
         self._console = console.build(
@@ -145,6 +147,19 @@ def test_another_workspace_s_purchase_is_not_shown(cashier: Cashier) -> None:
     assert "is booked" not in page.text
 
 
+def test_a_refund_is_asked_for_by_a_form_that_keeps_what_was_typed(cashier: Cashier) -> None:
+    page = cashier.buy()
+    browser, action = cashier.browser(Role.BILLING), f"{cashier.base}/payments/refunds"
+    refused = browser.submit(page, action, refund_amount="30", refund_reason="too much")
+    assert refused.status == 422
+    assert refused.forms[action].fields["refund_amount"] == "30"
+    asked = browser.submit(refused, action, refund_amount="7")
+    assert "The operator of this deployment decides." in asked.text
+    assert "asked for" in browser.open(f"{cashier.base}/payments").text
+    (row,) = cashier.rows(select(payment_refunds))
+    assert (row["state"], row["amount"], row["reason"]) == ("proposed", 7 * DOLLAR, "too much")
+
+
 @pytest.mark.parametrize("credit", ["", "abc", "5", "20.001"])
 def test_a_wrong_amount_is_refused_at_its_field(cashier: Cashier, credit: str) -> None:
     browser, action = cashier.browser(Role.BILLING), f"{cashier.base}/payments/top-ups"
@@ -191,6 +206,15 @@ def test_each_movement_leads_to_its_entries(cashier: Cashier) -> None:
     assert "Promotional credit" in found.text
     assert "$5.00" in found.text
     assert browser.open(f"{cashier.base}/billing/transactions/ltx_missing").status == 404
+
+
+def test_credit_with_an_end_is_shown_with_its_end(cashier: Cashier) -> None:
+    assert cashier.billing is not None
+    actor, end = cashier.acting(cashier.owner), datetime(2099, 1, 31)  # noqa: DTZ001 - UTC without a zone
+    cashier.billing.credits.grant(actor, cashier.workspace, 5 * DOLLAR, "trial", "k", end)
+    page = cashier.browser(Role.OWNER).open(f"{cashier.base}/billing")
+    assert "Promotional credit until" in page.text
+    assert page.text.count("31 January 2099") == 2
 
 
 def test_a_statement_of_an_open_month_is_not_there(cashier: Cashier) -> None:

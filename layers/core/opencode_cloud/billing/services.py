@@ -10,6 +10,7 @@ from opencode_cloud.billing.service.checkpoints import Checkpoints
 from opencode_cloud.billing.service.closing import MonthClose
 from opencode_cloud.billing.service.coupons import Coupons
 from opencode_cloud.billing.service.credits import Credits
+from opencode_cloud.billing.service.expiring import Expiries
 from opencode_cloud.billing.service.exporting import LedgerExport
 from opencode_cloud.billing.service.reading import BillingReader
 from opencode_cloud.billing.service.settling import UsageSettlement
@@ -23,6 +24,7 @@ class BillingServices:
     settlement: UsageSettlement
     credits: Credits
     coupons: Coupons
+    expiries: Expiries
     closing: MonthClose
     reconciliation: BookReconciliation
     checkpoints: Checkpoints
@@ -31,8 +33,9 @@ class BillingServices:
     ledger: LedgerReader
 
     def nightly(self) -> Mapping[str, Callable[[], int]]:
-        """Return the nightly jobs. Months close first, so that a checkpoint covers their end."""
+        """Return the nightly jobs. Months close before checkpoints are made, which cover their end."""
         return {
+            "credit expiry": self.expiries.run,
             "month close": self.closing.run,
             "ledger reconciliation": self.reconciliation.run,
             "ledger checkpoint": self.checkpoints.make,

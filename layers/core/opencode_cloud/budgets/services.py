@@ -9,6 +9,7 @@ from opencode_cloud.budgets.service.balance import Balance
 from opencode_cloud.budgets.service.budgets import BudgetService
 from opencode_cloud.budgets.service.settings import UsageSettingsService
 from opencode_cloud.budgets.service.webhooks import Webhooks
+from opencode_cloud.webhooks.service.sending import DeliveryLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,4 @@ class BudgetServices:
     settings: UsageSettingsService
     webhooks: Webhooks
     alerts: AlertNotifier
+    deliveries: DeliveryLog

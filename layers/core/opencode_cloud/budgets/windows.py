@@ -29,10 +29,14 @@ def window(period: BudgetPeriod, at: int) -> Window:
 
 
 def counter(budget: KnownBudget, at: int, subject: str = "") -> Counter:
-    """Return the counter of ``budget`` at ``at`` (seconds). Pass ``subject`` when each subject has its own counter."""
+    """Return the counter of ``budget`` at ``at`` (seconds), with the limit that it has then.
+
+    Pass ``subject`` when each subject has its own counter.
+    """
     current = window(budget.period, at)
     whose = f"{budget.id}:{subject}" if subject else budget.id
-    of_subject = msgspec.structs.replace(budget, subject=subject) if subject else budget
+    present = budget.as_of(at)
+    of_subject = msgspec.structs.replace(present, subject=subject) if subject else present
     return Counter(
         key=f"budget#{whose}#{current.name}",
         budget=of_subject,

@@ -16,7 +16,7 @@ from opencode_cloud.catalogue.store.current import CatalogueStore
 from opencode_cloud.catalogue.store.versions import VersionStore
 from opencode_cloud.composition.services.workspaces import workspace_services
 from opencode_cloud.composition.sql_settings import ControlPlaneSettings, WorkspaceSettings
-from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.ids import RefundOrderId, WorkspaceId
 from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.sql import Database, connect
@@ -28,6 +28,7 @@ from opencode_cloud.policies.service import Compiler, Publisher
 from opencode_cloud.policies.store import DocumentStore
 from opencode_cloud.policies.validation import form_faults
 from opencode_cloud.sharing.store import Tasks
+from opencode_cloud.webhooks.store.webhook_queue import WebhookQueue
 from opencode_cloud.workspaces.services import WorkspaceServices
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ class ControlPlane:
 
     @cached_property
     def outbox(self) -> Outbox:
-        """The outbox: mails and reloads go to their queues, the catalogue and everything else is projected."""
+        """The outbox. Mails, reloads, refunds and webhooks go to queues; the rest is projected."""
         mails, reloads = MailQueue(self._settings.mail_queue_url), ReloadQueue(self._settings.reloads_queue_url)
+        webhooks = WebhookQueue(self._settings.webhooks_queue_url)
 
         def send(messages: Sequence[OutboxMessage]) -> None:
             mails.send([message.subject for message in messages])
@@ -62,11 +64,23 @@ class ControlPlane:
         def reload(messages: Sequence[OutboxMessage]) -> None:
             reloads.send([WorkspaceId(message.subject) for message in messages])
 
+        def refund(messages: Sequence[OutboxMessage]) -> None:
+            reloads.send_refunds([RefundOrderId(message.subject) for message in messages])
+
+        def announce(messages: Sequence[OutboxMessage]) -> None:
+            webhooks.send([message.subject for message in messages])
+
         def project_catalogue(_messages: Sequence[OutboxMessage]) -> None:
             self.catalogue_publisher.project(self.current_catalogue)
 
         store = OutboxStore(self.database, self._settings.relay_queue_url)
-        special = {Topic.MAIL: send, Topic.RELOAD: reload, Topic.CATALOGUE: project_catalogue}
+        special = {
+            Topic.MAIL: send,
+            Topic.RELOAD: reload,
+            Topic.REFUND: refund,
+            Topic.WEBHOOK: announce,
+            Topic.CATALOGUE: project_catalogue,
+        }
         return Outbox(store, by_topic(special, self.projection.relay))
 
     @cached_property

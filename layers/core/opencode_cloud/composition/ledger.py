@@ -7,7 +7,7 @@ from typing import Annotated
 from opencode_cloud.budgets.deliveries import AlertDeliveries
 from opencode_cloud.composition.control_plane import ControlPlane
 from opencode_cloud.composition.services.billing import billing_services
-from opencode_cloud.composition.services.budgets import budget_services
+from opencode_cloud.composition.services.budgets import budget_services, delivery_sender
 from opencode_cloud.composition.services.usage import UsageResources, UsageServices
 from opencode_cloud.composition.settings import (
     AlertsQueueUrl,
@@ -25,6 +25,8 @@ from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.usage.deliveries import ExportDeliveries
 from opencode_cloud.usage.service.retention import DEFAULT_DAYS
 from opencode_cloud.usage.stream import UsageStream
+from opencode_cloud.webhooks.deliveries import WebhookDeliveries
+from opencode_cloud.webhooks.store.webhook_queue import WebhookQueue
 
 
 class LedgerSettings(ControlPlaneSettings):
@@ -61,14 +63,15 @@ def build(settings: LedgerSettings) -> Handler:
         plane.outbox,
         plane.deployment_key,
         settings.budgets_table,
-        private_webhooks=settings.private_providers,
     )
+    sender = delivery_sender(plane.database, plane.deployment_key, private=settings.private_providers)
     dispatch = Dispatch(
         {
             settings.alerts_queue_url: AlertDeliveries(budgets.alerts).handle,
             settings.exports_queue_url: ExportDeliveries(usage.exporting).handle,
+            settings.webhooks_queue_url: WebhookDeliveries(sender, WebhookQueue(settings.webhooks_queue_url)).handle,
         },
-        usage.nightly(billing.nightly() if billing else {}).run,
+        usage.nightly({**(billing.nightly() if billing else {}), "webhook deliveries": budgets.deliveries.purge}).run,
         {settings.usage_table: UsageStream(usage.ingest).handle},
     )
     return frame(lambda event, _context: dispatch.handle(event))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from opencode_cloud.composition.control_plane import ControlPlane, workspaces
-from opencode_cloud.composition.services.billing import billing_services
+from opencode_cloud.composition.services.billing import billing_services, payments_of
 from opencode_cloud.composition.services.budgets import budget_services
+from opencode_cloud.composition.services.refunds import refund_orders_of
 from opencode_cloud.composition.services.usage import UsageResources, UsageServices
 from opencode_cloud.composition.settings import (
     BillingEnabled,
@@ -51,6 +52,7 @@ def _operations(settings: OperateSettings) -> Operations:
     billing = billing_services(
         plane.database, plane.outbox, plane.audit, enabled=settings.billing, ledger_key=settings.ledger_key
     )
+    payments = payments_of(plane.database, plane.outbox, plane.audit)
     settlement = billing.settlement if billing else None
     usage = UsageServices.over(plane.database, plane.outbox, plane.audit, resources, settlement)
     return Operations(
@@ -67,4 +69,5 @@ def _operations(settings: OperateSettings) -> Operations:
         budgets.balance,
         usage.reconciliation,
         billing,
+        refund_orders_of(plane.outbox, plane.audit, payments) if billing else None,
     )

@@ -9,6 +9,7 @@ import msgspec
 from opencode_cloud.composition.control_plane import ControlPlane
 from opencode_cloud.composition.services.access import access
 from opencode_cloud.composition.services.billing import payments_of, reader_of
+from opencode_cloud.composition.services.refunds import refund_orders_of
 from opencode_cloud.composition.settings import (
     AccessSettings,
     BillingEnabled,
@@ -34,10 +35,19 @@ from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
 from opencode_cloud.payments.deliveries import ReloadDeliveries, answer_invocation
 from opencode_cloud.payments.fees import FeeSchedule
-from opencode_cloud.payments.routes import WEBHOOK_PATH, AutoReloadRoutes, InvoiceRoutes, TopUpRoutes, answer_webhook
+from opencode_cloud.payments.routes import (
+    WEBHOOK_PATH,
+    AutoReloadRoutes,
+    InvoiceRoutes,
+    RefundRoutes,
+    TopUpRoutes,
+    answer_webhook,
+)
 from opencode_cloud.payments.service.documents import Documents
 from opencode_cloud.payments.service.effects import Effects
 from opencode_cloud.payments.service.receiving import Receiving
+from opencode_cloud.payments.service.refund_orders import RefundOrders
+from opencode_cloud.payments.service.refunding import Refunding
 from opencode_cloud.payments.service.reload_ends import ReloadEnds
 from opencode_cloud.payments.service.reload_settings import ReloadSettings
 from opencode_cloud.payments.service.reload_trigger import ReloadTrigger
@@ -46,8 +56,11 @@ from opencode_cloud.payments.service.topping_up import SaleTerms, ToppingUp
 from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
 from opencode_cloud.payments.store.documents import SaleDocumentStore
 from opencode_cloud.payments.store.events import EventStore
+from opencode_cloud.payments.store.refunds import RefundStore
 from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.payments.stripe_api import StripeApi
+from opencode_cloud.webhooks.service.announcing import Announcer
+from opencode_cloud.webhooks.store.deliveries import DeliveryStore
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
@@ -83,15 +96,19 @@ class Shop(msgspec.Struct, frozen=True):
     reload_settings: ReloadSettings
     payments: Payments
     documents: Documents
+    refund_orders: RefundOrders
+    refunding: Refunding
 
 
 def shop(settings: PaymentsSettings, plane: ControlPlane, api: StripeApi) -> Shop:
     """Build the services over the control plane."""
     store, reloads, trigger = TopUpStore(), AutoReloadStore(), ReloadTrigger(AutoReloadStore())
     payments = payments_of(plane.database, plane.outbox, plane.audit)
-    ends = ReloadEnds(reloads, store, Mailer(MailStore(plane.database)))
+    ends = ReloadEnds(reloads, store, Mailer(MailStore(plane.database)), Announcer(DeliveryStore()))
     documents = Documents(plane.outbox, SaleDocumentStore(), store, settings.invoice_seller)
-    effects = Effects(api, store, payments, reloads, ends, documents)
+    refunds = RefundStore()
+    effects = Effects(api, store, payments, reloads, ends, documents, refunds)
+    refunding = Refunding(plane.outbox, api, effects, refunds)
     terms = SaleTerms(
         least=settings.least_top_up * DOLLAR,
         most=settings.most_top_up * DOLLAR,
@@ -100,12 +117,14 @@ def shop(settings: PaymentsSettings, plane: ControlPlane, api: StripeApi) -> Sho
     reader = reader_of(plane.database, enabled=settings.billing)
     reloading = Reloading(plane.outbox, api, effects, reader, reloads, store, trigger, ends, terms)
     return Shop(
-        receiving=Receiving(plane.outbox, api, effects, EventStore(), store, reloading),
+        receiving=Receiving(plane.outbox, api, effects, EventStore(), store, reloading, refunding),
         reloading=reloading,
         topping_up=ToppingUp(plane.outbox, plane.audit, api, store, terms),
         reload_settings=ReloadSettings(plane.outbox, plane.audit, api, reloads, store, reloading, terms),
         payments=payments,
         documents=documents,
+        refund_orders=refund_orders_of(plane.outbox, plane.audit, payments),
+        refunding=refunding,
     )
 
 
@@ -119,8 +138,15 @@ def pages_of(
     console = ConsoleApp(allowed, plane.deployment_key, lambda _session: None, settings.public_url, answers)
     console.mount(app)
     console.menu.extend(MENU)
-    own = (services.topping_up, services.reload_settings, services.receiving, services.payments, services.documents)
-    PaymentPages(console, *own).mount()
+    PaymentPages(
+        console,
+        services.topping_up,
+        services.reload_settings,
+        services.receiving,
+        services.payments,
+        services.documents,
+        services.refund_orders,
+    ).mount()
     return app
 
 
@@ -136,9 +162,10 @@ def build(settings: PaymentsSettings) -> Handler:
     TopUpRoutes(services.topping_up, gate, settings.public_url).mount()
     AutoReloadRoutes(services.reload_settings, gate, settings.public_url).mount()
     InvoiceRoutes(services.documents, gate).mount()
+    RefundRoutes(services.refund_orders, gate).mount()
     pages = pages_of(settings, plane, allowed, services)
     limiter = RateLimiter(settings.sessions_table, settings.requests_per_minute)
-    reloads = ReloadDeliveries(services.reloading)
+    reloads = ReloadDeliveries(services.reloading, services.refunding)
 
     def answer(event: dict[str, Any], context: Any) -> Any:
         if event["rawPath"] == WEBHOOK_PATH:

@@ -12,6 +12,7 @@ from opencode_cloud.composition.settings import (
     RelayQueueUrl,
     ReloadsQueueUrl,
     SessionsTable,
+    WebhooksQueueUrl,
 )
 from opencode_cloud.kit.sql import DatabaseSettings
 
@@ -23,6 +24,7 @@ class ControlPlaneSettings(DatabaseSettings):
     relay_queue_url: RelayQueueUrl
     mail_queue_url: MailQueueUrl
     reloads_queue_url: ReloadsQueueUrl
+    webhooks_queue_url: WebhooksQueueUrl
     deployment_key_secret: DeploymentKeySecret
 
 

@@ -39,6 +39,8 @@ _WORKSPACE = 2  # index of the id in "/console/{workspace}".split("/")
 DONE = {
     "coupon": gettext_noop("Coupon redeemed."),
     "reload": gettext_noop("Automatic reloads saved."),
+    "refund": gettext_noop("The refund was asked for. The operator of this deployment decides."),
+    "pinged": gettext_noop("A test is on its way to the webhook. Reload the page to see its delivery."),
     "retried": gettext_noop("Automatic reloads go on. A low balance is reloaded within a minute."),
     "invited": gettext_noop("Invitation sent."),
     "resent": gettext_noop("New link sent. The old link no longer works."),
@@ -59,7 +61,6 @@ DONE = {
     "budget": gettext_noop("Budget created. It applies within seconds."),
     "limit": gettext_noop("Budget changed. It applies within seconds."),
     "unlimited": gettext_noop("Budget deleted. All other budgets still apply."),
-    "hooktested": gettext_noop("The webhook accepted the test."),
     "webhook": gettext_noop("Alerts are only mailed from now on."),
     "provider": gettext_noop("Key stored and tested. The result is shown beside it."),
     "tested": gettext_noop("Key tested. The result is shown beside it."),

@@ -30,6 +30,7 @@ WORDS = {
     "usage": "Usage",
     "usage_uncounted": "Usage",
     "grant": "Promotional credit",
+    "expiry": "Promotional credit ended",
     "top_up": "Credit bought",
     "assignment": "Payment found",
     "refund_pending": "Refund on its way",

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 NEAR = 80
 """The percentage of a limit from which on a budget counts as nearly used up."""
+DELIVERIES = 20
+"""The most deliveries to the webhook that the page shows."""
 OFFERED = 200
 """The most members, service accounts and keys that the form offers."""
 PERIODS = {
@@ -217,6 +219,7 @@ class BudgetPages:
             "alerts.html",
             alerts=[(each, amount_of(each.unit, each.used), amount_of(each.unit, each.limit)) for each in shown],
             webhook=self._webhook(request),
+            deliveries=self._budgets.deliveries.of_workspace(request.workspace.id, None, DELIVERIES),
             secret="",
             more=encode_cursor((shown[-1].created_at, shown[-1].id)) if len(found) > DEFAULT_LIMIT else "",
         )
@@ -224,12 +227,14 @@ class BudgetPages:
     def set_webhook(self, request: PageRequest) -> Response[str]:
         """``POST .../budgets/alerts/webhook``: post alerts to a URL. The signing secret is shown once."""
         made = self._budgets.webhooks.set(request.actor, request.workspace.id, request.form.one("url"))
-        return self._app.page(request, "alerts.html", alerts=[], webhook=made, secret=made.secret, more="")
+        return self._app.page(
+            request, "alerts.html", alerts=[], webhook=made, deliveries=[], secret=made.secret, more=""
+        )
 
     def test_webhook(self, request: PageRequest) -> Response[str]:
-        """``POST .../budgets/alerts/webhook/test``: post a test to the webhook, and say whether it was accepted."""
-        self._budgets.alerts.send_test(request.workspace.id)
-        return see(f"{request.base}/budgets/alerts?done=hooktested")
+        """``POST .../budgets/alerts/webhook/test``."""
+        self._budgets.webhooks.test(request.actor, request.workspace.id)
+        return see(f"{request.base}/budgets/alerts?done=pinged")
 
     def remove_webhook(self, request: PageRequest) -> Response[str]:
         """``POST .../budgets/alerts/webhook/remove``."""

@@ -12,11 +12,12 @@ from aws_lambda_powertools.event_handler import Response
 from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.page import ConsolePage
-from opencode_cloud.contracts.ids import TopUpId, WorkspaceId
+from opencode_cloud.contracts.ids import PaymentId, TopUpId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit import money
 from opencode_cloud.kit.errors import NotFound, ServiceError, Unavailable
+from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
 from opencode_cloud.payments.models import OFF, CardView, ReloadTerms, TopUp, TopUpState
 from opencode_cloud.payments.service.reload_ends import in_words
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from opencode_cloud.billing.service.payments import Payments
     from opencode_cloud.payments.service.documents import Documents
     from opencode_cloud.payments.service.receiving import Receiving
+    from opencode_cloud.payments.service.refund_orders import RefundOrders
     from opencode_cloud.payments.service.reload_settings import ReloadSettings
     from opencode_cloud.payments.service.topping_up import ToppingUp
 
@@ -44,6 +46,7 @@ class PaymentPages:
         receiving: Receiving,
         payments: Payments,
         documents: Documents,
+        refunds: RefundOrders,
     ) -> None:
         self._app = app
         self._topping_up = topping_up
@@ -51,6 +54,7 @@ class PaymentPages:
         self._receiving = receiving
         self._payments = payments
         self._documents = documents
+        self._refunds = refunds
 
     def mount(self) -> None:
         """Add every page. The menu must have been given already."""
@@ -58,6 +62,7 @@ class PaymentPages:
         app.get(page, page.path, self.show, Permission.BILLING_READ)
         app.get(page, "/payments/invoices/<number>", self.invoice, Permission.BILLING_READ)
         app.post(page, "/payments/top-ups", self.top_up, manage, self.show)
+        app.post(page, "/payments/refunds", self.ask_refund, manage, self.show)
         app.post(page, "/payments/auto-reload", self.set_reloads, manage, self.show)
         app.post(page, "/payments/retry", self.retry, manage, self.show)
         app.post(page, "/payments/finish", self.finish, manage, self.show)
@@ -70,11 +75,14 @@ class PaymentPages:
         bought = self._topping_up.of_workspace(workspace_id, None, DEFAULT_LIMIT)
         card, stripe = self._card(workspace_id)
         reload = self._reloads.get(workspace_id)
+        paid = self._payments.of([each.payment_id for each in bought if each.payment_id])
         return self._app.page(
             request,
             back=back,
             top_ups=bought,
-            paid=self._payments.of([each.payment_id for each in bought if each.payment_id]),
+            paid=paid,
+            refundable=[each for each in paid.values() if each.returned.gross < each.paid.gross],
+            refunds=self._refunds.of_workspace(workspace_id, None, DEFAULT_LIMIT),
             pending=any(each.state is TopUpState.PENDING for each in bought),
             card=card,
             stripe=stripe,
@@ -98,6 +106,14 @@ class PaymentPages:
         credit = request.form.dollars("credit")
         _, checkout = self._topping_up.begin(request.actor, request.workspace.id, credit, self._back(request))
         return self._leave(request, checkout.url)
+
+    def ask_refund(self, request: PageRequest) -> Response[str]:
+        """``POST .../payments/refunds``: ask the operator to pay a part of a payment back."""
+        form = request.form
+        amount = form.dollars("refund_amount") if form.one("refund_amount") else 0
+        payment_id, reason = PaymentId(form.one("payment")), form.one("refund_reason")[:255]
+        self._refunds.order(request.actor, payment_id, amount, reason, new_id("req"), request.workspace.id)
+        return see(f"{request.base}/payments?done=refund")
 
     def set_reloads(self, request: PageRequest) -> Response[str]:
         """``POST .../payments/auto-reload``."""

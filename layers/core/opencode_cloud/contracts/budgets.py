@@ -56,6 +56,15 @@ class BudgetScope(StrEnum):
     """The workspace's prepaid balance, which only charged amounts reduce."""
 
 
+class CreditEnd(msgspec.Struct, frozen=True):
+    """Promotional credit that ends, as far as calls have not used it."""
+
+    at: int
+    """Seconds since the epoch from which it cannot be spent."""
+    amount: int
+    """Micro-cents by which the limit of the balance falls then."""
+
+
 class KnownBudget(msgspec.Struct, frozen=True, kw_only=True):
     """A budget as the gateway knows it, projected into the row of the thing that it limits."""
 
@@ -70,11 +79,18 @@ class KnownBudget(msgspec.Struct, frozen=True, kw_only=True):
     """The name of the subject in messages: an address, or a name."""
     alerts: bool = True
     """True if people are notified when much of the budget is used."""
+    ends: tuple[CreditEnd, ...] = ()
+    """Parts of the limit that end. Only the balance has any."""
 
     @property
     def watched(self) -> bool:
         """Tell whether the budget has alerts. A rate limit has none, since it may be reached every minute."""
         return self.alerts and self.period is not BudgetPeriod.MINUTE
+
+    def as_of(self, at: int) -> KnownBudget:
+        """Return the budget as it is at a time (seconds since the epoch): without the credit that has ended."""
+        over = sum(each.amount for each in self.ends if each.at <= at)
+        return msgspec.structs.replace(self, limit=max(0, self.limit - over), ends=()) if self.ends else self
 
 
 class Counter(msgspec.Struct, frozen=True, kw_only=True):

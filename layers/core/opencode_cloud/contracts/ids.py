@@ -42,6 +42,8 @@ SessionId = NewType("SessionId", str)
 """``sid_``: a login session of a browser or a device."""
 ShareId = NewType("ShareId", str)
 """128 random bits in base64url: 22 characters."""
+RefundOrderId = NewType("RefundOrderId", str)
+"""``rfd_``: an order to pay a part of a payment back."""
 TopUpId = NewType("TopUpId", str)
 """``top_``: a purchase of credit."""
 TransactionId = NewType("TransactionId", str)

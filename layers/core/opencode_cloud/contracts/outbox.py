@@ -36,6 +36,10 @@ class Topic(StrEnum):
     """Subject: the mail's id."""
     RELOAD = "reload"
     """Subject: the workspace's id. Sent when its balance fell below the threshold of its automatic reloads."""
+    REFUND = "refund"
+    """Subject: the id of an order to pay money back, which the function ``payments`` carries out."""
+    WEBHOOK = "webhook"
+    """Subject: the id of a message to the webhook of a workspace."""
 
 
 class OutboxMessage(msgspec.Struct, frozen=True):

@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     _catalogue(commands)
     _usage(commands)
     _billing(commands)
+    _refunds(commands)
     for name, (_, _, purpose) in SHARE_COMMANDS.items():
         command = commands.add_parser(name, help=purpose)
         command.add_argument("share", help="the share's id, the last part of its link")
@@ -97,6 +98,7 @@ def _people(commands: Any) -> None:
     grant.add_argument("usd", type=_amount, help="dollars, such as 25 or -2.50")
     grant.add_argument("--reason", required=True, help="reason, for the audit trail")
     grant.add_argument("--key", help="idempotency key: a second grant with the same key changes nothing")
+    grant.add_argument("--until", help="UTC, such as 2026-12-31T00:00:00; its rest is lost then; default: no end")
     project = add("project", help="rebuild the projections in DynamoDB from the database")
     project.add_argument("workspace", nargs="?", help="wrk_...; default: everything")
     well_known = add("well-known", help="show or publish the initial configuration after `opencode auth login`")
@@ -174,6 +176,22 @@ def _billing(commands: Any) -> None:
     export.add_argument("folder", type=Path)
 
 
+def _refunds(commands: Any) -> None:
+    refunds = commands.add_parser("refunds", help="pay payments back by Stripe, as a whole or in part (docs/stripe.md)")
+    add = refunds.add_subparsers(dest="action", required=True).add_parser
+    order = add("order", help="pay a payment back; above $100 a second operator must approve")
+    order.add_argument("payment", help="pi_...")
+    order.add_argument("usd", type=_amount, nargs="?", default=0, help="dollars, fee included; default: the rest")
+    order.add_argument("--reason", required=True, help="reason, for the audit trail")
+    order.add_argument("--key", help="idempotency key: a second order with the same key changes nothing")
+    approve = add("approve", help="carry out a refund that a workspace or another operator proposed")
+    approve.add_argument("order", help="rfd_...")
+    reject = add("reject", help="end a proposed refund")
+    reject.add_argument("order", help="rfd_...")
+    reject.add_argument("--reason", required=True, help="reason, for the audit trail")
+    add("list", help="list the refunds that wait for an operator")
+
+
 def command_of(options: argparse.Namespace) -> dict[str, Any]:
     """Return the command in the form that the function expects."""
     match options.command:
@@ -190,12 +208,12 @@ def command_of(options: argparse.Namespace) -> dict[str, Any]:
         case "grant":
             key = options.key or secrets.token_hex(16)
             grant = {"workspace": options.workspace, "micro_cents": options.usd, "reason": options.reason}
-            return {**grant, "key": key}
+            return {**grant, "key": key, "ends_at": options.until}
         case "project":
             return {"workspace": options.workspace}
         case "well-known":
             return {"config": _json(options.config) if options.config else None, "default": options.default}
-        case "catalogue" | "usage" | "billing":
+        case "catalogue" | "usage" | "billing" | "refunds":
             return _with_action(options)
         case _:
             return {}
@@ -206,6 +224,15 @@ def _with_action(options: argparse.Namespace) -> dict[str, Any]:
         return {"action": options.action, "day": options.day, "workspace_id": options.workspace}
     if options.command == "billing":
         return _billing_command(options)
+    if options.command == "refunds":
+        return {
+            "action": options.action,
+            "payment_id": getattr(options, "payment", ""),
+            "micro_cents": getattr(options, "usd", 0),
+            "reason": getattr(options, "reason", ""),
+            "key": getattr(options, "key", None) or secrets.token_hex(16),
+            "order_id": getattr(options, "order", ""),
+        }
     command: dict[str, Any] = {"action": options.action, "version": getattr(options, "version", None)}
     if "file" in options:
         command["document"] = _text(options.file)

@@ -8,6 +8,7 @@ principal that invoked the function.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -27,6 +28,8 @@ from opencode_cloud.keys.service import CreateKey
 from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, ServiceError
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.mail_addresses import InvalidMailAddress, canonical_address
+from opencode_cloud.kit.timestamps import to_utc
+from opencode_cloud.payments.commands import RefundCommand, execute_refund_command
 from opencode_cloud.usage.commands import UsageCommand, execute_usage_command
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from opencode_cloud.mail.service import Mailer
     from opencode_cloud.operators.ports import AccountDirectory, TokenSigners
     from opencode_cloud.outbox.service import Outbox, UnitOfWork
+    from opencode_cloud.payments.service.refund_orders import RefundOrders
     from opencode_cloud.policies.service import WellKnown
     from opencode_cloud.usage.service import Reconciliation
     from opencode_cloud.workspaces.services import WorkspaceServices
@@ -88,6 +92,8 @@ class GrantBalance(msgspec.Struct, tag="grant"):
     micro_cents: int
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    ends_at: datetime | None = None
+    """When the money cannot be spent any more: UTC, if it has no zone. Only a ledger knows ends."""
 
 
 class Project(msgspec.Struct, tag="project"):
@@ -123,6 +129,7 @@ Command = (
     | CatalogueCommand
     | UsageCommand
     | BillingCommand
+    | RefundCommand
 )
 
 
@@ -151,10 +158,11 @@ class Operations:
         balance: Balance,
         reconciliation: Reconciliation,
         billing: BillingServices | None = None,
+        refunds: RefundOrders | None = None,
     ) -> None:
         """``project_catalogue`` activates the latest catalogue, even over a later one that a restore has lost.
 
-        Without ``billing``, the deployment keeps no ledger.
+        Without ``billing`` and ``refunds``, the deployment keeps no ledger.
         """
         self._outbox = outbox
         self._accounts = accounts
@@ -167,6 +175,7 @@ class Operations:
         self._well_known = well_known
         self._catalogue = catalogue
         self._project_catalogue = project_catalogue
+        self._refunds = refunds
         self._balance = balance
         self._reconciliation = reconciliation
         self._billing = billing
@@ -209,7 +218,13 @@ class Operations:
 
     def _keep(
         self,
-        command: Project | RotateSigningKey | PublishWellKnown | CatalogueCommand | UsageCommand | BillingCommand,
+        command: Project
+        | RotateSigningKey
+        | PublishWellKnown
+        | CatalogueCommand
+        | UsageCommand
+        | BillingCommand
+        | RefundCommand,
         actor: Actor,
     ) -> Any:
         """Execute a command about the deployment itself, or about its books."""
@@ -228,6 +243,10 @@ class Operations:
                 if self._billing is None:
                     raise billing_off()
                 return execute_billing_command(command, self._billing, actor)
+            case RefundCommand():
+                if self._refunds is None:
+                    raise billing_off()
+                return execute_refund_command(command, self._refunds, actor)
 
     # ---------------------------------------------------------------------------------------- looking
 
@@ -312,9 +331,12 @@ class Operations:
         """Grant credit: in the ledger, if the deployment keeps one."""
         terms = (actor, command.workspace, command.micro_cents, command.reason, command.key)
         if self._billing is None:
+            if command.ends_at is not None:
+                raise billing_off()
             return self._balance.grant(*terms).model_dump(mode="json")
         self._team.workspaces.look_up(command.workspace)
-        return show_transaction(self._billing.credits.grant(*terms))
+        ends_at = None if command.ends_at is None else to_utc(command.ends_at)
+        return show_transaction(self._billing.credits.grant(*terms, ends_at))
 
     def _project(self, command: Project, actor: Actor) -> dict[str, Any]:
         rows = self._projection.project_all(command.workspace)

@@ -7,29 +7,39 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.ids import RefundOrderId, WorkspaceId
 from opencode_cloud.kit.batches import PartialBatch
 
 if TYPE_CHECKING:
     from opencode_cloud.payments.service.receiving import Receiving
+    from opencode_cloud.payments.service.refunding import Refunding
     from opencode_cloud.payments.service.reloading import Reloading
 
 
 class ReloadMessage(msgspec.Struct, frozen=True):
-    """A message of the queue ``reloads``."""
+    """A message of the queue ``reloads``: a workspace to reload, or an order of a refund."""
 
-    workspace: WorkspaceId
+    workspace: WorkspaceId | None = None
+    refund: RefundOrderId | None = None
 
 
 class ReloadDeliveries:
-    """Charges the workspaces of a batch; a message whose charge got no answer is delivered again."""
+    """Charges the workspaces of a batch, and carries out refunds; a message without an answer is delivered again."""
 
-    def __init__(self, reloading: Reloading) -> None:
-        self._batch = PartialBatch(ReloadMessage, lambda message: reloading.run(message.workspace))
+    def __init__(self, reloading: Reloading, refunding: Refunding) -> None:
+        self._reloading = reloading
+        self._refunding = refunding
+        self._batch = PartialBatch(ReloadMessage, self._process)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Handle a batch; return the messages that the queue must deliver again."""
         return self._batch.handle(event)
+
+    def _process(self, message: ReloadMessage) -> None:
+        if message.workspace is not None:
+            self._reloading.run(message.workspace)
+        if message.refund is not None:
+            self._refunding.run(message.refund)
 
 
 def answer_invocation(receiving: Receiving, event: Mapping[str, Any]) -> dict[str, Any]:

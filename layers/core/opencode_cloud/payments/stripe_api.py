@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar, cast
 
 import msgspec
 import stripe
 
-from opencode_cloud.contracts.ids import PaymentId, TopUpId, WorkspaceId
+from opencode_cloud.contracts.ids import PaymentId, WorkspaceId
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.money import CENT
 from opencode_cloud.payments.models import (
@@ -33,6 +33,21 @@ from opencode_cloud.payments.models import (
     payments_off,
     stripe_away,
 )
+from opencode_cloud.payments.models.refunds import RefundOrder
+from opencode_cloud.payments.stripe_objects import (
+    REFUND_ORDER,
+    TOP_UP,
+    EventBody,
+    buyer_of,
+    card_of,
+    id_of,
+    line_item,
+    moment_of,
+    refund_view,
+    seconds_of,
+    signed_at,
+    top_up_of,
+)
 
 API_VERSION = "2026-10-28.endive"
 """The version of Stripe's API, for answers. An endpoint has its own for events, whose contents are not read."""
@@ -45,8 +60,6 @@ TOLERANCE_SECONDS = 300
 """Age of a signature; the library checks only the past."""
 UNSET = "{}"
 """The secret of a new deployment."""
-TOP_UP = "top_up"
-"""Name of our id in metadata."""
 DEFINITE_ANSWERS = frozenset({400, 402, 404})
 """Statuses of a definite answer: the same request would get it again. A new key of the operator ends 401 and 403."""
 SECRET_SECONDS = 60
@@ -115,7 +128,7 @@ class StripeApi:
         if not self._signed(text, header) and not (self._forget() and self._signed(text, header)):
             raise SignatureRefused
         try:
-            return msgspec.json.decode(text, type=_Event).head()
+            return msgspec.json.decode(text, type=EventBody).head()
         except msgspec.DecodeError as error:
             raise SignatureRefused from error
 
@@ -125,7 +138,7 @@ class StripeApi:
                 _verify(text, header, secret, TOLERANCE_SECONDS)
             except stripe.SignatureVerificationError:
                 continue
-            if _signed_at(header) > time.time() + TOLERANCE_SECONDS:
+            if signed_at(header) > time.time() + TOLERANCE_SECONDS:
                 return False
             logger.debug("a webhook was signed", extra={"secret": number})
             return True
@@ -158,7 +171,7 @@ class StripeApi:
             "client_reference_id": top_up.id,
             "success_url": success_url,
             "cancel_url": cancel_url,
-            "line_items": [_line(name, amount, top_up.currency) for name, amount in amounts if amount],
+            "line_items": [line_item(name, amount, top_up.currency) for name, amount in amounts if amount],
             "metadata": metadata,
             "payment_intent_data": {"metadata": metadata, "setup_future_usage": "off_session"},
             "billing_address_collection": "required",
@@ -206,6 +219,22 @@ class StripeApi:
         expire: Any = self._client.v1.checkout.sessions.expire
         self._write(partial(expire, session_id), {}, key=f"session:{session_id}:expire")
 
+    def refund(self, order: RefundOrder) -> RefundView:
+        """Pay a part of a payment back; the same refund for the same attempt of an order.
+
+        Raises:
+            StripeRefused: Stripe pays nothing back, such as more than what is left of the payment.
+            stripe_unavailable: (503) The result is unknown. The same call asks for it again.
+        """
+        params: Any = {
+            "payment_intent": order.payment_id,
+            "amount": order.amount // CENT,
+            "metadata": {REFUND_ORDER: order.id},
+        }
+        return refund_view(
+            self._write(self._client.v1.refunds.create, params, key=f"refund:{order.id}:{order.attempt}")
+        )
+
     def choose_card(self, customer_id: str, method_id: str) -> None:
         """Make a saved card the one that reloads are charged to."""
         params: Any = {"invoice_settings": {"default_payment_method": method_id}}
@@ -224,8 +253,8 @@ class StripeApi:
         return SessionView(
             id=found.id,
             status=found.status or "",
-            payment_id=PaymentId(_id(found.payment_intent)),
-            top_up_id=_top_up(found.metadata),
+            payment_id=PaymentId(id_of(found.payment_intent)),
+            top_up_id=top_up_of(found.metadata),
             url=found.url or "",
         )
 
@@ -243,43 +272,49 @@ class StripeApi:
             status=found.status,
             received=found.amount_received,
             currency=found.currency.upper(),
-            customer_id=_id(found.customer),
-            top_up_id=_top_up(found.metadata),
+            customer_id=id_of(found.customer),
+            top_up_id=top_up_of(found.metadata),
             code=str(getattr(failure, "decline_code", None) or getattr(failure, "code", None) or ""),
-            at=_moment(charge.created if charge else found.created),
-            balance_transaction_id=_id(entry),
+            at=moment_of(charge.created if charge else found.created),
+            balance_transaction_id=id_of(entry),
             stripe_fee=entry.fee if isinstance(entry, stripe.BalanceTransaction) else 0,
-            buyer=_buyer(charge),
+            buyer=buyer_of(charge),
         )
 
     def payment_for(self, customer_id: str, top_up: TopUp) -> PaymentId:
         """Return the payment intent of a top-up whose request got no answer; empty if Stripe has none."""
-        params: Any = {"customer": customer_id, "created": {"gte": _seconds(top_up.created_at) - 3600}, "limit": 100}
+        params: Any = {"customer": customer_id, "created": {"gte": seconds_of(top_up.created_at) - 3600}, "limit": 100}
         found = self._ask(lambda: list(self._client.v1.payment_intents.list(params).auto_paging_iter()))
-        return next((PaymentId(each.id) for each in found if _top_up(each.metadata) == top_up.id), PaymentId(""))
+        return next((PaymentId(each.id) for each in found if top_up_of(each.metadata) == top_up.id), PaymentId(""))
 
     def card(self, customer_id: str) -> CardView | None:
         """Return the card that reloads are charged to; None if the customer has chosen none, or was deleted."""
         params: Any = {"expand": ["invoice_settings.default_payment_method"]}
         found: Any = self._ask(lambda: self._client.v1.customers.retrieve(customer_id, params))
         chosen = None if getattr(found, "deleted", False) else found.invoice_settings.default_payment_method
-        return None if chosen is None else _card(chosen)
+        return None if chosen is None else card_of(chosen)
 
     def newest_card(self, customer_id: str) -> CardView | None:
         """Return the method that the customer has saved last; None without one."""
         params: Any = {"limit": 1}
         found = self._ask(lambda: self._client.v1.customers.payment_methods.list(customer_id, params))
-        return _card(found.data[0]) if found.data else None
+        return card_of(found.data[0]) if found.data else None
 
     def refund_of(self, refund_id: str) -> RefundView:
         """Return the present state of a refund."""
-        return _refund(self._ask(lambda: self._client.v1.refunds.retrieve(refund_id)))
+        return refund_view(self._ask(lambda: self._client.v1.refunds.retrieve(refund_id)))
 
     def refunds_of_charge(self, charge_id: str) -> list[RefundView]:
         """Return all refunds of a charge, the oldest first."""
         params: Any = {"charge": charge_id, "limit": 100}
         found = self._ask(lambda: list(self._client.v1.refunds.list(params).auto_paging_iter()))
-        return [_refund(each) for each in reversed(found)]
+        return [refund_view(each) for each in reversed(found)]
+
+    def refund_for(self, order: RefundOrder) -> RefundView | None:
+        """Return the refund of an order whose request got no answer; None if Stripe has none."""
+        params: Any = {"payment_intent": order.payment_id, "limit": 100}
+        found = self._ask(lambda: list(self._client.v1.refunds.list(params).auto_paging_iter()))
+        return next((each for each in map(refund_view, found) if each.order_id == order.id), None)
 
     def dispute(self, dispute_id: str) -> DisputeView:
         """Return the present state of a dispute."""
@@ -288,8 +323,8 @@ class StripeApi:
             id=found.id,
             status=found.status,
             withdrawn=max((-each.amount for each in found.balance_transactions), default=0),
-            payment_id=PaymentId(_id(found.payment_intent)),
-            at=_moment(found.created),
+            payment_id=PaymentId(id_of(found.payment_intent)),
+            at=moment_of(found.created),
         )
 
     def event(self, event_id: str) -> EventHead | None:
@@ -301,7 +336,7 @@ class StripeApi:
 
     def events(self, types: Sequence[str], since: datetime) -> list[EventHead]:
         """Return the events of some types (at most 20) since a time (naive UTC), the oldest first."""
-        params: Any = {"types": list(types), "created": {"gte": _seconds(since)}, "limit": 100}
+        params: Any = {"types": list(types), "created": {"gte": seconds_of(since)}, "limit": 100}
         found = self._ask(lambda: list(self._client.v1.events.list(params).auto_paging_iter()))
         return [_head(each) for each in reversed(found)]
 
@@ -348,31 +383,6 @@ class StripeApi:
             raise stripe_away() from error
 
 
-class _Object(msgspec.Struct):
-    id: str = ""
-
-
-class _Data(msgspec.Struct):
-    object: _Object
-
-
-class _Event(msgspec.Struct):
-    id: str
-    type: str
-    created: int
-    livemode: bool
-    data: _Data
-
-    def head(self) -> EventHead:
-        return EventHead(
-            id=self.id,
-            type=self.type,
-            object_id=self.data.object.id,
-            live=self.livemode,
-            created_at=_moment(self.created),
-        )
-
-
 def _head(event: stripe.Event) -> EventHead:
     about: Any = event.data.object
     return EventHead(
@@ -380,63 +390,11 @@ def _head(event: stripe.Event) -> EventHead:
         type=event.type,
         object_id=str(about["id"]) if "id" in about else "",
         live=event.livemode,
-        created_at=_moment(event.created),
+        created_at=moment_of(event.created),
     )
 
 
 def _refusal(error: stripe.StripeError) -> StripeRefused:
     details: Any = getattr(error, "error", None)
     decline, intent = getattr(details, "decline_code", None), getattr(details, "payment_intent", None)
-    return StripeRefused(str(error.code or type(error).__name__), str(decline or ""), _id(intent))
-
-
-def _card(method: Any) -> CardView:
-    card = getattr(method, "card", None)
-    if card is None:
-        last4 = getattr(getattr(method, method.type, None), "last4", None)
-        return CardView(id=method.id, brand=method.type, last4=last4 or "", expires="")
-    return CardView(id=method.id, brand=card.brand, last4=card.last4, expires=f"{card.exp_year:04}-{card.exp_month:02}")
-
-
-def _buyer(charge: Any) -> tuple[str, ...]:
-    details = getattr(charge, "billing_details", None)
-    address = getattr(details, "address", None)
-    parts = [getattr(details, "name", None), *(getattr(address, name, None) for name in ("line1", "line2"))]
-    parts.append(" ".join(filter(None, (getattr(address, name, None) for name in ("postal_code", "city", "state")))))
-    return tuple(filter(None, (*parts, getattr(address, "country", None))))
-
-
-def _refund(found: stripe.Refund) -> RefundView:
-    return RefundView(
-        id=found.id,
-        status=found.status or "",
-        amount=found.amount,
-        payment_id=PaymentId(_id(found.payment_intent)),
-        at=_moment(found.created),
-    )
-
-
-def _line(name: str, micro_cents: int, currency: str) -> Any:
-    price = {"currency": currency.lower(), "unit_amount": micro_cents // CENT, "product_data": {"name": name}}
-    return {"price_data": price, "quantity": 1}
-
-
-def _top_up(metadata: Any) -> TopUpId:
-    return TopUpId(str(metadata[TOP_UP]) if metadata and TOP_UP in metadata else "")
-
-
-def _id(found: Any) -> str:
-    """Return the id of an object, which may be expanded or missing."""
-    return "" if found is None else str(getattr(found, "id", found))
-
-
-def _signed_at(header: str) -> int:
-    return int(dict(part.split("=", 1) for part in header.split(",") if "=" in part)["t"])
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
-
-
-def _seconds(moment: datetime) -> int:
-    return int(moment.replace(tzinfo=UTC).timestamp())
+    return StripeRefused(str(error.code or type(error).__name__), str(decline or ""), id_of(intent))

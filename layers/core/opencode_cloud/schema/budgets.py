@@ -28,6 +28,11 @@ budgets = table(
     Column("unit", Enum(*_UNITS, name="unit"), nullable=False),
     Column("period", Enum(*_PERIODS, name="period"), nullable=False),
     Column("amount", BigInteger, nullable=False, comment="the limit: micro-cents, requests or tokens"),
+    Column(
+        "ends",
+        JSON(none_as_null=True),
+        comment="parts of a balance that end, as at and amount; null: none",
+    ),
     Column("alerts", Integer, nullable=False, server_default="1"),
     Column("version", Integer, nullable=False, server_default="1", comment="version of the row, its ETag"),
     Column("created_by", String(254), nullable=False),

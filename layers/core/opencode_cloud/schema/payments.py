@@ -26,6 +26,7 @@ from opencode_cloud.kit.sql import Id, Moment, id_column, table
 STRIPE_ID = 255
 """Longest id that Stripe announces."""
 REASON = 64
+REFUND_STATES = ("proposed", "rejected", "ordered", "refused", "pending", "succeeded", "failed")
 DOCUMENTS = ("invoice", "credit_note")
 
 
@@ -83,6 +84,30 @@ auto_reloads = table(
     Index(None, "state", "next_at"),
 )
 """The lease of a charge is the state: another charge begins only from ``idle``."""
+
+payment_refunds = table(
+    "payment_refunds",
+    id_column(),
+    Column("workspace_id", Id, nullable=False),
+    _stripe_id("payment_id"),
+    Column("amount", BigInteger, nullable=False, comment="gross: with the share of the fee"),
+    Column("asked", BigInteger, nullable=False, comment="the amount that was asked for; 0: all that was left"),
+    Column("idempotency_key", String(REASON, collation="utf8mb4_bin"), nullable=False),
+    Column("reason", String(255), nullable=False),
+    Column("state", Enum(*REFUND_STATES, name="state"), nullable=False),
+    Column("code", String(REASON, collation="utf8mb4_bin"), nullable=False, server_default=""),
+    _stripe_id("refund_id"),
+    Column("attempt", Integer, nullable=False, server_default="0", comment="grows after a definite answer of Stripe"),
+    Column("tried_at", Moment, comment="when the first request of this attempt was sent"),
+    Column("requested_by", String(254), nullable=False),
+    Column("approved_by", String(254), nullable=False, server_default=""),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    UniqueConstraint("payment_id", "idempotency_key"),
+    Index(None, "workspace_id", "created_at"),
+    Index(None, "state", "updated_at"),
+)
+"""Orders of refunds. They change while the accounts of their workspace, or their own row, are locked."""
 
 payment_series = table(
     "payment_series",

@@ -100,8 +100,8 @@ class Projection:
                 ]
             case Topic.CONFIGURATION | Topic.CREDENTIALS:
                 return [ProjectionKey(ProjectionKind(message.topic.value), message.subject)]
-            case Topic.MAIL | Topic.CATALOGUE | Topic.RELOAD:
-                raise ValueError("mails and reloads go to queues, and the catalogue is projected by its own feature")
+            case Topic.MAIL | Topic.CATALOGUE | Topic.RELOAD | Topic.REFUND | Topic.WEBHOOK:
+                raise ValueError("these go to queues; the catalogue is projected by its own feature")
 
     def _of_workspace(self, workspace_id: WorkspaceId) -> Sequence[ProjectionKey]:
         return [ProjectionKey(kind, workspace_id) for kind in OF_WORKSPACE]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 from sqlalchemy import Column, or_, select
 
 from opencode_cloud.access.models import OF_WORKSPACE, Known, ProjectionKey, ProjectionKind
@@ -20,7 +21,7 @@ from opencode_cloud.contracts.access import (
     KnownServiceAccount,
     KnownWorkspace,
 )
-from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, KnownBudget
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, CreditEnd, KnownBudget
 from opencode_cloud.contracts.ids import AccountId, KeyId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.kit.sql import utc_now
 from opencode_cloud.schema.budgets import budgets, usage_settings
@@ -242,6 +243,7 @@ def _known(row: Row[Any], name: str) -> KnownBudget:
         subject=row.subject_id,
         name=name,
         alerts=bool(row.alerts),
+        ends=msgspec.convert(row.ends or (), tuple[CreditEnd, ...]),
     )
 
 

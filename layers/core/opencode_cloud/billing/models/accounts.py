@@ -1,5 +1,7 @@
 """Accounts of the ledger, and their sums while they are locked.
 
+Promotional credit with an end has an account for each end, whose id carries it: ``wrk_....20261231T000000/promo/USD``.
+
 Amounts are integers of 10^-8 of the currency's unit (micro-cents for US dollars). Debits are positive, credits are
 negative. A workspace's balance is a liability, so its credit of $20 is posted as -2,000,000,000.
 """
@@ -7,15 +9,19 @@ negative. A workspace's balance is a liability, so its credit of $20 is posted a
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import msgspec
 
+from opencode_cloud.contracts.budgets import CreditEnd
 from opencode_cloud.contracts.ids import LedgerAccountId, WorkspaceId
 
 USD = "USD"
 """The currency of a deployment. Tables carry a currency everywhere; there is one at present (docs/decisions/037)."""
 HOUSE = "house"
+END = "%Y%m%dT%H%M%S"
+"""The form of an end in the id of an account: UTC."""
 
 
 class AccountKind(StrEnum):
@@ -71,10 +77,26 @@ class LedgerAccount(msgspec.Struct, kw_only=True):
     version: int = 0
     """Number of entries."""
 
+    @property
+    def ends_at(self) -> datetime | None:
+        """Return from when on the credit cannot be spent (naive UTC); None: it has no end."""
+        end = self.id.partition("/")[0].partition(".")[2]
+        return datetime.strptime(end, END) if end else None  # noqa: DTZ007 - UTC without a zone
+
+    @property
+    def left(self) -> int:
+        """Return the posted credit that is not used; 0 for a debt."""
+        return max(0, -self.posted)
+
 
 def account_id(workspace_id: str, kind: AccountKind, currency: str = USD) -> LedgerAccountId:
     """Return the id of an account of a workspace; of the house if the workspace's id is empty."""
     return LedgerAccountId(f"{workspace_id or HOUSE}/{kind}/{currency}")
+
+
+def ending_account(workspace_id: WorkspaceId, ends_at: datetime, currency: str = USD) -> LedgerAccountId:
+    """Return the id of the account of a workspace's promotional credit that ends at a time, in whole seconds of UTC."""
+    return LedgerAccountId(f"{workspace_id}.{ends_at.strftime(END)}/{AccountKind.PROMO}/{currency}")
 
 
 def house(kind: AccountKind, currency: str = USD) -> LedgerAccountId:
@@ -84,7 +106,8 @@ def house(kind: AccountKind, currency: str = USD) -> LedgerAccountId:
 
 def new_account(found: LedgerAccountId) -> LedgerAccount:
     """Return the account of an id without entries; raises ``ValueError`` for a text that is no id of an account."""
-    workspace, kind, currency = found.split("/")
+    owner, kind, currency = found.split("/")
+    workspace = owner.partition(".")[0]
     return LedgerAccount(
         id=found,
         workspace_id=WorkspaceId("" if workspace == HOUSE else workspace),
@@ -93,14 +116,36 @@ def new_account(found: LedgerAccountId) -> LedgerAccount:
     )
 
 
-def available(accounts: Iterable[LedgerAccount]) -> int:
-    """Return what a workspace may still use: its credit without what is frozen. Negative: a debt."""
-    return -sum(account.posted + max(0, account.pending) for account in accounts)
+def available(accounts: Iterable[LedgerAccount], at: datetime) -> int:
+    """Return what a workspace may use at a time: its credit without what is frozen or has ended. Negative: a debt.
+
+    Credit that has ended counts no more from its end on, whether its expiry is booked or not.
+    """
+    return -sum(
+        account.posted + max(0, account.pending) + (account.left if has_ended(account, at) else 0)
+        for account in accounts
+    )
+
+
+def has_ended(account: LedgerAccount, at: datetime) -> bool:
+    """Return whether the credit of an account cannot be spent at a time any more."""
+    return account.ends_at is not None and account.ends_at <= at
+
+
+def ends_of(accounts: Iterable[LedgerAccount]) -> tuple[CreditEnd, ...]:
+    """Return the parts of the gateway's limit that end, by their end; also those whose expiry is not booked yet."""
+    ends = [
+        CreditEnd(int(account.ends_at.replace(tzinfo=UTC).timestamp()), account.left)
+        for account in accounts
+        if account.ends_at is not None and account.left
+    ]
+    return tuple(sorted(ends, key=lambda end: end.at))
 
 
 def spendable_in_all(accounts: Iterable[LedgerAccount]) -> int:
     """Return the limit of the gateway's budget: all credit ever, without what is frozen, and regardless of usage.
 
-    The gateway's own counter holds the usage, so both sides of its check grow independently (docs/decisions/033).
+    The gateway subtracts what has ended by itself (:func:`ends_of`). Its own counter holds the usage, so both sides of
+    its check grow independently (docs/decisions/033).
     """
     return max(0, -sum(account.credited + max(0, account.pending) for account in accounts))

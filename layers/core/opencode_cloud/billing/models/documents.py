@@ -9,14 +9,22 @@ from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.instants import Instant
 
 
+class EndingCredit(ApiModel):
+    """Promotional credit that was not used yet, and ends."""
+
+    ends_at: Instant = Field(description="From then on it cannot be spent.")
+    amount: int
+
+
 class PrepaidBalance(ApiModel):
     """A workspace's balance in the ledger. Calls of the last seconds are not in it yet."""
 
     currency: str
     available: int = Field(description="The usable amount: `paid` and `promo` without `frozen`. Negative: a debt.")
     paid: int = Field(description="Posted credit of payments and adjustments.")
-    promo: int = Field(description="Posted promotional credit. It is used first.")
+    promo: int = Field(description="Promotional credit that has not ended. It is used first.")
     frozen: int = Field(description="Frozen by refunds and disputes that have not ended.")
+    ends: list[EndingCredit] = Field(description="The parts of `promo` that end, in the order of their use.")
 
 
 class BalanceForecast(ApiModel):
@@ -38,6 +46,7 @@ class MoneyMovement(ApiModel):
     period: str = Field(description="The month that it is booked into.")
     event_at: Instant = Field(description="When its cause happened.")
     booked_at: Instant
+    ends_at: Instant | None = Field(default=None, description="When the credit of a grant ends; null: never.")
 
 
 class MovementEntry(ApiModel):

@@ -79,6 +79,16 @@ def invalid_amount(reason: str) -> Unprocessable:
     return Unprocessable("invalid_amount", f"This amount cannot be booked: {reason}.")
 
 
+def invalid_end(reason: str) -> Unprocessable:
+    """Return the error for an end of credit that cannot be set."""
+    return Unprocessable("invalid_end", f"The credit cannot end then: {reason}.")
+
+
+def credit_ended() -> Conflict:
+    """Return the error for the reversal of a grant whose end has come: nothing of it can be spent any more."""
+    return Conflict("credit_ended", "The credit of this grant has ended. Adjust the balance instead.")
+
+
 def not_reversible(kind: str) -> Conflict:
     """Return the error for the reversal of a payment, or of the end of a refund or dispute."""
     return Conflict("not_reversible", f"A {kind} is not reversed. Refund the payment instead.")

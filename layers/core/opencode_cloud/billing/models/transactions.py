@@ -23,6 +23,8 @@ class TransactionKind(StrEnum):
     USAGE_UNCOUNTED = "usage_uncounted"
     """Charged calls that were settled without the balance's counter, so the limit shrinks by them."""
     GRANT = "grant"
+    EXPIRY = "expiry"
+    """Promotional credit that had ended before it was used."""
     TOP_UP = "top_up"
     SETTLEMENT = "settlement"
     """Stripe's own transaction for a payment: its fee, and the rest to the bank."""

@@ -12,13 +12,15 @@ from opencode_cloud.billing.models.accounts import (
     LedgerAccount,
     account_id,
     available,
+    ends_of,
+    new_account,
     spendable_in_all,
 )
 from opencode_cloud.billing.models.errors import key_reused
 from opencode_cloud.billing.models.transactions import LedgerTransaction, TransactionDraft
 from opencode_cloud.billing.service import chain, double_entry, drafts
 from opencode_cloud.billing.service.double_entry import Accounts
-from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.ids import LedgerAccountId, WorkspaceId
 from opencode_cloud.contracts.usage import SettledEvent
 from opencode_cloud.kit.clock import utc_now
 
@@ -43,8 +45,8 @@ class LockedBooks:
     opening: list[TransactionDraft] = field(default_factory=list[TransactionDraft])
 
     def of(self, workspace_id: WorkspaceId) -> list[LedgerAccount]:
-        """Return the accounts of a workspace."""
-        return [self.accounts[account_id(workspace_id, kind)] for kind in OF_WORKSPACE]
+        """Return the accounts of a workspace, those of credit with an end included."""
+        return [account for account in self.accounts.values() if account.workspace_id == workspace_id]
 
 
 class Booking:
@@ -73,6 +75,9 @@ class Booking:
         accounts = self._store.lock(
             unit.connection, [account_id(each, kind) for each in wanted for kind in OF_WORKSPACE]
         )
+        if wanted:
+            # They change only while the accounts above are locked.
+            accounts |= self._store.ending(unit.connection, wanted)
         # Read under the lock, so that a concurrent change of a limit is seen here.
         locked = LockedBooks(accounts, self._balance.balances(unit.connection, wanted))
         for workspace_id, balance in sorted(locked.balances.items()):
@@ -107,6 +112,7 @@ class Booking:
         house = {leg.account_id for each in every for leg in each.legs} - set(locked.accounts)
         if missing := house - store.existing(connection, house):
             store.make(connection, missing)
+            _add_ending(locked, missing)
         head = store.lock_head(connection)
         known = store.known(connection, every)
         for each in every:
@@ -127,12 +133,21 @@ class Booking:
             store.write(connection, booked, [locked.accounts[each] for each in sorted(changed)], head)
             workspace_ids = {locked.accounts[each].workspace_id for each in changed}
             self._limit(unit, locked, workspace_ids)
-            self._watch(unit, {each: available(locked.of(each)) for each in workspace_ids})
+            self._watch(unit, {each: available(locked.of(each), now) for each in workspace_ids})
         return [known[each.kind, each.key] for each in wanted]
 
     def _limit(self, unit: UnitOfWork, locked: LockedBooks, workspace_ids: Iterable[WorkspaceId]) -> None:
         for workspace_id in sorted(workspace_ids):
-            limit = spendable_in_all(locked.of(workspace_id))
+            accounts = locked.of(workspace_id)
+            limit, ends = spendable_in_all(accounts), ends_of(accounts)
             balance = locked.balances.get(workspace_id)
-            if balance is None or balance.limit != limit:
-                self._balance.set_limit(unit, workspace_id, limit, AUTHOR)
+            if balance is None or (balance.limit, balance.ends) != (limit, ends):
+                self._balance.set_limit(unit, workspace_id, limit, ends, AUTHOR)
+
+
+def _add_ending(locked: LockedBooks, made: Iterable[LedgerAccountId]) -> None:
+    """Add the accounts that were made for credit with an end to the locked ones."""
+    owners = {account.workspace_id for account in locked.accounts.values()}
+    for account in map(new_account, made):
+        if account.ends_at is not None and account.workspace_id in owners:
+            locked.accounts[account.id] = account

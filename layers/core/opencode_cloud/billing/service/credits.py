@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.billing.models.accounts import USD
 from opencode_cloud.billing.models.errors import (
+    credit_ended,
     invalid_amount,
+    invalid_end,
     key_reused,
     not_reversible,
     payment_not_found,
@@ -20,6 +23,7 @@ from opencode_cloud.billing.models.proposals import Proposal
 from opencode_cloud.billing.models.transactions import LedgerTransaction, TransactionDraft, TransactionKind
 from opencode_cloud.billing.service import drafts
 from opencode_cloud.billing.service.double_entry import LARGEST
+from opencode_cloud.billing.service.lots import PromotionalCredit
 from opencode_cloud.billing.service.reading import movement_of
 from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.audit import Target
@@ -31,7 +35,7 @@ from opencode_cloud.kit.money import DOLLAR
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
-    from opencode_cloud.billing.service.booking import Booking
+    from opencode_cloud.billing.service.booking import Booking, LockedBooks
     from opencode_cloud.billing.store.ledger import LedgerStore
     from opencode_cloud.billing.store.payments import PaymentStore
     from opencode_cloud.billing.store.proposals import ProposalStore
@@ -68,14 +72,36 @@ class Credits:
         self._proposals = proposals
         self._audit = audit
 
-    def grant(self, actor: Actor, workspace_id: WorkspaceId, amount: int, reason: str, key: str) -> LedgerTransaction:
-        """Add promotional credit, once for each idempotency ``key``. A negative amount takes some back.
+    def grant(
+        self,
+        actor: Actor,
+        workspace_id: WorkspaceId,
+        amount: int,
+        reason: str,
+        key: str,
+        ends_at: datetime | None = None,
+    ) -> LedgerTransaction:
+        """Add promotional credit, once for each idempotency ``key``.
 
-        Raises ``invalid_amount`` (422), or ``idempotency_key_reused`` (409) for another amount under the key.
+        From ``ends_at`` (naive UTC; None: never) on it cannot be spent. A negative amount takes credit back, in the
+        order in which it is used.
+
+        Raises ``invalid_amount`` (422), ``invalid_end`` (422), or ``idempotency_key_reused`` (409) for another amount
+        or end under the key.
         """
         _check(amount)
+        now = utc_now()
         with self._booking.unit() as unit:
-            return self._book(unit, actor, drafts.grant(workspace_id, amount, key, utc_now()), "credit.granted", reason)
+            locked = self._booking.lock(unit, [workspace_id])
+            if amount < 0:
+                drawn = PromotionalCredit(locked.of(workspace_id)).draw(-amount, now)
+                draft = drafts.grant_back(workspace_id, amount, key, now, drawn)
+            else:
+                draft = drafts.grant(workspace_id, amount, key, now, ends_at)
+            # A repetition may come after the end.
+            if ends_at is not None and not self._booking.is_booked(unit, draft):
+                _check_end(amount, ends_at, now)
+            return self._record_booked(unit, actor, locked, draft, "credit.granted", reason)
 
     def adjust(
         self,
@@ -146,7 +172,8 @@ class Credits:
     def reverse(self, actor: Actor, transaction_id: LedgerTransactionId, reason: str) -> LedgerTransaction:
         """Book the opposite of a grant, an adjustment or usage, which it names. A transaction is reversed once.
 
-        Raises ``transaction_not_found`` (404), or ``not_reversible`` (409) for payments and their returns.
+        Raises ``transaction_not_found`` (404), ``not_reversible`` (409) for payments and their returns, or
+        ``credit_ended`` (409) for a grant whose end has come.
         """
         with self._booking.unit() as unit:
             transaction = self._store.transaction(unit.connection, transaction_id)
@@ -154,6 +181,9 @@ class Credits:
                 raise transaction_not_found()
             if transaction.kind not in _REVERSIBLE:
                 raise not_reversible(transaction.kind)
+            ends_at = movement_of(transaction).ends_at
+            if ends_at is not None and ends_at <= utc_now():
+                raise credit_ended()
             draft = drafts.reversal(transaction, transaction_id, utc_now())
             return self._book(unit, actor, draft, "transaction.reversed", reason)
 
@@ -183,6 +213,17 @@ class Credits:
         self, unit: UnitOfWork, actor: Actor, draft: TransactionDraft, action: str, reason: str
     ) -> LedgerTransaction:
         locked = self._booking.lock(unit, [draft.workspace_id])
+        return self._record_booked(unit, actor, locked, draft, action, reason)
+
+    def _record_booked(
+        self,
+        unit: UnitOfWork,
+        actor: Actor,
+        locked: LockedBooks,
+        draft: TransactionDraft,
+        action: str,
+        reason: str,
+    ) -> LedgerTransaction:
         (booked,) = self._booking.book(unit, locked, [draft])
         if booked.id == draft.id:
             self._record(unit, actor, action, booked.id, draft.workspace_id, movement_of(booked).amount, reason)
@@ -207,6 +248,13 @@ class Credits:
             workspace_id=workspace_id,
             after=after,
         )
+
+
+def _check_end(amount: int, ends_at: datetime, now: datetime) -> None:
+    if amount < 0:
+        raise invalid_end("credit that is taken back has no end")
+    if ends_at.microsecond or ends_at <= now:
+        raise invalid_end("it is a time in the future, in whole seconds")
 
 
 def _check(amount: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from opencode_cloud.billing.models.accounts import USD, AccountKind, account_id, house
+from opencode_cloud.billing.models.accounts import USD, AccountKind, LedgerAccount, account_id, ending_account, house
 from opencode_cloud.billing.models.payments import Hold, Payment, Shares
 from opencode_cloud.billing.models.transactions import (
     Cause,
@@ -70,17 +70,53 @@ def opening_usage(workspace_id: WorkspaceId, charged: int, at: datetime) -> Tran
     )
 
 
-def grant(workspace_id: WorkspaceId, amount: int, key: str, at: datetime) -> TransactionDraft:
-    """Return promotional credit; a negative amount takes some back."""
-    legs = {account_id(workspace_id, _K.PROMO): -amount, house(_K.PROMOTIONS): amount}
+def grant(
+    workspace_id: WorkspaceId, amount: int, key: str, at: datetime, ends_at: datetime | None = None
+) -> TransactionDraft:
+    """Return promotional credit, which cannot be spent from ``ends_at`` (whole seconds of naive UTC) on."""
+    account = ending_account(workspace_id, ends_at) if ends_at else account_id(workspace_id, _K.PROMO)
+    return _grant(workspace_id, {account: -amount}, amount, key, at, ends_at)
+
+
+def grant_back(
+    workspace_id: WorkspaceId, amount: int, key: str, at: datetime, drawn: Mapping[LedgerAccountId, int]
+) -> TransactionDraft:
+    """Return a negative grant: it takes ``drawn`` from credit with and without an end, and the rest as a debt."""
+    rest = -amount - sum(drawn.values())
+    promo = account_id(workspace_id, _K.PROMO)
+    return _grant(workspace_id, {**drawn, promo: drawn.get(promo, 0) + rest}, amount, key, at, None)
+
+
+def _grant(
+    workspace_id: WorkspaceId,
+    legs: Mapping[LedgerAccountId, int],
+    amount: int,
+    key: str,
+    at: datetime,
+    ends_at: datetime | None,
+) -> TransactionDraft:
     return draft(
         TransactionKind.GRANT,
         f"{workspace_id}:{key}",
         Cause(CauseKind.OPERATOR, key),
         workspace_id,
         at,
-        _posted(legs),
-        {"amount": amount},
+        _posted({**legs, house(_K.PROMOTIONS): amount}),
+        {"amount": amount, **({"ends_at": ends_at.isoformat()} if ends_at else {})},
+    )
+
+
+def expiry(account: LedgerAccount, ends_at: datetime) -> TransactionDraft:
+    """Return the end of promotional credit: its rest goes back to the account that it was granted from."""
+    # The number of the account's entries makes the key new when a later reversal gives credit back to it.
+    return draft(
+        TransactionKind.EXPIRY,
+        f"{account.id}:{account.version}",
+        Cause(CauseKind.SYSTEM, "expiry"),
+        account.workspace_id,
+        ends_at,
+        _posted({account.id: account.left, house(_K.PROMOTIONS): -account.left}),
+        {"amount": account.left},
     )
 
 

@@ -135,7 +135,9 @@ def as_journal(bodies: Sequence[str]) -> str:
 
 
 def _account(account_id: str) -> tuple[str, str]:
-    workspace, kind, currency = account_id.split("/")
+    owner, kind, currency = account_id.split("/")
+    # An account of credit with an end is named after its workspace and the end.
+    workspace = owner.replace(".", "-")
     words = "".join(word.capitalize() for word in kind.split("_"))
     owner = "" if workspace == "house" else f":{workspace.replace('_', '-').capitalize()}"
     return f"{_GROUPS[AccountKind(kind)]}:{words}{owner}", currency

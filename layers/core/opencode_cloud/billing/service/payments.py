@@ -112,6 +112,15 @@ class Payments:
 
     # ------------------------------------------------------------------------------------- refunds
 
+    def locked(self, unit: UnitOfWork, payment_id: PaymentId) -> Payment:
+        """Lock the accounts of a payment's workspace, and return the payment with what was taken back of it.
+
+        Raises ``payment_not_found`` (404), or ``payment_disputed`` (409) during a dispute.
+        """
+        _, payment = self._locked(unit, payment_id)
+        self._check_undisputed(unit, payment_id)
+        return payment
+
     def refund(self, unit: UnitOfWork, payment_id: PaymentId, refund_id: str, gross: int, at: datetime) -> Hold:
         """Freeze the workspace's share of a refund of ``gross``. The gateway's limit shrinks with it.
 
@@ -125,9 +134,7 @@ class Payments:
         locked, payment = self._locked(unit, payment_id)
         if known := self._same(unit, f"refund:{refund_id}", payment, gross):
             return known
-        holds = self._store.holds(unit.connection, payment_id)
-        if any(each.id.startswith("dispute:") and each.state is HoldState.PENDING for each in holds):
-            raise payment_disputed(payment_id)
+        self._check_undisputed(unit, payment_id)
         shares = _checked(payment, gross)
         return self._freeze(
             unit, locked, payment, f"refund:{refund_id}", drafts.refund_pending(payment, refund_id, shares, at), shares
@@ -171,6 +178,11 @@ class Payments:
         if payment is None:
             raise payment_not_found(payment_id)
         return payment
+
+    def _check_undisputed(self, unit: UnitOfWork, payment_id: PaymentId) -> None:
+        holds = self._store.holds(unit.connection, payment_id)
+        if any(each.id.startswith("dispute:") and each.state is HoldState.PENDING for each in holds):
+            raise payment_disputed(payment_id)
 
     def _locked(self, unit: UnitOfWork, payment_id: PaymentId) -> tuple[LockedBooks, Payment]:
         """Lock the accounts of a payment's workspace, and return the payment as it is under the lock."""

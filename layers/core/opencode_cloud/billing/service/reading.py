@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from opencode_cloud.billing.models.accounts import OF_WORKSPACE, USD, AccountKind, account_id, available
+from opencode_cloud.billing.models.accounts import USD, AccountKind, available, has_ended, new_account
 from opencode_cloud.billing.models.documents import (
     BalanceForecast,
     ChargedCall,
+    EndingCredit,
     MoneyMovement,
     MovementDetail,
     MovementEntry,
@@ -18,9 +19,9 @@ from opencode_cloud.billing.models.documents import (
     StatementSummary,
 )
 from opencode_cloud.billing.models.errors import billing_off, statement_not_found, transaction_not_found
-from opencode_cloud.billing.models.transactions import Layer, LedgerTransaction
+from opencode_cloud.billing.models.transactions import Layer, LedgerEntry, LedgerTransaction, TransactionKind
 from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
-from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.clock import DAY_SECONDS, utc_now
 
 if TYPE_CHECKING:
     from opencode_cloud.billing.store.closing import ClosingStore
@@ -42,22 +43,30 @@ class BillingReader:
     def balance(self, workspace_id: WorkspaceId) -> PrepaidBalance:
         """Return the balance of a workspace; zero before its first transaction."""
         self._check()
-        accounts = self._ledger.accounts(workspace_id)
-        posted = {account.kind: -account.posted for account in accounts}
+        accounts, now = self._ledger.accounts(workspace_id), utc_now()
+        left = available(accounts, now)
+        paid = -sum(account.posted for account in accounts if account.kind is AccountKind.BALANCE)
+        frozen = sum(max(0, account.pending) for account in accounts)
+        ending = [account for account in accounts if account.left and not has_ended(account, now)]
         return PrepaidBalance(
             currency=USD,
-            available=available(accounts),
-            paid=posted.get(AccountKind.BALANCE, 0),
-            promo=posted.get(AccountKind.PROMO, 0),
-            frozen=sum(max(0, account.pending) for account in accounts),
+            available=left,
+            paid=paid,
+            promo=left + frozen - paid,
+            frozen=frozen,
+            ends=sorted(
+                (EndingCredit(ends_at=each.ends_at, amount=each.left) for each in ending if each.ends_at),
+                key=lambda each: each.ends_at,
+            ),
         )
 
     def forecast(self, workspace_id: WorkspaceId) -> BalanceForecast:
         """Return how long the balance lasts at the mean usage of the last week."""
         self._check()
-        a_day = self._ledger.used_since(workspace_id, utc_now() - WEEK) // WEEK.days
-        left = max(0, self.balance(workspace_id).available)
-        return BalanceForecast(a_day=a_day, days=left // a_day if a_day > 0 else None)
+        now = utc_now()
+        a_day = self._ledger.used_since(workspace_id, now - WEEK) // WEEK.days
+        days = days_left(self.balance(workspace_id), a_day, now) if a_day > 0 else None
+        return BalanceForecast(a_day=a_day, days=days)
 
     def movements(self, workspace_id: WorkspaceId, before: int | None, limit: int) -> Sequence[LedgerTransaction]:
         """Return transactions, the newest first."""
@@ -105,13 +114,26 @@ class BillingReader:
             raise billing_off()
 
 
+def days_left(balance: PrepaidBalance, a_day: int, now: datetime) -> int:
+    """Return the whole days until a balance is used up by ``a_day`` (positive) a day. Credit is lost at its end."""
+    ending, used, left = balance.ends, 0, max(0, balance.available)
+    for each in ending:
+        # Until its end, usage draws on this credit after all that ends before it.
+        could_use = a_day * int((each.ends_at - now).total_seconds()) // DAY_SECONDS - used
+        taken = min(each.amount, max(0, could_use))
+        used, left = used + taken, left - (each.amount - taken)
+    return max(0, left) // a_day
+
+
+def _end_of_grant(own: Sequence[LedgerEntry]) -> datetime | None:
+    return new_account(own[0].account_id).ends_at if len(own) == 1 and own[0].amount < 0 else None
+
+
 def movement_of(transaction: LedgerTransaction) -> MoneyMovement:
     """Return a transaction as it concerns its workspace."""
-    own = {account_id(transaction.workspace_id, kind) for kind in OF_WORKSPACE}
-    sums = {
-        layer: sum(each.amount for each in transaction.entries if each.account_id in own and each.layer is layer)
-        for layer in Layer
-    }
+    # Only accounts of workspaces number their entries.
+    own = [each for each in transaction.entries if each.account_version is not None]
+    sums = {layer: sum(each.amount for each in own if each.layer is layer) for layer in Layer}
     return MoneyMovement(
         id=transaction.id,
         kind=transaction.kind,
@@ -119,6 +141,7 @@ def movement_of(transaction: LedgerTransaction) -> MoneyMovement:
         frozen=sums[Layer.PENDING],
         cause=f"{transaction.cause_kind}:{transaction.cause_id}",
         corrects=transaction.corrects or None,
+        ends_at=_end_of_grant(own) if transaction.kind is TransactionKind.GRANT else None,
         period=transaction.period,
         event_at=transaction.event_at,
         booked_at=transaction.booked_at,

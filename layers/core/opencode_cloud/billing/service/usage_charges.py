@@ -13,8 +13,9 @@ from opencode_cloud.billing.models.accounts import USD, AccountKind, account_id,
 from opencode_cloud.billing.models.transactions import Cause, CauseKind, Layer, TransactionDraft, TransactionKind
 from opencode_cloud.billing.service.double_entry import Accounts
 from opencode_cloud.billing.service.drafts import draft
+from opencode_cloud.billing.service.lots import PromotionalCredit
 from opencode_cloud.budgets.service.reservations import LATE
-from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
+from opencode_cloud.contracts.ids import LedgerAccountId, LedgerTransactionId, WorkspaceId
 from opencode_cloud.contracts.usage import SettledEvent
 
 
@@ -75,8 +76,9 @@ def usage_drafts(
 ) -> list[ChargeDraft]:
     """Return the transactions of charges that were not booked before.
 
-    Promotional credit is used first, then what was paid, which may become a debt. A late event gets its own
-    transaction, which names that of its call's first event, if that was charged.
+    Promotional credit is used first: what ends first, and only for calls that arrived before its end. Then follows what
+    was paid, which may become a debt. A late event gets its own transaction, which names that of its call's first
+    event, if that was charged.
 
     Args:
         charges: The charges, of any workspaces.
@@ -87,14 +89,15 @@ def usage_drafts(
     for charge in sorted(charges, key=lambda each: each.event_id):
         late = charge.event_id if charge.is_late else ""
         groups[charge.workspace_id, f"{charge.at:%Y-%m-%d}", str(charge.counted), late].append(charge)
-    promo = {charge.workspace_id: _left(accounts, charge.workspace_id) for charge in charges}
+    promo = {
+        workspace_id: PromotionalCredit(each for each in accounts.values() if each.workspace_id == workspace_id)
+        for workspace_id in {charge.workspace_id for charge in charges}
+    }
     drafts: list[ChargeDraft] = []
     for _, group in sorted(groups.items()):
-        workspace_id, amount = group[0].workspace_id, sum(charge.amount for charge in group)
-        from_promo = min(promo[workspace_id], amount)
-        promo[workspace_id] -= from_promo
+        legs = _legs(group, promo[group[0].workspace_id])
         corrects = earlier.get(group[0].call_id, LedgerTransactionId("")) if group[0].is_late else None
-        drafts.append(ChargeDraft(_transaction(group, amount, from_promo, corrects), tuple(group)))
+        drafts.append(ChargeDraft(_transaction(group, legs, corrects), tuple(group)))
     return drafts
 
 
@@ -104,28 +107,29 @@ def _digest_of(charges: Iterable[UsageCharge]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _left(accounts: Accounts, workspace_id: WorkspaceId) -> int:
-    promo = accounts[account_id(workspace_id, AccountKind.PROMO)]
-    return max(0, -promo.posted - max(0, promo.pending))
+def _legs(group: Sequence[UsageCharge], promo: PromotionalCredit) -> dict[LedgerAccountId, int]:
+    """Return what the charges of a transaction take from each account."""
+    amount, legs = sum(charge.amount for charge in group), defaultdict[LedgerAccountId, int](int)
+    for charge in sorted(group, key=lambda each: (each.at, each.event_id)):
+        for account, taken in promo.draw(charge.amount, charge.at).items():
+            legs[account] += taken
+    legs[account_id(group[0].workspace_id, AccountKind.BALANCE, USD)] = amount - sum(legs.values())
+    legs[house(AccountKind.REVENUE, USD)] = -amount
+    return legs
 
 
 def _transaction(
-    group: Sequence[UsageCharge], amount: int, from_promo: int, corrects: LedgerTransactionId | None
+    group: Sequence[UsageCharge], legs: Mapping[LedgerAccountId, int], corrects: LedgerTransactionId | None
 ) -> TransactionDraft:
-    first, digest = group[0], _digest_of(group)
+    first, digest, amount = group[0], _digest_of(group), sum(charge.amount for charge in group)
     kind = TransactionKind.USAGE if first.counted else TransactionKind.USAGE_UNCOUNTED
-    legs = {
-        (account_id(first.workspace_id, AccountKind.PROMO, USD), Layer.POSTED): from_promo,
-        (account_id(first.workspace_id, AccountKind.BALANCE, USD), Layer.POSTED): amount - from_promo,
-        (house(AccountKind.REVENUE, USD), Layer.POSTED): -amount,
-    }
     return draft(
         kind,
         first.event_id if corrects is not None else f"{first.workspace_id}:{digest}",
         Cause(CauseKind.CALLS, first.call_id),
         first.workspace_id,
         max(charge.at for charge in group),
-        legs,
+        {(account, Layer.POSTED): taken for account, taken in legs.items()},
         {"events": len(group), "digest": digest, "day": f"{first.at:%Y-%m-%d}", "amount": amount},
         corrects or LedgerTransactionId(""),
     )

@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, case, func, or_, select
 
-from opencode_cloud.billing.models.accounts import OF_WORKSPACE, AccountKind, house
+from opencode_cloud.billing.models.accounts import (
+    OF_WORKSPACE,
+    AccountKind,
+    LedgerAccount,
+    ends_of,
+    has_ended,
+    house,
+    new_account,
+)
 from opencode_cloud.billing.models.findings import BookFinding
 from opencode_cloud.billing.models.transactions import CHARGING_KINDS, USAGE_KINDS
+from opencode_cloud.billing.store.ledger import ENDING, accounts_of
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.schema.billing import (
@@ -54,12 +63,14 @@ class BookChecks:
             posting_sums,
             closed_months,
             limits,
+            ends,
         )
         for check in checks:
             with self._database.transaction() as connection:
                 yield from check(connection)
         with self._database.transaction() as connection:
             yield from clearing(connection, quiet - timedelta(days=2))
+            yield from expiries(connection, quiet - timedelta(days=2))
             yield from usage_of_days(connection, quiet, days)
 
     def record(self, finding: BookFinding) -> None:
@@ -179,7 +190,7 @@ def _balances_after(connection: Connection) -> Iterator[BookFinding]:
     for row in connection.execute(query):
         yield BookFinding(
             check="account_versions",
-            workspace_id=row.account_id.split("/")[0],
+            workspace_id=new_account(row.account_id).workspace_id,
             subject=row.account_id,
             expected={"balance_after": int(row.running)},
             found={"balance_after": row.balance_after, "seq": row.seq},
@@ -302,6 +313,48 @@ def limits(connection: Connection) -> Iterator[BookFinding]:
             expected={"limit": int(row.credit)},
             found={"limit": row.amount},
         )
+
+
+def ends(connection: Connection) -> Iterator[BookFinding]:
+    """The parts of the gateway's limit that end are the unused credit with an end."""
+    query = select(budgets.c.workspace_id, budgets.c.ends).where(budgets.c.scope == "balance")
+    told = {
+        row.workspace_id: {each["at"]: each["amount"] for each in row.ends}
+        for row in connection.execute(query.where(budgets.c.ends.is_not(None)))
+    }
+    left: dict[str, dict[int, int]] = {}
+    for each in _ending(connection):
+        for end in ends_of([each]):
+            left.setdefault(each.workspace_id, {})[end.at] = end.amount
+    # A deleted workspace has no budget any more.
+    kept = set(connection.execute(select(budgets.c.workspace_id).where(budgets.c.scope == "balance")).scalars())
+    wrong = [each for each in sorted(told.keys() | left.keys() & kept) if told.get(each, {}) != left.get(each, {})]
+    for workspace_id in wrong[:MOST]:
+        yield BookFinding(
+            check="ends",
+            workspace_id=workspace_id,
+            expected={str(at): amount for at, amount in left.get(workspace_id, {}).items()},
+            found={str(at): amount for at, amount in told.get(workspace_id, {}).items()},
+        )
+
+
+def expiries(connection: Connection, before: datetime) -> Iterator[BookFinding]:
+    """The expiry of credit is booked within two days of its end."""
+    late = [each for each in _ending(connection) if has_ended(each, before)]
+    for each in late[:MOST]:
+        yield BookFinding(
+            check="expiries",
+            workspace_id=each.workspace_id,
+            subject=each.id,
+            expected={"left": 0},
+            found={"left": each.left},
+        )
+
+
+def _ending(connection: Connection) -> list[LedgerAccount]:
+    """Return the accounts of credit with an end that have some left."""
+    query = select(ledger_accounts).where(_account.id.like(ENDING), _account.posted < 0).order_by(_account.id)
+    return accounts_of(connection.execute(query).mappings())
 
 
 def clearing(connection: Connection, before: datetime) -> Iterator[BookFinding]:

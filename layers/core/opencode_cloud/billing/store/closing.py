@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import func, select
 
-from opencode_cloud.billing.models.accounts import OF_WORKSPACE, account_id
 from opencode_cloud.billing.models.documents import Statement, StatementSummary
 from opencode_cloud.billing.models.transactions import CHARGING_KINDS, LedgerTransaction
 from opencode_cloud.billing.store.ledger import COLUMNS, LedgerStore, transaction_of
@@ -81,7 +80,12 @@ class ClosingStore:
         query = (
             select(column.layer, func.sum(column.amount).label("amount"))
             .join(ledger_transactions, transaction.seq == column.seq)
-            .where(column.account_id.in_(_accounts(workspace_id)), transaction.period < period)
+            .where(
+                transaction.workspace_id == workspace_id,
+                transaction.period < period,
+                # Only accounts of workspaces number their entries.
+                column.account_version.is_not(None),
+            )
             .group_by(column.layer)
         )
         sums = {row.layer: int(row.amount) for row in connection.execute(query)}
@@ -104,7 +108,7 @@ class ClosingStore:
             .where(
                 transaction.workspace_id == workspace_id,
                 transaction.period == period,
-                column.account_id.in_(_accounts(workspace_id)),
+                column.account_version.is_not(None),
             )
             .group_by(transaction.kind, month, column.layer)
         )
@@ -136,7 +140,3 @@ class ClosingStore:
         for start in range(0, len(found), _AT_ONCE):
             entries |= store.entries(connection, [each.seq for each in found[start : start + _AT_ONCE]])
         return [msgspec.structs.replace(each, entries=entries.get(each.seq, ())) for each in found]
-
-
-def _accounts(workspace_id: WorkspaceId) -> list[str]:
-    return [account_id(workspace_id, kind) for kind in OF_WORKSPACE]

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
 
 COLUMNS = [ledger_transactions.c[name] for name in LedgerTransaction.__struct_fields__ if name != "entries"]
+ENDING = "%.%/promo/%"
+"""The SQL pattern of the ids of accounts whose credit ends."""
 _HEAD = 1
 
 
@@ -55,6 +57,14 @@ class LedgerStore:
             self.make(connection, missing)
             found = self._locked(connection, wanted)
         return found
+
+    def ending(
+        self, connection: Connection, workspace_ids: Iterable[WorkspaceId]
+    ) -> dict[LedgerAccountId, LedgerAccount]:
+        """Return the accounts of workspaces' credit with an end. The caller holds the locks of the workspaces."""
+        column = ledger_accounts.c
+        query = select(ledger_accounts).where(column.workspace_id.in_(list(workspace_ids)), column.id.like(ENDING))
+        return {each.id: each for each in accounts_of(connection.execute(query).mappings())}
 
     def make(self, connection: Connection, account_ids: Iterable[LedgerAccountId]) -> None:
         """Make accounts that do not exist."""
@@ -191,12 +201,17 @@ class LedgerStore:
     ) -> dict[LedgerAccountId, LedgerAccount]:
         query = select(ledger_accounts).where(ledger_accounts.c.id.in_(account_ids)).order_by(ledger_accounts.c.id)
         rows = connection.execute(query.with_for_update()).mappings()
-        accounts = [{name: row[name] for name in LedgerAccount.__struct_fields__} for row in rows]
-        return {each.id: each for each in msgspec.convert(accounts, list[LedgerAccount])}
+        return {each.id: each for each in accounts_of(rows)}
 
 
 _HEAD_QUERY = select(ledger_head).where(ledger_head.c.id == _HEAD).with_for_update()
 _SUMS = ("posted", "pending", "credited", "version")
+
+
+def accounts_of(rows: Iterable[Mapping[Any, Any]]) -> list[LedgerAccount]:
+    """Return the accounts of rows."""
+    accounts = [{name: row[name] for name in LedgerAccount.__struct_fields__} for row in rows]
+    return msgspec.convert(accounts, list[LedgerAccount])
 
 
 def transaction_of(row: Mapping[Any, Any]) -> LedgerTransaction:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import Select, func, select
 
-from opencode_cloud.billing.models.accounts import OF_WORKSPACE, LedgerAccount, account_id
+from opencode_cloud.billing.models.accounts import LedgerAccount, has_ended, new_account
 from opencode_cloud.billing.models.documents import ChargedCall, TrialBalanceLine
 from opencode_cloud.billing.models.transactions import CHARGING_KINDS, LedgerTransaction
-from opencode_cloud.billing.store.ledger import COLUMNS, LedgerStore, transaction_of
+from opencode_cloud.billing.store.ledger import COLUMNS, ENDING, LedgerStore, accounts_of, transaction_of
 from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
 from opencode_cloud.schema.billing import ledger_accounts, ledger_entries, ledger_postings, ledger_transactions
 
@@ -31,9 +31,15 @@ class LedgerReader:
         """Return the accounts of a workspace."""
         query = select(ledger_accounts).where(ledger_accounts.c.workspace_id == workspace_id)
         with self._database.transaction() as connection:
-            rows = connection.execute(query).mappings()
-            found = [{name: row[name] for name in LedgerAccount.__struct_fields__} for row in rows]
-        return msgspec.convert(found, list[LedgerAccount])
+            return accounts_of(connection.execute(query).mappings())
+
+    def with_ended_credit(self, before: datetime) -> list[WorkspaceId]:
+        """Return workspaces that have credit left whose end was before a time, by id."""
+        column = ledger_accounts.c
+        query = select(column.id).where(column.id.like(ENDING), column.posted < 0)
+        with self._database.transaction() as connection:
+            found = [new_account(each) for each in connection.execute(query).scalars()]
+        return sorted({account.workspace_id for account in found if has_ended(account, before)})
 
     def of_workspace(self, workspace_id: WorkspaceId, before: int | None, limit: int) -> list[LedgerTransaction]:
         """Return transactions of a workspace with their entries, the newest first."""
@@ -74,7 +80,8 @@ class LedgerReader:
                 transaction.workspace_id == workspace_id,
                 transaction.kind.in_(CHARGING_KINDS),
                 transaction.booked_at >= since,
-                column.account_id.in_([account_id(workspace_id, kind) for kind in OF_WORKSPACE]),
+                # Only accounts of workspaces number their entries.
+                column.account_version.is_not(None),
             )
         )
         with self._database.transaction() as connection:

@@ -24,6 +24,13 @@ class CurrentUsage(ApiModel):
     resets_at: Instant | None = Field(description="When the window ends; null: it never ends.")
 
 
+class LimitEnd(ApiModel):
+    """Promotional credit of a balance that ends, as far as calls have not used it."""
+
+    at: Instant = Field(description="From then on it cannot be spent.")
+    amount: int = Field(description="Micro-cents by which the limit falls then.")
+
+
 class Budget(ApiModel):
     """A budget or a rate limit as the API shows it."""
 
@@ -34,6 +41,7 @@ class Budget(ApiModel):
     unit: BudgetUnit
     period: BudgetPeriod
     limit: int = Field(description="In the unit: micro-cents (a dollar is 100,000,000), requests or tokens.")
+    ends: list[LimitEnd] | None = Field(default=None, description="Parts of the balance that end; null: none.")
     alerts: bool = Field(description="Whether people are notified at 50, 80 and 100 %.")
     version: int = Field(description="The budget's version, which is its `ETag`.")
     created_by: str
@@ -186,13 +194,6 @@ def invalid_header(name: str) -> Unprocessable:
 def webhook_not_found() -> NotFound:
     """Return the error for a workspace without a webhook."""
     return NotFound("webhook_not_found", "The workspace has no webhook for alerts.")
-
-
-def webhook_not_accepted() -> Unprocessable:
-    """Return the error for a webhook that did not accept a test."""
-    return Unprocessable(
-        "webhook_not_accepted", "The webhook did not accept the test. It must answer with 2xx within ten seconds."
-    )
 
 
 def invalid_webhook(reason: str) -> Unprocessable:

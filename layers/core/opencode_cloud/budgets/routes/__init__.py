@@ -29,5 +29,5 @@ class BudgetsRoutes:
         """Add every route to ``app``."""
         gate, budgeting = Gate(app, self._access), self._budgeting
         BudgetRoutes(budgeting.budgets, budgeting.balance, gate).mount()
-        AlertRoutes(budgeting.alerts, budgeting.webhooks, gate).mount()
+        AlertRoutes(budgeting.alerts, budgeting.webhooks, budgeting.deliveries, gate).mount()
         SettingsRoutes(budgeting.settings, gate).mount()

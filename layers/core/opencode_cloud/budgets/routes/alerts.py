@@ -15,10 +15,12 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.webhooks.models import WebhookDelivery
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.service.alert_notifier import AlertNotifier
     from opencode_cloud.budgets.service.webhooks import Webhooks
+    from opencode_cloud.webhooks.service.sending import DeliveryLog
 
 TAG = "Budgets"
 
@@ -29,12 +31,19 @@ class WebhookSetting(BaseModel):
     url: Annotated[str, Field(min_length=8, max_length=2048, description="An `https://` address.")]
 
 
+class SentTest(BaseModel):
+    """A test that was sent."""
+
+    id: str = Field(description="The id of its delivery.")
+
+
 class AlertRoutes:
     """Routes of alerts."""
 
-    def __init__(self, alerts: AlertNotifier, webhooks: Webhooks, gate: Gate) -> None:
+    def __init__(self, alerts: AlertNotifier, webhooks: Webhooks, deliveries: DeliveryLog, gate: Gate) -> None:
         self._alerts = alerts
         self._webhooks = webhooks
+        self._deliveries = deliveries
         self._gate = gate
 
     def mount(self) -> None:
@@ -42,6 +51,8 @@ class AlertRoutes:
         add, root = self._gate.add, f"{WORKSPACE}/budget-alerts"
         read, manage, hook = Permission.BUDGET_READ, Permission.BUDGET_MANAGE, f"{root}/webhook"
         add(f"GET {root}", self.list, read, "List alerts of budgets", TAG)
+        add(f"GET {hook}/deliveries", self.deliveries, read, "List deliveries to the webhook", TAG)
+        add(f"POST {hook}/test", self.test_webhook, manage, "Send a test to the webhook", TAG, HTTPStatus.ACCEPTED)
         add(f"GET {hook}", self.webhook, read, "Read the webhook of alerts", TAG)
         add(f"PUT {hook}", self.set_webhook, manage, "Set the webhook of alerts", TAG)
         add(f"DELETE {hook}", self.remove_webhook, manage, "Remove the webhook of alerts", TAG, HTTPStatus.NO_CONTENT)
@@ -57,6 +68,18 @@ class AlertRoutes:
     def webhook(self, workspace_id: WorkspaceId) -> Response[Webhook]:
         """Read the webhook's address, without the signing secret."""
         return document(self._webhooks.get(workspace_id))
+
+    def deliveries(
+        self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Response[Page[WebhookDelivery]]:
+        """List the messages of the last 30 days with each attempt and the time of the next one, the newest first."""
+        before = decode_cursor(cursor, tuple[datetime, str])
+        rows = self._deliveries.of_workspace(workspace_id, before, limit + 1)
+        return document(page_of(rows, limit, lambda row: (row.created_at, row.id), lambda row: row))
+
+    def test_webhook(self, workspace_id: WorkspaceId) -> Response[SentTest]:
+        """Send a message of the type `webhook.test`. The list of deliveries shows whether it was accepted."""
+        return document(SentTest(id=self._webhooks.test(self._gate.actor, workspace_id)), HTTPStatus.ACCEPTED)
 
     def set_webhook(self, workspace_id: WorkspaceId, body: WebhookSetting) -> Response[NewWebhook]:
         """Post alerts to an address from now on. Only this answer shows the new signing secret; the old one ends.

@@ -10,7 +10,14 @@ from opencode_cloud.budgets.models.documents import BalanceGrant, grant_differs,
 from opencode_cloud.budgets.windows import counter
 from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.audit import Target
-from opencode_cloud.contracts.budgets import LARGEST_LIMIT, BudgetPeriod, BudgetScope, BudgetUnit, KnownBudget
+from opencode_cloud.contracts.budgets import (
+    LARGEST_LIMIT,
+    BudgetPeriod,
+    BudgetScope,
+    BudgetUnit,
+    CreditEnd,
+    KnownBudget,
+)
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit import money
@@ -32,6 +39,8 @@ class BalanceBudget:
     id: BudgetId
     limit: int
     """All that was ever credited, in micro-cents."""
+    ends: tuple[CreditEnd, ...] = ()
+    """Parts of the limit that end, also those whose end has come and is not booked yet."""
 
     @property
     def counter(self) -> str:
@@ -104,19 +113,22 @@ class Balance:
     ) -> Mapping[WorkspaceId, BalanceBudget]:
         """Return the balances of workspaces; those without one are missing."""
         found = self._store.balances(connection, workspace_ids)
-        return {workspace_id: BalanceBudget(budget_id, limit) for workspace_id, (budget_id, limit) in found.items()}
+        return {workspace_id: BalanceBudget(*found) for workspace_id, found in found.items()}
 
-    def set_limit(self, unit: UnitOfWork, workspace_id: WorkspaceId, limit: int, by: str) -> None:
-        """Set the balance of a workspace to ``limit`` micro-cents, as its ledger says.
+    def set_limit(
+        self, unit: UnitOfWork, workspace_id: WorkspaceId, limit: int, ends: Sequence[CreditEnd], by: str
+    ) -> None:
+        """Set the balance of a workspace to ``limit`` micro-cents, of which ``ends`` end, as its ledger says.
 
         The gateway knows within seconds. A deleted workspace is left alone. The caller's transaction must lock the
         workspace's accounts in the ledger.
         """
         balance = self._store.balance(unit.connection, workspace_id)
         if balance is not None:
-            self._store.change(unit.connection, balance.id, {"amount": limit}, utc_now())
+            values = {"amount": limit, "ends": _as_column(ends)}
+            self._store.change(unit.connection, balance.id, values, utc_now())
         elif self._store.workspace_exists(unit.connection, workspace_id):
-            self._create(unit, workspace_id, limit, by)
+            self._create(unit, workspace_id, limit, by, ends)
         else:
             return
         unit.emit(Topic.BUDGETS, workspace_id)
@@ -134,8 +146,15 @@ class Balance:
         self._create(unit, workspace_id, after, actor.name)
         return before, after
 
-    def _create(self, unit: UnitOfWork, workspace_id: WorkspaceId, limit: int, by: str) -> None:
+    def _create(
+        self, unit: UnitOfWork, workspace_id: WorkspaceId, limit: int, by: str, ends: Sequence[CreditEnd] = ()
+    ) -> None:
         now = utc_now()
         row = {"scope": BudgetScope.BALANCE, "unit": BudgetUnit.COST, "period": BudgetPeriod.TOTAL, "amount": limit}
         dated = {"created_by": by, "created_at": now, "updated_at": now}
-        self._store.add(unit.connection, {"id": new_id("bud"), "workspace_id": workspace_id, **row, **dated})
+        own = {"id": new_id("bud"), "workspace_id": workspace_id, "ends": _as_column(ends)}
+        self._store.add(unit.connection, {**own, **row, **dated})
+
+
+def _as_column(ends: Sequence[CreditEnd]) -> list[dict[str, int]] | None:
+    return [{"at": each.at, "amount": each.amount} for each in ends] or None

@@ -31,6 +31,7 @@ from opencode_cloud.contracts.budgets import (
     BudgetUnit,
     BudgetUsage,
     Counter,
+    CreditEnd,
     KnownBudget,
 )
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
@@ -221,8 +222,12 @@ class BudgetService:
             if budget.scope is not BudgetScope.EACH_MEMBER or actor.kind is ActorKind.MEMBER
         }
         usages = self._usage.of([counter.key for counter in counters.values()])
-        now = {budget: _now(counter, usages[counter.key]) for budget, counter in counters.items()}
-        return [budget.model_copy(update={"standing": now.get(budget.id)}) for budget in budgets]
+        return [
+            budget.model_copy(update={"limit": each.budget.limit, "standing": _now(each, usages[each.key])})
+            if (each := counters.get(budget.id))
+            else budget
+            for budget in budgets
+        ]
 
 
 def known_budget(budget: Budget) -> KnownBudget:
@@ -236,6 +241,9 @@ def known_budget(budget: Budget) -> KnownBudget:
         subject=budget.subject_id or "",
         name=budget.subject or "",
         alerts=budget.alerts,
+        ends=tuple(
+            CreditEnd(at=int(each.at.replace(tzinfo=UTC).timestamp()), amount=each.amount) for each in budget.ends or ()
+        ),
     )
 
 

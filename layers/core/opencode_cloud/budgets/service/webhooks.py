@@ -1,9 +1,7 @@
-"""Configure a workspace's webhook, and sign the requests to it."""
+"""Configure a workspace's webhook, and test it."""
 
 from __future__ import annotations
 
-import base64
-import hmac
 import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -13,8 +11,10 @@ from opencode_cloud.audit.service import Recorder
 from opencode_cloud.budgets.models.documents import NewWebhook, Webhook, invalid_webhook, webhook_not_found
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.kit.derived_secrets import derive
+from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.outbound_http import checked
+from opencode_cloud.webhooks.service.announcing import TEST
+from opencode_cloud.webhooks.service.signing import signing_secret
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.kit.sql import Database
     from opencode_cloud.outbox.service import Outbox
-
-SECRET_PREFIX = "whsec_"  # noqa: S105 - how secrets begin, not one
+    from opencode_cloud.webhooks.service.announcing import Announcer
 
 
 class Webhooks:
@@ -37,6 +36,7 @@ class Webhooks:
         audit: AuditTrail,
         store: AlertStore,
         budgets: BudgetStore,
+        announcer: Announcer,
         deployment_key: Callable[[], str],
         *,
         private: bool = False,
@@ -47,6 +47,7 @@ class Webhooks:
         self._record = Recorder[str](audit, "budget_webhook", lambda workspace: workspace, lambda _: "")
         self._store = store
         self._budgets = budgets
+        self._announcer = announcer
         self._deployment_key = deployment_key
         self._private = private
 
@@ -75,32 +76,21 @@ class Webhooks:
         secret = signing_secret(self._deployment_key(), workspace_id, generation)
         return NewWebhook(url=address, updated_by=actor.name, updated_at=now, secret=secret)
 
+    def test(self, actor: Actor, workspace_id: WorkspaceId) -> str:
+        """Send a message of the type ``webhook.test``, and return its id; raises ``webhook_not_found``."""
+        message_id = new_id("whk")
+        with self._outbox.unit() as unit:
+            if not self._announcer.announce(unit, workspace_id, message_id, TEST, {}):
+                raise webhook_not_found()
+            self._record(unit, actor, "budget_webhook.tested", workspace_id, workspace_id)
+        return message_id
+
     def remove(self, actor: Actor, workspace_id: WorkspaceId) -> None:
         """Remove the webhook; raises ``webhook_not_found``."""
         with self._outbox.unit() as unit:
             if not self._store.remove_hook(unit.connection, workspace_id):
                 raise webhook_not_found()
             self._record(unit, actor, "budget_webhook.removed", workspace_id, workspace_id)
-
-
-def signing_secret(key: str, workspace_id: WorkspaceId, generation: int) -> str:
-    """Return the secret of a workspace's webhook: ``whsec_`` and 32 bytes in base64 (Standard Webhooks)."""
-    return SECRET_PREFIX + base64.b64encode(derive(key, "budget-webhook", workspace_id, generation)).decode()
-
-
-def signed_headers(secret: str, message_id: str, seconds: int, body: bytes) -> dict[str, str]:
-    """Return the Standard Webhooks headers of a request that is sent at ``seconds`` since the epoch.
-
-    The signature covers id, time and body, so that receivers can refuse old requests and repeated ids
-    (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
-    """
-    signed = f"{message_id}.{seconds}.".encode() + body
-    digest = hmac.digest(base64.b64decode(secret.removeprefix(SECRET_PREFIX)), signed, "sha256")
-    return {
-        "webhook-id": message_id,
-        "webhook-timestamp": str(seconds),
-        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
-    }
 
 
 def clean_url(url: str, *, private: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, func, or_, select, update
 
@@ -14,6 +14,7 @@ from opencode_cloud.schema.budgets import budget_alerts, budget_webhooks
 from opencode_cloud.schema.identity import accounts
 from opencode_cloud.schema.keys import keys
 from opencode_cloud.schema.workspaces import members, workspaces
+from opencode_cloud.webhooks.models import Hook
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
@@ -35,24 +36,12 @@ _ALERT = select(
 )
 
 
-class Hook(NamedTuple):
-    """A webhook's address, and the generation of the secret that signs its requests."""
-
-    url: str
-    generation: int
-
-
 class AlertStore:
     """The tables ``budget_alerts`` and ``budget_webhooks``."""
 
     def add_once(self, connection: Connection, row: Mapping[str, Any]) -> bool:
         """Insert an alert; False when it exists. Concurrent inserts of the same alert wait for this transaction."""
         return connection.execute(budget_alerts.insert().prefix_with("IGNORE"), dict(row)).rowcount > 0
-
-    def get(self, connection: Connection, alert: str) -> Alert | None:
-        """Return an alert; None when it does not exist."""
-        row = connection.execute(_ALERT.where(budget_alerts.c.id == alert)).first()
-        return Alert.model_validate(row) if row else None
 
     def of_workspace(
         self,

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from sqlalchemy import case, delete, func, or_, select, update
 
 from opencode_cloud.budgets.models.documents import BalanceGrant, Budget, BudgetFilter, Subject, UsageSettings
-from opencode_cloud.contracts.budgets import BudgetScope
+from opencode_cloud.contracts.budgets import BudgetScope, CreditEnd
 from opencode_cloud.contracts.ids import AccountId, BudgetId, MemberId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.schema.budgets import balance_grants, budgets, usage_settings
@@ -30,6 +31,7 @@ _BUDGET = (
         budgets.c.unit,
         budgets.c.period,
         budgets.c.amount.label("limit"),
+        budgets.c.ends,
         budgets.c.alerts,
         budgets.c.version,
         budgets.c.created_by,
@@ -213,12 +215,15 @@ class BudgetStore:
 
     def balances(
         self, connection: Connection, workspace_ids: Sequence[WorkspaceId]
-    ) -> dict[WorkspaceId, tuple[BudgetId, int]]:
-        """Return the budgets that are balances of workspaces, with their limits; those without one are missing."""
-        query = select(budgets.c.workspace_id, budgets.c.id, budgets.c.amount).where(
+    ) -> dict[WorkspaceId, tuple[BudgetId, int, tuple[CreditEnd, ...]]]:
+        """Return the budgets that are balances of workspaces, with limits and ends; those without one are missing."""
+        query = select(budgets.c.workspace_id, budgets.c.id, budgets.c.amount, budgets.c.ends).where(
             budgets.c.workspace_id.in_(workspace_ids), budgets.c.scope == BudgetScope.BALANCE
         )
-        return {row.workspace_id: (row.id, row.amount) for row in connection.execute(query)}
+        return {
+            row.workspace_id: (row.id, row.amount, msgspec.convert(row.ends or (), tuple[CreditEnd, ...]))
+            for row in connection.execute(query)
+        }
 
     def grant(self, connection: Connection, workspace_id: WorkspaceId, key: str) -> BalanceGrant | None:
         """Return the grant with an idempotency key; None when there is none."""

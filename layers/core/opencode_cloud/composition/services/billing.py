@@ -10,6 +10,7 @@ from opencode_cloud.billing.service.checkpoints import Checkpoints
 from opencode_cloud.billing.service.closing import MonthClose
 from opencode_cloud.billing.service.coupons import Coupons
 from opencode_cloud.billing.service.credits import Credits
+from opencode_cloud.billing.service.expiring import Expiries
 from opencode_cloud.billing.service.exporting import LedgerExport
 from opencode_cloud.billing.service.payments import Payments
 from opencode_cloud.billing.service.reading import BillingReader
@@ -55,6 +56,7 @@ def billing_services(
         settlement=UsageSettlement(booking, store),
         credits=Credits(booking, store, ProposalStore(), PaymentStore(), audit),
         coupons=Coupons(booking, CouponStore(), audit),
+        expiries=Expiries(booking, reader),
         closing=MonthClose(database, store, closing),
         reconciliation=BookReconciliation(BookChecks(database), reader),
         checkpoints=Checkpoints(database, store, reader, checkpoints, sign, ledger_key),

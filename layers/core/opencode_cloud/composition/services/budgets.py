@@ -16,9 +16,12 @@ from opencode_cloud.budgets.services import BudgetServices
 from opencode_cloud.budgets.store.alerts import AlertStore
 from opencode_cloud.budgets.store.budgets import BudgetStore
 from opencode_cloud.budgets.store.counter_usage import CounterUsageStore
-from opencode_cloud.budgets.store.hooks import HookClient
 from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
+from opencode_cloud.webhooks.service.announcing import Announcer
+from opencode_cloud.webhooks.service.sending import DeliveryLog, DeliverySender
+from opencode_cloud.webhooks.store.client import HookClient
+from opencode_cloud.webhooks.store.deliveries import DeliveryStore
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Database
@@ -43,11 +46,20 @@ def budget_services(
         private_webhooks: True if webhooks may be in private networks and use plain http.
     """
     audit, budgets, alerts = AuditTrail(AuditStore()), BudgetStore(), AlertStore()
-    hooks = HookClient(private=private_webhooks)
+    announcer = Announcer(DeliveryStore())
     return BudgetServices(
         budgets=BudgetService(database, outbox, audit, budgets, CounterUsageStore(budgets_table)),
         balance=Balance(database, outbox, audit, budgets),
         settings=UsageSettingsService(database, outbox, audit, budgets),
-        webhooks=Webhooks(database, outbox, audit, alerts, budgets, deployment_key, private=private_webhooks),
-        alerts=AlertNotifier(database, outbox, Mailer(MailStore(database)), alerts, hooks, deployment_key),
+        webhooks=Webhooks(
+            database, outbox, audit, alerts, budgets, announcer, deployment_key, private=private_webhooks
+        ),
+        alerts=AlertNotifier(database, outbox, Mailer(MailStore(database)), alerts, announcer),
+        deliveries=DeliveryLog(database, DeliveryStore()),
     )
+
+
+def delivery_sender(database: Database, deployment_key: Callable[[], str], *, private: bool) -> DeliverySender:
+    """Build what sends messages to webhooks; ``private``: also to private networks, and by plain http."""
+    accepted = AlertStore().mark_accepted
+    return DeliverySender(database, DeliveryStore(), HookClient(private=private), deployment_key, accepted)

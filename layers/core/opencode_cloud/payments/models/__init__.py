@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from opencode_cloud.contracts.ids import PaymentId, TopUpId, WorkspaceId
+from opencode_cloud.contracts.ids import PaymentId, RefundOrderId, TopUpId, WorkspaceId
 from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, Unavailable, Unprocessable
 from opencode_cloud.kit.money import CENT, DOLLAR, shown
 
@@ -107,6 +107,8 @@ class RefundView(msgspec.Struct, frozen=True, kw_only=True):
     amount: int
     payment_id: PaymentId
     at: datetime
+    order_id: RefundOrderId = RefundOrderId("")
+    """From the metadata; empty for a refund that was not ordered here."""
 
 
 class DisputeView(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from opencode_cloud.payments.models import (
     TopUpKind,
     TopUpState,
 )
+from opencode_cloud.payments.models.refunds import RefundState
 
 if TYPE_CHECKING:
     from opencode_cloud.billing.service.payments import Payments
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from opencode_cloud.payments.service.documents import Documents
     from opencode_cloud.payments.service.reload_ends import ReloadEnds
     from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
+    from opencode_cloud.payments.store.refunds import RefundStore
     from opencode_cloud.payments.store.top_ups import TopUpStore
     from opencode_cloud.payments.stripe_api import StripeApi
 
@@ -37,6 +39,18 @@ Effect = Callable[["UnitOfWork"], Result]
 APPLIED = Result(EventState.APPLIED)
 ENDED = frozenset({TopUpState.PAID, TopUpState.FAILED, TopUpState.EXPIRED})
 OPEN_DISPUTES = frozenset({"needs_response", "under_review", "appeal_needs_response", "appeal_under_review"})
+REFUND_STATES = {
+    "succeeded": RefundState.SUCCEEDED,
+    "failed": RefundState.FAILED,
+    "canceled": RefundState.FAILED,
+}
+"""States of orders by the status at Stripe. Any other status is on its way."""
+BEFORE = {
+    RefundState.PENDING: (RefundState.ORDERED,),
+    RefundState.SUCCEEDED: (RefundState.ORDERED, RefundState.PENDING),
+    RefundState.FAILED: (RefundState.ORDERED, RefundState.PENDING),
+}
+"""States from which an order moves on."""
 TYPES = (
     "checkout.session.completed",
     "checkout.session.expired",
@@ -71,6 +85,7 @@ class Effects:
         reloads: AutoReloadStore,
         ends: ReloadEnds,
         documents: Documents,
+        refunds: RefundStore,
     ) -> None:
         self._api = api
         self._top_ups = top_ups
@@ -78,6 +93,7 @@ class Effects:
         self._reloads = reloads
         self._ends = ends
         self._documents = documents
+        self._refunds = refunds
 
     def of(self, kind: str, object_id: str) -> Effect | None:
         """Ask Stripe for the object of an event of the type ``kind``; None if such events have no effect."""
@@ -240,6 +256,15 @@ class Effects:
             self._documents.credit_note(unit, hold.workspace_id, refund, hold.shares)
         elif refund.status in ("failed", "canceled"):
             self._payments.refund_failed(unit, refund.id, refund.at)
+        self._follow_order(unit, refund)
+
+    def _follow_order(self, unit: UnitOfWork, refund: RefundView) -> None:
+        """Move the order of a refund on, never back: this read of Stripe may be older than the booked one."""
+        order = self._refunds.get(unit.connection, refund.order_id, lock=True) if refund.order_id else None
+        state = REFUND_STATES.get(refund.status, RefundState.PENDING)
+        if order is None or order.payment_id != refund.payment_id or order.state not in BEFORE[state]:
+            return
+        self._refunds.change(unit.connection, order.id, state=state, refund_id=refund.id)
 
     def _apply_dispute(self, unit: UnitOfWork, dispute: DisputeView) -> None:
         if not dispute.withdrawn:

@@ -22,6 +22,7 @@ from opencode_cloud.payments.service.effects import TYPES, Effect, Effects
 
 if TYPE_CHECKING:
     from opencode_cloud.outbox.service import Outbox
+    from opencode_cloud.payments.service.refunding import Refunding
     from opencode_cloud.payments.service.reloading import Reloading
     from opencode_cloud.payments.store.events import EventStore
     from opencode_cloud.payments.store.top_ups import TopUpStore
@@ -47,6 +48,7 @@ class Receiving:
         events: EventStore,
         top_ups: TopUpStore,
         reloading: Reloading,
+        refunding: Refunding,
     ) -> None:
         self._outbox = outbox
         self._api = api
@@ -54,6 +56,7 @@ class Receiving:
         self._events = events
         self._top_ups = top_ups
         self._reloading = reloading
+        self._refunding = refunding
 
     def webhook(self, body: bytes, signature: str) -> StripeEvent:
         """Process a delivery. When it returns, the event is stored with its effect.
@@ -82,7 +85,7 @@ class Receiving:
         return sum(each.state is EventState.APPLIED for each in results)
 
     def sweep(self) -> int:
-        """Apply what never arrived: events of three days, unfinished top-ups and reloads; return the number of all.
+        """Apply what never arrived: events of three days, unfinished top-ups, reloads, refunds. Return how many.
 
         Without the operator's secret there is nothing to ask for.
         """
@@ -98,7 +101,7 @@ class Receiving:
         with self._outbox.unit() as unit:
             unfinished = self._top_ups.unfinished(unit.connection, utc_now() - LOOKED_UP_AFTER, BATCH)
         looked_up = sum(self.look_up(each) for each in unfinished)
-        return len(missed) + looked_up + self._reloading.sweep()
+        return len(missed) + looked_up + self._reloading.sweep() + self._refunding.sweep()
 
     def look_up(self, top_up: TopUp) -> bool:
         """Apply the present state of an unfinished top-up, for which no event came yet; return whether it could."""

@@ -1,16 +1,16 @@
-"""The queue of reloads."""
+"""The queue of reloads and refunds."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
-from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.ids import RefundOrderId, WorkspaceId
 from opencode_cloud.kit import aws
 
 
 class ReloadQueue:
-    """The queue from which the function ``payments`` takes reloads. One that is queued twice charges once."""
+    """The queue from which the function ``payments`` takes reloads and refunds. Each counts once, if queued twice."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -19,3 +19,8 @@ class ReloadQueue:
         """Queue the reloads of workspaces."""
         for workspace_id in workspace_ids:
             aws.sqs().send_message(self._url, json.dumps({"workspace": workspace_id}))
+
+    def send_refunds(self, order_ids: Sequence[RefundOrderId]) -> None:
+        """Queue orders of refunds."""
+        for order_id in order_ids:
+            aws.sqs().send_message(self._url, json.dumps({"refund": order_id}))

@@ -1,4 +1,4 @@
-"""Post alerts to the webhooks of workspaces."""
+"""Post messages to the webhooks of workspaces."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class HookClient:
         """Create a client. ``private``: whether addresses of private networks may be called."""
         self._connections = OutboundConnections(private=private)
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> bool:
-        """Post ``body``; return whether the webhook accepted it (2xx)."""
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int | None:
+        """Post ``body``; return the status of the answer, None without one."""
         try:
             # Read the status only, because the body might never end.
             status, _ = self._connections.request("POST", url, headers, body, longest=0)
         except failures() as error:
             logger.info("webhook unreachable", extra={"reason": type(error).__name__})
-            return False
-        return 200 <= status < 300
+            return None
+        return status

@@ -1,0 +1,1 @@
+"""The webhooks of workspaces: their messages, the signatures, and the log of deliveries."""

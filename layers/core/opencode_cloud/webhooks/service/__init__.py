@@ -1,0 +1,1 @@
+"""Rules of deliveries: announcing, signing and sending."""

@@ -1,0 +1,1 @@
+"""Tables, the queue and the client of webhooks."""
