@@ -94,6 +94,7 @@ def test_a_logged_in_client_is_answered_and_charged(shop: Shop, home: Home) -> N
     eventually(charged)
 
 
+@pytest.mark.slow
 def test_the_model_calls_a_tool_of_the_client_when_it_is_asked_to(shop: Shop, home: Home) -> None:
     home.become(shop.owner.account, access_token(shop.world.stack, shop.owner), shop.workspace)
     (home.project / "notes.txt").touch()
@@ -145,6 +146,7 @@ def test_the_playground_asks_two_models_and_shows_what_the_calls_have_cost(shop:
         assert (event.agent, event.key_id, event.account_id) == ("playground", "", shop.owner.account)
 
 
+@pytest.mark.slow
 def test_a_budget_that_is_used_up_is_said_by_the_playground(shop: Shop, chromium: Any) -> None:
     limit = {"scope": "workspace", "unit": "cost", "period": "total", "limit": 1}
     made = shop.owner.http.post(f"{shop.path}/budgets", json=limit)

@@ -61,8 +61,6 @@ SWITCHES: Mapping[str, tuple[str, str]] = {
     "backups": ("", "[backup]\nenabled = false\n"),
     "copies of backups": ("", f'[backup]\ncopy_to = "{VAULT}"\n'),
     "egress": ("", 'egress = "nat-instance"\n'),
-    "spans to X-Ray": ("", SPANS),
-    "the firewall": ("", "[firewall]\n"),
-    "the alarm on the bill": ("", BILL),
+    "the firewall, the alarm on the bill, spans to X-Ray": ("", BILL + SPANS + "[firewall]\n"),
 }
 """Settings of production that a deployed stage may change: before and after; each also the other way round."""

@@ -61,7 +61,7 @@ def _serve(accepted: socket.socket, server: HttpServer, answer: Callable[[Receiv
             while line := stream.readline():
                 headers: dict[str, str] = {}
                 while (field_line := stream.readline()) not in (b"\r\n", b""):
-                    name, _, value = field_line.decode().partition(":")
+                    name, _, value = field_line.decode("latin-1").partition(":")
                     headers[name.lower()] = value.strip()
                 body = stream.read(int(headers.get("content-length", 0)))
                 request = Received(line.decode().rstrip(), headers, body)

@@ -58,6 +58,7 @@ def test_the_webhook_of_a_payment(shop: Shop, process: Mortal) -> None:
     check(shop, steps, 20)
 
 
+@pytest.mark.slow
 def test_the_webhook_of_a_refund(shop: Shop, process: Mortal) -> None:
     top_up = shop.buy(500 * DOLLAR)
     shop.deliver_all()
@@ -72,6 +73,7 @@ def test_the_webhook_of_a_refund(shop: Shop, process: Mortal) -> None:
     check(shop, steps, 20)
 
 
+@pytest.mark.slow
 def test_the_webhook_of_a_dispute(shop: Shop, process: Mortal) -> None:
     steps, killed = 0, True
     while killed:
@@ -87,6 +89,7 @@ def test_the_webhook_of_a_dispute(shop: Shop, process: Mortal) -> None:
     check(shop, steps, 15)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_an_order_of_a_refund_and_its_execution(shop: Shop, process: Mortal) -> None:
     top_up = shop.buy(500 * DOLLAR)
@@ -107,6 +110,7 @@ def test_an_order_of_a_refund_and_its_execution(shop: Shop, process: Mortal) -> 
     check(shop, steps, 30)
 
 
+@pytest.mark.slow
 def test_usage_that_begins_a_reload_and_its_charge(shop: Shop) -> None:
     join(shop, shop.books.place.person("owner@example.com").account_id, "owner")
     place = ReloadShop(shop, ReloadTerms(enabled=True, threshold=5 * DOLLAR, amount=TWENTY))
@@ -130,6 +134,7 @@ def test_usage_that_begins_a_reload_and_its_charge(shop: Shop) -> None:
     check(shop, steps, 40)
 
 
+@pytest.mark.slow
 def test_the_sweep_of_a_purchase_whose_webhook_never_came(shop: Shop, process: Mortal) -> None:
     steps, killed = 0, True
     while killed:
