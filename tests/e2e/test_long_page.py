@@ -17,7 +17,7 @@ from tests.unit.sharing.conversation import BEGIN, assistant, item, part, sessio
 from .browser import headless_chromium
 from .test_page import PATIENCE, Reader, Shared, watch
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 MESSAGES = 1_200
 
 
@@ -92,7 +92,6 @@ def test_the_page_begins_with_the_newest_messages_and_older_ones_come_by_scrolli
     assert not any("/items" in address for address in reader.asked)
 
 
-@pytest.mark.slow
 def test_a_link_into_an_old_turn_leads_there_and_on_to_the_newest(shared: Shared, reader: Reader) -> None:
     reader.page.goto(f"{reader.origin}{shared.path}#p-{name(300)}/prt_1")
     expect(reader.page.locator(".is-target")).to_contain_text("mark300x", timeout=PATIENCE)
@@ -116,7 +115,6 @@ def test_the_search_finds_words_that_are_not_in_the_page(shared: Shared, reader:
     assert reader.page.evaluate("[...CSS.highlights.get('here')].map(String)") == ["mark77x"]
 
 
-@pytest.mark.slow
 def test_the_list_of_prompts_is_of_the_whole_session(shared: Shared, reader: Reader) -> None:
     reader.open(shared)
     reader.page.get_by_role("button", name="Prompts").click()
@@ -142,7 +140,6 @@ def test_what_is_published_appears_at_the_end(shared: Shared, reader: Reader) ->
     expect(message(reader, 5)).not_to_be_attached()
 
 
-@pytest.mark.slow
 def test_changes_of_the_whole_session_come_when_a_reader_comes_near(shared: Shared, reader: Reader) -> None:
     diff = {"file": "big.txt", "patch": "+x\n" * 30_000, "additions": 30_000, "deletions": 0}
     shared.publish(item("session_diff", [diff]))
@@ -153,7 +150,6 @@ def test_changes_of_the_whole_session_come_when_a_reader_comes_near(shared: Shar
     expect(reader.page.locator("#changes")).to_contain_text("big.txt", timeout=PATIENCE)
 
 
-@pytest.mark.slow
 def test_a_print_says_what_is_not_in_it(shared: Shared, reader: Reader) -> None:
     reader.open(shared)
     reader.page.emulate_media(media="print")
@@ -162,7 +158,6 @@ def test_a_print_says_what_is_not_in_it(shared: Shared, reader: Reader) -> None:
     expect(reader.page.locator("#tools")).to_be_hidden()
 
 
-@pytest.mark.slow
 def test_after_a_long_absence_the_newest_messages_come_and_not_the_whole_session(
     shared: Shared, reader: Reader, context: BrowserContext
 ) -> None:
@@ -185,7 +180,6 @@ def test_after_a_long_absence_the_newest_messages_come_and_not_the_whole_session
     assert len(present) < MESSAGES
 
 
-@pytest.mark.slow
 def test_without_scripts_links_lead_through_the_session(shared: Shared, browser: Browser, stack: LocalStack) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -24,8 +24,9 @@ def listed(home: Home, **environment: str) -> set[str]:
 
 
 def permitted(shop: Shop) -> set[str]:
-    """Return the models that the API says the workspace may use."""
-    found = {each["id"] for each in shop.owner.http.get(f"{shop.path}/models").json()["data"]}
+    """Return the models for answers that the API says the workspace may use. Clients list no others."""
+    models = shop.owner.http.get(f"{shop.path}/models").json()["data"]
+    found = {each["id"] for each in models if each["kind"] == "generation"}
     assert found
     return found
 

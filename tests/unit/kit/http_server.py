@@ -64,7 +64,7 @@ def _serve(accepted: socket.socket, server: HttpServer, answer: Callable[[Receiv
                     name, _, value = field_line.decode("latin-1").partition(":")
                     headers[name.lower()] = value.strip()
                 body = stream.read(int(headers.get("content-length", 0)))
-                request = Received(line.decode().rstrip(), headers, body)
+                request = Received(line.decode("latin-1").rstrip(), headers, body)
                 server.received.append(request)
                 sent = answer(request)
                 if sent is None:

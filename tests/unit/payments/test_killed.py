@@ -45,6 +45,7 @@ def check(shop: Shop, steps: int, least: int) -> None:
     assert list(states) == []
 
 
+@pytest.mark.slow
 def test_the_webhook_of_a_payment(shop: Shop, process: Mortal) -> None:
     steps, killed = 0, True
     shop.begin()  # makes the customer
