@@ -71,7 +71,7 @@ def github_sign_in() -> Iterator[GitHubSignIn]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     github = GitHubSignIn(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield github

@@ -51,7 +51,7 @@ class CloudFormation:
 @pytest.fixture
 def cloudformation() -> Iterator[CloudFormation]:
     made = CloudFormation()
-    Thread(target=made.server.serve_forever, daemon=True).start()
+    Thread(target=made.server.serve_forever, args=(0.02,), daemon=True).start()
     yield made
     made.server.shutdown()
     made.server.server_close()

@@ -89,7 +89,7 @@ def gateway(office: Office) -> Iterator[GatewayStandIn]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     stand_in.url = office.gateway_url = f"http://127.0.0.1:{server.server_port}"
     yield stand_in

@@ -161,7 +161,7 @@ def test_of_a_webhooks_answer_only_the_status_is_waited_for() -> None:
 
     left, ended = threading.Event(), list[str]()
     with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         assert HookClient(private=True).post(f"http://127.0.0.1:{server.server_port}/", {}, b"{}") == 200
         assert ended == [], "the body never comes"
         left.set()
