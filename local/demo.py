@@ -16,6 +16,7 @@ from local.stack import LocalStack
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 from opencode_cloud.contracts.permissions import Role
+from opencode_cloud.kit.money import CENT
 
 OWNER = "ada@example.com"
 PEOPLE = {"grace@example.com": "admin", "linus@example.com": "member", "vera@example.com": "viewer"}
@@ -24,8 +25,11 @@ PROVIDER = "opencode-cloud"
 """The gateway's name for clients, as the starting catalogue has it."""
 POLICY = {
     "share": {"mode": "workspace", "max_lifetime_seconds": 30 * 86_400},
-    "tools": {"deny": ["webfetch"]},
+    # A tool that no client offers by itself: one that does would be refused with a bare key.
+    "tools": {"deny": ["playwright_*"]},
 }
+CREDIT = 25 * 100 * CENT
+"""Micro-cents that the workspace can spend where the stage keeps a ledger."""
 CONFIGURATION = {"instructions": ["CONTRIBUTING.md"], "permission": {"bash": "ask"}}
 
 
@@ -66,6 +70,7 @@ def main() -> None:
     from local.demo_life import DemoLife
     from opencode_cloud.composition.console import ConsoleSettings
     from opencode_cloud.composition.control_plane import ControlPlane, workspaces
+    from opencode_cloud.composition.services.billing import billing_services
     from opencode_cloud.composition.services.budgets import budget_services
     from opencode_cloud.identity.models import VerifiedPerson
     from opencode_cloud.identity.service.methods import Methods
@@ -95,6 +100,8 @@ def main() -> None:
     for email, role in PEOPLE.items():
         invitation = team.invitations.invite(acting, workspace, email, Role(role))
         team.invitations.accept(_actor(account(email), email), invitation.id)
+    if billing := billing_services(plane.database, plane.outbox, plane.audit, enabled=settings.billing):
+        billing.credits.grant(_operator(), workspace, CREDIT, "Demo", "demo")
     policy = POLICY | {"default_model": f"{PROVIDER}/{sys.argv[1]}"} if sys.argv[1:] else POLICY
     plane.publisher.publish(acting, workspace, Versioned.POLICY, policy, 0, "Demo")
     plane.publisher.publish(acting, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0, "Demo")
