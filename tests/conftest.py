@@ -33,7 +33,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(autouse=True)
-def _own_credentials() -> None:  # pyright: ignore[reportUnusedFunction]
+def own_credentials() -> None:
     """Read the credentials again: a process keeps them for a minute, and the test before may have set others."""
     credential_source().renew()
 

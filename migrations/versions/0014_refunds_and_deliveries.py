@@ -41,7 +41,7 @@ def upgrade() -> None:
         ),
         sa.Column("tried_at", mysql.DATETIME(fsp=6), comment="when the first request of this attempt was sent"),
         sa.Column("requested_by", sa.String(length=254), nullable=False),
-        sa.Column("approved_by", sa.String(length=254), server_default="", nullable=False),
+        sa.Column("decided_by", sa.String(length=254), server_default="", nullable=False),
         sa.Column("created_at", mysql.DATETIME(fsp=6), nullable=False),
         sa.Column("updated_at", mysql.DATETIME(fsp=6), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_payment_refunds")),

@@ -3,56 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-from aiohttp import web
 
 from opencode_cloud.kit import otlp_metrics
 from opencode_cloud.kit.otlp_metrics import Instrument, MetricExporter
+from tests.unit.kit.otlp_collector import Collector, send_all
 
 TOKENS = Instrument("tokens", "{token}", (1.0, 10.0))
 COST = Instrument("cost", "{micro_cent}")
 OPUS = {"model": "opus"}
-
-
-class Collector:
-    """Takes metrics, or answers with an error."""
-
-    def __init__(self, status: int = 200) -> None:
-        self.status = status
-        self.got: list[dict[str, Any]] = []
-        self.url = ""
-
-    async def take(self, request: web.Request) -> web.Response:
-        document = await request.json()
-        (resource,) = document["resourceMetrics"]
-        self.got += resource["scopeMetrics"][0]["metrics"]
-        return web.json_response({}, status=self.status)
-
-    @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator[Collector]:
-        app = web.Application()
-        app.router.add_post("/v1/metrics", self.take)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        _, port = runner.addresses[0][:2]
-        self.url = f"http://127.0.0.1:{port}"
-        try:
-            yield self
-        finally:
-            await runner.cleanup()
-
-
-async def _sent(exporter: MetricExporter) -> None:
-    """Let the exporter send all values, as at its end."""
-    running = asyncio.create_task(exporter.run())
-    await asyncio.sleep(0)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_values_of_the_same_attributes_are_one_point() -> None:
@@ -63,8 +23,8 @@ async def test_values_of_the_same_attributes_are_one_point() -> None:
         exporter.record(TOKENS, 5, {"model": "haiku"})
         exporter.record(COST, 30, OPUS)
         exporter.record(COST, 12, OPUS)
-        await _sent(exporter)
-    tokens, cost = collector.got
+        await send_all(exporter)
+    tokens, cost = collector.metrics
     assert (tokens["name"], tokens["unit"]) == ("tokens", "{token}")
     assert tokens["histogram"]["aggregationTemporality"] == 1
     opus, haiku = tokens["histogram"]["dataPoints"]
@@ -83,11 +43,11 @@ async def test_a_value_is_sent_once() -> None:
     async with Collector().serving() as collector:
         exporter = MetricExporter(collector.url, "gateway", "dev")
         exporter.record(COST, 30, OPUS)
-        await _sent(exporter)
-        await _sent(exporter)
+        await send_all(exporter)
+        await send_all(exporter)
         exporter.record(COST, 5, OPUS)
-        await _sent(exporter)
-    assert [metric["sum"]["dataPoints"][0]["asDouble"] for metric in collector.got] == [30, 5]
+        await send_all(exporter)
+    assert [metric["sum"]["dataPoints"][0]["asDouble"] for metric in collector.metrics] == [30, 5]
 
 
 @pytest.mark.parametrize("status", [500, 0])
@@ -95,10 +55,10 @@ async def test_a_collector_that_fails_costs_values_only(status: int) -> None:
     async with Collector(status).serving() as collector:
         exporter = MetricExporter(collector.url if status else "http://127.0.0.1:1", "gateway", "dev")
         exporter.record(COST, 30, OPUS)
-        await _sent(exporter)
+        await send_all(exporter)
         exporter.record(COST, 5, OPUS)
-        await _sent(exporter)
-    assert len(collector.got) == (2 if status else 0)
+        await send_all(exporter)
+    assert len(collector.metrics) == (2 if status else 0)
 
 
 async def test_a_collector_without_metrics_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,8 +68,8 @@ async def test_a_collector_without_metrics_is_asked_once(monkeypatch: pytest.Mon
         exporter.record(COST, 30, OPUS)
         await asyncio.wait_for(exporter.run(), 10)
         exporter.record(COST, 5, OPUS)
-        await _sent(exporter)
-    assert len(collector.got) == 1
+        await send_all(exporter)
+    assert len(collector.metrics) == 1
 
 
 async def test_endless_attributes_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +78,6 @@ async def test_endless_attributes_do_not_fill_the_memory(monkeypatch: pytest.Mon
         exporter = MetricExporter(collector.url, "gateway", "dev")
         for model in "abcb":
             exporter.record(COST, 1, {"model": model})
-        await _sent(exporter)
-    (cost,) = collector.got
+        await send_all(exporter)
+    (cost,) = collector.metrics
     assert [point["asDouble"] for point in cost["sum"]["dataPoints"]] == [1, 2]

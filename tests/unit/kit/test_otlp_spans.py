@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
 from unittest.mock import patch
 
 import pytest
-from aiohttp import web
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -20,44 +15,9 @@ from opencode_cloud.kit import otlp_spans
 from opencode_cloud.kit.otlp import HEADERS, resource_of
 from opencode_cloud.kit.otlp_spans import Span, SpanExporter, encoded
 from opencode_cloud.kit.xray import signature_of
+from tests.unit.kit.otlp_collector import Collector, send_all
 
 SPAN = Span("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "", "chat gpt", 1000, 2500, {"tokens": 5})
-
-
-class Collector:
-    """Takes spans, or answers with an error."""
-
-    def __init__(self, status: int = 200) -> None:
-        self.status = status
-        self.got: list[dict[str, Any]] = []
-        self.url = ""
-
-    async def take(self, request: web.Request) -> web.Response:
-        document = await request.json()
-        self.got += document["resourceSpans"][0]["scopeSpans"][0]["spans"]
-        return web.json_response({}, status=self.status)
-
-    @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator[Collector]:
-        app = web.Application()
-        app.router.add_post("/v1/traces", self.take)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        _, port = runner.addresses[0][:2]
-        self.url = f"http://127.0.0.1:{port}/"
-        try:
-            yield self
-        finally:
-            await runner.cleanup()
-
-
-async def _ended(exporter: SpanExporter) -> None:
-    running = asyncio.create_task(exporter.run())
-    await asyncio.sleep(0)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
 
 
 def test_a_batch_has_the_form_of_the_protocol() -> None:
@@ -81,8 +41,8 @@ async def test_spans_that_wait_are_sent_before_the_end() -> None:
         exporter = SpanExporter(collector.url, "gateway", "dev")
         for _ in range(otlp_spans.BATCH + 1):
             exporter.add(SPAN)
-        await _ended(exporter)
-        assert len(collector.got) == otlp_spans.BATCH + 1
+        await send_all(exporter)
+        assert len(collector.spans) == otlp_spans.BATCH + 1
 
 
 @pytest.mark.parametrize("status", [500, 0])
@@ -90,7 +50,7 @@ async def test_a_collector_that_fails_costs_spans_only(status: int) -> None:
     async with Collector(status).serving() as collector:
         exporter = SpanExporter(collector.url if status else "http://127.0.0.1:1", "gateway", "dev")
         exporter.add(SPAN)
-        await _ended(exporter)
+        await send_all(exporter)
 
 
 def test_spans_that_nothing_takes_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

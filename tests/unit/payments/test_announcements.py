@@ -12,8 +12,8 @@ from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.schema.budgets import budget_webhooks
 from opencode_cloud.schema.webhooks import webhook_deliveries
 from tests.unit.billing.books import DOLLAR
+from tests.unit.payments.reloads import BASE, ReloadShop
 from tests.unit.payments.shop import TWENTY, Shop
-from tests.unit.payments.test_reloads import BASE, ReloadShop, reload_shop  # noqa: F401 - a fixture
 from tests.unit.usage.events import WORKSPACE
 
 
@@ -37,7 +37,7 @@ def announced(shop: Shop) -> list[dict[str, Any]]:
     return bodies
 
 
-def test_reloads_that_stop_are_announced_once(reload_shop: ReloadShop) -> None:  # noqa: F811 - the fixture
+def test_reloads_that_stop_are_announced_once(reload_shop: ReloadShop) -> None:
     shop = reload_shop.shop
     hook(shop)
     lose_card(reload_shop)
@@ -61,7 +61,7 @@ def test_reloads_that_stop_are_announced_once(reload_shop: ReloadShop) -> None: 
     assert len(reload_shop.mails()) == 1
 
 
-def test_a_card_whose_owner_must_act_is_announced(reload_shop: ReloadShop) -> None:  # noqa: F811 - the fixture
+def test_a_card_whose_owner_must_act_is_announced(reload_shop: ReloadShop) -> None:
     hook(reload_shop.shop)
     reload_shop.take_card("pm_card_authenticationRequired")
     reload_shop.spend(16 * DOLLAR)
@@ -83,7 +83,7 @@ def test_a_purchase_that_the_bank_returns_is_announced(shop: Shop) -> None:
     assert (message["payment"]["action_required"], message["payment"]["reloads_stopped"]) == (False, False)
 
 
-def test_a_workspace_without_a_webhook_gets_a_mail_only(reload_shop: ReloadShop) -> None:  # noqa: F811
+def test_a_workspace_without_a_webhook_gets_a_mail_only(reload_shop: ReloadShop) -> None:
     lose_card(reload_shop)
     reload_shop.spend(16 * DOLLAR)
     reload_shop.work()

@@ -21,9 +21,9 @@ from opencode_cloud.webhooks.store.deliveries import DeliveryStore
 from tests.unit.billing.books import AT, DOLLAR
 from tests.unit.payments import mortal
 from tests.unit.payments.mortal import Mortal
+from tests.unit.payments.reloads import ReloadShop, join
 from tests.unit.payments.shop import TWENTY, Shop
 from tests.unit.payments.test_announcements import hook
-from tests.unit.payments.test_reloads import ReloadShop, join
 from tests.unit.usage.events import WORKSPACE
 
 

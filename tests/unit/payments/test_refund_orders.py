@@ -199,7 +199,7 @@ class TestOrdering:
         desk.shop.refund_orders.approve(ANN, asked.id)
         desk.work()
         assert (desk.state(asked), desk.refunds) == (("succeeded", ""), [700])
-        assert desk.shop.refund_orders.get(WORKSPACE, asked.id).approved_by == "ann"
+        assert desk.shop.refund_orders.get(WORKSPACE, asked.id).decided_by == "ann"
         with pytest.raises(NotFound):
             desk.shop.refund_orders.get(OTHER, asked.id)
 

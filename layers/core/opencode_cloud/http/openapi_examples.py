@@ -109,7 +109,7 @@ VALUES: Mapping[str, Any] = {
     "event_id": f"call_{ULID}",
     "fallback": "",
     "family": "claude",
-    "fee": 1_180_000_00,
+    "fee": 118_000_000,
     "field": "name",
     "fingerprint": "3f2a9c1b",
     "format": "messages",

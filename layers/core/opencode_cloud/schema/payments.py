@@ -100,7 +100,7 @@ payment_refunds = table(
     Column("attempt", Integer, nullable=False, server_default="0", comment="grows after a definite answer of Stripe"),
     Column("tried_at", Moment, comment="when the first request of this attempt was sent"),
     Column("requested_by", String(254), nullable=False),
-    Column("approved_by", String(254), nullable=False, server_default=""),
+    Column("decided_by", String(254), nullable=False, server_default=""),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     UniqueConstraint("payment_id", "idempotency_key"),

@@ -51,7 +51,7 @@ class RefundOrder(msgspec.Struct, frozen=True, kw_only=True):
     tried_at: datetime | None = None
     """When the first request of this attempt was sent."""
     requested_by: str
-    approved_by: str = ""
+    decided_by: str = ""
     created_at: datetime
     updated_at: datetime
 

@@ -130,10 +130,10 @@ class RefundOrders:
                 raise refund_second_person()
             if order.amount > self._left(unit, payment):
                 raise returns_too_much(order.payment_id)
-            self._store.change(unit.connection, order_id, state=RefundState.ORDERED, approved_by=actor.name)
+            self._store.change(unit.connection, order_id, state=RefundState.ORDERED, decided_by=actor.name)
             unit.emit(Topic.REFUND, order_id)
             self._record(unit, actor, "refund.approved", order, order.reason)
-            return msgspec.structs.replace(order, state=RefundState.ORDERED, approved_by=actor.name)
+            return msgspec.structs.replace(order, state=RefundState.ORDERED, decided_by=actor.name)
 
     def reject(self, actor: Actor, order_id: RefundOrderId, reason: str) -> RefundOrder:
         """End a proposal. Raises ``refund_order_not_found`` (404) or ``refund_not_proposed`` (409)."""
@@ -142,9 +142,9 @@ class RefundOrders:
             order = self._get(unit, order_id)
             if order.state is not RefundState.PROPOSED:
                 raise refund_not_proposed(order.state)
-            self._store.change(unit.connection, order_id, state=RefundState.REJECTED, approved_by=actor.name)
+            self._store.change(unit.connection, order_id, state=RefundState.REJECTED, decided_by=actor.name)
             self._record(unit, actor, "refund.rejected", order, reason)
-            return msgspec.structs.replace(order, state=RefundState.REJECTED, approved_by=actor.name)
+            return msgspec.structs.replace(order, state=RefundState.REJECTED, decided_by=actor.name)
 
     def proposed(self) -> list[RefundOrder]:
         """Return the orders that wait for an operator, the oldest first."""
