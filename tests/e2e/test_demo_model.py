@@ -22,7 +22,7 @@ from .browser import headless_chromium
 from .model import ScriptedModel
 from .opencode import Home
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("gateway")]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("gateway")]
 INPUT, OUTPUT, CACHED = 100, 500, 10
 """Micro-cents for a token of input, of output, and of input from the cache."""
 
@@ -94,7 +94,6 @@ def test_a_logged_in_client_is_answered_and_charged(shop: Shop, home: Home) -> N
     eventually(charged)
 
 
-@pytest.mark.slow
 def test_the_model_calls_a_tool_of_the_client_when_it_is_asked_to(shop: Shop, home: Home) -> None:
     home.become(shop.owner.account, access_token(shop.world.stack, shop.owner), shop.workspace)
     (home.project / "notes.txt").touch()
@@ -103,7 +102,6 @@ def test_the_model_calls_a_tool_of_the_client_when_it_is_asked_to(shop: Shop, ho
     assert "\nnotes.txt\n" in said
 
 
-@pytest.mark.slow
 def test_a_client_with_a_key_is_answered_as_the_documents_say(shop: Shop, home: Home) -> None:
     environment = {
         "OPENCODE_MODELS_URL": shop.world.stack.url,
@@ -146,7 +144,6 @@ def test_the_playground_asks_two_models_and_shows_what_the_calls_have_cost(shop:
         assert (event.agent, event.key_id, event.account_id) == ("playground", "", shop.owner.account)
 
 
-@pytest.mark.slow
 def test_a_budget_that_is_used_up_is_said_by_the_playground(shop: Shop, chromium: Any) -> None:
     limit = {"scope": "workspace", "unit": "cost", "period": "total", "limit": 1}
     made = shop.owner.http.post(f"{shop.path}/budgets", json=limit)

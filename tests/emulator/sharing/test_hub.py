@@ -352,6 +352,7 @@ async def test_compression_is_used_where_a_client_asks_for_it(hub: HubProcess, s
         assert texts(await frames_until(packed, 3)) == ["tiny"]
 
 
+@pytest.mark.slow
 async def test_a_share_that_ended_without_a_post_is_noticed(hub: HubProcess, plane: Plane) -> None:
     alone = Environment(plane)  # a function that knows no hubs
     share = alone.share(new_session_id())
