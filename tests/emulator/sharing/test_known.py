@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.aws_api.errors import AwsUnreachable
+from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.kit.errors import Forbidden, Gone
 from opencode_cloud.sharing.models import Mode
@@ -130,6 +133,32 @@ def test_a_share_that_was_claimed_and_shared_again_elsewhere_takes_nothing_by_th
     with pytest.raises(Forbidden):
         share.sync(part("3"))
     assert numbers(cloud, share) == [1, 2]
+
+
+def test_a_secret_that_was_given_elsewhere_counts_at_once(cloud: Environment, share: SharedSession) -> None:
+    people = cloud.plane.people
+    workspace = people.workspace()
+    ada = cloud.actor(people.member(workspace), workspace)
+    elsewhere = share.from_elsewhere()
+    elsewhere.sync(part("2"), actor=ada)
+    again = elsewhere.environment.share(share.session_id, ada)
+    assert again.secret != share.secret
+    here = replace(again, environment=cloud)
+    assert here.sync(part("3")) == 3
+
+
+def test_a_share_that_was_prolonged_elsewhere_is_taken_at_once(cloud: Environment) -> None:
+    people = cloud.plane.people
+    workspace = people.workspace()
+    ada = cloud.actor(people.member(workspace), workspace)
+    share = cloud.share(actor=ada)
+    share.sync(part("1"), actor=ada)
+    known = cloud.publishing._tails.known(ShareId(share.id))
+    assert known is not None
+    # As if its end had passed since it was prolonged.
+    outdated = msgspec.structs.replace(known.share, expires_at=now_seconds() - 1)
+    cloud.publishing._tails.know(outdated, known.viewers, known.read_at)
+    assert share.sync(part("2"), actor=ada) == 2
 
 
 def test_an_empty_batch_claims_nothing(cloud: Environment, share: SharedSession) -> None:

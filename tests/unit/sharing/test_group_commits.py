@@ -365,6 +365,25 @@ async def test_a_share_that_this_process_changes_is_read_again_even_if_a_read_is
     assert kept.reads == 4
 
 
+async def test_a_secret_that_another_process_has_given_counts_at_once() -> None:
+    kept = Log()
+    hub = Hub(kept)
+    await hub.published("a", 1)
+    given = capability.share_secret(KEY, capability.network_publisher("198.51.100.1"), SHARE, SESSION)
+    session = capability.SealedSession(SESSION, capability.pseudonym_key(KEY))
+    kept.share_row = msgspec.structs.replace(
+        new_share(),
+        secret_hash=capability.secret_hash(given),
+        sealed_session=capability.seal(given, SHARE, session),
+    )
+    later = hub.publish("b", 2, given)
+    await pause()
+    hub.steps.run_one()
+    assert (await later).seq == 2
+    with pytest.raises(Forbidden):
+        await hub.published("c", 3)
+
+
 async def test_a_share_whose_secret_may_be_replaced_is_always_read() -> None:
     kept = Log()
     owner = msgspec.structs.replace(OWNERSHIP, owner="acc_1")

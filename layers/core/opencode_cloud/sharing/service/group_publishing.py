@@ -86,7 +86,8 @@ class GroupPublishing(Publishing):
     def _commit_group(self, share_id: ShareId, publications: Sequence[Publication]) -> GroupOutcome:
         """Try :meth:`commit_group` once. Raises ``WritersChanged`` with nothing stored."""
         # The put is conditional on the end of the log, so an outdated end costs a conflict and a read.
-        head = self._tails.head(share_id) or self.look(share_id)
+        secrets = {publication.secret for publication in publications}
+        head = self._known(share_id, secrets) or self.look(share_id)
         known = self._tails.known(share_id)
         group = _Group(head.share, known.sessions if known and known.share is head.share else {})
         asked = any(not publication.items for publication in publications)

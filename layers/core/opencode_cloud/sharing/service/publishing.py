@@ -27,7 +27,7 @@ from opencode_cloud.sharing.models import (
     too_many_creates,
 )
 from opencode_cloud.sharing.protocol import capability
-from opencode_cloud.sharing.protocol.capability import SealedSession
+from opencode_cloud.sharing.protocol.capability import SealedSession, is_secret_of
 from opencode_cloud.sharing.protocol.concealment import conceal
 from opencode_cloud.sharing.protocol.ids import new_share_id, pseudonym_of
 from opencode_cloud.sharing.service.access import check_secret, existing, is_over, writable
@@ -38,7 +38,7 @@ from opencode_cloud.sharing.service.redaction import SecretRedaction
 from opencode_cloud.sharing.service.tails import Tails
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.sharing.service.access import ShareAccess
@@ -199,7 +199,7 @@ class Publishing:
         address: str,
     ) -> Commit:
         """Try :meth:`sync` once. Raises its errors, or ``WritersChanged`` with nothing stored."""
-        head = self._tails.head(share_id) or self._store.head(share_id, self._tails.position(share_id))
+        head = self._known(share_id, [secret]) or self._store.head(share_id, self._tails.position(share_id))
         # Wait for authentication only now, since it runs while the log is read.
         share, session = self._opened(share_id, head.share, secret, actor() if actor else None, claims=bool(items))
         rules = self._share_access.publishing_rules(share)
@@ -222,6 +222,16 @@ class Publishing:
         existing(self._store, share_id, following.share)
         self._tails.know(following.share, following.viewers, committed_at)
         return Commit(end.seq, len(items))
+
+    def _known(self, share_id: ShareId, secrets: Collection[str]) -> Head | None:
+        """Return what a commit needs of a share that is known and accepts each of ``secrets``.
+
+        A refusal needs the row as it is now: another process may have replaced the secret or moved the end.
+        """
+        head = self._tails.head(share_id)
+        if head is None or head.share is None or is_over(head.share):
+            return None
+        return head if all(is_secret_of(head.share, secret) for secret in secrets) else None
 
     def _count(self, share: Share, address: str, items: Sequence[Item]) -> None:
         """Count a batch of a share without an owner. Raises the errors of :meth:`AnonymousQuotas.take`."""

@@ -16,7 +16,8 @@ a hub. A commit of a known share needs no read before its put. That is safe:
   are read for each commit, and the credentials of viewers for each push (I9).
 - A process that changes a share forgets it at once. So does a hub that is told to close the sockets of a share, and a
   hub whose first socket follows a share.
-- A share whose secret may be replaced is always read. So is one without rows.
+- A share whose secret may be replaced is always read. So is one without rows. So is one that refuses the sender by
+  what is known of it: another process may have replaced the secret.
 - A claim is found by the same put: it is acknowledged after the first record of the owner.
 """
 
