@@ -55,8 +55,20 @@ class Answered:
         return SimpleNamespace(raw_path=self.path.encode())
 
 
+class _People(dict[Role, Actor]):
+    """A person of every role, who joins at the first use: most tests need few of them."""
+
+    def __init__(self, office: Office) -> None:
+        super().__init__({Role.OWNER: office.owner})
+        self._office = office
+
+    def __missing__(self, role: Role) -> Actor:
+        self[role] = self._office.joined(role)
+        return self[role]
+
+
 class Office:
-    """A workspace with a person of every role."""
+    """A workspace with a person of every role. All but the owner join when they are first needed."""
 
     def __init__(self, cloud: Cloud, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         self.database = database
@@ -93,10 +105,7 @@ class Office:
         self._handle = console.build(settings)
         self.owner = self.person()
         self.workspace = self.team.workspaces.create(self.owner, "Acme").id
-        self.people = {Role.OWNER: self.owner}
-        for role in Role:
-            if role is not Role.OWNER:
-                self.people[role] = self.joined(role)
+        self.people = _People(self)
         self.base = f"/console/{self.workspace}"
 
     def person(self, email: str = "") -> Actor:
@@ -118,6 +127,11 @@ class Office:
             account_id=AccountId(account),
             session_id=cookie,  # pyright: ignore[reportArgumentType]: a cookie, not the session's id
         )
+
+    def fill(self) -> None:
+        """Have the person of every role join."""
+        for role in Role:
+            assert self.people[role]
 
     def acting(self, person: Actor, workspace: str = "") -> Actor:
         """Return the actor of a person in the workspace, as services take it."""

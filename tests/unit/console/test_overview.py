@@ -24,6 +24,7 @@ def left(office: Office) -> list[str]:
 
 def test_first_steps_tick_themselves_until_all_are_done(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ProviderClient, "check", lambda *_: CheckResult.WORKS)
+    office.fill()
     browser = office.browser(Role.OWNER)
     assert left(office) == ["Connect a client", "Add a key of a model provider", "Set a budget", "Share a session"]
     owner = office.acting(office.owner)

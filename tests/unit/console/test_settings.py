@@ -46,8 +46,8 @@ def test_a_domain_is_added_and_removed_with_the_record_to_publish(office: Office
 
 def test_nothing_is_deleted_transferred_or_left_without_the_name(office: Office) -> None:
     browser, page = office.browser(Role.OWNER), f"{office.base}/settings"
-    shown = browser.open(page)
     new_owner = office.acting(office.people[Role.ADMIN])
+    shown = browser.open(page)
     wrong = browser.submit(shown, f"{page}/transfer", member=new_owner.id, transfer_name="acme")
     assert (wrong.status, "Type the name exactly: Acme" in wrong.text) == (422, True)
     assert browser.submit(browser.open(f"{page}/delete"), f"{page}/delete", name="").status == 422
