@@ -86,8 +86,15 @@ def violations(page: Page) -> list[dict[str, Any]]:
     return [{"id": each["id"], "nodes": [node["html"][:200] for node in each["nodes"][:3]]} for each in found]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("size", "theme"),
+    [
+        pytest.param(DESKTOP, "light", id="desktop-light"),
+        pytest.param(DESKTOP, "dark", id="desktop-dark", marks=pytest.mark.slow),
+        pytest.param(PHONE, "light", id="phone-light", marks=pytest.mark.slow),
+        pytest.param(PHONE, "dark", id="phone-dark"),
+    ],
+)
 def test_the_gallery_can_be_read_by_everybody(
     browser: Browser, address: str, size: tuple[int, int], theme: Literal["light", "dark"]
 ) -> None:

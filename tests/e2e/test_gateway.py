@@ -28,11 +28,10 @@ from .opencode import Client, Home
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("gateway")]
 FORMATS = sorted(SDKS)
-OTHERS = [format_ for format_ in FORMATS if format_ != "messages"]
 TURNS = [
     pytest.param(credential, asked, id=f"{credential}-{asked}", marks=[] if quick else [pytest.mark.slow])
     for credential, asked, quick in (
-        *(("logged in", asked, asked in {"generate", "messages"}) for asked in FORMATS),
+        *(("logged in", asked, asked == "messages") for asked in FORMATS),
         *(("with a key", asked, asked == "responses") for asked in FORMATS),
     )
 ]
@@ -161,6 +160,7 @@ def of_turn(shop: Shop, before: int, count: int) -> list[UsageEvent]:
     return found
 
 
+@pytest.mark.slow
 def test_an_answer_that_breaks_off_is_told_and_tried_again(shop: Shop, clients: dict[str, Client]) -> None:
     client = clients["with a key"]
     script = Script(say="one two three four five six", faults={"anthropic": Fault(Kind.CUT, after=6, times=1)})
@@ -170,7 +170,8 @@ def test_an_answer_that_breaks_off_is_told_and_tried_again(shop: Shop, clients: 
     assert [record.notes["number"] for record in shop.world.upstreams.of(script)] == [0, 1]
 
 
-@pytest.mark.parametrize("asked", ["messages", *(pytest.param(each, marks=pytest.mark.slow) for each in OTHERS)])
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", FORMATS)
 def test_a_budget_that_is_used_up_is_shown_as_it_is_said(world: World, make_home: MakeHome, asked: str) -> None:
     shop = world.shop()
     wish = {"scope": "workspace", "unit": "cost", "period": "month", "limit": DOLLAR // 100}

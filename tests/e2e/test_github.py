@@ -47,6 +47,7 @@ def run_agent(home: Home, stack: LocalStack, repository: str) -> str:
     return str(failed.value)
 
 
+@pytest.mark.slow
 def test_the_agent_gets_a_token_and_goes_on_to_github(
     github: GitHubStandIn, stack: LocalStack, make_home: MakeHome
 ) -> None:

@@ -123,6 +123,7 @@ def test_a_person_denies_the_client(stack: LocalStack, make_home: MakeHome, page
     assert stored(home) == []
 
 
+@pytest.mark.slow
 def test_the_client_refreshes_a_token_that_expires_soon(stack: LocalStack, make_home: MakeHome, page: Page) -> None:
     home = make_home()
     log_in(home, stack, page)

@@ -63,6 +63,7 @@ def test_a_client_that_is_pointed_to_the_stage_lists_every_model(world: World, m
     assert found == set(world.catalogue()["models"])
 
 
+@pytest.mark.slow
 def test_a_client_that_has_logged_in_lists_what_it_may_use_without_any_setting(
     world: World, make_home: MakeHome
 ) -> None:

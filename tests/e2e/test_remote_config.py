@@ -316,6 +316,7 @@ def test_what_we_accept_the_client_accepts(judge: Client) -> None:
 # ---------------------------------------------------------------------------------------------- well-known
 
 
+@pytest.mark.slow
 def test_auth_login_stores_the_key_and_the_config_is_the_lowest_layer(office: Office, make_home: MakeHome) -> None:
     team, home, url = office.team(), make_home(), office.stack.url
     site = WellKnown(SiteStore(office.stack.outputs["SiteBucketName"]), "")

@@ -48,6 +48,7 @@ def test_turns_after_the_share_arrive_part_by_part(client: Client) -> None:
     assert Counter(tools) == {"bash": 15, "write": 10, "read": 5}
 
 
+@pytest.mark.slow
 def test_half_an_emoji_costs_no_update(client: Client) -> None:
     """JavaScript cuts text between UTF-16 units and sends half a pair, which UTF-8 cannot encode."""
     session = client.start_session()

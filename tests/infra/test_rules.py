@@ -37,7 +37,7 @@ def lint(templates: Iterable[Path]) -> None:
 
 
 def test_nag_is_listening(tmp_path: Path) -> None:
-    app = build(load("alice", environ={}), outdir=str(tmp_path))
+    app = build(load("alice", environ={}), outdir=str(tmp_path), bundling=False)
     s3.Bucket(Stack(app, "careless"), "Bucket")
     with pytest.raises(RuntimeError, match="Validation"):
         app.synth()

@@ -92,7 +92,18 @@ def test_the_imports_of_the_library_are_allowed(copy: Path) -> None:
     assert broken(copy) == []
 
 
-@pytest.mark.parametrize(("contract", "file", "module"), FORBIDDEN, ids=lambda value: value.partition(":")[0])
+QUICK = {contract: number for number, (contract, _, _) in enumerate(FORBIDDEN)}
+"""One import of each contract, for `make test`: a search takes over a second. The others belong to the slow tests."""
+
+
+@pytest.mark.parametrize(
+    ("contract", "file", "module"),
+    [
+        pytest.param(*forbidden, marks=[] if QUICK[forbidden[0]] == number else pytest.mark.slow)
+        for number, forbidden in enumerate(FORBIDDEN)
+    ],
+    ids=lambda value: value.partition(":")[0],
+)
 def test_a_forbidden_import_is_found(copy: Path, contract: str, file: str, module: str) -> None:
     path = copy / LIBRARY / file
     before = path.read_text() if path.exists() else None

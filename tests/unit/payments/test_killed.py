@@ -149,6 +149,7 @@ def test_the_sweep_of_a_purchase_whose_webhook_never_came(shop: Shop, process: M
     check(shop, steps, 20)
 
 
+@pytest.mark.slow
 def test_the_expiry_of_credit(shop: Shop, process: Mortal) -> None:
     steps, killed, end = 0, True, utc_now().replace(microsecond=0) - timedelta(days=1)
     while killed:

@@ -406,6 +406,7 @@ def test_credit_that_is_on_its_way_counts(reload_shop: ReloadShop) -> None:
     assert reload_shop.state == ("idle", "")
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_statement_charges_and_credits_once(reload_shop: ReloadShop) -> None:
     shop, engine = reload_shop.shop, reload_shop.shop.books.database.engine
     statements = fatal = 0

@@ -103,6 +103,7 @@ class Crash(BaseException):
     """The process dies: no handler of errors runs."""
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_statement_leaves_the_event_and_its_credit_or_neither(shop: Shop) -> None:
     engine = shop.books.database.engine
     statements = 0
