@@ -63,7 +63,7 @@ def too_long() -> Json:
 
 
 def _calls(reply: Reply) -> list[Json]:
-    parts: list[Json] = [{"functionCall": {"name": call.tool, "args": call.arguments}} for call in reply.calls]
+    parts: list[Json] = [{"functionCall": {"name": call.name, "args": call.arguments}} for call in reply.calls]
     if parts and reply.think:
         parts[0]["thoughtSignature"] = SIGNATURE
     return parts

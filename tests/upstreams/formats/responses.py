@@ -91,6 +91,7 @@ def _outputs(reply: Reply) -> list[Json]:
         found.append({**message, "content": [part]})
     for index, call in enumerate(reply.calls):
         head = {"id": f"fc_{reply.id}_{index}", "type": "function_call", "status": "completed"}
+        head |= {"namespace": call.namespace} if call.namespace else {}
         called = {"call_id": reply.call_id(index), "name": call.tool, "arguments": compact(call.arguments)}
         found.append({**head, **called})
     return found
