@@ -101,6 +101,17 @@ class Usage:
     output: int = 20
     """Tokens of the answer, including reasoning."""
     reasoning: int = 0
+    input_audio: int = 0
+    """The part of `input` that is sound."""
+    cache_read_audio: int = 0
+    """The part of `cache_read` that is sound, which only Google reports apart."""
+    output_audio: int = 0
+    """The part of `output` that is sound."""
+
+    @property
+    def audio(self) -> int:
+        """Return the number of tokens of sound in the prompt."""
+        return self.input_audio + self.cache_read_audio
 
     @property
     def prompt(self) -> int:

@@ -50,8 +50,8 @@ def usage(used: Usage) -> Json:
         "prompt_tokens": used.prompt,
         "completion_tokens": used.output,
         "total_tokens": used.prompt + used.output,
-        "prompt_tokens_details": {"cached_tokens": used.cache_read, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": used.reasoning, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": used.cache_read, "audio_tokens": used.audio},
+        "completion_tokens_details": {"reasoning_tokens": used.reasoning, "audio_tokens": used.output_audio},
     }
 
 

@@ -59,7 +59,8 @@ async def worst(
     """
     prompt = await most_prompt_tokens(parsed, model, exact=exact)
     output = most_output_tokens(parsed, model, least_output)
-    return worst_cost(price, prompt, output, tiers), prompt + output
+    sound = {"hears": parsed.hears, "speaks": bool(parsed.speaks)}
+    return worst_cost(price, prompt, output, tiers, **sound), prompt + output
 
 
 async def counted_prompt(parsed: ParsedRequest, model: Model) -> int:
@@ -86,6 +87,11 @@ def _longest_prompt(parsed: ParsedRequest, model: Model) -> int:
     """Return the most tokens that the model takes. For embeddings its limit applies to each input."""
     inputs = parsed.embedding.inputs if parsed.embedding is not None else 1
     return (model.limits.input or model.limits.context) * inputs
+
+
+def estimated_audio(parsed: ParsedRequest, prompt: int) -> int:
+    """Return an estimate of the sound in a prompt of ``prompt`` tokens: its files, if one of them is audio."""
+    return min(prompt, parsed.documents * TOKENS_OF_DOCUMENT) if parsed.audio else 0
 
 
 def estimated_output(generated: int) -> int:
