@@ -31,7 +31,7 @@ from opencode_cloud.catalogue.models import (
 from opencode_cloud.kit import money
 from opencode_cloud.kit.json_documents import pointer
 
-TOKENIZERS = frozenset({"cl100k_base", "o200k_base", "p50k_base", "p50k_edit", "r50k_base", "voyage3_base"})
+TOKENIZERS = frozenset({"cl100k_base", "o200k_base", "voyage3_base"})
 """Encodings with which the gateway can count a prompt."""
 SETTLED_SECONDS = 60
 """A price that begins within these seconds counts as begun, because gateways may have read it already."""
