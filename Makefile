@@ -156,6 +156,10 @@ formats: setup ## Write the tables of docs/formats.md from the formats
 roles: setup ## Write docs/roles.md from the table of permissions
 	@PYTHONPATH=layers/core $(BIN)/python -m opencode_cloud.workspaces.roles > docs/roles.md
 
+.PHONY: catalogue
+catalogue: setup ## Write the parsed form of the catalogue of new deployments
+	@PYTHONPATH=layers/core $(BIN)/python -m opencode_cloud.catalogue.service.starting
+
 .PHONY: openapi
 openapi: setup ## Write docs/openapi.json from the API's routes
 	@$(BIN)/python -m local openapi

@@ -167,7 +167,7 @@ def _opencode(generation: Generation) -> Driver:
         lambda file: Call("bash", {"command": f"cat {file}", "description": "Reads it"}),
         QUIET,
         {".config/opencode/opencode.json": QUIET_OPENCODE},
-        pictures=generation == "current",
+        pictures=True,
     )
 
 

@@ -74,15 +74,6 @@ def test_an_edit_is_written(desk: Desk, driver: Driver, format_: str) -> None:
 @agents([name for name, each in DRIVERS.items() if each.pictures])
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_picture_arrives(desk: Desk, driver: Driver, format_: str) -> None:
-    _send_picture(desk, driver, format_)
-
-
-@agents(["opencode-1.1"])
-def test_a_picture_of_the_oldest_opencode_arrives_at_a_model_of_chat(desk: Desk, driver: Driver) -> None:
-    _send_picture(desk, driver, "chat")
-
-
-def _send_picture(desk: Desk, driver: Driver, format_: str) -> None:
     project = desk.project()
     file = project / "picture.png"
     file.write_bytes(picture())
@@ -94,7 +85,9 @@ def _send_picture(desk: Desk, driver: Driver, format_: str) -> None:
     outcome = desk.drive(driver, run)
     done(outcome)
     assert "A picture of red, all in all." in outcome.said
-    assert outcome.of(script)[-1].notes["heard"]["images"]
+    # opencode 1.1 also asks for a title and a summary of the prompt, and leaves the picture out of the summary.
+    turns = [record.notes["heard"] for record in outcome.of(script) if record.notes["heard"]["tools"]]
+    assert turns[-1]["images"]
 
 
 SCHEMA = {

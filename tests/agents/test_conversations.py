@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -15,23 +16,32 @@ from .drivers import PATIENCE, Driver, Run
 from .test_agents import FORMATS, agents, done
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("gateway"), pytest.mark.timeout(3 * PATIENCE + 60)]
-SUB_AGENTS = {"claude-code": ("Agent", "general-purpose"), "opencode": ("task", "general")}
-"""The tool by which an agent starts a sub-agent, and the kind of it."""
+SUB_AGENTS: dict[str, Callable[[str], tuple[tuple[Call, ...], ...]]] = {
+    "claude-code": lambda prompt: ((_part("Agent", "general-purpose", prompt),),),
+    "codex": lambda prompt: (
+        (Call("spawn_agent", {"message": prompt}, "multi_agent_v1"),),
+        (Call("wait_agent", {"targets": ["@agent_id"]}, "multi_agent_v1"),),
+    ),
+    "opencode": lambda prompt: ((_part("task", "general", prompt),),),
+}
+"""The calls by which an agent gives a sub-agent its part."""
+
+
+def _part(tool: str, kind: str, prompt: str) -> Call:
+    return Call(tool, {"description": "Do a part", "prompt": prompt, "subagent_type": kind})
 
 
 @agents(list(SUB_AGENTS))
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_sub_agent_does_its_part(desk: Desk, driver: Driver, format_: str) -> None:
-    tool, kind = SUB_AGENTS[driver.agent]
     inner = Script(say="The part is done.")
-    asked = {"description": "Do a part", "prompt": inner.prompt(), "subagent_type": kind}
-    outer = Script(say="The whole is done.", steps=((Call(tool, asked),),))
+    outer = Script(say="The whole is done.", steps=SUB_AGENTS[driver.agent](inner.prompt()))
     run = desk.prepared(driver, format_, outer)
     outcome = desk.drive(driver, run)
     done(outcome)
     assert "The whole is done." in outcome.said
     assert outcome.of(inner), outcome.said[-2000:]
-    if driver.agent == "opencode":  # Claude Code does not wait for it
+    if driver.agent != "claude-code":  # Claude Code does not wait for it
         assert "The part is done." in json.dumps(outcome.of(outer)[-1].notes["heard"]["results"])
 
 

@@ -12,7 +12,7 @@ from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.money import DOLLAR
 from tests.integration.world import must
 from tests.upstreams import Script, Usage
-from tests.upstreams.world import PROVIDER, REQUEST, UPSTREAM_OF, Shop, World, model_of
+from tests.upstreams.world import CENTS_A_MILLION, PROVIDER, REQUEST, UPSTREAM_OF, Shop, World, model_of
 from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("gateway")
@@ -125,6 +125,20 @@ def test_a_loop_ends_at_the_budget_of_its_session(shop: Shop) -> None:
         assert "the budget of this session is too low" in again.json()["error"]["message"].lower()
     assert call(shop, script, x_session_id="ses_other").is_success
     assert call(shop, script).is_success
+
+
+def test_a_session_shows_what_a_dropped_cache_cost(shop: Shop) -> None:
+    first = Script(usage=Usage(input=100, cache_write=4000, output=5))
+    second = Script(usage=Usage(input=100, cache_write=5000, output=5))  # written again, and nothing read
+    for script in (first, second):
+        assert call(shop, script, "messages", x_session_id="ses_cached").is_success
+    missed = shop.event(second)
+    path = f"{shop.path}/usage/sessions/{missed.session}/cache-misses"
+    found = until(lambda: each if (each := must(shop.owner.http.get(path)))["calls"] == 2 else None)
+    assert (found["prompt_tokens"], found["cache_read_tokens"], found["lost_tokens"]) == (9200, 0, 4100)
+    lost = 4100 * (CENTS_A_MILLION["cache_write"] - CENTS_A_MILLION["cache_read"])
+    (miss,) = found["data"]
+    assert (miss["call_id"], miss["cause"], miss["cost"], found["lost_cost"]) == (missed.id, "changed", lost, lost)
 
 
 def test_another_model_serves_where_the_policy_says_so(shop: Shop) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 MARK = '{"script"'
 TITLE = "A scripted session"
+_REFERENCE = re.compile(r'"@(\w+)"')
 
 
 class Kind(StrEnum):
@@ -68,6 +71,24 @@ class Call:
 
     tool: str
     arguments: dict[str, Any]
+    """The text `@name` as a value stands for the member of that name in a result of the turn."""
+    namespace: str = ""
+    """The tool's namespace, which Responses has apart from the name."""
+
+    @property
+    def name(self) -> str:
+        """The name by which models of the other formats call the tool."""
+        return f"{self.namespace}__{self.tool}" if self.namespace else self.tool
+
+    def filled(self, results: Sequence[str]) -> Call:
+        """Return the call with values of earlier results, such as the id of a sub-agent."""
+
+        def value(found: re.Match[str]) -> str:
+            member = re.compile(rf'\b{found[1]}\\*": *\\*"([^"\\]+)')
+            told = [match[1] for result in results for match in member.finditer(result)]
+            return json.dumps(told[-1] if told else "")
+
+        return replace(self, arguments=json.loads(_REFERENCE.sub(value, json.dumps(self.arguments))))
 
 
 @dataclass(frozen=True)
@@ -80,6 +101,17 @@ class Usage:
     output: int = 20
     """Tokens of the answer, including reasoning."""
     reasoning: int = 0
+    input_audio: int = 0
+    """The part of `input` that is sound."""
+    cache_read_audio: int = 0
+    """The part of `cache_read` that is sound, which only Google reports apart."""
+    output_audio: int = 0
+    """The part of `output` that is sound."""
+
+    @property
+    def audio(self) -> int:
+        """Return the number of tokens of sound in the prompt."""
+        return self.input_audio + self.cache_read_audio
 
     @property
     def prompt(self) -> int:

@@ -125,7 +125,8 @@ class Upstreams:
         for step in script.steps:
             if done < len(step):
                 think = words(script.think)
-                return dataclasses.replace(reply, think=think, calls=step[done:], stop="calls")
+                calls = tuple(call.filled(heard.results) for call in step[done:])
+                return dataclasses.replace(reply, think=think, calls=calls, stop="calls")
             done -= len(step)
         return dataclasses.replace(reply, words=self._said(script, heard), think=words(script.think), stop=script.stop)
 

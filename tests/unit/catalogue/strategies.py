@@ -19,9 +19,8 @@ RATES = st.fixed_dictionaries(
     {"input": DOLLARS, "output": DOLLARS},
     optional={"cache_read": DOLLARS, "cache_write": DOLLARS, "cache_write_1h": DOLLARS},
 )
-TIERS = st.lists(st.integers(1, 10**6), max_size=2, unique=True).flatmap(
-    lambda sizes: st.tuples(*(RATES.map(lambda rates, size=size: {"above": size, **rates}) for size in sorted(sizes)))
-)
+SOUND = st.sampled_from([(), ("input_audio",), ("output_audio",), ("input_audio", "cache_read_audio", "output_audio")])
+SIZES = st.lists(st.integers(1, 10**6), max_size=2, unique=True)
 LISTINGS = st.fixed_dictionaries(
     {},
     optional={
@@ -37,10 +36,19 @@ LISTINGS = st.fixed_dictionaries(
 @st.composite
 def prices(draw: st.DrawFn) -> list[dict[str, Any]]:
     moments = sorted(draw(st.sets(st.integers(NOW - 10**8, NOW + 10**8), max_size=2)) | {NOW - 10**8 - 1})
-    served = st.dictionaries(st.sampled_from(["flex", "priority", "fast"]), RATES, max_size=2)
-    return [
-        {"from": date(at), **draw(RATES), "tiers": list(draw(TIERS)), "service_tiers": draw(served)} for at in moments
-    ]
+    names = st.lists(st.sampled_from(["flex", "priority", "fast"]), max_size=2, unique=True)
+    written: list[dict[str, Any]] = []
+    for at in moments:
+        sound = draw(SOUND)
+        rates = RATES.flatmap(
+            lambda text, sound=sound: st.fixed_dictionaries(dict.fromkeys(sound, DOLLARS)).map(
+                lambda heard: {**text, **heard}
+            )
+        )
+        tiers = [{"above": size, **draw(rates)} for size in sorted(draw(SIZES))]
+        served = {name: draw(rates) for name in draw(names)}
+        written.append({"from": date(at), **draw(rates), "tiers": tiers, "service_tiers": served})
+    return written
 
 
 @st.composite

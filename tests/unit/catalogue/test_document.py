@@ -20,7 +20,7 @@ from opencode_cloud.catalogue.document import (
 )
 from opencode_cloud.catalogue.models import Catalogue, Format, InvalidCatalogue, Rates, UpstreamKind
 from opencode_cloud.catalogue.packing import pack, unpack
-from opencode_cloud.catalogue.service.starting import starting_catalogue, starting_text
+from opencode_cloud.catalogue.service.starting import PARSED, parsed, starting_catalogue, starting_text
 from opencode_cloud.catalogue.validation import faults_of
 from tests.unit.catalogue.documents import LONG_AGO, document, text, with_model
 from tests.unit.catalogue.strategies import NOW, documents
@@ -190,6 +190,10 @@ def test_now_stands_for_the_moment_of_publishing() -> None:
 def test_a_date_needs_an_offset_and_a_year_of_ours(written: str) -> None:
     with pytest.raises(ValueError, match=r"date|isoformat|month"):
         moment(written)
+
+
+def test_the_parsed_form_of_the_starting_catalogue_is_up_to_date() -> None:
+    assert PARSED.read_bytes() == parsed(), "run `make catalogue`"
 
 
 def test_the_starting_catalogue_may_be_published_as_it_is() -> None:

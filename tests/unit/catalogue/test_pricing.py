@@ -22,6 +22,15 @@ RATES = st.builds(
     cache_read=st.none() | RATE,
     cache_write=st.none() | RATE,
     cache_write_1h=st.none() | RATE,
+    input_audio=st.none() | RATE,
+    output_audio=st.none() | RATE,
+)
+RATES = RATES.flatmap(
+    lambda rates: st.builds(
+        msgspec.structs.replace,
+        st.just(rates),
+        cache_read_audio=st.none() if rates.input_audio is None else st.none() | RATE,
+    )
 )
 
 
@@ -36,6 +45,14 @@ COUNT = st.integers(0, 3000)
 TOKENS = st.builds(
     Tokens, input=COUNT, output=COUNT, reasoning=COUNT, cache_read=COUNT, cache_write=COUNT, cache_write_1h=COUNT
 )
+SHARE = st.fractions(0, 1)
+
+
+@st.composite
+def with_sound(draw: st.DrawFn) -> Tokens:
+    tokens = draw(TOKENS)
+    audio = {f"{name}_audio": int(getattr(tokens, name) * draw(SHARE)) for name in ("input", "cache_read", "output")}
+    return msgspec.structs.replace(tokens, **audio)
 
 
 def test_a_million_tokens_cost_what_the_price_says() -> None:
@@ -43,6 +60,24 @@ def test_a_million_tokens_cost_what_the_price_says() -> None:
     assert cost(price, Tokens(input=MILLION)) == 300 * CENT
     assert cost(price, Tokens(output=MILLION, reasoning=MILLION)) == 1500 * CENT  # reasoning is a part of output
     assert cost(price, Tokens(cache_read=MILLION, cache_write=MILLION, cache_write_1h=MILLION)) == (30 + 600) * CENT
+
+
+def test_sound_costs_its_own_rates() -> None:
+    rates = Rates(input=30, output=250, cache_read=3, input_audio=100, cache_read_audio=10, output_audio=1200)
+    price = Price(version="v", since=0, rates=rates)
+    heard = Tokens(input=2 * MILLION, input_audio=MILLION, cache_read=2 * MILLION, cache_read_audio=MILLION)
+    assert cost(price, heard) == 30 + 100 + 3 + 10
+    assert cost(price, Tokens(output=3 * MILLION, output_audio=MILLION)) == 2 * 250 + 1200
+    assert (worst_cost(price, MILLION, MILLION), worst_cost(price, MILLION, 0, hears=True)) == (30 + 250, 100)
+    assert worst_cost(price, 0, MILLION, speaks=True) == 1200
+
+
+def test_sound_without_a_rate_costs_what_text_does() -> None:
+    price = Price(version="v", since=0, rates=Rates(input=30, output=250, cache_read=3))
+    assert cost(price, Tokens(input=MILLION, input_audio=MILLION, output=MILLION, output_audio=MILLION)) == 280
+    assert cost(price, Tokens(cache_read=MILLION, cache_read_audio=MILLION)) == 3
+    heard = Price(version="v", since=0, rates=Rates(input=30, output=250, cache_read=3, input_audio=100))
+    assert cost(heard, Tokens(cache_read=MILLION, cache_read_audio=MILLION)) == 100
 
 
 def test_an_hour_costs_as_five_minutes_where_nothing_else_is_said() -> None:
@@ -58,14 +93,19 @@ def test_above_a_tiers_limit_the_whole_call_costs_its_rates() -> None:
     assert cost(price, Tokens(input=50, cache_read=51, output=MILLION)) == 21  # the whole prompt counts for the tier
 
 
-@given(prices(), TOKENS)
+@given(prices(), with_sound())
 def test_a_cost_is_the_exact_amount_rounded_up(price: Price, tokens: Tokens) -> None:
     rates = rates_for(price, tokens.prompt)
     write = rates.input if rates.cache_write is None else rates.cache_write
+    read = rates.input if rates.cache_read is None else rates.cache_read
+    heard_again = read if rates.input_audio is None else rates.input_audio
     exact = Fraction(
-        tokens.input * rates.input
-        + tokens.output * rates.output
-        + tokens.cache_read * (rates.input if rates.cache_read is None else rates.cache_read)
+        (tokens.input - tokens.input_audio) * rates.input
+        + tokens.input_audio * (rates.input if rates.input_audio is None else rates.input_audio)
+        + (tokens.output - tokens.output_audio) * rates.output
+        + tokens.output_audio * (rates.output if rates.output_audio is None else rates.output_audio)
+        + (tokens.cache_read - tokens.cache_read_audio) * read
+        + tokens.cache_read_audio * (heard_again if rates.cache_read_audio is None else rates.cache_read_audio)
         + tokens.cache_write * write
         + tokens.cache_write_1h * (write if rates.cache_write_1h is None else rates.cache_write_1h),
         MILLION,
@@ -73,9 +113,11 @@ def test_a_cost_is_the_exact_amount_rounded_up(price: Price, tokens: Tokens) -> 
     assert 0 <= cost(price, tokens) - exact < 1
 
 
-@given(prices(), TOKENS, COUNT, COUNT)
+@given(prices(), with_sound(), COUNT, COUNT)
 def test_no_call_costs_more_than_was_reserved_for_it(price: Price, tokens: Tokens, more: int, longer: int) -> None:
-    assert cost(price, tokens) <= worst_cost(price, tokens.prompt + more, tokens.output + longer)
+    heard, spoken = bool(tokens.input_audio or tokens.cache_read_audio), bool(tokens.output_audio)
+    reserved = worst_cost(price, tokens.prompt + more, tokens.output + longer, hears=heard, speaks=spoken)
+    assert cost(price, tokens) <= reserved
     assert worst_cost(price, 0, 0) == 0
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.document import date, form_of
 from opencode_cloud.catalogue.validation import TOKENIZERS, faults_of
+from opencode_cloud.kit import bpe
 from tests.unit.catalogue.documents import DAY, DOCUMENT, document
 from tests.unit.catalogue.strategies import NOW
 
@@ -126,6 +127,33 @@ FAULTS: dict[str, tuple[Plant, str, str]] = {
         "upstreams of kind anthropic have no embeddings",
     ),
     "an embedding for titles": (put("small_model", value="vectors"), "/small_model", "an embedding model writes no"),
+    "sound that costs as text, and has a rate": (
+        lambda written: (
+            model(written)["prices"][0].update(input_audio="1") or model(written).update(audio_at_text_rate=True)
+        ),
+        "/models/tiny/prices/0/input_audio",
+        "`audio_at_text_rate` says that it is as text",
+    ),
+    "sound in a cache only": (
+        put(*TINY, "prices", 0, "cache_read_audio", value="1"),
+        "/models/tiny/prices/0/cache_read_audio",
+        "it needs `input_audio`",
+    ),
+    "sound without a rate for long prompts": (
+        put("models", "big", "prices", 0, "input_audio", value="10"),
+        "/models/big/prices/0/tiers/0/input_audio",
+        "all rates of a price have it, or none has",
+    ),
+    "sound in answers of a service tier only": (
+        put(*TINY, "prices", 0, "service_tiers", value={"flex": {"input": "1", "output": "1", "output_audio": "9"}}),
+        "/models/tiny/prices/0/service_tiers/flex/output_audio",
+        "all rates of a price have it, or none has",
+    ),
+    "an embedding of sound": (
+        put("models", "vectors", "prices", 0, "input_audio", value="1"),
+        "/models/vectors/prices/0/input_audio",
+        "an embedding model reads text only",
+    ),
     "tiers out of order": (
         lambda written: model(written, "big")["prices"][0]["tiers"].append(
             {"above": 100_000, "input": "1", "output": "1"}
@@ -186,9 +214,7 @@ def test_all_faults_are_found_at_once(names: set[str]) -> None:
 
 
 def test_the_gateway_knows_every_tokenizer_that_may_be_named() -> None:
-    import bpe_openai  # reads its tables as it is imported, which takes seconds
-
-    assert set(bpe_openai.list_encoding_names()) >= TOKENIZERS
+    assert bpe.encodings() == TOKENIZERS
 
 
 def test_finding_faults_changes_nothing() -> None:

@@ -419,7 +419,8 @@ class TestAdmission:
             ({"service_tier": "priority"}, "tier_not_priced"),
             ({"service_tier": "flex"}, "tier_not_priced"),
             ({"messages": "no list"}, "invalid_request"),
-            ({"modalities": ["audio"]}, "hosted_tool"),
+            ({"modalities": ["image"]}, "hosted_tool"),
+            ({"modalities": ["audio"]}, "audio_not_priced"),
         ],
     )
     async def test_what_has_no_price_is_refused(self, body: dict[str, Any], code: str) -> None:

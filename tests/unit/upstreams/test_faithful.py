@@ -137,3 +137,11 @@ def test_an_upstream_answers_something_else(upstreams: Upstreams, kind: Kind) ->
 def test_an_event_may_be_huge_and_may_come_byte_by_byte(upstreams: Upstreams) -> None:
     assert len(post(upstreams, failing(Kind.HUGE)).content) > 10 * 1024 * 1024
     assert post(upstreams, failing(Kind.DRIP)).content.endswith(b"data: [DONE]\n\n")
+
+
+def test_a_call_has_values_of_earlier_results_and_a_namespace() -> None:
+    call = Call("wait", {"targets": ["@agent_id"], "to": "ann@example.com"}, "agents")
+    results = ['{"agent_id":"one"}', json.dumps({"output": '{"agent_id": "two"}'}), "no JSON"]
+    assert call.filled(results).arguments == {"targets": ["two"], "to": "ann@example.com"}
+    assert call.filled([]).arguments["targets"] == [""]
+    assert (call.name, Call("wait", {}).name) == ("agents__wait", "wait")

@@ -34,7 +34,7 @@ def events(reply: Reply) -> Iterator[bytes]:
     for index, call in enumerate(reply.calls):
         begun = _call(reply, index)
         yield _chunk(
-            reply, {"tool_calls": [{"index": index, **begun, "function": {"name": call.tool, "arguments": ""}}]}
+            reply, {"tool_calls": [{"index": index, **begun, "function": {"name": call.name, "arguments": ""}}]}
         )
         for piece in pieces(compact(call.arguments)):
             yield _chunk(reply, {"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
@@ -50,8 +50,8 @@ def usage(used: Usage) -> Json:
         "prompt_tokens": used.prompt,
         "completion_tokens": used.output,
         "total_tokens": used.prompt + used.output,
-        "prompt_tokens_details": {"cached_tokens": used.cache_read, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": used.reasoning, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": used.cache_read, "audio_tokens": used.audio},
+        "completion_tokens_details": {"reasoning_tokens": used.reasoning, "audio_tokens": used.output_audio},
     }
 
 
@@ -84,7 +84,7 @@ def _chunk(reply: Reply, delta: Json, finish: str | None = None) -> bytes:
 
 def _call(reply: Reply, index: int) -> Json:
     call = reply.calls[index]
-    function = {"name": call.tool, "arguments": compact(call.arguments)}
+    function = {"name": call.name, "arguments": compact(call.arguments)}
     return {"id": reply.call_id(index), "type": "function", "function": function}
 
 

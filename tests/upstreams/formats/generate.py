@@ -35,13 +35,24 @@ def events(reply: Reply) -> Iterator[bytes]:
 
 def usage(used: Usage) -> Json:
     """Write the usage."""
-    told = {"promptTokenCount": used.prompt, "candidatesTokenCount": used.output - used.reasoning}
+    told: Json = {"promptTokenCount": used.prompt, "candidatesTokenCount": used.output - used.reasoning}
     told["totalTokenCount"] = used.prompt + used.output
     if used.cache_read:
         told["cachedContentTokenCount"] = used.cache_read
     if used.reasoning:
         told["thoughtsTokenCount"] = used.reasoning
+    if used.audio:
+        told["promptTokensDetails"] = _details(used.prompt, used.audio)
+    if used.cache_read_audio:
+        told["cacheTokensDetails"] = _details(used.cache_read, used.cache_read_audio)
+    if used.output_audio:
+        told["candidatesTokensDetails"] = _details(used.output - used.reasoning, used.output_audio)
     return told
+
+
+def _details(tokens: int, audio: int) -> list[Json]:
+    counts = {"TEXT": tokens - audio, "AUDIO": audio}
+    return [{"modality": modality, "tokenCount": count} for modality, count in counts.items() if count]
 
 
 def error(status: int, message: str) -> Json:
@@ -63,7 +74,7 @@ def too_long() -> Json:
 
 
 def _calls(reply: Reply) -> list[Json]:
-    parts: list[Json] = [{"functionCall": {"name": call.tool, "args": call.arguments}} for call in reply.calls]
+    parts: list[Json] = [{"functionCall": {"name": call.name, "args": call.arguments}} for call in reply.calls]
     if parts and reply.think:
         parts[0]["thoughtSignature"] = SIGNATURE
     return parts

@@ -21,7 +21,7 @@ def whole(reply: Reply) -> Json:
     if reply.words:
         content.append({"type": "text", "text": reply.text})
     for index, call in enumerate(reply.calls):
-        used = {"type": "tool_use", "id": reply.call_id(index), "name": call.tool, "input": call.arguments}
+        used = {"type": "tool_use", "id": reply.call_id(index), "name": call.name, "input": call.arguments}
         content.append(used)
     told = {**usage(reply.usage), "output_tokens": reply.usage.output if reply.usage else 0}
     return {**_head(reply), "content": content, "stop_reason": STOPS[reply.stop], "usage": told}
@@ -47,7 +47,7 @@ def documents(reply: Reply) -> Iterator[Json]:
         deltas = [{"type": "text_delta", "text": word} for word in reply.words]
         yield from _block(next(places), {"type": "text", "text": ""}, deltas)
     for index, call in enumerate(reply.calls):
-        begun = {"type": "tool_use", "id": reply.call_id(index), "name": call.tool, "input": {}}
+        begun = {"type": "tool_use", "id": reply.call_id(index), "name": call.name, "input": {}}
         parts = ["", *pieces(compact(call.arguments))]
         deltas = [{"type": "input_json_delta", "partial_json": part} for part in parts]
         yield from _block(next(places), begun, deltas)

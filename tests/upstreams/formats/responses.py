@@ -91,6 +91,7 @@ def _outputs(reply: Reply) -> list[Json]:
         found.append({**message, "content": [part]})
     for index, call in enumerate(reply.calls):
         head = {"id": f"fc_{reply.id}_{index}", "type": "function_call", "status": "completed"}
+        head |= {"namespace": call.namespace} if call.namespace else {}
         called = {"call_id": reply.call_id(index), "name": call.tool, "arguments": compact(call.arguments)}
         found.append({**head, **called})
     return found
@@ -122,11 +123,13 @@ def _response(reply: Reply, output: list[Json]) -> Json:
 
 def usage(used: Usage) -> Json:
     """Write the usage."""
+    heard = {"audio_tokens": used.audio} if used.audio else {}
+    said = {"audio_tokens": used.output_audio} if used.output_audio else {}
     return {
         "input_tokens": used.prompt,
-        "input_tokens_details": {"cached_tokens": used.cache_read},
+        "input_tokens_details": {"cached_tokens": used.cache_read, **heard},
         "output_tokens": used.output,
-        "output_tokens_details": {"reasoning_tokens": used.reasoning},
+        "output_tokens_details": {"reasoning_tokens": used.reasoning, **said},
         "total_tokens": used.prompt + used.output,
     }
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -105,6 +105,9 @@ class WrittenRates(_Form):
     cache_read: Dollars | None = None
     cache_write: Dollars | None = None
     cache_write_1h: Dollars | None = None
+    input_audio: Dollars | None = None
+    cache_read_audio: Dollars | None = None
+    output_audio: Dollars | None = None
 
     def rates(self) -> Rates:
         """Return the rates in micro-cents per million tokens."""
@@ -114,6 +117,9 @@ class WrittenRates(_Form):
             cache_read=_optional(self.cache_read),
             cache_write=_optional(self.cache_write),
             cache_write_1h=_optional(self.cache_write_1h),
+            input_audio=_optional(self.input_audio),
+            cache_read_audio=_optional(self.cache_read_audio),
+            output_audio=_optional(self.output_audio),
         )
 
 
@@ -343,7 +349,20 @@ def _written_tiered(price: Price | ServiceTier) -> dict[str, Any]:
 def _version(name: str, at: int, facts: tuple[Any, ...]) -> str:
     """Return the version of a price: its name, its first day, and a hash of all that it says."""
     day = datetime.fromtimestamp(at, UTC).date().isoformat()
-    return f"{name}@{day}.{hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:10]}"
+    said = msgspec.json.encode(_without_absent_audio(msgspec.to_builtins(facts)))
+    return f"{name}@{day}.{hashlib.sha256(said).hexdigest()[:10]}"
+
+
+def _without_absent_audio(facts: Any) -> Any:
+    """Leave out rates of sound that are absent: prices without sound keep the versions that they had before it."""
+    if isinstance(facts, dict):
+        members = cast("dict[str, Any]", facts)
+        return {
+            name: _without_absent_audio(value)
+            for name, value in members.items()
+            if value is not None or not name.endswith("_audio")
+        }
+    return [_without_absent_audio(each) for each in facts] if isinstance(facts, (list, tuple)) else facts
 
 
 def _written_rates(rates: Rates) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def _cost(price: Price) -> Entry:
 
 
 def _rates(rates: Rates) -> Entry:
-    """Return rates in dollars. Clients do not support the rate of one-hour cache writes."""
+    """Return rates in dollars. Clients do not support those of one-hour cache writes and of sound."""
     kinds = {
         "input": rates.input,
         "output": rates.output,

@@ -134,6 +134,12 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     """The cache lives for five minutes. None: the same as ``input``."""
     cache_write_1h: int | None = None
     """The cache lives for an hour. None: the same as ``cache_write``."""
+    input_audio: int | None = None
+    """Sound in a prompt. None: it has no price of its own."""
+    cache_read_audio: int | None = None
+    """Sound that is read from a cache. None: the same as ``input_audio``."""
+    output_audio: int | None = None
+    """Sound in an answer. None: it has no price."""
 
 
 class Tier(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,7 +212,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     tokenizer: str = ""
     """The encoding that counts prompts exactly (``o200k_base``); empty: the byte length is the upper bound."""
     audio_at_text_rate: bool = False
-    """True if audio in a prompt costs as much as text. Otherwise it has no price, and requests with it are refused."""
+    """True if audio in a prompt costs as much as text. Otherwise it has a rate of its own, or is refused."""
     sticky: bool = True
     """True if the calls of a session keep one upstream while it is healthy, to reuse its prompt cache."""
     public: bool = False

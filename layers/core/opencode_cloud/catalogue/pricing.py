@@ -20,9 +20,12 @@ def cost(price: RateTable, tokens: Tokens) -> int:
     rates = rates_for(price, tokens.prompt)
     write = _or(rates.cache_write, rates.input)
     total = (
-        tokens.input * rates.input
-        + tokens.output * rates.output
-        + tokens.cache_read * _or(rates.cache_read, rates.input)
+        (tokens.input - tokens.input_audio) * rates.input
+        + tokens.input_audio * _or(rates.input_audio, rates.input)
+        + (tokens.output - tokens.output_audio) * rates.output
+        + tokens.output_audio * _or(rates.output_audio, rates.output)
+        + (tokens.cache_read - tokens.cache_read_audio) * _or(rates.cache_read, rates.input)
+        + tokens.cache_read_audio * _cached_audio(rates)
         + tokens.cache_write * write
         + tokens.cache_write_1h * _or(rates.cache_write_1h, write)
     )
@@ -43,15 +46,21 @@ def unpriced_cost(price: Price, tokens: Tokens, tier: str, percent: int) -> int:
     return standard if tier in CHEAPER_TIERS else -(-standard * percent // _HUNDRED)
 
 
-def worst_cost(price: Price, prompt: int, output: int, tiers: Iterable[str] = ()) -> int:
+def worst_cost(
+    price: Price, prompt: int, output: int, tiers: Iterable[str] = (), *, hears: bool = False, speaks: bool = False
+) -> int:
     """Return the most that a call with at most ``prompt`` and ``output`` tokens can cost, in micro-cents.
 
     Each token of the prompt may be of the most expensive kind, for each length that the prompt can reach. The call may
-    be served by the standard tier and by each of ``tiers``, which have prices.
+    be served by the standard tier and by each of ``tiers``, which have prices. With ``hears`` the prompt may have
+    sound, with ``speaks`` the answer.
     """
     tables: list[RateTable] = [price, *(price.service_tiers[tier] for tier in tiers)]
     reachable = [rates for table in tables for rates in _reachable(table, prompt)]
-    return max(_whole(prompt * dearest_input(rates) + output * rates.output) for rates in reachable)
+    return max(
+        _whole(prompt * _dearest_input(rates, hears=hears) + output * _dearest_output(rates, speaks=speaks))
+        for rates in reachable
+    )
 
 
 def rates_for(price: RateTable, prompt: int) -> Rates:
@@ -59,10 +68,21 @@ def rates_for(price: RateTable, prompt: int) -> Rates:
     return next((tier.rates for tier in reversed(price.tiers) if prompt > tier.above), price.rates)
 
 
-def dearest_input(rates: Rates) -> int:
-    """Return the highest rate of a prompt token, in micro-cents per million."""
+def _dearest_input(rates: Rates, *, hears: bool) -> int:
     write = _or(rates.cache_write, rates.input)
-    return max(rates.input, _or(rates.cache_read, rates.input), write, _or(rates.cache_write_1h, write))
+    text = max(rates.input, _or(rates.cache_read, rates.input), write, _or(rates.cache_write_1h, write))
+    return max(text, _or(rates.input_audio, rates.input), _cached_audio(rates)) if hears else text
+
+
+def _dearest_output(rates: Rates, *, speaks: bool) -> int:
+    return max(rates.output, _or(rates.output_audio, rates.output)) if speaks else rates.output
+
+
+def _cached_audio(rates: Rates) -> int:
+    """Return the rate of sound that was read from a cache: as text, where sound has no rate of its own."""
+    if rates.cache_read_audio is not None:
+        return rates.cache_read_audio
+    return _or(rates.cache_read, rates.input) if rates.input_audio is None else rates.input_audio
 
 
 def _reachable(table: RateTable, prompt: int) -> list[Rates]:

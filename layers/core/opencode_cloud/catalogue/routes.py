@@ -29,13 +29,16 @@ Amount = Annotated[str, Field(description="Dollars per million tokens.")]
 
 
 class ModelRates(BaseModel):
-    """Rates by kind of token. Null: the same as `input`."""
+    """Rates by kind of token. Null: the same as `input`, but for sound, which has then no rate of its own."""
 
     input: Amount
     output: Amount
     cache_read: Amount | None
     cache_write: Amount | None
     cache_write_1h: Amount | None
+    input_audio: Amount | None
+    cache_read_audio: Amount | None
+    output_audio: Amount | None
 
 
 class ModelTier(ModelRates):

@@ -31,7 +31,7 @@ from opencode_cloud.catalogue.models import (
 from opencode_cloud.kit import money
 from opencode_cloud.kit.json_documents import pointer
 
-TOKENIZERS = frozenset({"cl100k_base", "o200k_base", "p50k_base", "p50k_edit", "r50k_base", "voyage3_base"})
+TOKENIZERS = frozenset({"cl100k_base", "o200k_base", "voyage3_base"})
 """Encodings with which the gateway can count a prompt."""
 SETTLED_SECONDS = 60
 """A price that begins within these seconds counts as begun, because gateways may have read it already."""
@@ -57,6 +57,7 @@ def _faults(document: CatalogueDocument, now: int, history: History) -> Iterator
     for name, model in document.models.items():
         path = ("models", name)
         yield from _kind(path, model, document.upstreams)
+        yield from _sound(path, model)
         yield from _limits(path, model)
         yield from _routes(path, model, document.upstreams)
         yield from _prices(name, model, now, history.get(name, ()))
@@ -95,11 +96,34 @@ def _kind(
 def _all_rates(model: WrittenModel) -> Iterator[tuple[tuple[str | int, ...], WrittenRates]]:
     """Yield all rates of a model, each with its place below the model."""
     for index, price in enumerate(model.prices):
-        tables: list[tuple[tuple[str | int, ...], WrittenTieredRates]] = [(("prices", index), price)]
-        tables += [((*tables[0][0], "service_tiers", name), served) for name, served in price.service_tiers.items()]
-        for place, table in tables:
-            yield place, table
-            yield from (((*place, "tiers", number), tier) for number, tier in enumerate(table.tiers))
+        yield from _rates_of(price, ("prices", index))
+
+
+def _rates_of(
+    price: WrittenPrice, place: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], WrittenRates]]:
+    """Yield the rates of a price, each with its place."""
+    tables: list[tuple[tuple[str | int, ...], WrittenTieredRates]] = [(place, price)]
+    tables += [((*place, "service_tiers", name), served) for name, served in price.service_tiers.items()]
+    for here, table in tables:
+        yield here, table
+        yield from (((*here, "tiers", number), tier) for number, tier in enumerate(table.tiers))
+
+
+def _sound(path: Sequence[str | int], model: WrittenModel) -> Iterator[CatalogueFault]:
+    """Find rates of sound that contradict other members. All rates of a price must agree on the sound that is sold."""
+    for index, price in enumerate(model.prices):
+        for place, rates in _rates_of(price, (*path, "prices", index)):
+            if rates.input_audio is not None and model.audio_at_text_rate:
+                yield CatalogueFault(pointer([*place, "input_audio"]), "`audio_at_text_rate` says that it is as text")
+            if rates.cache_read_audio is not None and rates.input_audio is None:
+                yield CatalogueFault(pointer([*place, "cache_read_audio"]), "it needs `input_audio`")
+            for name in ("input_audio", "output_audio"):
+                here, whole = getattr(rates, name), getattr(price, name)
+                if model.kind is ModelKind.EMBEDDING and here is not None:
+                    yield CatalogueFault(pointer([*place, name]), "an embedding model reads text only")
+                elif (here is None) is not (whole is None):
+                    yield CatalogueFault(pointer([*place, name]), "all rates of a price have it, or none has")
 
 
 def _upstream(path: Sequence[str], upstream: WrittenUpstream) -> Iterator[CatalogueFault]:

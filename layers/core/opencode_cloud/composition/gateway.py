@@ -160,7 +160,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
-        # Loading the tokenizer takes over half a second. Only some calls need it, so the others must not wait.
+        # Only some calls need the tokenizer, which takes 70 ms, so the others must not wait for it.
         warming = asyncio.create_task(_warm_up(asyncio.to_thread(token_bounds.warm_up)))
         trusted = asyncio.to_thread(trusting)
         await _warm_up(trusted, asyncio.to_thread(tokens.key_set), catalogue.current(), keys.platform())

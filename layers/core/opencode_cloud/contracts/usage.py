@@ -9,8 +9,11 @@ import msgspec
 from opencode_cloud.contracts.ids import AccountId, CallId, KeyId, MemberId, ServiceAccountId, WorkspaceId
 
 
-class Tokens(msgspec.Struct, frozen=True, kw_only=True):
-    """The tokens of a call. ``input``, ``cache_read``, ``cache_write`` and ``cache_write_1h`` do not overlap."""
+class Tokens(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The tokens of a call. ``input``, ``cache_read``, ``cache_write`` and ``cache_write_1h`` do not overlap.
+
+    The counts of sound are parts of the counts that they name. SQL does not keep them (docs/decisions/066).
+    """
 
     input: int = 0
     """Tokens of the prompt, neither read from a cache nor written to one."""
@@ -21,6 +24,9 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     cache_read: int = 0
     cache_write: int = 0
     cache_write_1h: int = 0
+    input_audio: int = 0
+    cache_read_audio: int = 0
+    output_audio: int = 0
 
     @property
     def prompt(self) -> int:

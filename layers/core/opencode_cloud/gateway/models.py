@@ -247,7 +247,7 @@ def tier_not_priced(name: str) -> BadRequest:
 
 
 def audio_not_priced(model: str, part: str) -> BadRequest:
-    """The catalogue has no price for audio in prompts of the model, which costs more than text at some vendors."""
+    """The catalogue has no price for audio in the model's prompts or answers. Most vendors sell it above text."""
     return BadRequest("audio_not_priced", f"Audio ({part}) has no price for the model `{model}`: leave it out.")
 
 

@@ -237,7 +237,7 @@ def test_offered_tools_of_the_provider_are_left_out_with_the_members_that_depend
 @pytest.mark.parametrize(
     ("format_", "members", "hosted"),
     [
-        (Format.CHAT, {"modalities": ["text", "audio"]}, ("audio output",)),
+        (Format.CHAT, {"modalities": ["text", "image"]}, ("image output",)),
         (Format.CHAT, {"tools": [{"type": "web_search"}], "tool_choice": "required"}, ("web_search",)),
         (Format.CHAT, {"tools": [{"type": "web_search"}], "tool_choice": {"type": "web_search"}}, ("web_search",)),
         (Format.MESSAGES, {"tools": [SEARCH], "tool_choice": {"type": "any"}}, ("web_search_20260318",)),

@@ -141,6 +141,37 @@ CASES: list[tuple[str, Format, dict[str, Any], Tokens]] = [
         Tokens(input=500, output=5),
     ),
     (
+        "chat with sound in prompt and answer",
+        Format.CHAT,
+        {
+            "prompt_tokens": 100,
+            "prompt_tokens_details": {"audio_tokens": 60, "text_tokens": 40, "cached_tokens": 50},
+            "completion_tokens": 30,
+            "completion_tokens_details": {"audio_tokens": 25, "text_tokens": 5, "reasoning_tokens": 0},
+        },
+        Tokens(input=50, output=30, cache_read=50, input_audio=50, cache_read_audio=10, output_audio=25),
+    ),
+    (
+        "responses with sound in the prompt",
+        Format.RESPONSES,
+        {"input_tokens": 100, "input_tokens_details": {"audio_tokens": 60}, "output_tokens": 5},
+        Tokens(input=100, output=5, input_audio=60),
+    ),
+    (
+        "generate with sound, part of it cached, and more sound than candidates",
+        Format.GENERATE,
+        {
+            "promptTokenCount": 100,
+            "cachedContentTokenCount": 40,
+            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 30}, {"modality": "AUDIO", "tokenCount": 70}],
+            "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 35}, {"modality": "TEXT", "tokenCount": 5}],
+            "candidatesTokenCount": 5,
+            "thoughtsTokenCount": 4,
+            "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 7}, "odd", {"modality": "AUDIO"}],
+        },
+        Tokens(input=60, output=9, reasoning=4, cache_read=40, input_audio=35, cache_read_audio=35, output_audio=5),
+    ),
+    (
         "generate, with what tools put into the prompt",
         Format.GENERATE,
         {"promptTokenCount": 10, "toolUsePromptTokenCount": 90, "candidatesTokenCount": 1},
@@ -175,6 +206,12 @@ def test_no_token_is_lost_or_counted_twice_on_the_way_through_a_format(format_: 
     )
     if format_ is Format.MESSAGES:
         assert read == tokens
+
+
+@pytest.mark.parametrize("format_", [Format.CHAT, Format.GENERATE])
+def test_clients_are_told_of_sound(format_: Format) -> None:
+    heard = Tokens(input=100, output=30, reasoning=2, cache_read=9, input_audio=60, output_audio=25)
+    assert read_usage(format_, write_usage(format_, heard)) == heard
 
 
 @given(tokens_, tokens_)

@@ -36,6 +36,10 @@ class RequestFacts:
         self.documents = 0
         self.audio = ""
         """The first part of the prompt that is audio; empty: there is none."""
+        self.hears = False
+        """True if a part of the prompt can have sound: audio, video, or contents that are not in the body."""
+        self.speaks = ""
+        """The member by which the client wants sound in the answer; empty: it wants none."""
         self.unbounded = ""
         self.hosted: list[str] = []
         """Tools and outputs of the provider on which the client insists."""
@@ -50,6 +54,7 @@ class RequestFacts:
     def unknown_size(self, what: str) -> None:
         """Record that ``what`` makes the prompt's size unknowable; the first one is reported."""
         self.unbounded = self.unbounded or what
+        self.hears = True
 
     def stores(self, what: str) -> None:
         """Record that ``what`` names contents that a provider stores; the first one is reported."""
@@ -65,11 +70,20 @@ class RequestFacts:
         if tool not in self.hosted:
             self.hosted.append(tool)
 
-    def file(self, part: str, *, audio: bool = False) -> None:
-        """Record a file, audio or video within the body, by its place."""
+    def file(self, part: str, media_type: str = "") -> None:
+        """Record a file, audio or video within the body, by its place. Without a media type it can be anything."""
         self.documents += 1
-        if audio:
+        kind = media_type.partition("/")[0].lower()
+        self.hears = self.hears or kind in ("", "audio", "video")
+        if kind == "audio":
             self.audio = self.audio or part
+
+    def wants(self, modality: str, member: str) -> None:
+        """Record a modality of the answer, which ``member`` names."""
+        if modality == "audio":
+            self.speaks = member
+        elif modality != "text":
+            self.hosts(f"{modality} output")
 
     def image(self, url: str, path: str) -> None:
         """Record a picture by its URL, which may be a data URL."""

@@ -42,6 +42,8 @@ def forward_request(
         return ForwardedRequest(body=replaced(parsed, overrides), dropped=parsed.dropped)
     if parsed.answers > 1:
         raise InvalidRequest("More than one answer cannot be carried over to the format of this model's upstream.")
+    if parsed.speaks:
+        raise InvalidRequest(f"Sound in the answer ({parsed.speaks}) cannot be carried over to this upstream's format.")
     if parsed.hosted_tools:
         tools = ", ".join(parsed.hosted_tools)
         raise InvalidRequest(f"Tools of the provider ({tools}) cannot be carried over to the format of this upstream.")

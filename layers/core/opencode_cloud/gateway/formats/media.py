@@ -17,6 +17,11 @@ def from_data_url(url: str, path: str) -> tuple[str, str]:
     return head[len("data:") : -len(";base64")].partition(";")[0], data
 
 
+def type_of_data_url(url: str) -> str:
+    """Return the media type in a URL of any kind; empty: it has none."""
+    return url.removeprefix("data:").partition(",")[0].partition(";")[0] if url.startswith("data:") else ""
+
+
 def plain_base64(data: str) -> str:
     """Return base64 in the standard alphabet. Google's SDK writes the URL-safe one, which only Google reads."""
     return data.translate(_PLAIN)

@@ -120,6 +120,10 @@ class ParsedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Files, audio and video within the body."""
     audio: str = ""
     """The first part of the prompt that is audio; empty: there is none."""
+    hears: bool = False
+    """True if a part of the prompt can have sound: audio, video, or contents that are not in the body."""
+    speaks: str = ""
+    """The member by which the client wants sound in the answer; empty: it wants none."""
     unbounded: str = ""
     """The part that makes the prompt's size unknowable from the body; empty: the size is known."""
     hosted_tools: tuple[str, ...] = ()

@@ -68,6 +68,8 @@ def _parsed(wire: WireFormat, body: bytes, members: dict[str, Any], target: Path
         images=facts.images,
         documents=facts.documents,
         audio=facts.audio,
+        hears=facts.hears,
+        speaks=facts.speaks,
         unbounded=facts.unbounded,
         hosted_tools=tuple(facts.hosted),
         dropped=tuple(facts.dropped),

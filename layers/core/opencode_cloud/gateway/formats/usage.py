@@ -29,6 +29,14 @@ class UsageCounts:
         value = self._members.get(key)
         return UsageCounts(cast("dict[str, Any]", value) if isinstance(value, dict) else {})
 
+    def audio(self, key: str) -> int | None:
+        """Return the tokens of sound in Google's list of counts by modality; None if there is no list."""
+        value = self._members.get(key)
+        if not isinstance(value, list):
+            return None
+        counts = [cast("dict[str, Any]", each) for each in cast("list[object]", value) if isinstance(each, dict)]
+        return sum(_count(each.get("tokenCount")) for each in counts if each.get("modality") == "AUDIO")
+
 
 def counts_of(usage: object) -> UsageCounts | None:
     """Return the counts of a usage object; None if it has none."""
@@ -52,6 +60,16 @@ def without_cached(prompt: int, *cached: int) -> int:
     return prompt if sum(cached) > prompt else prompt - sum(cached)
 
 
+def audio_of(audio: int, fresh: int, read: int, cached_audio: int | None = None) -> tuple[int, int]:
+    """Return the sound among the fresh tokens of a prompt, and among those that were read from a cache.
+
+    ``audio`` is the sound of the whole prompt. Where the report does not say how much of it was cached, as little as
+    possible was.
+    """
+    cached = min(read, max(audio - fresh, 0) if cached_audio is None else cached_audio)
+    return min(fresh, max(audio - cached, 0)), cached
+
+
 def merge(earlier: Tokens | None, later: Tokens | None) -> Tokens | None:
     """Merge two reports of one call. Counts grow during an answer, so the higher count holds.
 
@@ -63,6 +81,7 @@ def merge(earlier: Tokens | None, later: Tokens | None) -> Tokens | None:
         later if later.prompt >= earlier.prompt else earlier,
         output=max(earlier.output, later.output),
         reasoning=max(earlier.reasoning, later.reasoning),
+        output_audio=max(earlier.output_audio, later.output_audio),
     )
 
 

@@ -180,8 +180,10 @@ class CallAdmission:
         price = model.price(seconds)
         if parsed.tier and table_of(price, parsed.tier) is None:
             raise models.tier_not_priced(parsed.tier)
-        if parsed.audio and not model.audio_at_text_rate:
+        if parsed.audio and not (model.audio_at_text_rate or price.rates.input_audio is not None):
             raise models.audio_not_priced(model.id, parsed.audio)
+        if parsed.speaks and price.rates.output_audio is None:
+            raise models.audio_not_priced(model.id, parsed.speaks)
         targets = await self._targets(caller, catalogue, model, incoming, parsed)
         # Counting tokens takes a millisecond, and is needed only if a budget reserves tokens or money.
         exact = any(counter.budget.unit is not BudgetUnit.REQUESTS for counter in counters)

@@ -142,11 +142,11 @@ class CallState(msgspec.Struct, kw_only=True):
         """Return the call's usage, and whether a part of it is estimated.
 
         Each part is distrusted by itself: a server that reports no prompt, or no output for an answer with text, does
-        not count it. An estimate never exceeds the worst case that was reserved.
+        not count it. An estimate never exceeds the worst case that was reserved, and a spoken answer counts as sound.
         """
         if not self.accepted:
             return Tokens(), False
-        tokens = self._with_lifetimes(self.reported or Tokens())
+        tokens = self._with_possible_sound(self._with_lifetimes(self.reported or Tokens()))
         known = self.reported is not None and self.complete
         output_known = known and bool(tokens.output or not self.generated)
         silent = known and not tokens.output and not self.generated and self.parsed.embedding is None
@@ -157,11 +157,20 @@ class CallState(msgspec.Struct, kw_only=True):
         most = token_bounds.most_output_tokens(self.parsed, self.model, self.least_output)
         if not output_known:
             guess = min(token_bounds.estimated_output(self.generated), most)
-            tokens = msgspec.structs.replace(tokens, output=max(tokens.output, guess))
+            output = max(tokens.output, guess)
+            tokens = msgspec.structs.replace(tokens, output=output, output_audio=output if self.parsed.speaks else 0)
         if not prompt_known:
             guess = token_bounds.estimated_prompt(self.parsed, self.model)
-            tokens = msgspec.structs.replace(tokens, input=min(guess, self.reservation.claim.tokens - most))
+            prompt = min(guess, self.reservation.claim.tokens - most)
+            audio = token_bounds.estimated_audio(self.parsed, prompt)
+            tokens = msgspec.structs.replace(tokens, input=prompt, input_audio=audio)
         return tokens, True
+
+    def _with_possible_sound(self, tokens: Tokens) -> Tokens:
+        """Return usage without sound that the request cannot have. The reservation does not cover its price."""
+        if not self.parsed.hears:
+            tokens = msgspec.structs.replace(tokens, input_audio=0, cache_read_audio=0)
+        return tokens if self.parsed.speaks else msgspec.structs.replace(tokens, output_audio=0)
 
     def _with_lifetimes(self, tokens: Tokens) -> Tokens:
         """Return usage in which written caches have the lifetime that all marks of the request ask for.

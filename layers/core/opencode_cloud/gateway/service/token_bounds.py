@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 from opencode_cloud.catalogue.models import Model, Price
 from opencode_cloud.catalogue.pricing import worst_cost
 from opencode_cloud.gateway.formats import ParsedRequest, overhead_of, prompt_bytes, text_of
+from opencode_cloud.kit import bpe
 
 BYTES_PER_TOKEN = 4
 """An average for text and code; used to estimate usage that an upstream did not report."""
 DEFAULT_TOKENIZER = "o200k_base"
 PIECE_CHARACTERS = 250_000
-"""A longer text is counted in pieces of 10 ms, so that the event loop serves other calls in between. The tokenizer
-refuses texts of a million characters."""
+"""A longer text is counted in pieces of 10 ms, so that the event loop serves other calls in between."""
 TOKENS_OF_IMAGE = 1600
 """Tokens of a large picture at most vendors; used for estimates."""
 TOKENS_OF_DOCUMENT = 10_000
@@ -59,7 +57,8 @@ async def worst(
     """
     prompt = await most_prompt_tokens(parsed, model, exact=exact)
     output = most_output_tokens(parsed, model, least_output)
-    return worst_cost(price, prompt, output, tiers), prompt + output
+    sound = {"hears": parsed.hears, "speaks": bool(parsed.speaks)}
+    return worst_cost(price, prompt, output, tiers, **sound), prompt + output
 
 
 async def counted_prompt(parsed: ParsedRequest, model: Model) -> int:
@@ -75,7 +74,7 @@ def estimated_prompt(parsed: ParsedRequest, model: Model) -> int:
     """
     text = text_of(parsed)
     counted = text[:PIECE_CHARACTERS]
-    tokens = _count_piece(counted, model.tokenizer or DEFAULT_TOKENIZER) * len(text) // max(1, len(counted))
+    tokens = bpe.count(counted, model.tokenizer or DEFAULT_TOKENIZER) * len(text) // max(1, len(counted))
     tokens += parsed.images * TOKENS_OF_IMAGE + parsed.documents * TOKENS_OF_DOCUMENT
     if parsed.embedding is not None:
         tokens += parsed.embedding.tokens
@@ -88,13 +87,18 @@ def _longest_prompt(parsed: ParsedRequest, model: Model) -> int:
     return (model.limits.input or model.limits.context) * inputs
 
 
+def estimated_audio(parsed: ParsedRequest, prompt: int) -> int:
+    """Return an estimate of the sound in a prompt of ``prompt`` tokens: its files, if one of them is audio."""
+    return min(prompt, parsed.documents * TOKENS_OF_DOCUMENT) if parsed.audio else 0
+
+
 def estimated_output(generated: int) -> int:
     """Return an estimate of the tokens in ``generated`` bytes of an answer, rounded up."""
     return -(-generated // BYTES_PER_TOKEN)
 
 
 async def count(text: str, tokenizer: str) -> int:
-    """Return the number of tokens that ``text`` has in an encoding, which is one of OpenAI's.
+    """Return the number of tokens that ``text`` has in an encoding.
 
     Each cut between pieces of a long text can change the number by a few tokens.
     """
@@ -102,21 +106,10 @@ async def count(text: str, tokenizer: str) -> int:
     for start in range(0, len(text), PIECE_CHARACTERS):
         if start:
             await asyncio.sleep(0)
-        tokens += _count_piece(text[start : start + PIECE_CHARACTERS], tokenizer)
+        tokens += bpe.count(text[start : start + PIECE_CHARACTERS], tokenizer)
     return tokens
-
-
-def _count_piece(text: str, tokenizer: str) -> int:
-    return len(_encoding(tokenizer).encode_ordinary(text))
 
 
 def warm_up() -> None:
     """Load the default encoding, so that the first call does not wait for it."""
-    _count_piece("warm", DEFAULT_TOKENIZER)
-
-
-@cache
-def _encoding(name: str) -> Any:
-    from bpe_openai import get_encoding  # pyright: ignore[reportMissingTypeStubs]
-
-    return get_encoding(name)
+    bpe.count("warm", DEFAULT_TOKENIZER)

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from opencode_cloud.gateway.formats.facts import RequestFacts
 from opencode_cloud.gateway.formats.hosted import leave_out_tools
+from opencode_cloud.gateway.formats.media import type_of_data_url
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.service_tiers import tier_name
 
@@ -34,8 +35,7 @@ def _inspect_hosted(node: Node, facts: RequestFacts) -> None:
         facts.leaves_out("web_search_options")
         facts.changes["web_search_options"] = None
     for kind in node.texts("modalities"):
-        if kind != "text":
-            facts.hosts(f"{kind} output")
+        facts.wants(kind, "modalities")
     if node.raw("store"):
         facts.changes["store"] = None  # nothing is stored at a provider, whose key all workspaces share
 
@@ -59,14 +59,14 @@ def _inspect_part(part: Node, facts: RequestFacts) -> None:
             url = image.string() if isinstance(image.value, str) else image.needed("url")
             facts.image(url, part.path)
         case "file":
-            facts.documents += 1
+            facts.file(part.path, type_of_data_url(part.at("file").text("file_data")))
             if not part.at("file").text("file_data").startswith("data:"):
                 facts.unknown_size(f"a file by id ({part.path})")
         case "input_audio":
-            facts.file(part.path, audio=True)
+            facts.file(part.path, "audio")
         case "video_url" | "audio_url" as kind:
-            facts.file(part.path, audio=kind == "audio_url")
+            facts.file(part.path, kind.removesuffix("_url"))
             if not part.at(kind).text("url").startswith("data:"):
                 facts.unknown_size(f"a file by URL ({part.path})")
         case _:
-            facts.documents += 1
+            facts.file(part.path)

@@ -16,6 +16,7 @@ MEMBERS = rules(
         "thinking": "of several compatible servers",
         "stream_options": "other formats always report usage",
         "n": "one answer only; more are refused",
+        "modalities": "text only; sound is refused",
     },
     emulate={
         "stop": "the gateway ends the answer where the target has no such member",
@@ -27,7 +28,6 @@ MEMBERS = rules(
         "prediction": "it changes the speed only",
         "service_tier": "tiers without a price are refused earlier",
         "prompt_cache_retention": "it changes the price only",
-        "modalities": "other output than text is refused earlier",
     },
     refuse={
         "logit_bias": "it changes the answer",

@@ -28,8 +28,7 @@ def inspect(node: Node, facts: RequestFacts) -> None:
     _inspect_tools(node, facts)
     config = node.at("generationConfig")
     for modality in config.texts("responseModalities"):
-        if modality.upper() != "TEXT":
-            facts.hosts(f"{modality.lower()} output")
+        facts.wants(modality.lower(), "generationConfig.responseModalities")
     facts.tier = tier_name(node.text("serviceTier")) or STANDARD_TIER  # Google has no default of a project
 
 
@@ -84,6 +83,6 @@ def _inspect_media(media: Node, facts: RequestFacts) -> None:
     if media.text("mimeType").startswith("image/"):
         facts.images += 1
     else:
-        facts.file(media.path, audio=media.text("mimeType").startswith("audio/"))
+        facts.file(media.path, media.text("mimeType"))
     if media.text("fileUri"):
         facts.unknown_size(f"a file by URL ({media.path})")

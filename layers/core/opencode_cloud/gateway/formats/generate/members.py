@@ -19,6 +19,7 @@ MEMBERS = rules(
         "generationConfig._responseJsonSchema": "",
         "generationConfig.thinkingConfig": "",
         "generationConfig.candidateCount": "one answer only; more are refused",
+        "generationConfig.responseModalities": "text only; sound is refused",
     },
     emulate={"generationConfig.stopSequences": "the gateway ends the answer where the target has no such member"},
     drop={
@@ -27,7 +28,6 @@ MEMBERS = rules(
         "labels": "they are for the vendor's bill",
         "store": "the gateway stores nothing at providers",
         "serviceTier": "tiers without a price are refused earlier",
-        "generationConfig.responseModalities": "other output than text is refused earlier",
         "generationConfig.mediaResolution": "it changes the price only",
     },
     refuse={

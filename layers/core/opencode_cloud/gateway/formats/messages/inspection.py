@@ -85,7 +85,7 @@ def _inspect_document(block: Node, facts: RequestFacts) -> None:
     if source.text("type") == "content":
         _inspect_content(source, facts)
         return
-    facts.documents += 1
+    facts.file(block.path, source.text("media_type"))
     _inspect_source(block, facts)
 
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from opencode_cloud.gateway.formats.facts import RequestFacts
 from opencode_cloud.gateway.formats.hosted import leave_out_tools
+from opencode_cloud.gateway.formats.media import type_of_data_url
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.service_tiers import tier_name
 
@@ -81,10 +82,10 @@ def _inspect_part(part: Node, facts: RequestFacts) -> None:
         case "input_image" | "computer_screenshot":
             facts.image(part.text("image_url"), part.path)
         case "input_file":
-            facts.documents += 1
+            facts.file(part.path, type_of_data_url(part.text("file_data")))
             if not part.text("file_data"):
                 facts.unknown_size(f"a file by id or URL ({part.path})")
         case "input_audio":
-            facts.file(part.path, audio=True)
+            facts.file(part.path, "audio")
         case _:
             pass

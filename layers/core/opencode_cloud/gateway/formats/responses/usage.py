@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from opencode_cloud.contracts.usage import Tokens
-from opencode_cloud.gateway.formats.usage import UsageCounts, counts_of, with_total, without_cached
+from opencode_cloud.gateway.formats.usage import UsageCounts, audio_of, counts_of, with_total, without_cached
 
 
 def read(usage: object) -> Tokens | None:
@@ -17,16 +17,21 @@ def read(usage: object) -> Tokens | None:
 def _tokens(counts: UsageCounts) -> Tokens:
     details = counts.inner("input_tokens_details")
     prompt, read, written = counts.of("input_tokens"), details.of("cached_tokens"), details.of("cache_write_tokens")
-    reasoning = counts.inner("output_tokens_details").of("reasoning_tokens")
+    spoken = counts.inner("output_tokens_details")
+    reasoning = spoken.of("reasoning_tokens")
     fresh = without_cached(prompt, read, written)
     generated = max(counts.of("output_tokens"), reasoning)
     whole, output = with_total(fresh + read + written, generated, counts.of("total_tokens"))
+    heard, heard_again = audio_of(details.of("audio_tokens"), whole - read - written, read)
     return Tokens(
         input=whole - read - written,
         output=output,
         reasoning=reasoning,
         cache_read=read,
         cache_write=written,
+        input_audio=heard,
+        cache_read_audio=heard_again,
+        output_audio=min(spoken.of("audio_tokens"), output - reasoning),
     )
 
 
