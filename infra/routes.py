@@ -144,8 +144,6 @@ API_ROUTES: Mapping[str, tuple[str, ...]] = {
         "/stripe/webhook",
     ),
     "share": (
-        "/api/v1/shares",
-        "/api/v1/shares/{proxy+}",
         "/api/v1/workspaces/{workspace_id}/shares",
         "/api/v1/workspaces/{workspace_id}/shares/{proxy+}",
         "/console/{workspace_id}/shares",

@@ -12,7 +12,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from opencode_cloud.http.openapi import METHODS, PERMISSION, PROBLEMS
+from opencode_cloud.http.openapi import ALSO_AT, METHODS, OTHER_NEEDS, PERMISSION, PROBLEMS
 from opencode_cloud.kit import http_events, web_assets
 from opencode_cloud.kit.http_app import response_of
 
@@ -62,7 +62,7 @@ def reference_page() -> str:
     """Render the page that describes every operation and model."""
     schema_document = msgspec.json.decode(source())
     operations = [
-        _operation(method, path, item[method])
+        _operation(method, path, item[method], schema_document["components"]["responses"])
         for path, item in schema_document["paths"].items()
         for method in METHODS
         if method in item
@@ -88,7 +88,7 @@ def problems_page() -> str:
     return web_assets.environment().get_template("docs/problems.html").render(problems=listed)
 
 
-def _operation(method: str, path: str, operation: Mapping[str, Any]) -> dict[str, Any]:
+def _operation(method: str, path: str, operation: Mapping[str, Any], responses: Mapping[str, Any]) -> dict[str, Any]:
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     return {
         "tag": operation["tags"][0],
@@ -98,6 +98,8 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> dict[str
         "summary": operation["summary"],
         "description": operation.get("description", ""),
         "permission": operation[PERMISSION],
+        "needs": OTHER_NEEDS.get(operation[PERMISSION], ""),
+        "also_at": operation.get(ALSO_AT, ()),
         "parameters": [
             {
                 "name": parameter["name"],
@@ -111,7 +113,8 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> dict[str
         "body": _named(body) if body else None,
         "examples": list(_examples(operation)),
         "answers": [
-            {"status": status, **_named(_content(answer))} for status, answer in sorted(operation["responses"].items())
+            {"status": status, **_named(_content(answer, responses))}
+            for status, answer in sorted(operation["responses"].items())
         ],
     }
 
@@ -125,9 +128,9 @@ def _examples(operation: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             yield {"name": name, "text": text}
 
 
-def _content(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "$ref" in answer:  # a problem document, like all refusals
-        return {"$ref": "#/components/schemas/Problem"}
+def _content(answer: Mapping[str, Any], responses: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "$ref" in answer:
+        answer = responses[answer["$ref"].rpartition("/")[2]]
     contents: list[dict[str, Any]] = list(answer.get("content", {}).values())
     return contents[0].get("schema", {}) if contents else {}
 
