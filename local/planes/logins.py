@@ -8,7 +8,6 @@ from typing import Any
 from local.planes.parts import (
     ANY,
     ANYONE,
-    FORM,
     MEMBER,
     NUMBER,
     PERSON,
@@ -57,7 +56,8 @@ def logins() -> Plane:
 def _exchange(plane: Plane, path: str, summary: str, text: str, sent: Schema, got: Schema, fault: Schema) -> None:
     example = _GRANT if path.endswith("token") else None
     responses = {"200": answer("Done.", got), **plane.refusals(fault, HTTPStatus.BAD_REQUEST)}
-    made = operation(LOGINS, summary, text, "none", ANYONE, responses, request=body(sent, FORM, example=example))
+    text += " The body may also be a form, as the RFCs require."
+    made = operation(LOGINS, summary, text, "none", ANYONE, responses, request=body(sent, example=example))
     plane.add("post", path, made)
 
 

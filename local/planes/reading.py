@@ -9,7 +9,6 @@ from typing import Any
 from local.planes.parts import (
     ANY,
     ANYONE,
-    FORM,
     NUMBER,
     OPERATORS,
     PERSON,
@@ -257,7 +256,7 @@ def _follow(plane: Plane, fault: Schema) -> None:
             "none",
             ANYONE,
             tickets,
-            request=body(password, FORM),
+            request=body(password),
         ),
     )
     action = plane.open_model(
@@ -326,7 +325,7 @@ def _comment(plane: Plane, fault: Schema) -> None:
             "Comment on a share",
             "Members of the workspace comment, where the owner allows it.",
             {"201": answer("The comment.", one)},
-            body(written, FORM),
+            body(written),
         ),
         (
             "post",
