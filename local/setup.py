@@ -75,7 +75,7 @@ def build_node_modules() -> None:
 
 
 def build_clients() -> None:
-    """Install all that only the slow tests need: clients, the newest SDK, agents of other makers, generators of clients."""
+    """Install what only the slow tests drive: clients, the newest SDK, agents of other makers, generators."""
     install_npm_packages(CLIENTS)
     try:
         install_npm_packages(GENERATORS)

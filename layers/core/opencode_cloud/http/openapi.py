@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from opencode_cloud.http.requests import SESSION_COOKIE
+from opencode_cloud.kit.languages import gettext_noop
 
 PREFIX = "/api/v1/"
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -15,11 +16,11 @@ PERMISSION = "x-permission"
 """Extension of each operation: its permission, or one of :data:`OTHER_NEEDS`."""
 
 OTHER_NEEDS: Mapping[str, str] = {
-    "none": "nothing",
-    "account": "a signed-in person",
-    "reader": "the right to read the share",
-    "secret": "the secret of the share",
-    "operator": "the operators' secret",
+    "none": gettext_noop("nothing"),
+    "account": gettext_noop("a signed-in person"),
+    "reader": gettext_noop("the right to read the share"),
+    "secret": gettext_noop("the secret of the share"),
+    "operator": gettext_noop("the operators' secret"),
 }
 """The needs of operations that are no permissions, each in words."""
 
