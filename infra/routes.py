@@ -123,6 +123,8 @@ API_ROUTES: Mapping[str, tuple[str, ...]] = {
         "/login",
         "/login/{proxy+}",
         "/logout",
+        "/operator",
+        "/operator/{proxy+}",
     ),
     "github": (
         "/exchange_github_app_token",

@@ -35,6 +35,7 @@ def routes() -> Iterator[tuple[str, str, str]]:
             _record(kind, made)
         settings = settings_of(function)
         values = {**environment_of(settings), **BESIDE, "BILLING": "1", "STRIPE_SECRET": "none"}
+        values |= {"OPERATORS": "ada@example.com"} if function == "console" else {}
         import_module(f"opencode_cloud.composition.{function}").build(load(settings, values))
         for each in made:  # The list grows: a lazy handler builds its app now.
             for method, path in _table(each):

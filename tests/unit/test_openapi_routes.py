@@ -38,6 +38,7 @@ ELSEWHERE: Mapping[str, str] = {
     r"\w+ /invitations(/.*)?": PAGES,
     r"\w+ /login(/.*)?": PAGES,
     r"\w+ /logout": PAGES,
+    r"\w+ /operator(/.*)?": PAGES,
     r"POST /share/\{share\}/owner": "a form of the owner's panel on the page of a share",
     r"\w+ /share_(create|data|delete|delete_admin|poll|sync)": LEGACY,
     r"POST /stripe/webhook": "Stripe alone calls it: docs/stripe.md",

@@ -100,6 +100,10 @@ def site_of(parts: ConsoleParts) -> APIGatewayHttpResolver:
     services = (allowed, team, plane.publisher, reading, usage, budgets, catalogue, SettledCalls(settings.usage_table))
     pages = Console(console, *services, coupons=coupons, billing=reader, sells=sells)
     pages.mount(app)
+    if settings.operators:
+        from opencode_cloud.composition.operator_pages import operator_pages  # other deployments do not need it
+
+        operator_pages(parts).mount(app)
     return app
 
 
