@@ -1,4 +1,4 @@
-"""The operators' pages: whom they admit, what they show, and what the audit trail keeps of it."""
+"""The operators' pages: their readers, their changes, and the entries of the audit trail."""
 
 from __future__ import annotations
 
