@@ -37,6 +37,12 @@ class TestAdmission:
         assert operator.open("/operator" + path).status == 200
         assert "/operator" + path in operator.open("/operator").links
 
+    def test_the_menu_of_the_account_leads_there_for_operators_only(
+        self, office: Office, operator: InProcessBrowser
+    ) -> None:
+        assert "/operator" in operator.open("/console/new").links
+        assert "/operator" not in office.browser(Role.OWNER).open("/console/new").links
+
     @pytest.mark.parametrize("path", PAGES)
     def test_others_do_not_learn_that_there_are_such_pages(self, office: Office, path: str) -> None:
         for who in (Role.OWNER, Role.ADMIN, office.person("operator@example.com.evil.example")):

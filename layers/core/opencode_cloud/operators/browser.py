@@ -76,6 +76,10 @@ class OperatorApp:
         """The current request."""
         return self._resolver.current_event.raw_event
 
+    def lists(self, person: Actor) -> bool:
+        """Tell whether a signed-in person is an operator."""
+        return _canonical(person.name) in self._addresses
+
     def query(self, name: str) -> str:
         """Return a query parameter, stripped and at most 254 characters long."""
         return http_events.query(self.event, name).strip()[:254]
@@ -100,7 +104,7 @@ class OperatorApp:
 
     def page(self, template: str, actor: Actor, status: int = HTTPStatus.OK, **values: Any) -> Response[str]:
         """Answer with a page. In its template, ``token(action)`` returns a form token."""
-        shared = {"person": actor, "token": self._token, "root": ROOT, "billing": self._billing}
+        shared = {"person": actor, "token": self._token, "root": ROOT, "billing": self._billing, "operates": True}
         return page(render(f"operators/{template}", **shared, **values), status=status)
 
     def _answer(self, handler: Callable[[Actor], Response[str]]) -> Response[str]:
@@ -118,7 +122,7 @@ class OperatorApp:
             cookie=request.cookie, address=request.address, correlation_id=request.correlation_id
         )
         person = self._access.account(credentials)
-        if _canonical(person.name) not in self._addresses:
+        if not self.lists(person):
             raise NotFound("page_not_found", "There is no page at this URL.")
         return msgspec.structs.replace(
             person, kind=ActorKind.OPERATOR, credential=CredentialKind.SESSION, role=Role.OWNER

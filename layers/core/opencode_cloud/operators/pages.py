@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.billing.services import BillingServices
+    from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.kit.dead_letters import DeadLetters
     from opencode_cloud.operators.browser import OperatorApp, OperatorRequest
     from opencode_cloud.operators.directory import Directory
@@ -59,6 +60,10 @@ class OperatorPages:
         self._audit = audit
         self._latest_release = latest_release
         self._billing = billing
+
+    def admits(self, person: Actor) -> bool:
+        """Tell whether a signed-in person may open the pages."""
+        return self._app.lists(person)
 
     def mount(self, resolver: APIGatewayHttpResolver) -> None:
         """Add every page."""
