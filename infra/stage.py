@@ -286,6 +286,7 @@ def _local(environ: Mapping[str, str]) -> dict[str, Any]:
         "snap_start": False,
         "database": _local_database(environ),
         "mail_from": "Opencode Cloud <no-reply@localhost.test>",
+        "operators": tuple(environ.get("OPERATORS", "").split()),
         "private_providers": True,
         "check_mail_domains": False,
         "log_retention_days": 1,

@@ -38,7 +38,8 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
         "production",
         REGION
         + MAIL
-        + 'operators = ["ada@example.com"]\nwatched = false\ncanary = false\negress = "nat-instance"\nsigning_keys = ["b", "c"]\n'
+        + 'operators = ["ada@example.com"]\n'
+        + 'watched = false\ncanary = false\negress = "nat-instance"\nsigning_keys = ["b", "c"]\n'
         + DOMAIN
         + CERTIFICATE
         + "[database]\nproxy = true\n[backup]\nenabled = false\n[github]\n[stripe]\n[billing]\nenabled = true\n"
