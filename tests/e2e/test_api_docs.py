@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from local.stack import LocalStack
 from opencode_cloud.contracts.permissions import Role
@@ -45,7 +46,7 @@ def article(page: Any, operation: str) -> Any:
 def test_the_search_filters_while_one_types(chromium: Any, stack: LocalStack) -> None:
     page = reference(chromium, stack, None)
     page.get_by_label("Search operations").fill("rotate key")
-    page.get_by_role("status").get_by_text("1 operation", exact=True).wait_for()
+    expect(page.locator("#found")).to_have_text("1 operation")
     assert page.locator("article[data-operation]:visible").count() == 1
     page.get_by_label("Search operations").fill("")
     assert page.locator("article[data-operation]:visible").count() > 150

@@ -18,7 +18,9 @@ OPERATOR = "operator@example.com"
 @pytest.fixture
 def office(cloud: Cloud, database: Database, monkeypatch: pytest.MonkeyPatch) -> Office:
     """Return the console, with billing."""
-    return Office(cloud, database, monkeypatch, OPERATORS=f"Operator@example.com {OPERATOR}x", BILLING="1")
+    queues = {f"{name}_QUEUE_URL": cloud.queue(name) for name in ("WEBHOOKS", "RELOADS", "ALERTS", "AUDIT")}
+    listed = f"Operator@EXAMPLE.com {OPERATOR}x"
+    return Office(cloud, database, monkeypatch, OPERATORS=listed, BILLING="1", **queues)
 
 
 @pytest.fixture

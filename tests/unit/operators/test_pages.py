@@ -169,7 +169,6 @@ def bodies(url: str) -> list[str]:
 class TestQueues:
     def test_a_failed_message_is_counted_and_replayed_once(self, office: Office, operator: InProcessBrowser) -> None:
         failed = fail_message(office, "MAIL", '{"mail": "1"}')
-        office.values["MAIL_QUEUE_URL"]
         page = operator.open("/operator/queues")
         [action] = [form for form in page.forms if form.endswith("/replay")]
         assert action == "/operator/queues/mail/replay"

@@ -45,7 +45,8 @@ class DeadLetters:
 
     def states(self) -> list[QueueState]:
         """Return the state of each queue."""
-        return list(pool().map(self._state, self._queues))
+        reading = [pool().submit(self._state, name) for name in self._queues]
+        return [each.result() for each in reading]
 
     def replay(self, name: str) -> int:
         """Send failed messages to their queue again, and return their number. It ends after 15 seconds.
