@@ -123,6 +123,8 @@ API_ROUTES: Mapping[str, tuple[str, ...]] = {
         "/login",
         "/login/{proxy+}",
         "/logout",
+        "/operator",
+        "/operator/{proxy+}",
     ),
     "github": (
         "/exchange_github_app_token",
@@ -144,8 +146,6 @@ API_ROUTES: Mapping[str, tuple[str, ...]] = {
         "/stripe/webhook",
     ),
     "share": (
-        "/api/v1/shares",
-        "/api/v1/shares/{proxy+}",
         "/api/v1/workspaces/{workspace_id}/shares",
         "/api/v1/workspaces/{workspace_id}/shares/{proxy+}",
         "/console/{workspace_id}/shares",

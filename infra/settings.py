@@ -63,6 +63,7 @@ def of_stage(stage: Stage) -> dict[str, str]:
         "OTLP_ENDPOINT": stage.otlp_endpoint,
         "REQUESTS_PER_MINUTE": str(stage.requests_per_minute),
         "REDIRECT_URIS": " ".join(stage.redirect_uris),
+        "OPERATORS": " ".join(stage.operators),
         "LOGIN_METHODS": json.dumps(stage.login_methods, sort_keys=True),
         "BILLING": _flag(stage.billing.enabled),
         "PRIVATE_PROVIDERS": _flag(stage.private_providers),

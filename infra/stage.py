@@ -127,6 +127,10 @@ class Stage(Settings):
     redirect_uris: tuple[str, ...] = Field(
         default=(), description="where clients on the web may be answered, exactly; programs on the loopback may always"
     )
+    operators: tuple[str, ...] = Field(
+        default=(),
+        description="e-mail addresses of the people who may open /operator (decision 069); none: no such pages",
+    )
     mail_from: str = Field(default="", description="address that SES may send from; none: mails fail")
     private_providers: bool = Field(
         default=False, description="model providers of workspaces may lie in private networks, and speak plain http"
@@ -282,6 +286,7 @@ def _local(environ: Mapping[str, str]) -> dict[str, Any]:
         "snap_start": False,
         "database": _local_database(environ),
         "mail_from": "Opencode Cloud <no-reply@localhost.test>",
+        "operators": tuple(environ.get("OPERATORS", "").split()),
         "private_providers": True,
         "check_mail_domains": False,
         "log_retention_days": 1,

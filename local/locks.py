@@ -20,6 +20,7 @@ LOCKS = {
     "requirements/litellm": "",
     "requirements/llm": "",
     "requirements/ministack": "",
+    "requirements/openapi-client": "",
     "requirements/setup": "",
 }
 """Lists, each with the lists that constrain it, so that development uses the deployed versions."""

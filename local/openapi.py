@@ -8,13 +8,17 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
+from local.planes.gateway import gateway
+from local.planes.logins import logins
+from local.planes.publishing import publishing
+from local.planes.reading import reading
 from local.problems import problems
 from opencode_cloud.http import openapi
 from opencode_cloud.http.api import api_app
 from opencode_cloud.http.gate import Gate
 from opencode_cloud.http.openapi_examples import add_examples
 from opencode_cloud.kit.settings import load, variables
-from opencode_cloud.payments.routes import AutoReloadRoutes, InvoiceRoutes, TopUpRoutes
+from opencode_cloud.payments.routes import AutoReloadRoutes, InvoiceRoutes, RefundRoutes, TopUpRoutes
 from opencode_cloud.sharing.routes.api import ShareApi
 
 DOCUMENT = Path("docs") / "openapi.json"
@@ -48,6 +52,8 @@ def build(root: Path) -> dict[str, Any]:
     os.environ.update(CLIENTS)
     schemas = [_schema(app) for app in (_console(), _shares(), _payments())]
     document = openapi.document(schemas, problems(root / "layers" / "core" / "opencode_cloud"), VERSIONED)
+    for plane in (publishing(), reading(), logins(), gateway()):
+        openapi.extend(document, plane.paths, plane.models, plane.responses)
     add_examples(document)
     return document
 
@@ -90,4 +96,5 @@ def _payments() -> APIGatewayHttpResolver:
     TopUpRoutes(nothing, payments, public_url="").mount()
     AutoReloadRoutes(nothing, payments, public_url="").mount()
     InvoiceRoutes(nothing, payments).mount()
+    RefundRoutes(nothing, payments).mount()
     return app

@@ -20,6 +20,8 @@ CLIENTS = ROOT / "tests" / "clients"
 """The npm packages that only the slow tests need."""
 AGENTS = ROOT / "tests" / "agents"
 """The agents of other makers that only the slow tests need, as npm packages."""
+GENERATORS = ROOT / "tests" / "generated_clients"
+"""The generator of TypeScript clients of our API, as npm packages; that of Python clients is in `requirements`."""
 PYTHON_AGENTS = ("aider", "llm")
 """Those in Python: their lists are in `requirements`, their environments in `.tools`."""
 OLDEST_PYTHON = (3, 11)
@@ -73,8 +75,13 @@ def build_node_modules() -> None:
 
 
 def build_clients() -> None:
-    """Install the clients of further generations, the newest published SDK, and the agents of other makers."""
+    """Install what only the slow tests drive: clients, the newest SDK, agents of other makers, generators."""
     install_npm_packages(CLIENTS)
+    try:
+        install_npm_packages(GENERATORS)
+        build_tool("openapi-client")
+    except SystemExit:
+        say("The generators of clients could not be installed. Their tests are skipped.")
     try:
         # Registries lack builds of some agents for other systems, and `npm ci` refuses a lock without these.
         install_npm_packages(AGENTS, ["install", "--no-save"])

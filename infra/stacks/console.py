@@ -59,6 +59,7 @@ class ConsoleStack(Stack):
         super().__init__(scope, name, **options)
         self._stage = stage
         self._data = data
+        self._sharing = sharing
         self._database = database
         self._queues = (data.queues, sharing.queues)
         self._shared_values = {**data.shared_values, **sharing.queues.urls, **database.environment}
@@ -164,7 +165,17 @@ class ConsoleStack(Stack):
         secrets = [data.console_key_arn, data.login_secrets_arn, data.origin_secret_arn]
         function.allow("secretsmanager:GetSecretValue", on=secrets)
         function.allow("kms:GenerateDataKey", "kms:Decrypt", on=[data.credentials_key.key_arn])
+        if self._stage.operators:
+            self._allow_replaying(function)
         return function
+
+    def _allow_replaying(self, function: Function) -> None:
+        """Let the operators' pages count messages of all queues, and send failed ones to their queue again."""
+        queues, failed = self._data.queues.by_name.values(), self._data.failed.values()
+        function.allow("sqs:SendMessage", on=[queue.queue_arn for queue in queues])
+        function.allow("sqs:ReceiveMessage", "sqs:DeleteMessage", on=[queue.queue_arn for queue in failed])
+        counted = (*queues, *failed, *self._sharing.queues.by_name.values(), self._sharing.failed["purge"])
+        function.allow("sqs:GetQueueAttributes", on=[queue.queue_arn for queue in counted])
 
     def _relay(self) -> Function:
         data = self._data

@@ -1,12 +1,13 @@
 """The console plane: rights of functions, their environments, and the migration step."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.queues import CONSOLE_QUEUES
 from infra.routes import API_ROUTES, ROUTES, Target, match
 from tests.infra.synthesis import Synthesis
 
@@ -114,6 +115,17 @@ def test_each_function_may_do_what_it_does_and_no_more(synthesis: Synthesis, nam
         assert others == MAY[name]["other"] | ({"secretsmanager:GetSecretValue"} | database if database else set())
     else:
         assert others == MAY[name]["other"] | database
+
+
+def test_the_pages_of_operators_may_replay_failed_messages_and_nothing_else(syntheses: Mapping[str, Synthesis]) -> None:
+    listed = syntheses["switched"]
+    more = _granted(listed, "console")["other"] - LOGS - NETWORK - MAY["console"]["other"] - {"rds-db:connect"}
+    assert more == {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+    for statement in _statements(listed, "console"):
+        if "sqs:ReceiveMessage" in _actions(statement):
+            resources = [json.dumps(each) for each in statement["Resource"]]
+            assert len(resources) == len(CONSOLE_QUEUES)
+            assert all("Failed" in each for each in resources)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

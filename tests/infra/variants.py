@@ -38,6 +38,7 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
         "production",
         REGION
         + MAIL
+        + 'operators = ["ada@example.com"]\n'
         + 'watched = false\ncanary = false\negress = "nat-instance"\nsigning_keys = ["b", "c"]\n'
         + DOMAIN
         + CERTIFICATE
@@ -51,6 +52,7 @@ SWITCHES: Mapping[str, tuple[str, str]] = {
     "the oldest signing key out": ('signing_keys = ["a", "b", "c"]\n', 'signing_keys = ["b", "c"]\n'),
     "the proxy": ("", "[database]\nproxy = true\n"),
     "dashboard and alarms": ("", "watched = false\n"),
+    "operators in a browser": ("", 'operators = ["ada@example.com"]\n'),
     "GitHub": ("", "[github]\n"),
     "Stripe": ("", "[stripe]\n"),
     "the gateway's runtime": ("", '[gateway]\nruntime = "container"\nmemory = 2048\n'),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
+API = "/api/v1/"
 METHODS = ("get", "post", "put", "patch", "delete")
 Schema = Mapping[str, Any]
 
@@ -33,13 +34,13 @@ class Operation:
 
 
 def operations(document: Schema | None = None) -> list[Operation]:
-    """Return every operation of the committed document."""
+    """Return every operation of the committed document under `/api/v1`, where one gate decides who may call it."""
     known = document or json.loads(DOCUMENT.read_text())
     return [
         _operation(known, method, path, item)
         for path, item in known["paths"].items()
         for method in METHODS
-        if method in item
+        if method in item and path.startswith(API)
     ]
 
 

@@ -95,7 +95,7 @@ class TestDocuments:
 
     def test_every_documented_route_is_there_and_closed_to_strangers(self, anybody: httpx.Client) -> None:
         for path, item in DOCUMENT["paths"].items():
-            if "/shares" in path:
+            if "/shares" in path or not path.startswith("/api/v1/"):
                 continue
             for method in METHODS:
                 if method in item and item[method]["x-permission"] != "none" and "requestBody" not in item[method]:

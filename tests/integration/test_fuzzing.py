@@ -19,12 +19,12 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import APIOperation, Case, GenerationMode, Response
 from schemathesis.core.result import Ok
 
-from tests.integration.operations import DOCUMENT
+from tests.integration.operations import API, DOCUMENT
 from tests.integration.world import World, found
 from tests.waiting import PATIENCE
 
 Operation = APIOperation[Any, Any, Any, Any]
-SCHEMA = schemathesis.openapi.from_dict(json.loads(DOCUMENT.read_text()))
+SCHEMA = schemathesis.openapi.from_dict(json.loads(DOCUMENT.read_text())).include(path_regex=f"^{API}")
 OPERATIONS: list[Operation] = [found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)]
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 QUICK, THOROUGH = 2, 100
@@ -93,7 +93,7 @@ BESIDE = [
     *(("GET", path) for path in ("/auth/callback/github", "/.well-known/jwks.json", "/get_github_app_installation")),
     *(("POST", f"/exchange_github_app_token{rest}") for rest in ("", "_with_pat")),
 ]
-"""Routes outside of the document: routes of clients, pages, the GitHub exchange."""
+"""Routes outside of `/api/v1`: routes of clients, pages, the GitHub exchange."""
 FIELDS = """grant_type client_id device_code refresh_token code state challenge email user_code continue redirect_uri
 response_type code_challenge token decision owner repo"""
 NAMES = st.sampled_from(list[str](FIELDS.split()))

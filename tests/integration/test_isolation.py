@@ -245,7 +245,7 @@ CLIENTS = {
     ("GET", "/api/v2/config"): Permission.REMOTE_CONFIG,
     ("POST", "/api/shares"): Permission.SHARE_OWN,
 }
-"""Routes of clients, which name the workspace in ``x-org-id`` and are not in the document."""
+"""Routes of clients, which name the workspace in ``x-org-id``."""
 
 
 @pytest.mark.parametrize("name", ACTORS)

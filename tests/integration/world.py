@@ -8,12 +8,14 @@ from typing import Any
 
 import httpx
 
-from opencode_cloud.contracts.ids import CallId, MemberId, TopUpId, WorkspaceId
+from opencode_cloud.contracts.ids import CallId, MemberId, PaymentId, RefundOrderId, TopUpId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_ms, utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.payments.models import TopUp, TopUpState
+from opencode_cloud.payments.models.refunds import RefundOrder, RefundState
+from opencode_cloud.payments.store.refunds import RefundStore
 from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.schema.usage_events import to_row
 from tests.integration.people import People, Person
@@ -77,6 +79,7 @@ def fill(world: World) -> None:
     world.ids["share"] = shared(world)
     world.ids["call"] = used(world)
     world.ids["top_up"] = bought(world)
+    world.ids["refund"] = refunded(world)
     period = {"from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z"}
     world.ids["export"] = make("usage/exports", **period)
     policy = {"policy": {"models": {"allow": [f"{CANARY}/*"]}}, "comment": CANARY}
@@ -115,6 +118,27 @@ def bought(world: World) -> str:
     with Database(world.stack.database.access.url()).transaction() as connection:
         TopUpStore().add(connection, top_up)
     return top_up.id
+
+
+def refunded(world: World) -> str:
+    """Leave an order of a refund behind, and return its id."""
+    now = utc_now()
+    order = RefundOrder(
+        id=RefundOrderId(new_id("rfd")),
+        workspace_id=WorkspaceId(world.workspace),
+        payment_id=PaymentId(new_id("pi")),
+        amount=1_000_000_000,
+        asked=0,
+        idempotency_key=new_id("req"),
+        reason=CANARY,
+        state=RefundState.REFUSED,
+        requested_by=world.ids["member"],
+        created_at=now,
+        updated_at=now,
+    )
+    with Database(world.stack.database.access.url()).transaction() as connection:
+        RefundStore().add(connection, order)
+    return order.id
 
 
 def used(world: World) -> str:

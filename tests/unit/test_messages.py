@@ -17,7 +17,6 @@ ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "web" / "templates"
 TRANSLATED = [tag for tag in LANGUAGES if tag != ENGLISH]
 IN_ENGLISH = {
-    *("docs/api.html", "docs/problems.html"),
     *(f"administration/{name}.html" for name in ("billing", "invoice", "payments", "statement", "transaction")),
 }
 """Templates whose text is not translated yet."""

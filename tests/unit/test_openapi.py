@@ -17,7 +17,7 @@ import schemathesis
 from opencode_cloud.contracts.access import login_required
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http import documents
-from opencode_cloud.http.openapi import METHODS, PROBLEMS, Undocumented, document
+from opencode_cloud.http.openapi import METHODS, OTHER_NEEDS, PROBLEMS, Undocumented, document, extend
 from opencode_cloud.http.openapi_examples import NoExample, add_examples
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,14 +50,18 @@ def test_it_is_openapi_3_1_that_tools_can_read() -> None:
 def test_every_operation_says_what_it_is_and_what_it_needs(name: str, operation: dict[str, Any]) -> None:
     assert operation["summary"]
     assert len(operation["tags"]) == 1
-    assert operation["x-permission"] in {*Permission, "account", "none"}
-    assert (operation["security"] == []) == (operation["x-permission"] == "none")
+    assert operation["x-permission"] in {*Permission, *OTHER_NEEDS}
+    assert (operation["security"] == []) == (operation["x-permission"] in ("none", "secret"))
+    assert all(each in KNOWN["components"]["securitySchemes"] for way in operation["security"] for each in way)
     assert "429" in operation["responses"]
-    assert ("401" in operation["responses"]) == (operation["x-permission"] != "none")
+    in_api = " /api/v1/" in name
+    if in_api:
+        assert ("401" in operation["responses"]) == (operation["x-permission"] != "none")
     for status, answer in operation["responses"].items():
         if int(status) >= 400:
             said = KNOWN["components"]["responses"][answer["$ref"].rpartition("/")[2]]
-            assert list(said["content"]) == ["application/problem+json"], (name, status)
+            media = "application/problem+json" if in_api else "application/json"
+            assert list(said["content"]) == [media], (name, status)
     named = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
     assert named == set(re.findall(r"{(\w+)}", name))
 
@@ -103,6 +107,40 @@ def test_two_models_of_one_name_do_not_get_into_the_document() -> None:
         document(schemas, {})
 
 
+def other_planes(paths: dict[str, Any]) -> dict[str, Any]:
+    known = document([{"paths": {}}], {})
+    extend(known, paths, {"Thing": {"type": "object"}}, {})
+    return known
+
+
+def test_routes_beside_the_api_are_added_with_their_tags() -> None:
+    operation = {"summary": "Share it", "tags": ["Publishing"], "x-permission": "none", "responses": {}}
+    known = other_planes({"/share": {"post": operation}})
+    assert known["paths"]["/share"]["post"]["operationId"] == "share_it"
+    assert [tag["name"] for tag in known["tags"]] == ["Publishing"]
+    assert "Thing" in known["components"]["schemas"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"summary": ""}, "GET /x has no summary"),
+        ({"x-permission": ""}, "GET /x has no x-permission"),
+        ({"tags": ["Unknown"]}, "the tag Unknown has no description"),
+    ],
+)
+def test_a_route_beside_the_api_needs_the_same_declarations(change: dict[str, Any], words: str) -> None:
+    operation = {"summary": "X", "tags": ["Publishing"], "x-permission": "none", "responses": {}, **change}
+    with pytest.raises(Undocumented, match=words):
+        other_planes({"/x": {"get": operation}})
+
+
+def test_two_operations_of_all_planes_never_have_one_name() -> None:
+    operation = {"summary": "X", "tags": ["Publishing"], "x-permission": "none", "responses": {}}
+    with pytest.raises(Undocumented, match="GET /y has the summary of another operation"):
+        other_planes({"/x": {"get": operation}, "/y": {"get": dict(operation)}})
+
+
 def test_a_versioned_operation_that_does_not_exist_does_not_get_into_the_document() -> None:
     with pytest.raises(Undocumented, match="no operation has the name PUT /api/v1/x"):
         document([{"paths": {}}], {}, {"PUT /api/v1/x"})
@@ -116,7 +154,7 @@ def test_the_reference_page_shows_every_operation_and_model_without_an_inline_sc
         assert operation["description"]
     targets, links = set(re.findall(r'id="([^"]+)"', page)), set(re.findall(r'href="#([^"]+)"', page))
     assert links <= targets
-    assert not re.search(r"<script(?! src=\"/assets/)|<style|\sstyle=|\son\w+=", page)
+    assert not re.search(r"<script(?!(?: type=\"module\")? src=\"/assets/)|<style|\sstyle=|\son\w+=", page)
 
 
 def test_the_reference_page_lists_values_of_enumerations_only() -> None:

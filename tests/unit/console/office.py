@@ -70,7 +70,8 @@ class _People(dict[Role, Actor]):
 class Office:
     """A workspace with a person of every role. All but the owner join when they are first needed."""
 
-    def __init__(self, cloud: Cloud, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, cloud: Cloud, database: Database, monkeypatch: pytest.MonkeyPatch, **more: str) -> None:
+        """``more`` are settings of the function ``console``."""
         self.database = database
         self._cloud = cloud
         self.gateway_url = f"https://{HOST}"
@@ -96,7 +97,8 @@ class Office:
             "LOGIN_SECRETS": by_boto3("secretsmanager").create_secret(Name="LOGIN", SecretString="{}")["ARN"],
         }
         self.values = values
-        settings = load(console.ConsoleSettings, {**environment_of(console.ConsoleSettings), **values})
+        environment = {**environment_of(console.ConsoleSettings), **values, **more}
+        settings = load(console.ConsoleSettings, environment)
         self.plane = control_plane.ControlPlane(settings)
         self.team = control_plane.workspaces(self.plane, settings, credentials_key=settings.credentials_key)
         self.budgets = budget_services(

@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from opencode_cloud.composition.settings import (
     AccessSettings,
+    AlertsQueueUrl,
+    AuditQueueUrl,
     BillingEnabled,
     BudgetsTable,
     CredentialsKey,
     ExportsBucket,
     ExportsQueueUrl,
+    Operators,
     OriginSecret,
     PublicUrl,
+    PurgeQueueUrl,
     RedirectUris,
+    ReleasesUrl,
     RequestsPerMinute,
     StripeSecretArn,
     UsageTable,
@@ -53,6 +58,11 @@ class ConsoleSettings(WorkspaceSettings, AccessSettings):
     login_secrets: Annotated[str, "the ARN of the secret with the client secrets of login methods"]
     origin_secret: OriginSecret
     redirect_uris: RedirectUris = ()
+    operators: Operators = ()
+    releases_url: ReleasesUrl = ""
+    alerts_queue_url: AlertsQueueUrl = ""
+    audit_queue_url: AuditQueueUrl = ""
+    purge_queue_url: PurgeQueueUrl = ""
     public_url: PublicUrl = ""
     requests_per_minute: RequestsPerMinute = REQUESTS_PER_MINUTE
 

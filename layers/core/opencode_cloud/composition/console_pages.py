@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from opencode_cloud.budgets.services import BudgetServices
     from opencode_cloud.composition.console_parts import ConsoleParts
     from opencode_cloud.identity.pages import IdentityPages
+    from opencode_cloud.operators.pages import OperatorPages
     from opencode_cloud.policies.service import Publisher
     from opencode_cloud.usage.service import UsageReader
     from opencode_cloud.workspaces.services import WorkspaceServices
@@ -91,7 +92,17 @@ def site_of(parts: ConsoleParts) -> APIGatewayHttpResolver:
     limiter = RateLimiter(settings.sessions_table)
     InvitationPages(team.invitations, allowed, plane.deployment_key, limiter).mount(app)
     answers = form_answers(settings.sessions_table, plane.deployment_key)
-    console = ConsoleApp(allowed, plane.deployment_key, identity.note_use, settings.public_url, answers)
+    operators = _operator_pages(parts)
+    if operators:
+        operators.mount(app)
+    console = ConsoleApp(
+        allowed,
+        plane.deployment_key,
+        identity.note_use,
+        settings.public_url,
+        answers,
+        operates=operators.admits if operators else None,
+    )
     reader = reader_of(plane.database) if settings.billing else None
     coupons = coupons_of(plane.database, plane.outbox, plane.audit)
     sells = settings.billing and bool(settings.stripe_secret)
@@ -101,6 +112,15 @@ def site_of(parts: ConsoleParts) -> APIGatewayHttpResolver:
     pages = Console(console, *services, coupons=coupons, billing=reader, sells=sells)
     pages.mount(app)
     return app
+
+
+def _operator_pages(parts: ConsoleParts) -> OperatorPages | None:
+    """Return the operators' pages; None for a deployment that lists no operators."""
+    if not parts.settings.operators:
+        return None
+    from opencode_cloud.composition.operator_pages import operator_pages  # other deployments do not need it
+
+    return operator_pages(parts)
 
 
 def _identity_pages(parts: ConsoleParts) -> IdentityPages:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from opencode_cloud.audit.deliveries import AuditDeliveries
 from opencode_cloud.audit.store import AuditArchive
 from opencode_cloud.composition.control_plane import ControlPlane, workspaces
-from opencode_cloud.composition.settings import AuditQueueUrl, PurgeQueueUrl
+from opencode_cloud.composition.settings import AuditQueueUrl, PurgeQueueUrl, ReleasesUrl
 from opencode_cloud.composition.sql_settings import WorkspaceSettings
 from opencode_cloud.kit.event_dispatch import Dispatch
 from opencode_cloud.kit.housekeeping import Housekeeping
@@ -24,7 +22,7 @@ class RelaySettings(WorkspaceSettings):
 
     audit_queue_url: AuditQueueUrl
     purge_queue_url: PurgeQueueUrl
-    releases_url: Annotated[str, "the URL that names the latest release, in the form of GitHub's API, or empty"] = ""
+    releases_url: ReleasesUrl = ""
 
 
 def build(settings: RelaySettings) -> Handler:

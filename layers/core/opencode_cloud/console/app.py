@@ -138,6 +138,7 @@ class ConsoleApp:
         answers: Idempotency | None = None,
         *,
         signs_out: bool = True,
+        operates: Callable[[Actor], bool] | None = None,
     ) -> None:
         """Store the services.
 
@@ -148,6 +149,7 @@ class ConsoleApp:
             public_url: The URL of this deployment; empty: the one that the browser used.
             answers: Keeps the answers to forms.
             signs_out: False if ``deployment_key`` is not the key of the form that ends a session.
+            operates: Tells whether a person may open the operators' pages; None: the deployment has none.
         """
         self._access = access
         self._key = deployment_key
@@ -155,6 +157,7 @@ class ConsoleApp:
         self._public_url = public_url
         self._answers = answers
         self._signs_out = signs_out
+        self._operates = operates
         self.menu: list[ConsolePage] = []
         """The pages of a workspace, in the order of the menu."""
 
@@ -237,7 +240,14 @@ class ConsoleApp:
         def token(action: str) -> str:
             return requests.form_token(key, binder, action)
 
-        shared = {"person": person, "token": token, "once": _random, "signs_out": self._signs_out}
+        operates = self._operates is not None and self._operates(person)
+        shared = {
+            "person": person,
+            "token": token,
+            "once": _random,
+            "signs_out": self._signs_out,
+            "operates": operates,
+        }
         body = render(f"administration/{template}", **shared, **values)
         return page(body, status=status)
 

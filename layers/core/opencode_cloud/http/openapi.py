@@ -8,11 +8,24 @@ from http import HTTPStatus
 from typing import Any
 
 from opencode_cloud.http.requests import SESSION_COOKIE
+from opencode_cloud.kit.languages import gettext_noop
 
 PREFIX = "/api/v1/"
 METHODS = ("get", "post", "put", "patch", "delete")
 PERMISSION = "x-permission"
-"""Extension of each operation: its permission, ``account`` for any person, ``none`` for the public."""
+"""Extension of each operation: its permission, or one of :data:`OTHER_NEEDS`."""
+
+OTHER_NEEDS: Mapping[str, str] = {
+    "none": gettext_noop("nothing"),
+    "account": gettext_noop("a signed-in person"),
+    "reader": gettext_noop("the right to read the share"),
+    "secret": gettext_noop("the secret of the share"),
+    "operator": gettext_noop("the operators' secret"),
+}
+"""The needs of operations that are no permissions, each in words."""
+
+ALSO_AT = "x-also-at"
+"""Extension of an operation: more addresses that do the same."""
 
 PROBLEMS = "x-problems"
 """Extension of the document: every stable error code, with status and sentence."""
@@ -29,6 +42,31 @@ _SCHEMES = {
         "in": "cookie",
         "name": f"__Host-{SESSION_COOKIE}",
         "description": "The cookie of a signed-in browser; changes must come from a page of the same origin.",
+    },
+    "ticket": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-share-ticket",
+        "description": "A ticket of one share, for its readers.",
+    },
+    "operator": {"type": "http", "scheme": "bearer", "description": "The operators' secret (`AdminSecretArn`)."},
+    "api_key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-api-key",
+        "description": "The same key, as Anthropic's SDKs send it. For the model gateway.",
+    },
+    "google_key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-goog-api-key",
+        "description": "The same key, as Google's SDKs send it. For the model gateway.",
+    },
+    "azure_key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "api-key",
+        "description": "The same key, as Azure's SDKs send it. For the model gateway.",
     },
 }
 _PROBLEM: dict[str, Any] = {
@@ -61,14 +99,21 @@ _TAGS: Mapping[str, str] = {
     "Audit": "Every change in a workspace and every refusal, with its author.",
     "Billing": "The ledger of money: balance, movements and statements.",
     "Budgets": "Limits on cost, requests and tokens; their present usage, alerts and webhook.",
+    "Clients": "Requests of opencode after its login: the person, configurations, models.",
+    "Comments": "Remarks of members on shared sessions.",
     "Domains": "Mail domains whose people can join without an invitation.",
     "Invitations": "Invitations of people by e-mail, and their answers.",
     "Keys": "Keys of members and service accounts, for model calls and for this API.",
+    "Logins of clients": "The authorization server: device logins, tokens, metadata (OAuth 2.1).",
     "Members": "People of a workspace and their roles.",
+    "Model gateway": "Model calls in the formats of vendors, embeddings, counts, lists of models.",
     "Models": "The models that the caller may use, with prices and limits.",
+    "Operators": "Routes of the people who run the deployment.",
     "Payments": "Top-ups by card, automatic reloads, invoices.",
     "Policies and configuration": "Versioned rules for members, and the configuration of their clients.",
     "Providers": "The workspace's own keys of model providers.",
+    "Publishing": "Sharing of sessions by clients, with an account or without.",
+    "Reading shares": "Shared sessions for their readers, by documents and by a socket.",
     "Service accounts": "Members that are no people, for CI and bots.",
     "Shares": "Shared sessions: their readers and their end.",
     "Usage": "Model calls and sums over them, exports, retention.",
@@ -79,7 +124,7 @@ _TAGS: Mapping[str, str] = {
 _INFO = {
     "title": "Opencode Cloud",
     "version": "1",
-    "description": "People, teams and machines: workspaces, members, keys, policies, configuration, shares, audit.",
+    "description": "Workspaces, members, keys, policies, shares, audit; the model gateway; logins of clients.",
 }
 _IDEMPOTENCY = {
     "name": "Idempotency-Key",
@@ -147,10 +192,7 @@ def document(
         "info": _INFO,
         "servers": [{"url": "/"}],
         "security": _SECURITY,
-        "tags": [
-            {"name": tag, "description": _TAGS[tag]}
-            for tag in sorted({op["tags"][0] for item in paths.values() for op in item.values()})
-        ],
+        "tags": _tags_of(paths),
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": dict(sorted(models.items())),
@@ -159,6 +201,39 @@ def document(
         },
         PROBLEMS: dict(sorted(problems.items())),
     }
+
+
+def extend(
+    document: dict[str, Any], paths: Mapping[str, Any], models: Mapping[str, Any], responses: Mapping[str, Any]
+) -> None:
+    """Add operations, models and common answers that no app of ``/api/v1`` describes.
+
+    Raises:
+        Undocumented: a name is in ``document`` already, an operation lacks a declaration, or its tag is not described.
+    """
+    known = {operation["operationId"] for item in document["paths"].values() for operation in item.values()}
+    for path, item in paths.items():
+        _add(document["paths"], path, item)
+        for method, operation in item.items():
+            name = f"{method.upper()} {path}"
+            _check(name, operation)
+            operation["operationId"] = _operation_id(operation["summary"])
+            if operation["operationId"] in known:
+                raise Undocumented(f"{name} has the summary of another operation")
+            known.add(operation["operationId"])
+    for kind, added in (("schemas", models), ("responses", responses)):
+        for name, part in added.items():
+            _add(document["components"][kind], name, part)
+    document["tags"] = _tags_of(document["paths"])
+    document["paths"] = dict(sorted(document["paths"].items()))
+    document["components"]["schemas"] = dict(sorted(document["components"]["schemas"].items()))
+
+
+def _tags_of(paths: Mapping[str, Any]) -> list[dict[str, str]]:
+    used = sorted({operation["tags"][0] for item in paths.values() for operation in item.values()})
+    if unknown := set(used) - _TAGS.keys():
+        raise Undocumented(f"the tag {min(unknown)} has no description")
+    return [{"name": tag, "description": _TAGS[tag]} for tag in used]
 
 
 def _public(path: str) -> str:
@@ -199,10 +274,14 @@ def _add(definitions: dict[str, Any], name: str, value: Any) -> None:
         raise Undocumented(f"{name} means two things")
 
 
-def _complete(name: str, method: str, operation: dict[str, Any]) -> None:
+def _check(name: str, operation: Mapping[str, Any]) -> None:
     for needed in ("summary", "tags", PERMISSION):
         if not operation.get(needed):
             raise Undocumented(f"{name} has no {needed}")
+
+
+def _complete(name: str, method: str, operation: dict[str, Any]) -> None:
+    _check(name, operation)
     permission = operation[PERMISSION]
     operation["security"] = [] if permission == "none" else _SECURITY
     if method == "post":

@@ -24,7 +24,7 @@ from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.release import VERSION
 
-_WITH_FORMS = frozenset({"account", "console", "device"})
+_WITH_FORMS = frozenset({"account", "console", "device", "operator"})
 """Sections of the site whose page shows the forms that are sent below it."""
 
 

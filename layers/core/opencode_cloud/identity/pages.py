@@ -208,11 +208,11 @@ class IdentityPages:
         return see("/") if person is None else self._page("identity/sign_out.html", {"person": person})
 
     def sign_out(self) -> Response[str]:
-        """``POST /logout``: end the browser's session."""
+        """``POST /logout``: end the browser's session. The form may name the page that needs a new sign-in."""
         person = self._person()
-        self._form("/logout")
+        proceed = safe_path(self._form("/logout").get("continue", ""))
         self._services.sessions.end(person.session_id)
-        return see("/", [requests.set_cookie(self._event(), requests.SESSION_COOKIE, "", 0)])
+        return see(proceed, [requests.set_cookie(self._event(), requests.SESSION_COOKIE, "", 0)])
 
     def _begin_session(self, person: VerifiedPerson, proceed: str) -> Response[str]:
         services, event = self._services, self._event()

@@ -52,6 +52,13 @@ class HttpRoutes:
         """Return a decorator that adds a route for DELETE."""
         return self._adding("DELETE", template)
 
+    def table(self) -> list[tuple[str, str]]:
+        """Return method and template of each route."""
+        named = [
+            (method, "/".join(segments)) for (method, _), found in self._templates.items() for segments, _ in found
+        ]
+        return [*self._fixed, *named]
+
     def event(self) -> dict[str, Any]:
         """Return the event of the request that this thread serves. Raises LookupError outside a request."""
         event = self._present.get()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 
 import msgspec
 
@@ -30,19 +31,28 @@ class NewerRelease:
 
     def look(self) -> int:
         """Return 1 and count ``NewerRelease`` if there is a newer release, else 0. A failure is logged only."""
-        if not self._url:
-            return 0
-        try:
-            status, body = self._connections.request("GET", self._url, HEADERS, longest=LONGEST_ANSWER)
-            tag = msgspec.json.decode(body, type=_Release).tag_name
-        except (*failures(), msgspec.DecodeError) as error:
-            log.logger.warning("the latest release is unknown", extra={"reason": type(error).__name__})
-            return 0
-        if status != 200 or _number(tag) <= _number(VERSION):
+        tag = self.latest()
+        if not tag or not is_newer(tag):
             return 0
         log.count("NewerRelease")
         log.logger.warning("a newer release exists", extra={"release": tag, "running": VERSION})
         return 1
+
+    def latest(self) -> str:
+        """Return the tag of the latest release; empty if no address is set, or if the answer failed."""
+        if not self._url:
+            return ""
+        try:
+            status, body = self._connections.request("GET", self._url, HEADERS, longest=LONGEST_ANSWER)
+            return msgspec.json.decode(body, type=_Release).tag_name if status == HTTPStatus.OK else ""
+        except (*failures(), msgspec.DecodeError) as error:
+            log.logger.warning("the latest release is unknown", extra={"reason": type(error).__name__})
+            return ""
+
+
+def is_newer(tag: str) -> bool:
+    """Tell whether a tag names a later release than the one that runs."""
+    return _number(tag) > _number(VERSION)
 
 
 def _number(tag: str) -> tuple[int, ...]:

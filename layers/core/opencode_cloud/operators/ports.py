@@ -10,6 +10,7 @@ from opencode_cloud.contracts.ids import AccountId
 if TYPE_CHECKING:
     from opencode_cloud.identity.models import Account, VerifiedPerson
     from opencode_cloud.kit.sql import Connection
+    from opencode_cloud.operators.store.directory import FoundPerson, FoundWorkspace
 
 
 class AccountDirectory(Protocol):
@@ -50,4 +51,16 @@ class TokenSigners(Protocol):
 
     def activate(self, key: str, /) -> None:
         """Make the key with this id the active one."""
+        ...
+
+
+class DirectorySearch(Protocol):
+    """Searches all workspaces and people, the newest first. A page has one entry more if others follow it."""
+
+    def workspaces(self, words: str, after: str, /) -> Sequence[FoundWorkspace]:
+        """Return workspaces after the one with the id ``after``."""
+        ...
+
+    def people(self, words: str, after: str, /) -> Sequence[FoundPerson]:
+        """Return people after the one with the id ``after``."""
         ...

@@ -19,16 +19,16 @@ from opencode_cloud.billing.models.errors import billing_off
 from opencode_cloud.catalogue.commands import CatalogueCommand, execute_catalogue_command
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.audit import Target
-from opencode_cloud.contracts.ids import AccountId, WorkspaceId
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import KeyScope, Role
 from opencode_cloud.identity.models import Account, VerifiedPerson
 from opencode_cloud.keys.service import CreateKey
-from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, ServiceError
+from opencode_cloud.kit.errors import Conflict, ServiceError
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.mail_addresses import InvalidMailAddress, canonical_address
 from opencode_cloud.kit.timestamps import to_utc
+from opencode_cloud.operators.directory import Directory, canonical
 from opencode_cloud.payments.commands import RefundCommand, execute_refund_command
 from opencode_cloud.usage.commands import UsageCommand, execute_usage_command
 
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from opencode_cloud.policies.service import WellKnown
     from opencode_cloud.usage.service import Reconciliation
     from opencode_cloud.workspaces.services import WorkspaceServices
-
-MOST_SHOWN = 100
 
 
 class LookUp(msgspec.Struct, tag="look-up"):
@@ -169,6 +167,7 @@ class Operations:
         self._team = team
         self._audit = audit
         self._record = Recorder[Account](audit, "account", lambda row: row.id, lambda row: row.email)
+        self._directory = Directory(outbox, accounts, team, audit)
         self._mailer = mailer
         self._projection = projection
         self._signing_keys = signing_keys
@@ -202,7 +201,7 @@ class Operations:
         logger.info("operator's command", extra={"operator": actor.name, "command": type(command).__name__})
         match command:
             case LookUp():
-                return self._look_up(command.subject)
+                return self._directory.look_up(command.subject)
             case CreateWorkspace():
                 return self._create_workspace(command, actor)
             case FirstOwner():
@@ -210,7 +209,7 @@ class Operations:
             case CreateServiceAccountKey():
                 return self._create_key(command, actor)
             case Block():
-                return self._block(command, actor)
+                return self._directory.block(actor, command.subject, blocked=command.blocked)
             case GrantBalance():
                 return self._grant(command, actor)
             case _:
@@ -248,39 +247,6 @@ class Operations:
                     raise billing_off()
                 return execute_refund_command(command, self._refunds, actor)
 
-    # ---------------------------------------------------------------------------------------- looking
-
-    def _look_up(self, subject: str) -> dict[str, Any]:
-        if subject.startswith("wrk_"):
-            return self._show_workspace(WorkspaceId(subject))
-        with self._outbox.unit() as unit:
-            account = self._account(unit, subject)
-        memberships = self._team.workspaces.memberships(account.id)
-        return {
-            **msgspec.to_builtins(account),
-            "workspaces": [
-                {"id": membership.id, "name": membership.name, "role": membership.role} for membership in memberships
-            ],
-        }
-
-    def _show_workspace(self, workspace_id: WorkspaceId) -> dict[str, Any]:
-        workspace = self._team.workspaces.look_up(workspace_id)
-        members = self._team.members.members_of(workspace_id, limit=MOST_SHOWN)
-        return {
-            **workspace.model_dump(mode="json"),
-            "members": [{"id": member.id, "email": member.email, "role": member.role} for member in members],
-        }
-
-    def _account(self, unit: UnitOfWork, subject: str) -> Account:
-        account = (
-            self._accounts.get(unit.connection, AccountId(subject))
-            if subject.startswith("acc_")
-            else self._accounts.by_address(unit.connection, _canonical(subject))
-        )
-        if account is None:
-            raise NotFound("account_not_found", "There is no account with this e-mail address or id.")
-        return account
-
     # --------------------------------------------------------------------------------------- changing
 
     def _create_workspace(self, command: CreateWorkspace, actor: Actor) -> dict[str, Any]:
@@ -300,7 +266,7 @@ class Operations:
 
     def _create_for(self, unit: UnitOfWork, actor: Actor, email: str, name: str) -> dict[str, Any]:
         """Create a workspace for ``email``, and an account if there is none. A sign-in with this address uses it."""
-        account = self._accounts.by_address(unit.connection, _canonical(email))
+        account = self._accounts.by_address(unit.connection, canonical(email))
         if account is None:
             account = self._accounts.add(unit.connection, VerifiedPerson(provider="", subject="", email=email))
             if account is None:
@@ -315,17 +281,6 @@ class Operations:
         new_key = CreateKey(name=command.name, scopes=command.scopes, service_account_id=service_account.id)
         key = self._team.keys.create(actor, command.workspace, new_key)
         return {"service_account": service_account.id, **key.model_dump(mode="json")}
-
-    def _block(self, command: Block, actor: Actor) -> dict[str, Any]:
-        if command.subject.startswith("wrk_"):
-            change = self._team.workspaces.block if command.blocked else self._team.workspaces.unblock
-            return change(actor, WorkspaceId(command.subject)).model_dump(mode="json")
-        with self._outbox.unit() as unit:
-            account = self._account(unit, command.subject)
-            self._accounts.block(unit.connection, account.id, blocked=command.blocked)
-            unit.emit(Topic.ACCOUNT, account.id)
-            self._record(unit, actor, "account.blocked" if command.blocked else "account.unblocked", None, account)
-            return msgspec.to_builtins(msgspec.structs.replace(account, blocked=command.blocked))
 
     def _grant(self, command: GrantBalance, actor: Actor) -> dict[str, Any]:
         """Grant credit: in the ledger, if the deployment keeps one."""
@@ -394,12 +349,3 @@ def following(keys: Sequence[str], current: str) -> list[str]:
     """Return the other keys in their order, starting after ``current``."""
     position = list(keys).index(current)
     return [*keys[position + 1 :], *keys[:position]]
-
-
-def _canonical(email: str) -> str:
-    try:
-        return canonical_address(email)
-    except InvalidMailAddress as error:
-        raise BadRequest(
-            "invalid_address", f"This is not an e-mail address that mail can be sent to. {error}"
-        ) from error

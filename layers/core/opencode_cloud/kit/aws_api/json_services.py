@@ -76,6 +76,21 @@ class Sqs(_JsonService):
         delay = {"DelaySeconds": delay_seconds} if delay_seconds else {}
         self.call("SendMessage", {"QueueUrl": url, "MessageBody": body, **delay})
 
+    def attributes(self, url: str, *names: str) -> dict[str, str]:
+        """Return attributes of a queue; those without a value are missing."""
+        request = {"QueueUrl": url, "AttributeNames": list(names)}
+        return self.call("GetQueueAttributes", request).get("Attributes") or {}
+
+    def receive(self, url: str, *, hidden_seconds: int) -> list[tuple[str, str]]:
+        """Return receipt and body of at most ten messages, which others do not receive for ``hidden_seconds``."""
+        request = {"QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": hidden_seconds}
+        found: list[dict[str, str]] = self.call("ReceiveMessage", request).get("Messages") or []
+        return [(message["ReceiptHandle"], message["Body"]) for message in found]
+
+    def delete(self, url: str, receipt: str) -> None:
+        """Delete a received message."""
+        self.call("DeleteMessage", {"QueueUrl": url, "ReceiptHandle": receipt})
+
     def change_visibility(self, url: str, receipt: str, seconds: int) -> None:
         """Have a received message delivered again after ``seconds``."""
         self.call("ChangeMessageVisibility", {"QueueUrl": url, "ReceiptHandle": receipt, "VisibilityTimeout": seconds})

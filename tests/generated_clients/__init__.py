@@ -1,0 +1,1 @@
+"""Clients of the API that common tools generate from its document."""
