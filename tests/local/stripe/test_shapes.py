@@ -74,9 +74,9 @@ def everything(account: StandIn) -> None:
 
 
 LISTS = (
-    "balance_transactions charges checkout/sessions credit_notes customers disputes events invoice_payments invoiceitems invoices "
-    "payment_intents payment_methods prices products refunds subscriptions?status=all test_helpers/test_clocks "
-    "webhook_endpoints"
+    "balance_transactions charges checkout/sessions credit_notes customers disputes events invoice_payments "
+    "invoiceitems invoices payment_intents payment_methods prices products refunds subscriptions?status=all "
+    "test_helpers/test_clocks webhook_endpoints"
 )
 
 

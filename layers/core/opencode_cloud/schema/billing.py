@@ -134,6 +134,13 @@ ledger_payments = table(
     Column("credit_returned", BigInteger, nullable=False, server_default="0"),
     Column("fee_returned", BigInteger, nullable=False, server_default="0"),
     Column("tax_returned", BigInteger, nullable=False, server_default="0"),
+    Column(
+        "purpose",
+        Enum("credit", "plan", name="purpose"),
+        nullable=False,
+        server_default="credit",
+        comment="what was bought; the fee of a plan is its whole price",
+    ),
     Column("created_at", Moment, nullable=False),
     Index(None, "workspace_id", "created_at"),
 )
