@@ -133,7 +133,7 @@ def test_a_crash_at_any_statement_neither_loses_nor_doubles_it(place_with_plan: 
             assert len(place_with_plan.mails("plan-renewal")) == months
             fatal = kept
             place_with_plan.advance(days=31)
-            place_with_plan.shop.deliver_all()
+            place_with_plan.shop.plan_effects.refresh(place_with_plan.plan.subscription_id)
             place_with_plan.shop.following.sweep()
     finally:
         sql_events.remove(engine, "before_cursor_execute", before)

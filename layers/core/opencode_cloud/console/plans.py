@@ -114,7 +114,7 @@ class PlanPages:
     def _at_stripe(
         self, plan: SeatPlan | None, workspace_id: WorkspaceId
     ) -> tuple[CardView | None, CardView | None, NextInvoice | None, str]:
-        """Return the plan's card, the saved one, the next invoice, and whether Stripe is ``on``, ``off`` or ``away``."""
+        """Return the plan's card, the saved one, the next invoice, and whether Stripe is on, off or away."""
         try:
             own, saved = self._planning.cards(plan, workspace_id)
             return own, saved, self._planning.next_invoice(plan) if plan else None, "on"
