@@ -32,6 +32,7 @@ class PlanShop:
         with shop.books.database.transaction() as connection:
             connection.execute(payment_customers.insert(), row)
         self.people: list[str] = []
+        self.hired = 0
         self.hire("owner")
         for _ in range(people - 1):
             self.hire()
@@ -39,7 +40,8 @@ class PlanShop:
     # --------------------------------------------------------------------------------- people
 
     def hire(self, role: str = "member") -> str:
-        person = self.shop.books.place.person(f"p{len(self.people)}@example.com")
+        self.hired += 1
+        person = self.shop.books.place.person(f"p{self.hired}@example.com")
         join(self.shop, person.account_id, role)
         self.people.append(person.account_id)
         return person.account_id

@@ -13,7 +13,9 @@ from sqlalchemy import select, update
 
 from local.stripe import StripeStandIn
 from opencode_cloud.composition import console, payments
+from opencode_cloud.composition.control_plane import ControlPlane
 from opencode_cloud.composition.services.billing import billing_services
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.settings import load
 from opencode_cloud.kit.sql import Database
@@ -52,6 +54,8 @@ class Cashier(Office):
         )
         settings = load(payments.PaymentsSettings, {**environment_of(payments.PaymentsSettings), **values})
         self._payments = payments.build(settings)
+        self.selling = ControlPlane(settings)
+        self.reloads = own["RELOADS_QUEUE_URL"]
         self.billing = billing_services(self.plane.database, self.plane.outbox, self.plane.audit, enabled=True)
 
     def answer(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -268,3 +272,18 @@ class TestPlan:
             may = role in (Role.OWNER, Role.BILLING)
             found = cashier.browser(role).go(f"{cashier.base}/payments/plan")
             assert found.status_code == (200 if may else 403)
+
+    def test_a_change_of_members_reaches_the_queue_of_a_workspace_with_a_plan(
+        self, cashier: Cashier, cloud: Cloud
+    ) -> None:
+        owner = cashier.acting(cashier.owner)
+        facts = {"workspace": cashier.workspace, "account": cashier.owner.account_id}
+
+        def change() -> list[Any]:
+            with cashier.selling.outbox.unit() as unit:
+                unit.emit(Topic.MEMBER, owner.id, facts)
+            return [json.loads(each["Body"]) for each in cloud.messages(cashier.reloads)]
+
+        assert change() == []
+        cashier.start()
+        assert change() == [{"seats": cashier.workspace}]

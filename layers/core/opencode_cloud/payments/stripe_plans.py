@@ -124,6 +124,7 @@ class StripePlans:
             period_start=moment_of(item.current_period_start),
             period_end=end,
             ends_at=ends_at,
+            invoice_id=id_of(found.latest_invoice),
             card=card_of(card) if card is not None else None,
         )
 

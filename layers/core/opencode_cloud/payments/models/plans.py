@@ -133,6 +133,8 @@ class SubscriptionView(msgspec.Struct, frozen=True, kw_only=True):
     period_start: datetime
     period_end: datetime
     ends_at: datetime | None
+    invoice_id: str
+    """Its last invoice; empty before the first one."""
     card: CardView | None
     """The card that the next renewal is charged to."""
 

@@ -72,13 +72,17 @@ class PlanEffects:
 
     def of_subscription(self, subscription_id: str) -> PlanEffect:
         """Return the effect of a subscription."""
-        with self._outbox.unit() as unit:
-            version = self._store.version_of(unit.connection, subscription_id)
         try:
-            found = self._stripe.subscription(subscription_id)
+            found, version = self._read(subscription_id)
         except StripeRefused as error:
             return _gone(error)
         return lambda unit: self._apply_subscription(unit, found, version)
+
+    def _read(self, subscription_id: str) -> tuple[SubscriptionView, int]:
+        """Return the state of a subscription, and the version of our row from before it was read."""
+        with self._outbox.unit() as unit:
+            version = self._store.version_of(unit.connection, subscription_id)
+        return self._stripe.subscription(subscription_id), version
 
     def of_invoice(self, invoice_id: str) -> PlanEffect:
         """Return the effect of an invoice and of its payments."""
@@ -107,8 +111,21 @@ class PlanEffects:
         return self._stripe.plan_of_payment(payment_id)
 
     def refresh(self, subscription_id: str) -> None:
-        """Write the present state of a subscription, as an event of it would."""
-        self.run(lambda: self.of_subscription(subscription_id))
+        """Write the present state of a subscription and of its last invoice, as their events would.
+
+        Raises ``stripe_unavailable`` (503) or StripeRefused.
+        """
+        invoice_id = ""
+
+        def effect() -> PlanEffect:
+            nonlocal invoice_id
+            found, version = self._read(subscription_id)
+            invoice_id = found.invoice_id
+            return lambda unit: self._apply_subscription(unit, found, version)
+
+        self.run(effect)
+        if invoice_id:
+            self.run(lambda: self.of_invoice(invoice_id))
 
     def run(self, effect: Callable[[], PlanEffect]) -> Result:
         """Apply an effect, which is read again if another process was faster; raises :class:`StaleRead` (503)."""
@@ -129,7 +146,7 @@ class PlanEffects:
     # ------------------------------------------------------------------------------------- in the unit
 
     def book(self, unit: UnitOfWork, payment: PaymentView) -> bool:
-        """Book a payment that succeeded, once; return False if it belongs to no plan of ours."""
+        """Book a payment that succeeded, once; return False if it belongs to no known plan."""
         plan = self._store.get(unit.connection, payment.plan_id, lock=True)
         if plan is None or not self._is_ours(unit, plan, payment.customer_id):
             return False

@@ -117,7 +117,7 @@ class PlanFollowing:
                 logger.exception("a plan did not go on", extra={"plan": plan.id, "code": error.code})
 
     def _continue_start(self, plan: SeatPlan) -> None:
-        """Look a start up that nobody has finished. One that reached neither Checkout nor a card ends."""
+        """Look up a start that is not finished. One that reached neither Checkout nor a card ends."""
         if plan.created_at > utc_now() - LOOKED_UP_AFTER:
             return
         self.look_up(plan)

@@ -81,7 +81,7 @@ class PlanNotices:
     def _mail(self, unit: UnitOfWork, plan: SeatPlan, template: Template, variables: dict[str, Any]) -> None:
         name = self._store.workspace_name(unit.connection, plan.workspace_id)
         if name is None:
-            return  # The workspace was deleted, and nobody pays for it any more.
+            return  # The workspace was deleted.
         for recipient in self._payers.payers(unit.connection, plan.workspace_id):
             self._mailer.queue(unit, template, recipient, {"workspace": name, **variables}, plan.workspace_id)
 

@@ -1,4 +1,4 @@
-"""The one rule of seats: who counts as a seat of a plan."""
+"""The one rule of seats: members who may call models have one."""
 
 from __future__ import annotations
 
