@@ -1,4 +1,4 @@
-"""Plans per seat, their invoices, and what a payment bought."""
+"""Plans per seat, their invoices, what a payment bought, and coupons whose credit ends."""
 
 from collections.abc import Sequence
 
@@ -98,5 +98,15 @@ def upgrade() -> None:
             server_default="credit",
             nullable=False,
             comment="what was bought; the fee of a plan is its whole price",
+        ),
+    )
+    op.add_column(
+        "coupons",
+        sa.Column(
+            "credit_days",
+            sa.Integer(),
+            server_default="0",
+            nullable=False,
+            comment="until the credit ends; 0: it does not",
         ),
     )
