@@ -137,6 +137,8 @@ API_ROUTES: Mapping[str, tuple[str, ...]] = {
         "/api/v1/workspaces/{workspace_id}/invoices",
         "/api/v1/workspaces/{workspace_id}/invoices/{proxy+}",
         "/api/v1/workspaces/{workspace_id}/payment-portal",
+        "/api/v1/workspaces/{workspace_id}/plan",
+        "/api/v1/workspaces/{workspace_id}/plan/{proxy+}",
         "/api/v1/workspaces/{workspace_id}/refunds",
         "/api/v1/workspaces/{workspace_id}/refunds/{proxy+}",
         "/api/v1/workspaces/{workspace_id}/top-ups",

@@ -166,6 +166,10 @@ class Backup(Settings):
         return self.copy_to.split(":")[4] if self.copy_to else ""
 
 
+DOLLARS = r"^\d{1,6}(\.\d{2})?$"
+"""Whole cents."""
+
+
 class Billing(Settings):
     """The ledger of money (docs/billing.md). If it is off, a balance limits only the workspaces that have one."""
 
@@ -182,6 +186,17 @@ class Stripe(Settings):
     least_top_up: int = Field(default=10, ge=1, description="in dollars")
     most_top_up: int = Field(default=10_000, ge=1, description="in dollars")
     invoice_seller: str = Field(default="", max_length=1000, description="lines of the seller: name, address, tax id")
+    seat_price: str = Field(
+        default="0",
+        pattern=DOLLARS,
+        description="of a plan, in dollars for a seat and month, such as 20.00; 0: no plan",
+    )
+    seat_credit: str = Field(
+        default="0", pattern=DOLLARS, description="in dollars: the promotional credit of a seat for a month"
+    )
+    renewal_notice_days: int = Field(
+        default=7, ge=1, le=28, description="days before a renewal at which the payers of a plan are told"
+    )
 
 
 class Firewall(Settings):

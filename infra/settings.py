@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from infra.packaging import ROOT
@@ -78,9 +79,16 @@ def of_stage(stage: Stage) -> dict[str, str]:
         "LEAST_TOP_UP": str(stripe.least_top_up),
         "MOST_TOP_UP": str(stripe.most_top_up),
         "INVOICE_SELLER": stripe.invoice_seller,
+        "SEAT_PRICE": _micro_cents(stripe.seat_price),
+        "SEAT_CREDIT": _micro_cents(stripe.seat_credit),
+        "RENEWAL_NOTICE_DAYS": str(stripe.renewal_notice_days),
         "ANONYMOUS_MODELS": _flag(stage.anonymous_models),
         "ANONYMOUS_REQUESTS_PER_DAY": str(stage.anonymous_requests_per_day),
     }
+
+
+def _micro_cents(dollars: str) -> str:
+    return str(int(Decimal(dollars) * 100_000_000))
 
 
 def _flag(value: bool) -> str:

@@ -18,7 +18,7 @@ from opencode_cloud.http.api import api_app
 from opencode_cloud.http.gate import Gate
 from opencode_cloud.http.openapi_examples import add_examples
 from opencode_cloud.kit.settings import load, variables
-from opencode_cloud.payments.routes import AutoReloadRoutes, InvoiceRoutes, RefundRoutes, TopUpRoutes
+from opencode_cloud.payments.routes import AutoReloadRoutes, InvoiceRoutes, PlanRoutes, RefundRoutes, TopUpRoutes
 from opencode_cloud.sharing.routes.api import ShareApi
 
 DOCUMENT = Path("docs") / "openapi.json"
@@ -97,4 +97,5 @@ def _payments() -> APIGatewayHttpResolver:
     AutoReloadRoutes(nothing, payments, public_url="").mount()
     InvoiceRoutes(nothing, payments).mount()
     RefundRoutes(nothing, payments).mount()
+    PlanRoutes(nothing, payments, public_url="").mount()
     return app

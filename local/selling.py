@@ -22,10 +22,14 @@ def stage_file(state: Path, stripe: StripeStandIn, base: Path | None) -> Path:
     A base that has a section `[stripe]` or `[billing]` keeps its own.
     """
     given = base.read_text() if base else ""
-    sections = {
-        "[billing]": "enabled = true",
-        "[stripe]": f'api_url = "{stripe.url}"\nprocessing_fee = "0.044+30"\ninvoice_seller = "Example GmbH"',
-    }
+    selling = (
+        f'api_url = "{stripe.url}"',
+        'processing_fee = "0.044+30"',
+        'invoice_seller = "Example GmbH"',
+        'seat_price = "20.00"',
+        'seat_credit = "5.00"',
+    )
+    sections = {"[billing]": "enabled = true", "[stripe]": "\n".join(selling)}
     added = [f"{name}\n{settings}\n" for name, settings in sections.items() if name not in given]
     file = state / "stage-with-billing.toml"
     file.write_text("\n".join([given, *added]))
@@ -52,6 +56,7 @@ def forget_customers(database: LocalDatabase) -> None:
         with owner.transaction() as connection:
             connection.execute(text("DELETE FROM payment_customers"))
             connection.execute(text("UPDATE top_ups SET state = 'expired' WHERE state IN ('open', 'pending')"))
+            connection.execute(text("UPDATE plans SET state = 'ended', live = NULL WHERE live"))
             connection.execute(text("UPDATE auto_reloads SET enabled = 0, state = 'idle', top_up_id = ''"))
     finally:
         owner.dispose()

@@ -76,6 +76,7 @@ NOT_RUN = {
     "docs/redaction.md: python -m local": "It needs the file of another project's release.",
     "docs/runbooks.md: make logs": ACCOUNT,
     "docs/stripe.md: aws lambda": ACCOUNT,
+    "docs/stripe.md: plan() {": LEDGER,
     "docs/stripe.md: python -m opencode_cloud --stage production billing": LEDGER,
     "docs/stripe.md: python -m opencode_cloud --stage production refunds": LEDGER,
     "docs/stripe.md: curl": "The stage of the tests has no account at Stripe. tests/e2e/test_payments.py turns it on.",

@@ -17,6 +17,8 @@ CLASSES: dict[str, tuple[str, type[stripe.StripeObject]]] = {
     "billing_portal.session": ("bps", stripe.billing_portal.Session),
     "charge": ("ch", stripe.Charge),
     "checkout.session": ("cs_test", stripe.checkout.Session),
+    "credit_note": ("cn", stripe.CreditNote),
+    "credit_note_line_item": ("cnli", stripe.CreditNoteLineItem),
     "customer": ("cus", stripe.Customer),
     "dispute": ("du", stripe.Dispute),
     "event": ("evt", stripe.Event),

@@ -23,6 +23,7 @@ from local.stripe.resources import (
     charges,
     checkout,
     clocks,
+    credit_notes,
     customers,
     events,
     intents,
@@ -38,12 +39,14 @@ METHODS = Methods(
     charges.methods,
     checkout.methods,
     clocks.methods,
+    credit_notes.methods,
     customers.methods,
     events.methods,
     intents.methods,
+    # Before the invoices, whose path with an id would fit previews too.
+    subscriptions.methods,
     invoices.methods,
     products.methods,
-    subscriptions.methods,
 )
 KEY_FORMS = ("sk_test_", "rk_test_")
 

@@ -8,7 +8,7 @@ from local.stripe.errors import StripeError, refused
 from local.stripe.objects import Json, make
 from local.stripe.resources import invoicing
 from local.stripe.resources.periods import end_of
-from local.stripe.resources.subscriptions import bill, cancel_now
+from local.stripe.resources.subscriptions import bill, cancel_now, next_invoice
 from local.stripe.routing import Methods
 
 methods = Methods()
@@ -96,17 +96,9 @@ def _moments(account: Account, subscription: Json) -> Iterator[Due]:
 
 def _announce(account: Account, subscription: Json, end: int) -> None:
     account.told_upcoming[subscription["id"]] = end
-    customer = account.at("customer", subscription["customer"])
-    details = {"subscription": subscription["id"], "metadata": dict(subscription["metadata"])}
-    parent = {"type": "subscription_details", "subscription_details": details, "quote_details": None}
-    preview = invoicing.new_invoice(
-        account, customer, subscription["currency"], billing_reason="upcoming", parent=parent, next_payment_attempt=end
-    )
-    for item in subscription["items"]["data"]:
-        invoicing.add_line(account, preview, item["price"]["unit_amount"] * item["quantity"], None)
     # An announced invoice does not exist yet: its event has no id.
-    account.delete(preview)
-    account.emit("invoice.upcoming", {name: value for name, value in preview.items() if name != "id"})
+    made = next_invoice(account, subscription)
+    account.emit("invoice.upcoming", {name: value for name, value in made.items() if name != "id"})
 
 
 def _renew(account: Account, subscription: Json, end: int) -> None:

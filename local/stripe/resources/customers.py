@@ -87,6 +87,17 @@ def attach(account: Account, values: dict[str, Any], method_id: str) -> Json:
     return attach_to(account, resolve(account, method_id), values["customer"])
 
 
+@methods.add("POST", "/v1/payment_methods/{}", "PaymentMethodUpdateParams", "card.exp_month card.exp_year metadata")
+def update_method(account: Account, values: dict[str, Any], method_id: str) -> Json:
+    """Change the date until which a card is valid."""
+    made = account.at("payment_method", method_id)
+    made.update(changes(made, values))
+    if made["card"]:
+        made["card"].update(values.get("card") or {})
+    account.emit("payment_method.updated", made)
+    return made
+
+
 @methods.add("POST", "/v1/payment_methods/{}/detach", "PaymentMethodDetachParams")
 def detach(account: Account, _values: dict[str, Any], method_id: str) -> Json:
     """Detach a payment method for ever, also as the default of its customer."""

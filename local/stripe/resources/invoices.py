@@ -4,7 +4,7 @@ from typing import Any
 
 from local.stripe.account import Account
 from local.stripe.errors import missing, refused
-from local.stripe.listing import include
+from local.stripe.listing import include, page
 from local.stripe.objects import Json, changes, listing, make
 from local.stripe.resources import invoicing
 from local.stripe.resources.products import price_of
@@ -67,6 +67,13 @@ def delete(account: Account, _values: dict[str, Any], invoice_id: str) -> Json:
         item["invoice"] = None
     account.emit("invoice.deleted", made)
     return account.delete(made)
+
+
+@methods.add("GET", "/v1/invoices/{}/lines", "InvoiceLineItemListParams", "limit starting_after ending_before")
+def list_lines(account: Account, values: dict[str, Any], invoice_id: str) -> Json:
+    """List the lines of an invoice."""
+    made = account.at("invoice", invoice_id)
+    return page(made["lines"]["data"], values, made["lines"]["url"])
 
 
 @methods.add("POST", "/v1/invoices/{}/finalize", "InvoiceFinalizeInvoiceParams", "auto_advance")

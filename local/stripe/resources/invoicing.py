@@ -94,12 +94,17 @@ def take_items(account: Account, invoice: Json, items: Iterable[Json]) -> None:
     """Put invoice items onto a draft."""
     for item in items:
         item["invoice"] = invoice["id"]
-        details = {"invoice_item": item["id"], "proration": item["proration"], "subscription": None}
-        details["proration_details"] = item["proration_details"]
-        parent: Json = {"type": "invoice_item_details", "invoice_item_details": details}
-        parent["subscription_item_details"] = None
-        shared = {name: item[name] for name in ("metadata", "period", "pricing", "quantity")}
-        add_line(account, invoice, item["amount"], item["description"], parent=parent, **shared)
+        add_item_line(account, invoice, item)
+
+
+def add_item_line(account: Account, invoice: Json, item: Json) -> None:
+    """Add the line of an invoice item."""
+    details = {"invoice_item": item["id"], "proration": item["proration"], "subscription": None}
+    details["proration_details"] = item["proration_details"]
+    parent: Json = {"type": "invoice_item_details", "invoice_item_details": details}
+    parent["subscription_item_details"] = None
+    shared = {name: item[name] for name in ("metadata", "period", "pricing", "quantity")}
+    add_line(account, invoice, item["amount"], item["description"], parent=parent, **shared)
 
 
 def recount(invoice: Json) -> None:
@@ -112,6 +117,8 @@ def recount(invoice: Json) -> None:
 
 def finalize(account: Account, invoice: Json) -> None:
     """Give a draft its number and a payment intent; one without an amount is paid at once.
+
+    Credit on the customer's balance is used first. A negative total becomes such credit.
 
     Raises:
         StripeError: It is no draft.
@@ -127,10 +134,12 @@ def finalize(account: Account, invoice: Json) -> None:
     page = f"{account.url}/pages/invoices/{invoice['id']}"
     invoice["status_transitions"]["finalized_at"] = now
     invoice.update(status="open", number=f"{customer['invoice_prefix']}-{number:04d}", effective_at=now)
-    invoice.update(hosted_invoice_url=page, ending_balance=0)
+    invoice.update(hosted_invoice_url=page)
+    apply_balance(invoice, customer)
+    account.change(customer, "customer.updated", balance=invoice["ending_balance"])
     account.emit("invoice.finalized", invoice)
     if invoice["amount_due"] == 0:
-        _mark_paid(account, invoice, 0)
+        mark_paid(account, invoice, 0)
         return
     wanted = {"amount": invoice["amount_due"], "currency": invoice["currency"], "customer": customer["id"]}
     intent = new_intent(account, wanted | {"metadata": {}, "setup_future_usage": "off_session"})
@@ -147,6 +156,13 @@ def finalize(account: Account, invoice: Json) -> None:
             status_transitions={"canceled_at": None, "paid_at": None},
         )
     )
+
+
+def apply_balance(invoice: Json, customer: Json) -> None:
+    """Count what is due after the credit on the customer's balance, which is negative."""
+    owed = invoice["total"] + customer["balance"]
+    invoice.update(starting_balance=customer["balance"], ending_balance=min(0, owed))
+    invoice.update(amount_due=max(0, owed), amount_remaining=max(0, owed))
 
 
 def collect(account: Account, invoice: Json, method_id: str | None = None) -> None:
@@ -209,6 +225,10 @@ def void(account: Account, invoice: Json, status: str, event: str) -> None:
         intent = intent_of(account, invoice)
         intent.update(status="canceled", cancellation_reason="void_invoice")
         account.emit("payment_intent.canceled", intent)
+    if status == "void":
+        customer = account.at("customer", invoice["customer"])
+        returned = invoice["starting_balance"] - invoice["ending_balance"]
+        account.change(customer, "customer.updated", balance=customer["balance"] + returned)
     stamp = "voided_at" if status == "void" else "marked_uncollectible_at"
     invoice["status_transitions"][stamp] = account.now(invoice["customer"])
     invoice["status"] = status
@@ -226,7 +246,7 @@ def _follow(account: Account, intent: Json) -> None:
     if intent["status"] == "succeeded":
         payment.update(status="paid", amount_paid=intent["amount"])
         payment["status_transitions"]["paid_at"] = account.now(invoice["customer"])
-        _mark_paid(account, invoice, intent["amount"])
+        mark_paid(account, invoice, intent["amount"])
         account.emit("invoice_payment.paid", payment)
     elif intent["status"] == "requires_payment_method":
         account.emit("invoice.payment_failed", invoice)
@@ -235,7 +255,8 @@ def _follow(account: Account, intent: Json) -> None:
         account.emit("invoice.payment_action_required", invoice)
 
 
-def _mark_paid(account: Account, invoice: Json, amount: int) -> None:
+def mark_paid(account: Account, invoice: Json, amount: int) -> None:
+    """Record that an invoice is paid, by a payment of `amount` or without one."""
     invoice["status_transitions"]["paid_at"] = account.now(invoice["customer"])
     invoice.update(status="paid", attempted=True, amount_paid=amount, amount_remaining=0, next_payment_attempt=None)
     account.emit("invoice.paid", invoice)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from local.stripe.account import Account
-from local.stripe.errors import StripeError, missing, refused
+from local.stripe.errors import StripeError, lacking, missing, refused
 from local.stripe.objects import Json, changes, listing, make
 from local.stripe.resources import invoicing
 from local.stripe.resources.invoices import new_item
@@ -39,6 +39,7 @@ def create(account: Account, values: dict[str, Any]) -> Json:
         except StripeError:
             if behaviour == "error_if_incomplete":
                 account.delete(made)
+                invoicing.void(account, invoice, "void", "invoice.voided")
                 raise
     return made
 
@@ -109,14 +110,8 @@ def add_item(account: Account, subscription: Json, price: Json, quantity: int, m
 def bill(account: Account, subscription: Json, reason: str) -> Json:
     """Store and return the final invoice for the present period, with what waits for an invoice of its subscription."""
     customer = account.at("customer", subscription["customer"])
-    details = {"subscription": subscription["id"], "metadata": dict(subscription["metadata"])}
-    parent = {"type": "subscription_details", "subscription_details": details, "quote_details": None}
-    invoice = invoicing.new_invoice(
-        account, customer, subscription["currency"], auto_advance=True, billing_reason=reason, parent=parent
-    )
-    waiting = account.all("invoiceitem", customer=customer["id"], invoice=None, currency=subscription["currency"])
-    own = [each for each in waiting if each["parent"] and _parent_of(each) == subscription["id"]]
-    invoicing.take_items(account, invoice, own[::-1])
+    invoice = _new_invoice(account, customer, subscription, auto_advance=True, billing_reason=reason)
+    invoicing.take_items(account, invoice, _waiting(account, subscription))
     if reason != "subscription_update":
         for item in subscription["items"]["data"]:
             _add_period(account, invoice, item)
@@ -124,6 +119,44 @@ def bill(account: Account, subscription: Json, reason: str) -> Json:
     invoicing.finalize(account, invoice)
     subscription["latest_invoice"] = invoice["id"]
     return invoice
+
+
+def _new_invoice(account: Account, customer: Json, subscription: Json, **fields: Any) -> Json:
+    details = {"subscription": subscription["id"], "metadata": dict(subscription["metadata"])}
+    parent = {"type": "subscription_details", "subscription_details": details, "quote_details": None}
+    return invoicing.new_invoice(account, customer, subscription["currency"], parent=parent, **fields)
+
+
+def _waiting(account: Account, subscription: Json) -> list[Json]:
+    """Return the items that the next invoice of a subscription takes, the oldest first."""
+    currency = subscription["currency"]
+    waiting = account.all("invoiceitem", customer=subscription["customer"], invoice=None, currency=currency)
+    return [each for each in waiting if each["parent"] and _parent_of(each) == subscription["id"]][::-1]
+
+
+@methods.add("POST", "/v1/invoices/create_preview", "InvoiceCreatePreviewParams", "subscription customer")
+def preview(account: Account, values: dict[str, Any]) -> Json:
+    """Return the invoice of the next renewal, which is not stored."""
+    if "subscription" not in values:
+        raise lacking("previews without a subscription")
+    subscription = account.get("subscription", values["subscription"], "subscription")
+    if subscription["cancel_at_period_end"] or subscription["status"] in ("canceled", "incomplete_expired"):
+        raise refused("No upcoming invoices for the subscription", "invoice_upcoming_none", status=404)
+    return next_invoice(account, subscription)
+
+
+def next_invoice(account: Account, subscription: Json) -> Json:
+    """Return the invoice of the next renewal as it would be now."""
+    customer, items = account.at("customer", subscription["customer"]), subscription["items"]["data"]
+    end = min(each["current_period_end"] for each in items)
+    made = _new_invoice(account, customer, subscription, billing_reason="upcoming", next_payment_attempt=end)
+    for item in _waiting(account, subscription):
+        invoicing.add_item_line(account, made, item)
+    for item in items:
+        invoicing.add_line(account, made, item["price"]["unit_amount"] * item["quantity"], None)
+    invoicing.apply_balance(made, customer)
+    account.delete(made)
+    return made
 
 
 def _add_period(account: Account, invoice: Json, item: Json) -> None:

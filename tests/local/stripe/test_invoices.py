@@ -218,3 +218,65 @@ def test_periods_never_skip_or_repeat_a_day() -> None:
     assert days[:4] == ["2024-02-29", "2024-03-31", "2024-04-30", "2024-05-31"]
     assert len(set(days)) == 25
     assert days[-1] == "2026-02-28"
+
+
+def test_a_preview_shows_the_next_renewal_with_what_changes_of_seats_add(
+    stand_in: StandIn, clock: stripe.test_helpers.TestClock
+) -> None:
+    client = stand_in.client()
+    made = seats(client, payer(client, "pm_card_visa", clock.id), 4)
+    client.v1.test_helpers.test_clocks.advance(clock.id, {"frozen_time": seconds("2026-02-14T10:00:00")})
+    client.v1.subscriptions.update(made.id, {"items": [{"id": made["items"].data[0].id, "quantity": 6}]})
+
+    found = client.v1.invoices.create_preview({"subscription": made.id})
+
+    assert (found.total, found.amount_due, found.status) == (7000, 7000, "draft")
+    assert found.next_payment_attempt == made["items"].data[0].current_period_end
+    assert len(client.v1.invoices.list({"subscription": made.id}).data) == 1
+    client.v1.subscriptions.update(made.id, {"cancel_at_period_end": True})
+    error = error_of(lambda: client.v1.invoices.create_preview({"subscription": made.id}))
+    assert error.code == "invoice_upcoming_none"
+
+
+def test_a_negative_invoice_becomes_credit_of_the_customer_which_later_ones_use(
+    stand_in: StandIn, clock: stripe.test_helpers.TestClock
+) -> None:
+    client = stand_in.client()
+    made = seats(client, payer(client, "pm_card_visa", clock.id), 10)
+    client.v1.subscriptions.update(made.id, {"items": [{"id": made["items"].data[0].id, "quantity": 1}]})
+    for day in ("2026-03-01", "2026-04-01"):
+        client.v1.test_helpers.test_clocks.advance(clock.id, {"frozen_time": seconds(day)})
+
+    last, first = client.v1.invoices.list({"subscription": made.id, "limit": 2}).data
+
+    assert (first.total, first.amount_due, first.ending_balance, first.status) == (-8000, 0, -8000, "paid")
+    assert (last.total, last.starting_balance, last.amount_due, last.ending_balance) == (1000, -8000, 0, -7000)
+    assert client.v1.customers.retrieve(str(made.customer)).balance == -7000
+
+
+def test_a_credit_note_lowers_an_open_invoice_and_gives_back_of_a_paid_one(client: stripe.StripeClient) -> None:
+    customer = payer(client, "pm_card_visa")
+    made = draft(client, customer, 2000)
+    client.v1.invoices.finalize_invoice(made.id)
+    client.v1.credit_notes.create({"invoice": made.id, "amount": 500})
+    paid = client.v1.invoices.pay(made.id)
+    assert (paid.amount_paid, paid.pre_payment_credit_notes_amount) == (1500, 500)
+
+    note = client.v1.credit_notes.create(
+        {"invoice": made.id, "amount": 1000, "refund_amount": 700, "credit_amount": 300}
+    )
+
+    assert (note.post_payment_amount, note.refunds[0].amount_refunded) == (1000, 700)
+    assert client.v1.customers.retrieve(customer).balance == -300
+    assert [each.amount for each in client.v1.refunds.list({"limit": 3}).data] == [700]
+    assert error_of(lambda: client.v1.credit_notes.void_credit_note(note.id)).http_status == 400
+
+
+def test_a_subscription_that_must_be_paid_at_once_leaves_nothing_behind(client: stripe.StripeClient) -> None:
+    customer = payer(client, "pm_card_chargeCustomerFail")
+
+    error = error_of(lambda: seats(client, customer, 1, payment_behavior="error_if_incomplete"))
+
+    assert error.code == "card_declined"
+    assert client.v1.subscriptions.list({"customer": customer, "status": "all"}).data == []
+    assert [each.status for each in client.v1.invoices.list({"customer": customer}).data] == ["void"]

@@ -49,9 +49,12 @@ def everything(account: StandIn) -> None:
     item = plan["items"].data[0].id
     api.subscriptions.update(plan.id, {"items": [{"id": item, "quantity": 2}], "proration_behavior": "always_invoice"})
     api.test_helpers.test_clocks.advance(clock.id, {"frozen_time": EPOCH + 40 * DAY})
+    first = api.invoices.list({"subscription": plan.id, "status": "paid"}).data[-1]
+    api.credit_notes.create({"invoice": first.id, "amount": 700, "refund_amount": 400, "credit_amount": 300})
     draft = api.invoices.create({"customer": customer.id})
     api.invoice_items.create({"customer": customer.id, "invoice": draft.id, "amount": 500, "currency": "usd"})
     api.invoices.finalize_invoice(draft.id)
+    api.credit_notes.void_credit_note(api.credit_notes.create({"invoice": draft.id, "amount": 100}).id)
     api.invoices.void_invoice(draft.id)
     session = api.checkout.sessions.create(
         {
@@ -71,9 +74,9 @@ def everything(account: StandIn) -> None:
 
 
 LISTS = (
-    "balance_transactions charges checkout/sessions customers disputes events invoice_payments invoiceitems invoices "
-    "payment_intents payment_methods prices products refunds subscriptions?status=all test_helpers/test_clocks "
-    "webhook_endpoints"
+    "balance_transactions charges checkout/sessions credit_notes customers disputes events invoice_payments "
+    "invoiceitems invoices payment_intents payment_methods prices products refunds subscriptions?status=all "
+    "test_helpers/test_clocks webhook_endpoints"
 )
 
 

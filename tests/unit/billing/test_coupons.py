@@ -91,6 +91,20 @@ def test_a_crash_at_any_statement_counts_and_grants_or_neither(books: Books, cou
     books.verify()
 
 
+def test_the_credit_of_a_coupon_ends_after_its_days_for_each_workspace(books: Books, coupons: Coupons) -> None:
+    coupons.create(ANN, "TRIAL", 5 * DOLLAR, 8, None, "trial", 30)
+    before = utc_now().replace(microsecond=0)
+    coupons.redeem(ANN, WORKSPACE, "TRIAL")
+    after = utc_now()
+    assert books.available(at=before + timedelta(days=30, seconds=-1)) == 5 * DOLLAR
+    assert books.available(at=after + timedelta(days=30)) == 0
+    with pytest.raises(Conflict):
+        coupons.redeem(ANN, WORKSPACE, "TRIAL")
+    with pytest.raises(Conflict):
+        coupons.create(ANN, "TRIAL", 5 * DOLLAR, 8, None, "trial", 31)
+    books.verify()
+
+
 def test_a_coupon_that_has_ended_or_never_was_credits_nothing(books: Books, coupons: Coupons) -> None:
     coupons.create(ANN, "PAST", 5 * DOLLAR, 8, utc_now() - timedelta(seconds=1), "launch")
     for code in ("PAST", "NONE"):
@@ -115,8 +129,10 @@ def test_without_a_ledger_nothing_is_redeemed(books: Books) -> None:
 
 
 def test_the_command_line_makes_a_coupon() -> None:
-    asked = ["billing", "coupon", "LAUNCH", "5", "--uses", "8", "--until", "2026-12-31T00:00:00", "--reason", "r"]
+    asked = ["billing", "coupon", "LAUNCH", "5", "--uses", "8", "--until", "2026-12-31T00:00:00", "--credit-days", "30"]
+    asked += ["--reason", "r"]
     command = command_of(parser().parse_args(asked))
+    assert command["credit_days"] == 30
     assert (command["action"], command["key"], command["micro_cents"], command["uses"]) == (
         "coupon",
         "LAUNCH",

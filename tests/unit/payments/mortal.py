@@ -27,7 +27,7 @@ from opencode_cloud.webhooks.service.sending import DeliverySender
 from opencode_cloud.webhooks.store.deliveries import DeliveryStore
 from tests.stripe_stand_in import StandIn
 from tests.unit.billing.books import Books
-from tests.unit.payments.shop import Shop
+from tests.unit.payments.shop import PAYER, Shop
 from tests.unit.usage.events import WORKSPACE
 from tests.unit.workspaces.team import KEY, Place
 
@@ -110,6 +110,16 @@ def sweep(shop: Shop, _given: Any) -> None:
     shop.receiving.sweep()
 
 
+def start_plan(shop: Shop, _given: Any) -> None:
+    """Start a plan by the saved card."""
+    shop.planning.begin_by_card(PAYER, WORKSPACE, "https://cloud.example.com")
+
+
+def follow(shop: Shop, _given: Any) -> None:
+    """Send seats to Stripe, and tell of renewals."""
+    shop.following.sweep()
+
+
 def expire(shop: Shop, _given: Any) -> None:
     """Book the expiry of credit."""
     Expiries(shop.books.booking, LedgerReader(shop.books.database, shop.books.store)).run()
@@ -134,7 +144,7 @@ def sender(shop: Shop) -> DeliverySender:
 
 
 FLOWS: dict[str, Callable[[Shop, Any], None]] = {
-    each.__name__: each for each in (deliver, pay_back, reload, sweep, expire, send)
+    each.__name__: each for each in (deliver, pay_back, reload, sweep, start_plan, follow, expire, send)
 }
 
 
@@ -151,7 +161,7 @@ def live(url: str, stripe_url: str, key: str, order: Order) -> None:
         if not left:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    ask = shop.api._ask
+    ask = shop.api.ask
 
     def asked(request: Callable[[], Any]) -> Any:
         step()
@@ -159,7 +169,7 @@ def live(url: str, stripe_url: str, key: str, order: Order) -> None:
         step()
         return answer
 
-    shop.api._ask = asked  # type: ignore[method-assign]
+    shop.api.ask = asked  # type: ignore[method-assign]
     sql_events.listen(database.engine, "after_cursor_execute", step)
     FLOWS[order.flow](shop, order.given)
 

@@ -28,8 +28,13 @@ from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
 from opencode_cloud.payments.fees import FeeSchedule
 from opencode_cloud.payments.models import StripeEvent, TopUp
+from opencode_cloud.payments.models.plans import PlanTerms
 from opencode_cloud.payments.service.documents import Documents
 from opencode_cloud.payments.service.effects import Effects
+from opencode_cloud.payments.service.plan_effects import PlanEffects
+from opencode_cloud.payments.service.plan_following import PlanFollowing
+from opencode_cloud.payments.service.plan_notices import PlanNotices
+from opencode_cloud.payments.service.planning import Planning
 from opencode_cloud.payments.service.receiving import Receiving
 from opencode_cloud.payments.service.refund_orders import RefundOrders
 from opencode_cloud.payments.service.refunding import Refunding
@@ -37,13 +42,16 @@ from opencode_cloud.payments.service.reload_ends import ReloadEnds
 from opencode_cloud.payments.service.reload_settings import ReloadSettings
 from opencode_cloud.payments.service.reload_trigger import ReloadTrigger
 from opencode_cloud.payments.service.reloading import Reloading
+from opencode_cloud.payments.service.seats import Seats
 from opencode_cloud.payments.service.topping_up import SaleTerms, ToppingUp
 from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
 from opencode_cloud.payments.store.documents import SaleDocumentStore
 from opencode_cloud.payments.store.events import EventStore
+from opencode_cloud.payments.store.plans import PlanStore
 from opencode_cloud.payments.store.refunds import RefundStore
 from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.payments.stripe_api import StripeApi
+from opencode_cloud.payments.stripe_plans import StripePlans
 from opencode_cloud.schema.payments import stripe_events, top_ups
 from opencode_cloud.webhooks.service.announcing import Announcer
 from opencode_cloud.webhooks.store.deliveries import DeliveryStore
@@ -56,6 +64,7 @@ SELLER = "Example GmbH\nSample Street 1\n12345 Town\nDE123456789"
 BACK = "http://127.0.0.1:9/console/billing"
 PAYER = Actor(kind=ActorKind.MEMBER, id="mem_payer", name="payer@example.com", workspace_id=WORKSPACE)
 OPERATOR = Actor(kind=ActorKind.OPERATOR, name="ann", role="owner")
+SEAT_TERMS = PlanTerms(seat_price=20 * DOLLAR, seat_credit=5 * DOLLAR, notice_days=7)
 UPSTREAM_FEE = FeeSchedule.parse("0.044+30")
 
 
@@ -65,6 +74,7 @@ class Shop:
 
     books: Books
     server: StripeStandIn
+    plan_terms: PlanTerms = SEAT_TERMS
 
     def __post_init__(self) -> None:
         self.stand_in = StandIn(self.server, f"sk_test_{secrets.token_hex(12)}")
@@ -80,17 +90,40 @@ class Shop:
         terms, audit, database = SaleTerms(fees=UPSTREAM_FEE), self.books.audit, self.books.database
         self.mailer = Mailer(MailStore(database))
         self.reader = BillingReader(database, LedgerReader(database, self.books.store), ClosingStore(), enabled=True)
-        ends = ReloadEnds(reloads, store, self.mailer, Announcer(DeliveryStore()))
+        announcer, plans = Announcer(DeliveryStore()), PlanStore()
+        ends = ReloadEnds(reloads, store, self.mailer, announcer)
+        notices, seats = PlanNotices(plans, reloads, self.mailer, announcer), Seats(plans)
+        stripe_plans = StripePlans(self.api)
+        self.plan_effects = PlanEffects(outbox, self.api, stripe_plans, plans, store, self.payments, notices, seats)
+        self.following = PlanFollowing(
+            outbox, self.api, stripe_plans, plans, store, self.plan_effects, notices, seats, self.plan_terms
+        )
         self.documents = Documents(outbox, SaleDocumentStore(), store, SELLER)
         refunds = RefundStore()
-        self.effects = Effects(self.api, store, self.payments, reloads, ends, self.documents, refunds)
+        self.effects = Effects(
+            self.api, store, self.payments, reloads, ends, self.documents, refunds, self.plan_effects
+        )
         self.refunding = Refunding(outbox, self.api, self.effects, refunds)
         self.refund_orders = RefundOrders(outbox, audit, self.payments, refunds)
         self.reloading = Reloading(
             outbox, self.api, self.effects, self.reader, reloads, store, ReloadTrigger(reloads), ends, terms
         )
-        self.receiving = Receiving(outbox, self.api, self.effects, events, store, self.reloading, self.refunding)
+        self.receiving = Receiving(
+            outbox, self.api, self.effects, events, store, self.reloading, self.refunding, self.following
+        )
         self.topping_up = ToppingUp(outbox, audit, self.api, store, terms)
+        self.planning = Planning(
+            outbox,
+            audit,
+            self.api,
+            stripe_plans,
+            plans,
+            seats,
+            self.topping_up,
+            self.plan_effects,
+            self.following,
+            self.plan_terms,
+        )
         self.reload_settings = ReloadSettings(outbox, audit, self.api, reloads, store, self.reloading, terms)
 
     def secret(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -11,8 +12,10 @@ from sqlalchemy import select, update
 from opencode_cloud.billing.models.accounts import AccountKind
 from opencode_cloud.billing.service import drafts
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.errors import Conflict
 from opencode_cloud.kit.money import CENT
 from opencode_cloud.payments.models import ReloadTerms
+from opencode_cloud.payments.models.plans import PlanState
 from opencode_cloud.schema.billing import ledger_payments
 from opencode_cloud.schema.payments import payment_documents, payment_refunds, stripe_events, top_ups
 from opencode_cloud.schema.webhooks import webhook_deliveries
@@ -21,6 +24,7 @@ from opencode_cloud.webhooks.store.deliveries import DeliveryStore
 from tests.unit.billing.books import AT, DOLLAR
 from tests.unit.payments import mortal
 from tests.unit.payments.mortal import Mortal
+from tests.unit.payments.plans import PlanShop
 from tests.unit.payments.reloads import ReloadShop, join
 from tests.unit.payments.shop import TWENTY, Shop
 from tests.unit.payments.test_announcements import hook
@@ -147,6 +151,62 @@ def test_the_sweep_of_a_purchase_whose_webhook_never_came(shop: Shop, process: M
         shop.receiving.sweep()
         assert shop.balance == steps * TWENTY
     check(shop, steps, 20)
+
+
+@pytest.mark.slow
+def test_the_start_of_a_plan_by_card(shop: Shop, process: Mortal) -> None:
+    place, steps, killed = PlanShop(shop), 0, True
+    place.save_card()
+    while killed:
+        steps += 1
+        killed = process.run("start_plan", steps)
+        if killed:
+            # The payer presses the button again.
+            _again(lambda: mortal.start_plan(shop, None))
+        shop.deliver_all()
+        assert place.plan.state is PlanState.ACTIVE
+        assert shop.sum(AccountKind.PLAN_INCOME) == -60 * DOLLAR * steps
+        shop.client.subscriptions.cancel(place.plan.subscription_id)
+        shop.deliver_all()
+    assert place.paid() == [6000] * steps
+    check(shop, steps, 15)
+
+
+@pytest.mark.slow
+def test_the_webhook_of_an_invoice_of_a_plan(shop: Shop, process: Mortal) -> None:
+    place, steps, killed = PlanShop(shop), 0, True
+    plan = place.started()
+    while killed:
+        steps += 1
+        place.advance(days=31)
+        event = shop.events("invoice.paid")[-1]
+        killed = process.run("deliver", steps, event)
+        shop.deliver(event)
+        assert shop.sum(AccountKind.PLAN_INCOME) == -60 * DOLLAR * (steps + 1)
+        assert shop.balance == 15 * DOLLAR * (steps + 1)
+    assert plan.id == place.plan.id
+    check(shop, steps, 25)
+
+
+@pytest.mark.slow
+def test_seats_that_follow_the_members(shop: Shop, process: Mortal) -> None:
+    place, steps, killed = PlanShop(shop), 0, True
+    place.started()
+    while killed:
+        steps += 1
+        place.hire()
+        killed = process.run("follow", steps)
+        shop.following.sweep()
+        assert place.subscription["items"].data[0].quantity == place.plan.seats == 3 + steps
+    items = shop.client.invoice_items.list({"customer": place.customer, "limit": 100}).data
+    assert len(items) == 2 * steps
+    check(shop, steps, 10)
+
+
+def _again(step: Callable[[], None]) -> None:
+    """Repeat a command that may be done already."""
+    with suppress(Conflict):
+        step()
 
 
 @pytest.mark.slow

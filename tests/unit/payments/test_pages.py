@@ -9,15 +9,17 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from local.stripe import StripeStandIn
 from opencode_cloud.composition import console, payments
+from opencode_cloud.composition.control_plane import ControlPlane
 from opencode_cloud.composition.services.billing import billing_services
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.settings import load
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.schema.payments import auto_reloads, payment_refunds, top_ups
+from opencode_cloud.schema.payments import auto_reloads, payment_refunds, plan_invoices, plans, top_ups
 from tests.browsing import Page
 from tests.stripe_stand_in import StandIn
 from tests.unit.aws import Cloud, by_boto3
@@ -41,6 +43,8 @@ class Cashier(Office):
             "STRIPE_SECRET": arn,
             "STRIPE_API_URL": server.url,
             "PROCESSING_FEE": "0.044+30",
+            "SEAT_PRICE": str(20 * DOLLAR),
+            "SEAT_CREDIT": str(5 * DOLLAR),
             "RELOADS_QUEUE_URL": cloud.queue("RELOADS"),
             "WEBHOOKS_QUEUE_URL": cloud.queue("WEBHOOKS"),
         }
@@ -50,10 +54,13 @@ class Cashier(Office):
         )
         settings = load(payments.PaymentsSettings, {**environment_of(payments.PaymentsSettings), **values})
         self._payments = payments.build(settings)
+        self.selling = ControlPlane(settings)
+        self.reloads = own["RELOADS_QUEUE_URL"]
         self.billing = billing_services(self.plane.database, self.plane.outbox, self.plane.audit, enabled=True)
 
     def answer(self, event: dict[str, Any]) -> dict[str, Any]:
-        paid = event["rawPath"].startswith(f"{self.base}/payments")
+        own = (f"{self.base}/payments", f"/api/v1/workspaces/{self.workspace}/plan")
+        paid = event["rawPath"].startswith(own)
         context: Any = type("Context", (), {"aws_request_id": "request"})
         return (self._payments if paid else self._console)(event, context)
 
@@ -68,6 +75,15 @@ class Cashier(Office):
     def outside(self, page: Page) -> str:
         """Return the link of a page that leads to Stripe."""
         return next(link for link in page.links if link.startswith(self.stand_in.server.url))
+
+    def start(self, card: str = "pm_card_visa") -> Page:
+        """Start a plan by the pages, and come back."""
+        browser, action = self.browser(Role.BILLING), f"{self.base}/payments/plan/start"
+        page = browser.submit(browser.open(f"{self.base}/payments/plan"), action)
+        session = self.outside(page).rpartition("/")[2]
+        self.stand_in.control("checkout/complete", session=session, payment_method=card)
+        plan = self.rows(select(plans.c.id))[0]["id"]
+        return browser.open(f"{self.base}/payments/plan?plan={plan}")
 
     def buy(self, card: str = "pm_card_visa") -> Page:
         """Buy credit of $20 by the pages, and come back."""
@@ -220,3 +236,54 @@ def test_credit_with_an_end_is_shown_with_its_end(cashier: Cashier) -> None:
 def test_a_statement_of_an_open_month_is_not_there(cashier: Cashier) -> None:
     page = cashier.browser(Role.OWNER).open(f"{cashier.base}/billing/statements/2026-11")
     assert page.status == 404
+
+
+class TestPlan:
+    def test_a_plan_is_started_shown_canceled_and_resumed(self, cashier: Cashier) -> None:
+        path = f"{cashier.base}/payments/plan"
+        assert path in cashier.browser(Role.BILLING).open(f"{cashier.base}/payments").links
+        page = cashier.start()
+        assert "The plan is active." in page.text
+        assert "Visa ending in 4242" in page.text
+        assert "Next invoice" in page.text
+        browser = cashier.browser(Role.BILLING)
+        canceled = browser.submit(page, f"{path}/cancel")
+        assert "The plan ends on" in canceled.text
+        assert "Next invoice" not in canceled.text
+        assert "The plan is active." in browser.submit(canceled, f"{path}/resume").text
+
+    def test_the_saved_card_starts_it_by_one_click_and_a_declined_one_says_so(self, cashier: Cashier) -> None:
+        cashier.buy()
+        path, browser = f"{cashier.base}/payments/plan", cashier.browser(Role.OWNER)
+        page = browser.submit(browser.open(path), f"{path}/start-by-card")
+        assert "The plan is active." in page.text
+
+    def test_an_unpaid_invoice_leads_to_its_page_at_stripe(self, cashier: Cashier) -> None:
+        page = cashier.start()
+        with cashier.database.transaction() as connection:
+            connection.execute(update(plan_invoices).values(status="open"))
+            connection.execute(update(plans).values(state="past_due"))
+        page = cashier.browser(Role.BILLING).open(f"{cashier.base}/payments/plan")
+        assert "is not paid" in page.text
+        assert any("/pages/invoices/" in link for link in page.links)
+
+    def test_only_owners_and_billing_managers_see_it(self, cashier: Cashier) -> None:
+        for role in Role:
+            may = role in (Role.OWNER, Role.BILLING)
+            found = cashier.browser(role).go(f"{cashier.base}/payments/plan")
+            assert found.status_code == (200 if may else 403)
+
+    def test_a_change_of_members_reaches_the_queue_of_a_workspace_with_a_plan(
+        self, cashier: Cashier, cloud: Cloud
+    ) -> None:
+        owner = cashier.acting(cashier.owner)
+        facts = {"workspace": cashier.workspace, "account": cashier.owner.account_id}
+
+        def change() -> list[Any]:
+            with cashier.selling.outbox.unit() as unit:
+                unit.emit(Topic.MEMBER, owner.id, facts)
+            return [json.loads(each["Body"]) for each in cloud.messages(cashier.reloads)]
+
+        assert change() == []
+        cashier.start()
+        assert change() == [{"seats": cashier.workspace}]

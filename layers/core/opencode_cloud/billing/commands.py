@@ -47,6 +47,8 @@ class BillingCommand(msgspec.Struct, tag="billing"):
     """How many workspaces may redeem a coupon."""
     ends_at: datetime | None = None
     """When a coupon ends: naive UTC."""
+    credit_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 0
+    """Days from the redemption of a coupon until its credit ends; 0: it has no end."""
     transaction_id: LedgerTransactionId = LedgerTransactionId("")
     """The transaction to reverse, or that an adjustment corrects."""
     proposal_id: str = ""
@@ -68,7 +70,13 @@ def execute_billing_command(command: BillingCommand, billing: BillingServices, a
         case "coupon":
             _require(command, "key", "micro_cents", "uses", "reason")
             made = billing.coupons.create(
-                actor, command.key, command.micro_cents, command.uses, command.ends_at, command.reason
+                actor,
+                command.key,
+                command.micro_cents,
+                command.uses,
+                command.ends_at,
+                command.reason,
+                command.credit_days,
             )
             return {"code": made.code, "uses": made.uses, "most_uses": made.most_uses}
         case "close":

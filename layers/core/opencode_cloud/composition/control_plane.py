@@ -23,6 +23,7 @@ from opencode_cloud.kit.sql import Database, connect
 from opencode_cloud.mail.store import MailQueue
 from opencode_cloud.outbox.service import Outbox, by_topic
 from opencode_cloud.outbox.store import OutboxStore
+from opencode_cloud.payments.store.plans import PlanStore
 from opencode_cloud.payments.store.reload_queue import ReloadQueue
 from opencode_cloud.policies.service import Compiler, Publisher
 from opencode_cloud.policies.store import DocumentStore
@@ -54,7 +55,7 @@ class ControlPlane:
 
     @cached_property
     def outbox(self) -> Outbox:
-        """The outbox. Mails, reloads, refunds and webhooks go to queues; the rest is projected."""
+        """The outbox. Mails, reloads, refunds, seats and webhooks go to queues; the rest is projected."""
         mails, reloads = MailQueue(self._settings.mail_queue_url), ReloadQueue(self._settings.reloads_queue_url)
         webhooks = WebhookQueue(self._settings.webhooks_queue_url)
 
@@ -63,6 +64,16 @@ class ControlPlane:
 
         def reload(messages: Sequence[OutboxMessage]) -> None:
             reloads.send([WorkspaceId(message.subject) for message in messages])
+
+        def count_seats(messages: Sequence[OutboxMessage]) -> None:
+            reloads.send_seats([WorkspaceId(message.subject) for message in messages])
+
+        def project_members(messages: Sequence[OutboxMessage]) -> None:
+            self.projection.relay(messages)
+            # The seats of a plan follow the members.
+            with self.database.transaction() as connection:
+                planned = PlanStore().live_among(connection, {message.payload["workspace"] for message in messages})
+            reloads.send_seats(planned)
 
         def refund(messages: Sequence[OutboxMessage]) -> None:
             reloads.send_refunds([RefundOrderId(message.subject) for message in messages])
@@ -78,6 +89,8 @@ class ControlPlane:
             Topic.MAIL: send,
             Topic.RELOAD: reload,
             Topic.REFUND: refund,
+            Topic.SEATS: count_seats,
+            Topic.MEMBER: project_members,
             Topic.WEBHOOK: announce,
             Topic.CATALOGUE: project_catalogue,
         }

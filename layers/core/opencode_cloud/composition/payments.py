@@ -22,6 +22,7 @@ from opencode_cloud.composition.sql_settings import ControlPlaneSettings
 from opencode_cloud.console.app import ConsoleApp, form_answers
 from opencode_cloud.console.menu import PAGES as MENU
 from opencode_cloud.console.payments import PaymentPages
+from opencode_cloud.console.plans import PlanPages
 from opencode_cloud.http.api import api_app, limited_answer
 from opencode_cloud.http.gate import Gate, only_once
 from opencode_cloud.http.pages import pages_app
@@ -35,16 +36,22 @@ from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
 from opencode_cloud.payments.deliveries import ReloadDeliveries, answer_invocation
 from opencode_cloud.payments.fees import FeeSchedule
+from opencode_cloud.payments.models.plans import PlanTerms
 from opencode_cloud.payments.routes import (
     WEBHOOK_PATH,
     AutoReloadRoutes,
     InvoiceRoutes,
+    PlanRoutes,
     RefundRoutes,
     TopUpRoutes,
     answer_webhook,
 )
 from opencode_cloud.payments.service.documents import Documents
 from opencode_cloud.payments.service.effects import Effects
+from opencode_cloud.payments.service.plan_effects import PlanEffects
+from opencode_cloud.payments.service.plan_following import PlanFollowing
+from opencode_cloud.payments.service.plan_notices import PlanNotices
+from opencode_cloud.payments.service.planning import Planning
 from opencode_cloud.payments.service.receiving import Receiving
 from opencode_cloud.payments.service.refund_orders import RefundOrders
 from opencode_cloud.payments.service.refunding import Refunding
@@ -52,13 +59,16 @@ from opencode_cloud.payments.service.reload_ends import ReloadEnds
 from opencode_cloud.payments.service.reload_settings import ReloadSettings
 from opencode_cloud.payments.service.reload_trigger import ReloadTrigger
 from opencode_cloud.payments.service.reloading import Reloading
+from opencode_cloud.payments.service.seats import Seats
 from opencode_cloud.payments.service.topping_up import SaleTerms, ToppingUp
 from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
 from opencode_cloud.payments.store.documents import SaleDocumentStore
 from opencode_cloud.payments.store.events import EventStore
+from opencode_cloud.payments.store.plans import PlanStore
 from opencode_cloud.payments.store.refunds import RefundStore
 from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.payments.stripe_api import StripeApi
+from opencode_cloud.payments.stripe_plans import StripePlans
 from opencode_cloud.webhooks.service.announcing import Announcer
 from opencode_cloud.webhooks.store.deliveries import DeliveryStore
 
@@ -83,6 +93,9 @@ class PaymentsSettings(ControlPlaneSettings, AccessSettings):
     least_top_up: Annotated[int, "the smallest top-up in dollars"] = 10
     most_top_up: Annotated[int, "the largest top-up in dollars"] = 10_000
     invoice_seller: Annotated[str, "the lines of the seller on invoices: name, address, tax id"] = ""
+    seat_price: Annotated[int, "micro-cents of a seat and month; 0: no plan is offered"] = 0
+    seat_credit: Annotated[int, "micro-cents of promotional credit that a seat includes for a month"] = 0
+    renewal_notice_days: Annotated[int, "days before a renewal at which the payers of a plan are told"] = 7
     public_url: PublicUrl = ""
     requests_per_minute: RequestsPerMinute = REQUESTS_PER_MINUTE
 
@@ -98,16 +111,20 @@ class Shop(msgspec.Struct, frozen=True):
     documents: Documents
     refund_orders: RefundOrders
     refunding: Refunding
+    planning: Planning
+    following: PlanFollowing
 
 
 def shop(settings: PaymentsSettings, plane: ControlPlane, api: StripeApi) -> Shop:
     """Build the services over the control plane."""
     store, reloads, trigger = TopUpStore(), AutoReloadStore(), ReloadTrigger(AutoReloadStore())
+    mailer, announcer = Mailer(MailStore(plane.database)), Announcer(DeliveryStore())
     payments = payments_of(plane.database, plane.outbox, plane.audit)
-    ends = ReloadEnds(reloads, store, Mailer(MailStore(plane.database)), Announcer(DeliveryStore()))
+    ends = ReloadEnds(reloads, store, mailer, announcer)
     documents = Documents(plane.outbox, SaleDocumentStore(), store, settings.invoice_seller)
     refunds = RefundStore()
-    effects = Effects(api, store, payments, reloads, ends, documents, refunds)
+    plans = PlanParts(settings, plane, api, payments, PlanNotices(PlanStore(), reloads, mailer, announcer))
+    effects = Effects(api, store, payments, reloads, ends, documents, refunds, plans.effects)
     refunding = Refunding(plane.outbox, api, effects, refunds)
     terms = SaleTerms(
         least=settings.least_top_up * DOLLAR,
@@ -116,16 +133,61 @@ def shop(settings: PaymentsSettings, plane: ControlPlane, api: StripeApi) -> Sho
     )
     reader = reader_of(plane.database, enabled=settings.billing)
     reloading = Reloading(plane.outbox, api, effects, reader, reloads, store, trigger, ends, terms)
+    topping_up = ToppingUp(plane.outbox, plane.audit, api, store, terms)
     return Shop(
-        receiving=Receiving(plane.outbox, api, effects, EventStore(), store, reloading, refunding),
+        receiving=Receiving(plane.outbox, api, effects, EventStore(), store, reloading, refunding, plans.following),
         reloading=reloading,
-        topping_up=ToppingUp(plane.outbox, plane.audit, api, store, terms),
+        topping_up=topping_up,
         reload_settings=ReloadSettings(plane.outbox, plane.audit, api, reloads, store, reloading, terms),
         payments=payments,
         documents=documents,
         refund_orders=refund_orders_of(plane.outbox, plane.audit, payments),
         refunding=refunding,
+        planning=plans.planning(topping_up),
+        following=plans.following,
     )
+
+
+class PlanParts:
+    """The services of plans."""
+
+    def __init__(
+        self,
+        settings: PaymentsSettings,
+        plane: ControlPlane,
+        api: StripeApi,
+        payments: Payments,
+        notices: PlanNotices,
+    ) -> None:
+        self._plane, self._api = plane, api
+        self._stripe, self._store = StripePlans(api), PlanStore()
+        self._seats = Seats(self._store)
+        self._terms = PlanTerms(
+            seat_price=settings.seat_price,
+            seat_credit=settings.seat_credit,
+            notice_days=settings.renewal_notice_days,
+        )
+        outbox, stripe, store, customers = plane.outbox, self._stripe, self._store, TopUpStore()
+        self.effects = PlanEffects(outbox, api, stripe, store, customers, payments, notices, self._seats)
+        self.following = PlanFollowing(
+            outbox, api, stripe, store, customers, self.effects, notices, self._seats, self._terms
+        )
+
+    def planning(self, topping_up: ToppingUp) -> Planning:
+        """Build what people command."""
+        plane = self._plane
+        return Planning(
+            plane.outbox,
+            plane.audit,
+            self._api,
+            self._stripe,
+            self._store,
+            self._seats,
+            topping_up,
+            self.effects,
+            self.following,
+            self._terms,
+        )
 
 
 def pages_of(
@@ -146,7 +208,9 @@ def pages_of(
         services.payments,
         services.documents,
         services.refund_orders,
+        services.planning,
     ).mount()
+    PlanPages(console, services.planning, services.topping_up).mount()
     return app
 
 
@@ -163,9 +227,10 @@ def build(settings: PaymentsSettings) -> Handler:
     AutoReloadRoutes(services.reload_settings, gate, settings.public_url).mount()
     InvoiceRoutes(services.documents, gate).mount()
     RefundRoutes(services.refund_orders, gate).mount()
+    PlanRoutes(services.planning, gate, settings.public_url).mount()
     pages = pages_of(settings, plane, allowed, services)
     limiter = RateLimiter(settings.sessions_table, settings.requests_per_minute)
-    reloads = ReloadDeliveries(services.reloading, services.refunding)
+    reloads = ReloadDeliveries(services.reloading, services.refunding, services.following)
 
     def answer(event: dict[str, Any], context: Any) -> Any:
         if event["rawPath"] == WEBHOOK_PATH:

@@ -39,6 +39,7 @@ _WORKSPACE = 2  # index of the id in "/console/{workspace}".split("/")
 DONE = {
     "coupon": gettext_noop("Coupon redeemed."),
     "reload": gettext_noop("Automatic reloads saved."),
+    "plan": gettext_noop("Plan changed."),
     "refund": gettext_noop("The refund was asked for. The operator of this deployment decides."),
     "pinged": gettext_noop("A test is on its way to the webhook. Reload the page to see its delivery."),
     "retried": gettext_noop("Automatic reloads go on. A low balance is reloaded within a minute."),
@@ -250,6 +251,12 @@ class ConsoleApp:
         }
         body = render(f"administration/{template}", **shared, **values)
         return page(body, status=status)
+
+    def leave(self, request: PageRequest, url: str) -> Response[str]:
+        """Answer with a page that leads to another site. A redirect would break the rule of the form's own page."""
+        response = self.page(request, "leave.html", url=url)
+        response.headers["Refresh"] = f"0; url={url}"
+        return response
 
     def form(self) -> Form:
         """Return the submitted form; raises ``stale_form`` (403) if no page of this browser's session has made it."""

@@ -32,6 +32,8 @@ WORDS = {
     "grant": "Promotional credit",
     "expiry": "Promotional credit ended",
     "top_up": "Credit bought",
+    "plan_payment": "Plan paid by card",
+    "plan_credit": "Credit of the plan",
     "assignment": "Payment found",
     "refund_pending": "Refund on its way",
     "refund": "Refund",

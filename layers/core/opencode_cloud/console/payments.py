@@ -25,6 +25,7 @@ from opencode_cloud.payments.service.reload_ends import in_words
 if TYPE_CHECKING:
     from opencode_cloud.billing.service.payments import Payments
     from opencode_cloud.payments.service.documents import Documents
+    from opencode_cloud.payments.service.planning import Planning
     from opencode_cloud.payments.service.receiving import Receiving
     from opencode_cloud.payments.service.refund_orders import RefundOrders
     from opencode_cloud.payments.service.reload_settings import ReloadSettings
@@ -47,6 +48,7 @@ class PaymentPages:
         payments: Payments,
         documents: Documents,
         refunds: RefundOrders,
+        plans: Planning,
     ) -> None:
         self._app = app
         self._topping_up = topping_up
@@ -55,6 +57,7 @@ class PaymentPages:
         self._payments = payments
         self._documents = documents
         self._refunds = refunds
+        self._plans = plans
 
     def mount(self) -> None:
         """Add every page. The menu must have been given already."""
@@ -90,6 +93,7 @@ class PaymentPages:
             terms=reload.terms if reload else OFF,
             why=in_words(reload.reason) if reload else "",
             sale=self._topping_up.terms,
+            sells_plans=self._plans.terms.is_offered or self._plans.get(workspace_id) is not None,
             documents=[each for _, _, each in self._documents.of_workspace(workspace_id, None, DEFAULT_LIMIT)],
             cents=_cents,
             shown=money.shown,
@@ -105,7 +109,7 @@ class PaymentPages:
         """``POST .../payments/top-ups``: lead to Checkout."""
         credit = request.form.dollars("credit")
         _, checkout = self._topping_up.begin(request.actor, request.workspace.id, credit, self._back(request))
-        return self._leave(request, checkout.url)
+        return self._app.leave(request, checkout.url)
 
     def ask_refund(self, request: PageRequest) -> Response[str]:
         """``POST .../payments/refunds``: ask the operator to pay a part of a payment back."""
@@ -135,17 +139,11 @@ class PaymentPages:
 
     def finish(self, request: PageRequest) -> Response[str]:
         """``POST .../payments/finish``: lead to the page on which the card's owner confirms a reload."""
-        return self._leave(request, self._reloads.finish(request.actor, request.workspace.id, self._back(request)))
+        return self._app.leave(request, self._reloads.finish(request.actor, request.workspace.id, self._back(request)))
 
     def portal(self, request: PageRequest) -> Response[str]:
         """``POST .../payments/portal``: lead to the page on which the payer changes cards."""
-        return self._leave(request, self._topping_up.portal(request.workspace.id, self._back(request)))
-
-    def _leave(self, request: PageRequest, url: str) -> Response[str]:
-        """Answer with a page that leads to another site. A redirect would break the rule of the form's own page."""
-        response = self._app.page(request, "leave.html", url=url)
-        response.headers["Refresh"] = f"0; url={url}"
-        return response
+        return self._app.leave(request, self._topping_up.portal(request.workspace.id, self._back(request)))
 
     def _back(self, request: PageRequest) -> str:
         return f"{self._app.base_url()}{request.base}/payments"

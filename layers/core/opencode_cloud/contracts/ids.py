@@ -36,6 +36,8 @@ MemberId = NewType("MemberId", str)
 """``mem_``: a person in one workspace."""
 PaymentId = NewType("PaymentId", str)
 """The id of a payment at its provider, such as a payment intent of Stripe."""
+PlanId = NewType("PlanId", str)
+"""``pln_``: a plan per seat of a workspace, from its start to its end."""
 ServiceAccountId = NewType("ServiceAccountId", str)
 """``svc_``: a service account."""
 SessionId = NewType("SessionId", str)

@@ -28,3 +28,9 @@ class Template(StrEnum):
     PAYMENT_FAILED = "payment-failed"
     """``workspace``, ``amount``, ``reason`` (in words), ``action`` (whether the bank asks for the card's owner),
     ``stopped`` (whether automatic reloads have stopped), ``url`` of the page that continues; empty without one."""
+    PLAN_RENEWAL = "plan-renewal"
+    """``workspace``, ``seats``, ``amount``, ``date``, ``card`` (brand and last digits; empty without one), ``expired``
+    (whether the card ends before the renewal), ``url`` of the page of the plan."""
+    PLAN_UNPAID = "plan-unpaid"
+    """``workspace``, ``amount``, ``number`` of the invoice, ``again`` (time of the next attempt; empty: none follows),
+    ``url`` of the page of the plan."""

@@ -38,6 +38,8 @@ class Topic(StrEnum):
     """Subject: the workspace's id. Sent when its balance fell below the threshold of its automatic reloads."""
     REFUND = "refund"
     """Subject: the id of an order to pay money back, which the function ``payments`` carries out."""
+    SEATS = "seats"
+    """Subject: the workspace's id. Sent when Stripe has another number of seats than the workspace has members."""
     WEBHOOK = "webhook"
     """Subject: the id of a message to the webhook of a workspace."""
 

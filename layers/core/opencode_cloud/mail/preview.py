@@ -58,6 +58,22 @@ SAMPLES: Mapping[Template, dict[str, Any]] = MappingProxyType(
             "stopped": True,
             "url": "https://cloud.example.com/console/wrk_01K0000000000000000000000C/payments",
         },
+        Template.PLAN_RENEWAL: {
+            "workspace": "Research & Development",
+            "seats": 12,
+            "amount": "$240.00",
+            "date": "1 December 2026, 10:00 UTC",
+            "card": "visa 4242",
+            "expired": True,
+            "url": "https://cloud.example.com/console/wrk_01K0000000000000000000000C/payments/plan",
+        },
+        Template.PLAN_UNPAID: {
+            "workspace": "Research & Development",
+            "amount": "$240.00",
+            "number": "8E1F2A3B-0002",
+            "again": "4 December 2026, 10:00 UTC",
+            "url": "https://cloud.example.com/console/wrk_01K0000000000000000000000C/payments/plan",
+        },
     }
 )
 

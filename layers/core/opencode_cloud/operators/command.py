@@ -154,6 +154,9 @@ def _billing(commands: Any) -> None:
     coupon.add_argument("usd", type=_amount, help="dollars for each workspace, such as 25")
     coupon.add_argument("--uses", type=int, required=True, help="how many workspaces may redeem it")
     coupon.add_argument("--until", default=None, help="UTC, such as 2026-12-31T00:00:00; default: no end")
+    coupon.add_argument(
+        "--credit-days", type=int, default=0, help="days from a redemption until its credit ends; default: no end"
+    )
     coupon.add_argument("--reason", required=True, help="reason, for the audit trail")
     assign = add("assign", help="give a payment without an owner to a workspace")
     assign.add_argument("payment", help="pi_...")
@@ -250,6 +253,7 @@ def _billing_command(options: argparse.Namespace) -> dict[str, Any]:
         "payment_id": getattr(options, "payment", ""),
         "uses": getattr(options, "uses", 0),
         "ends_at": getattr(options, "until", None),
+        "credit_days": getattr(options, "credit_days", 0),
         "period": getattr(options, "period", ""),
         "days": getattr(options, "days", 2),
     }

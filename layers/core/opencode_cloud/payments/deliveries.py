@@ -11,24 +11,27 @@ from opencode_cloud.contracts.ids import RefundOrderId, WorkspaceId
 from opencode_cloud.kit.batches import PartialBatch
 
 if TYPE_CHECKING:
+    from opencode_cloud.payments.service.plan_following import PlanFollowing
     from opencode_cloud.payments.service.receiving import Receiving
     from opencode_cloud.payments.service.refunding import Refunding
     from opencode_cloud.payments.service.reloading import Reloading
 
 
 class ReloadMessage(msgspec.Struct, frozen=True):
-    """A message of the queue ``reloads``: a workspace to reload, or an order of a refund."""
+    """A message of the queue ``reloads``: a workspace to reload, an order of a refund, or a workspace to count."""
 
     workspace: WorkspaceId | None = None
     refund: RefundOrderId | None = None
+    seats: WorkspaceId | None = None
 
 
 class ReloadDeliveries:
-    """Charges the workspaces of a batch, and carries out refunds; a message without an answer is delivered again."""
+    """Charges workspaces, carries out refunds, sends seats; a message without an answer is delivered again."""
 
-    def __init__(self, reloading: Reloading, refunding: Refunding) -> None:
+    def __init__(self, reloading: Reloading, refunding: Refunding, following: PlanFollowing) -> None:
         self._reloading = reloading
         self._refunding = refunding
+        self._following = following
         self._batch = PartialBatch(ReloadMessage, self._process)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,6 +43,8 @@ class ReloadDeliveries:
             self._reloading.run(message.workspace)
         if message.refund is not None:
             self._refunding.run(message.refund)
+        if message.seats is not None:
+            self._following.set_seats(message.seats)
 
 
 def answer_invocation(receiving: Receiving, event: Mapping[str, Any]) -> dict[str, Any]:

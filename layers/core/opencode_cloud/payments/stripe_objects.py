@@ -7,12 +7,14 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.contracts.ids import PaymentId, RefundOrderId, TopUpId
+from opencode_cloud.contracts.ids import PaymentId, PlanId, RefundOrderId, TopUpId
 from opencode_cloud.kit.money import CENT
 from opencode_cloud.payments.models import CardView, EventHead, RefundView
 
 TOP_UP = "top_up"
 """Name of our id of a purchase in metadata."""
+SEAT_PLAN = "seat_plan"
+"""Name of our id of a plan in metadata."""
 REFUND_ORDER = "refund_order"
 """Name of our id of an order in the metadata of a refund."""
 
@@ -85,6 +87,11 @@ def line_item(name: str, micro_cents: int, currency: str) -> Any:
 def top_up_of(metadata: Any) -> TopUpId:
     """Return our id of a purchase in metadata; empty for a payment that was not made here."""
     return TopUpId(str(metadata[TOP_UP]) if metadata and TOP_UP in metadata else "")
+
+
+def plan_of(metadata: Any) -> PlanId:
+    """Return our id of a plan in metadata; empty for an object that was not made here."""
+    return PlanId(str(metadata[SEAT_PLAN]) if metadata and SEAT_PLAN in metadata else "")
 
 
 def id_of(found: Any) -> str:

@@ -134,6 +134,13 @@ ledger_payments = table(
     Column("credit_returned", BigInteger, nullable=False, server_default="0"),
     Column("fee_returned", BigInteger, nullable=False, server_default="0"),
     Column("tax_returned", BigInteger, nullable=False, server_default="0"),
+    Column(
+        "purpose",
+        Enum("credit", "plan", name="purpose"),
+        nullable=False,
+        server_default="credit",
+        comment="what was bought; the fee of a plan is its whole price",
+    ),
     Column("created_at", Moment, nullable=False),
     Index(None, "workspace_id", "created_at"),
 )
@@ -179,6 +186,7 @@ coupons = table(
     Column("most_uses", Integer, nullable=False),
     Column("uses", Integer, nullable=False, server_default="0"),
     Column("ends_at", Moment, comment="null: never"),
+    Column("credit_days", Integer, nullable=False, server_default="0", comment="until the credit ends; 0: it does not"),
     Column("reason", String(255), nullable=False),
     Column("created_by", String(254), nullable=False),
     Column("created_at", Moment, nullable=False),

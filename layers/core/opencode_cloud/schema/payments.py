@@ -28,6 +28,7 @@ STRIPE_ID = 255
 REASON = 64
 REFUND_STATES = ("proposed", "rejected", "ordered", "refused", "pending", "succeeded", "failed")
 DOCUMENTS = ("invoice", "credit_note")
+PLAN_STATES = ("starting", "active", "past_due", "ended")
 
 
 def _stripe_id(name: str, **options: Any) -> Column[str]:
@@ -129,6 +130,63 @@ payment_documents = table(
     Index(None, "workspace_id", "issued_at"),
 )
 """Append-only: triggers refuse updates and deletions."""
+
+plans = table(
+    "plans",
+    id_column(),
+    Column("workspace_id", Id, nullable=False),
+    Column("state", Enum(*PLAN_STATES, name="state"), nullable=False),
+    Column("live", Boolean, comment="null for a plan that has ended, so that a workspace has one that has not"),
+    Column("seat_price", BigInteger, nullable=False, comment="for a seat and month"),
+    Column("seat_credit", BigInteger, nullable=False, comment="promotional credit for a seat and month"),
+    Column("seats", Integer, nullable=False, comment="the number at Stripe"),
+    _stripe_id("subscription_id"),
+    _stripe_id("item_id"),
+    _stripe_id("session_id"),
+    Column("attempt", Integer, nullable=False, server_default="0", comment="number of the checkout"),
+    Column("changes", Integer, nullable=False, server_default="0", comment="number of changes sent to Stripe"),
+    Column("period_start", Moment),
+    Column("period_end", Moment),
+    Column("ends_at", Moment, comment="null: it renews"),
+    Column("noticed_for", Moment, comment="end of the period whose renewal was announced"),
+    Column("reason", String(REASON, collation="utf8mb4_bin"), nullable=False, server_default=""),
+    Column("version", Integer, nullable=False, server_default="0", comment="number of states of Stripe written"),
+    Column("base_url", String(255), nullable=False, comment="the address for links in mails"),
+    Column("created_by", Id, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("tried_at", Moment, comment="when the card was first asked to start the plan"),
+    Column("checked_at", Moment, comment="when the state was last read at Stripe"),
+    UniqueConstraint("workspace_id", "live"),
+    Index(None, "subscription_id"),
+    Index(None, "workspace_id", "created_at"),
+)
+"""Plans per seat. A workspace has at most one that has not ended."""
+
+plan_invoices = table(
+    "plan_invoices",
+    Column("id", String(STRIPE_ID, collation="utf8mb4_bin"), primary_key=True),
+    Column("plan_id", Id, nullable=False),
+    Column("workspace_id", Id, nullable=False),
+    Column("number", String(REASON, collation="utf8mb4_bin"), nullable=False),
+    Column("status", String(32, collation="utf8mb4_bin"), nullable=False),
+    Column("reason", String(REASON, collation="utf8mb4_bin"), nullable=False),
+    Column("seats", Integer, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("paid", BigInteger, nullable=False),
+    Column("credited", BigInteger, nullable=False, comment="amount of all credit notes"),
+    Column("period_start", Moment),
+    Column("period_end", Moment),
+    Column("url", String(2048, collation="utf8mb4_bin"), nullable=False),
+    Column("failed", Boolean, nullable=False, comment="the payers were told of a failed payment"),
+    Column("version", Integer, nullable=False, comment="number of states of Stripe written"),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Index(None, "workspace_id", "created_at"),
+    Index(None, "plan_id"),
+)
+"""Invoices of plans as Stripe has them. The money of each is in the ledger."""
 
 stripe_events = table(
     "stripe_events",

@@ -35,6 +35,8 @@ class AccountKind(StrEnum):
     """Income: usage."""
     FEES_INCOME = "fees_income"
     """Income: processing fees that workspaces pay on top of a top-up."""
+    PLAN_INCOME = "plan_income"
+    """Income: plans per seat that were paid."""
     STRIPE_FEES = "stripe_fees"
     """Cost: fees that Stripe keeps."""
     STRIPE_CLEARING = "stripe_clearing"

@@ -18,7 +18,9 @@ class Coupon(msgspec.Struct, frozen=True, kw_only=True):
     most_uses: int
     uses: int = 0
     ends_at: datetime | None = None
-    """None: never."""
+    """From when on it cannot be redeemed. None: never."""
+    credit_days: int = 0
+    """Days from its redemption until its credit ends; 0: the credit has no end."""
     reason: str
     created_by: str
     created_at: datetime

@@ -9,6 +9,14 @@ import msgspec
 from opencode_cloud.contracts.ids import LedgerTransactionId, PaymentId, WorkspaceId
 
 
+class Purpose(StrEnum):
+    """What a payment bought."""
+
+    CREDIT = "credit"
+    PLAN = "plan"
+    """A plan per seat. Its whole price is a fee, and none of it credit."""
+
+
 class Shares(msgspec.Struct, frozen=True, kw_only=True):
     """An amount of a payment by the accounts that it went to."""
 
@@ -31,6 +39,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     transaction_id: LedgerTransactionId
     paid: Shares
     returned: Shares = Shares(credit=0)
+    purpose: Purpose = Purpose.CREDIT
 
 
 class HoldState(StrEnum):

@@ -26,6 +26,10 @@ class TransactionKind(StrEnum):
     EXPIRY = "expiry"
     """Promotional credit that had ended before it was used."""
     TOP_UP = "top_up"
+    PLAN_PAYMENT = "plan_payment"
+    """A payment of a plan per seat. It is no credit."""
+    PLAN_CREDIT = "plan_credit"
+    """Promotional credit that a paid invoice of a plan includes. It ends with the period."""
     SETTLEMENT = "settlement"
     """Stripe's own transaction for a payment: its fee, and the rest to the bank."""
     SUSPENSE = "suspense"
@@ -54,6 +58,7 @@ class CauseKind(StrEnum):
 
     CALLS = "calls"
     PAYMENT = "payment"
+    INVOICE = "invoice"
     OPERATOR = "operator"
     SYSTEM = "system"
 

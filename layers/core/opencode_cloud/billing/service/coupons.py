@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from opencode_cloud.billing.models.coupons import Coupon, coupon_exists, coupon_not_found, coupon_redeemed
@@ -32,19 +32,27 @@ class Coupons:
         self._enabled = enabled
 
     def create(
-        self, actor: Actor, code: str, amount: int, most_uses: int, ends_at: datetime | None, reason: str
+        self,
+        actor: Actor,
+        code: str,
+        amount: int,
+        most_uses: int,
+        ends_at: datetime | None,
+        reason: str,
+        credit_days: int = 0,
     ) -> Coupon:
         """Make a coupon; the same terms again change nothing.
 
         Raises ``invalid_amount`` (422), or ``coupon_exists`` (409) for a code with other terms.
         """
-        if not 0 < amount <= LARGEST or most_uses < 1:
+        if not 0 < amount <= LARGEST or most_uses < 1 or credit_days < 0:
             raise invalid_amount("a coupon has a positive credit and at least one use")
         coupon = Coupon(
             code=code.upper(),
             amount=amount,
             most_uses=most_uses,
             ends_at=ends_at,
+            credit_days=credit_days,
             reason=reason,
             created_by=actor.name,
             created_at=utc_now(),
@@ -52,11 +60,12 @@ class Coupons:
         with self._booking.unit() as unit:
             if self._store.add(unit.connection, coupon):
                 target = Target("coupon", coupon.code, money.shown(amount))
-                after = {"most_uses": most_uses, "reason": reason}
+                after = {"most_uses": most_uses, "credit_days": credit_days, "reason": reason}
                 self._audit.record(unit.connection, actor, "coupon.created", target, after=after)
                 return coupon
             known = self._store.lock(unit.connection, coupon.code)
-        if known is None or (known.amount, known.most_uses, known.ends_at) != (amount, most_uses, ends_at):
+        terms = (amount, most_uses, ends_at, credit_days)
+        if known is None or (known.amount, known.most_uses, known.ends_at, known.credit_days) != terms:
             raise coupon_exists(coupon.code)
         return known
 
@@ -72,7 +81,8 @@ class Coupons:
             coupon, now = self._store.lock(unit.connection, code.strip().upper()), utc_now()
             if coupon is None:
                 raise coupon_not_found()
-            draft = drafts.grant(workspace_id, coupon.amount, f"coupon:{coupon.code}", now)
+            end = now.replace(microsecond=0) + timedelta(days=coupon.credit_days) if coupon.credit_days else None
+            draft = drafts.grant(workspace_id, coupon.amount, f"coupon:{coupon.code}", now, end)
             if self._booking.is_booked(unit, draft):
                 raise coupon_redeemed()
             if coupon.uses >= coupon.most_uses or (coupon.ends_at is not None and now >= coupon.ends_at):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from opencode_cloud.billing.models.accounts import USD, AccountKind, LedgerAccount, account_id, ending_account, house
-from opencode_cloud.billing.models.payments import Hold, Payment, Shares
+from opencode_cloud.billing.models.payments import Hold, Payment, Purpose, Shares
 from opencode_cloud.billing.models.transactions import (
     Cause,
     CauseKind,
@@ -20,6 +20,8 @@ from opencode_cloud.contracts.ids import LedgerAccountId, LedgerTransactionId, P
 from opencode_cloud.kit.ids import new_id
 
 _K = AccountKind
+_INCOME = {Purpose.CREDIT: _K.FEES_INCOME, Purpose.PLAN: _K.PLAN_INCOME}
+"""The account of the fee of a payment."""
 
 
 def draft(
@@ -134,6 +136,36 @@ def top_up(
     return draft(TransactionKind.TOP_UP, payment_id, _payment(payment_id), workspace_id, at, _posted(legs), terms)
 
 
+def plan_payment(workspace_id: WorkspaceId, payment_id: PaymentId, gross: int, at: datetime) -> TransactionDraft:
+    """Return a payment of a plan, which is income as soon as it is charged. No balance changes."""
+    legs = {house(_K.STRIPE_CLEARING): gross, house(_K.PLAN_INCOME): -gross}
+    return draft(
+        TransactionKind.PLAN_PAYMENT,
+        payment_id,
+        _payment(payment_id),
+        workspace_id,
+        at,
+        _posted(legs),
+        {"gross": gross, "currency": USD},
+    )
+
+
+def plan_credit(
+    workspace_id: WorkspaceId, invoice_id: str, amount: int, ends_at: datetime, at: datetime
+) -> TransactionDraft:
+    """Return the promotional credit of a paid invoice of a plan, which ends with its period."""
+    legs = {ending_account(workspace_id, ends_at): -amount, house(_K.PROMOTIONS): amount}
+    return draft(
+        TransactionKind.PLAN_CREDIT,
+        invoice_id,
+        Cause(CauseKind.INVOICE, invoice_id),
+        workspace_id,
+        at,
+        _posted(legs),
+        {"amount": amount, "ends_at": ends_at.isoformat()},
+    )
+
+
 def suspense(payment_id: PaymentId, gross: int, at: datetime, currency: str = USD) -> TransactionDraft:
     """Return a payment that belongs to no known workspace."""
     legs = {house(_K.STRIPE_CLEARING, currency): gross, house(_K.SUSPENSE, currency): -gross}
@@ -177,7 +209,7 @@ def settlement(
 def _taken(payment: Payment, shares: Shares, against: AccountKind) -> dict[LedgerAccountId, int]:
     return {
         account_id(payment.workspace_id, _K.BALANCE, payment.currency): shares.credit,
-        house(_K.FEES_INCOME, payment.currency): shares.fee,
+        house(_INCOME[payment.purpose], payment.currency): shares.fee,
         house(_K.TAX_PAYABLE, payment.currency): shares.tax,
         house(against, payment.currency): -shares.gross,
     }

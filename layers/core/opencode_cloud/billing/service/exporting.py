@@ -28,6 +28,7 @@ _GROUPS: Mapping[AccountKind, str] = {
     AccountKind.PROMO: "Liabilities",
     AccountKind.REVENUE: "Income",
     AccountKind.FEES_INCOME: "Income",
+    AccountKind.PLAN_INCOME: "Income",
     AccountKind.STRIPE_FEES: "Expenses",
     AccountKind.STRIPE_CLEARING: "Assets",
     AccountKind.BANK: "Assets",

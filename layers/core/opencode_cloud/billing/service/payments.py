@@ -21,7 +21,7 @@ from opencode_cloud.billing.models.errors import (
     payment_not_found,
     returns_too_much,
 )
-from opencode_cloud.billing.models.payments import Hold, HoldState, Payment, Shares
+from opencode_cloud.billing.models.payments import Hold, HoldState, Payment, Purpose, Shares
 from opencode_cloud.billing.models.transactions import LedgerTransaction, TransactionDraft, TransactionKind
 from opencode_cloud.billing.service import drafts
 from opencode_cloud.billing.service.returning import added, shares_of, subtracted
@@ -70,6 +70,51 @@ class Payments:
                 id=payment_id, workspace_id=workspace_id, currency=currency, transaction_id=booked.id, paid=paid
             )
             self._store.add(unit.connection, payment)
+        return booked
+
+    def plan_payment(
+        self,
+        unit: UnitOfWork,
+        workspace_id: WorkspaceId,
+        payment_id: PaymentId,
+        gross: int,
+        at: datetime,
+        currency: str = USD,
+    ) -> LedgerTransaction:
+        """Book a payment of a plan, once for each payment. It is income, and no balance changes.
+
+        Raises ``currency_mismatch`` (422), ``invalid_amount`` (422), or ``payment_exists`` (409) for another amount,
+        workspace or purpose.
+        """
+        if currency != USD:
+            raise currency_mismatch(USD, currency)
+        if gross <= 0:
+            raise invalid_amount("a payment of a plan is positive")
+        locked, paid = self._booking.lock(unit, [workspace_id]), Shares(credit=0, fee=gross)
+        known = self._store.get(unit.connection, payment_id)
+        same = (workspace_id, paid, Purpose.PLAN)
+        if known is not None and (known.workspace_id, known.paid, known.purpose) != same:
+            raise payment_exists(payment_id)
+        (booked,) = self._booking.book(unit, locked, [drafts.plan_payment(workspace_id, payment_id, gross, at)])
+        if known is None:
+            payment = Payment(
+                id=payment_id,
+                workspace_id=workspace_id,
+                currency=currency,
+                transaction_id=booked.id,
+                paid=paid,
+                purpose=Purpose.PLAN,
+            )
+            self._store.add(unit.connection, payment)
+        return booked
+
+    def plan_credit(
+        self, unit: UnitOfWork, workspace_id: WorkspaceId, invoice_id: str, amount: int, ends_at: datetime, at: datetime
+    ) -> LedgerTransaction:
+        """Grant the promotional credit of a paid invoice, once. From ``ends_at`` (naive UTC) on it is lost."""
+        locked = self._booking.lock(unit, [workspace_id])
+        draft = drafts.plan_credit(workspace_id, invoice_id, amount, ends_at, at)
+        (booked,) = self._booking.book(unit, locked, [draft])
         return booked
 
     def suspend(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Database
 
 WEEK = timedelta(days=7)
+_GRANTING = frozenset({TransactionKind.GRANT, TransactionKind.PLAN_CREDIT})
 
 
 class BillingReader:
@@ -141,7 +142,7 @@ def movement_of(transaction: LedgerTransaction) -> MoneyMovement:
         frozen=sums[Layer.PENDING],
         cause=f"{transaction.cause_kind}:{transaction.cause_id}",
         corrects=transaction.corrects or None,
-        ends_at=_end_of_grant(own) if transaction.kind is TransactionKind.GRANT else None,
+        ends_at=_end_of_grant(own) if transaction.kind in _GRANTING else None,
         period=transaction.period,
         event_at=transaction.event_at,
         booked_at=transaction.booked_at,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import select, update
 
-from opencode_cloud.billing.models.payments import Hold, HoldState, Payment, Shares
+from opencode_cloud.billing.models.payments import Hold, HoldState, Payment, Purpose, Shares
 from opencode_cloud.contracts.ids import LedgerTransactionId, PaymentId
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.schema.billing import ledger_holds, ledger_payments
@@ -37,6 +37,7 @@ class PaymentStore:
             "workspace_id": payment.workspace_id,
             "currency": payment.currency,
             "transaction_id": payment.transaction_id,
+            "purpose": payment.purpose,
             "created_at": utc_now(),
             **_amounts(payment.paid),
         }
@@ -90,6 +91,7 @@ def _payment(row: Mapping[Any, Any]) -> Payment:
         transaction_id=row["transaction_id"],
         paid=_shares(row),
         returned=_shares(row, "_returned"),
+        purpose=Purpose(row["purpose"]),
     )
 
 

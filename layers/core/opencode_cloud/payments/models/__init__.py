@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from opencode_cloud.contracts.ids import PaymentId, RefundOrderId, TopUpId, WorkspaceId
+from opencode_cloud.contracts.ids import PaymentId, PlanId, RefundOrderId, TopUpId, WorkspaceId
 from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, Unavailable, Unprocessable
 from opencode_cloud.kit.money import CENT, DOLLAR, shown
 
@@ -74,6 +74,8 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     payment_id: PaymentId
     top_up_id: TopUpId
+    plan_id: PlanId = PlanId("")
+    subscription_id: str = ""
     url: str = ""
     """The address of its page; empty once it has ended."""
 
@@ -89,6 +91,8 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: str
     top_up_id: TopUpId
     """From the metadata; empty for a payment that was not made here."""
+    plan_id: PlanId = PlanId("")
+    """The plan whose invoice it pays; empty for one that pays something else."""
     code: str
     """Code of the last failure, empty without one."""
     at: datetime

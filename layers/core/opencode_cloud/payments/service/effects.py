@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from opencode_cloud.billing.models.payments import Shares
 from opencode_cloud.contracts.ids import PaymentId
 from opencode_cloud.kit.money import CENT
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from opencode_cloud.billing.service.payments import Payments
     from opencode_cloud.outbox.service import UnitOfWork
     from opencode_cloud.payments.service.documents import Documents
+    from opencode_cloud.payments.service.plan_effects import PlanEffects
     from opencode_cloud.payments.service.reload_ends import ReloadEnds
     from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
     from opencode_cloud.payments.store.refunds import RefundStore
@@ -70,8 +73,20 @@ TYPES = (
     "charge.dispute.funds_withdrawn",
     "charge.dispute.funds_reinstated",
     "customer.updated",
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+    "invoice.finalized",
+    "invoice.paid",
+    "invoice.payment_failed",
+    "invoice.payment_action_required",
+    "invoice.updated",
+    "invoice.voided",
+    "invoice.marked_uncollectible",
+    "credit_note.created",
+    "credit_note.voided",
 )
-"""Types with an effect. At most 20, the most that Stripe's list of events filters by."""
+"""Types with an effect."""
 
 
 class Effects:
@@ -86,6 +101,7 @@ class Effects:
         ends: ReloadEnds,
         documents: Documents,
         refunds: RefundStore,
+        plans: PlanEffects,
     ) -> None:
         self._api = api
         self._top_ups = top_ups
@@ -94,6 +110,7 @@ class Effects:
         self._ends = ends
         self._documents = documents
         self._refunds = refunds
+        self._plans = plans
 
     def of(self, kind: str, object_id: str) -> Effect | None:
         """Ask Stripe for the object of an event of the type ``kind``; None if such events have no effect."""
@@ -105,6 +122,12 @@ class Effects:
             return self.of_payment(PaymentId(object_id))
         if kind.startswith("charge.dispute."):
             return self._of_dispute(object_id)
+        if kind.startswith("customer.subscription."):
+            return self._plans.of_subscription(object_id)
+        if kind.startswith("invoice."):
+            return self._plans.of_invoice(object_id)
+        if kind.startswith("credit_note."):
+            return self._plans.of_credit_note(object_id)
         if kind.startswith("customer."):
             return self._of_customer(object_id)
         refunds = (
@@ -115,7 +138,9 @@ class Effects:
     def of_session(self, session_id: str) -> Effect:
         """Return the effect of a checkout session: that of its payment, or its end without one."""
         session = self._api.session(session_id)
-        payment = self._api.payment(session.payment_id) if session.payment_id else None
+        if session.plan_id:
+            return self._plans.of_session(session)
+        payment = self._payment(session.payment_id) if session.payment_id else None
 
         def apply(unit: UnitOfWork) -> Result:
             result = self._apply_payment(unit, payment) if payment else APPLIED
@@ -127,8 +152,15 @@ class Effects:
 
     def of_payment(self, payment_id: PaymentId) -> Effect:
         """Return the effect of a payment intent."""
-        payment = self._api.payment(payment_id)
+        payment = self._payment(payment_id)
         return lambda unit: self._apply_payment(unit, payment)
+
+    def _payment(self, payment_id: PaymentId) -> PaymentView:
+        """Return a payment. One that was not made by a purchase may pay the invoice of a plan."""
+        payment = self._api.payment(payment_id)
+        if payment.top_up_id or payment.status != "succeeded":
+            return payment
+        return msgspec.structs.replace(payment, plan_id=self._plans.plan_of(payment_id))
 
     def end(self, top_up: TopUp) -> Effect:
         """Return the end of a top-up that never reached Stripe."""
@@ -140,7 +172,7 @@ class Effects:
         return apply
 
     def _of_refunds(self, refunds: Sequence[RefundView]) -> Effect:
-        payments = {each.payment_id: self._api.payment(each.payment_id) for each in refunds if each.payment_id}
+        payments = {each.payment_id: self._payment(each.payment_id) for each in refunds if each.payment_id}
 
         def apply(unit: UnitOfWork) -> Result:
             for refund in refunds:
@@ -157,7 +189,7 @@ class Effects:
 
     def _of_dispute(self, dispute_id: str) -> Effect:
         dispute = self._api.dispute(dispute_id)
-        payment = self._api.payment(dispute.payment_id) if dispute.payment_id else None
+        payment = self._payment(dispute.payment_id) if dispute.payment_id else None
 
         def apply(unit: UnitOfWork) -> Result:
             if payment is None:
@@ -183,6 +215,8 @@ class Effects:
     # ------------------------------------------------------------------------------------- in the unit
 
     def _apply_payment(self, unit: UnitOfWork, payment: PaymentView) -> Result:
+        if payment.plan_id and self._plans.book(unit, payment):
+            return APPLIED
         top_up = self._top_ups.get(unit.connection, payment.top_up_id, lock=True) if payment.top_up_id else None
         if payment.status != "succeeded":
             if top_up and top_up.state not in ENDED:

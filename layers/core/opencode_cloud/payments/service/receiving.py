@@ -18,10 +18,12 @@ from opencode_cloud.payments.models import (
     TopUp,
     event_not_found,
 )
+from opencode_cloud.payments.models.plans import StaleRead
 from opencode_cloud.payments.service.effects import TYPES, Effect, Effects
 
 if TYPE_CHECKING:
     from opencode_cloud.outbox.service import Outbox
+    from opencode_cloud.payments.service.plan_following import PlanFollowing
     from opencode_cloud.payments.service.refunding import Refunding
     from opencode_cloud.payments.service.reloading import Reloading
     from opencode_cloud.payments.store.events import EventStore
@@ -49,6 +51,7 @@ class Receiving:
         top_ups: TopUpStore,
         reloading: Reloading,
         refunding: Refunding,
+        plans: PlanFollowing,
     ) -> None:
         self._outbox = outbox
         self._api = api
@@ -57,6 +60,7 @@ class Receiving:
         self._top_ups = top_ups
         self._reloading = reloading
         self._refunding = refunding
+        self._plans = plans
 
     def webhook(self, body: bytes, signature: str) -> StripeEvent:
         """Process a delivery. When it returns, the event is stored with its effect.
@@ -85,7 +89,7 @@ class Receiving:
         return sum(each.state is EventState.APPLIED for each in results)
 
     def sweep(self) -> int:
-        """Apply what never arrived: events of three days, unfinished top-ups, reloads, refunds. Return how many.
+        """Apply what never arrived: events of three days, unfinished top-ups, reloads, refunds, plans. Return how many.
 
         Without the operator's secret there is nothing to ask for.
         """
@@ -101,7 +105,7 @@ class Receiving:
         with self._outbox.unit() as unit:
             unfinished = self._top_ups.unfinished(unit.connection, utc_now() - LOOKED_UP_AFTER, BATCH)
         looked_up = sum(self.look_up(each) for each in unfinished)
-        return len(missed) + looked_up + self._reloading.sweep() + self._refunding.sweep()
+        return len(missed) + looked_up + self._reloading.sweep() + self._refunding.sweep() + self._plans.sweep()
 
     def look_up(self, top_up: TopUp) -> bool:
         """Apply the present state of an unfinished top-up, for which no event came yet; return whether it could."""
@@ -124,8 +128,7 @@ class Receiving:
         if known is not None and known.state is not EventState.KEPT:
             return known
         try:
-            effect = self._effect(head)
-            result = self._commit(head, applied_by, effect)
+            result = self._read_and_commit(head, applied_by)
         except (StripeRefused, ServiceError) as error:
             if isinstance(error, Unavailable):
                 raise
@@ -135,6 +138,14 @@ class Receiving:
             count("StripeEventKept")
             logger.error("an event of Stripe waits for a person", extra={"event": head.id, "reason": result.reason})
         return StripeEvent(head=head, state=result.state, reason=result.reason, applied_by=applied_by)
+
+    def _read_and_commit(self, head: EventHead, applied_by: AppliedBy) -> Result:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._commit(head, applied_by, self._effect(head))
+            except StaleRead:
+                continue
+        return self._commit(head, applied_by, self._effect(head))
 
     def _effect(self, head: EventHead) -> Effect:
         if head.live != self._api.live:

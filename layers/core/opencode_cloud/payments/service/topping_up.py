@@ -110,10 +110,14 @@ class ToppingUp:
             self._store.add_customer(unit.connection, workspace_id, made)
             return self._store.customer(unit.connection, workspace_id)
 
+    def known_customer(self, workspace_id: WorkspaceId) -> str:
+        """Return the customer of a workspace; empty before its first payment."""
+        with self._outbox.unit() as unit:
+            return self._store.customer(unit.connection, workspace_id)
+
     def portal(self, workspace_id: WorkspaceId, return_url: str) -> str:
         """Return the address of the page where a customer changes cards; raises ``no_customer`` (409)."""
-        with self._outbox.unit() as unit:
-            customer_id = self._store.customer(unit.connection, workspace_id)
+        customer_id = self.known_customer(workspace_id)
         if not customer_id:
             raise no_customer()
         return self._api.open_portal(customer_id, return_url)

@@ -1,4 +1,4 @@
-"""The queue of reloads and refunds."""
+"""The queue of reloads, refunds and seats."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from opencode_cloud.kit import aws
 
 
 class ReloadQueue:
-    """The queue from which the function ``payments`` takes reloads and refunds. Each counts once, if queued twice."""
+    """The queue from which the function ``payments`` takes its work. Each counts once, if queued twice."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -19,6 +19,11 @@ class ReloadQueue:
         """Queue the reloads of workspaces."""
         for workspace_id in workspace_ids:
             aws.sqs().send_message(self._url, json.dumps({"workspace": workspace_id}))
+
+    def send_seats(self, workspace_ids: Sequence[WorkspaceId]) -> None:
+        """Queue workspaces whose number of seats may have changed."""
+        for workspace_id in workspace_ids:
+            aws.sqs().send_message(self._url, json.dumps({"seats": workspace_id}))
 
     def send_refunds(self, order_ids: Sequence[RefundOrderId]) -> None:
         """Queue orders of refunds."""

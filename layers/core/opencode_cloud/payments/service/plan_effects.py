@@ -1,0 +1,267 @@
+"""The effect of each subscription and invoice of a plan, from its present state at Stripe.
+
+A state that was read before another one was written is not written after it: each row has a version, which is read
+before Stripe is asked and compared under the lock. So neither the order of events nor that of processes matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opencode_cloud.contracts.ids import PaymentId, PlanId
+from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.money import CENT
+from opencode_cloud.payments.models import EventState, PaymentView, Result, SessionView, StripeRefused
+from opencode_cloud.payments.models.plans import (
+    NOT_STARTED,
+    PLAN_STATES,
+    InvoiceView,
+    PlanInvoice,
+    PlanState,
+    SeatPlan,
+    StaleRead,
+    SubscriptionView,
+)
+
+if TYPE_CHECKING:
+    from opencode_cloud.billing.service.payments import Payments
+    from opencode_cloud.outbox.service import Outbox, UnitOfWork
+    from opencode_cloud.payments.service.plan_notices import PlanNotices
+    from opencode_cloud.payments.service.seats import Seats
+    from opencode_cloud.payments.store.plans import PlanStore
+    from opencode_cloud.payments.store.top_ups import TopUpStore
+    from opencode_cloud.payments.stripe_api import StripeApi
+    from opencode_cloud.payments.stripe_plans import StripePlans
+
+PlanEffect = Callable[["UnitOfWork"], Result]
+APPLIED = Result(EventState.APPLIED)
+ATTEMPTS = 3
+"""Attempts at a state that changes while it is read."""
+PERIOD_REASONS = frozenset({"subscription_create", "subscription_cycle"})
+"""Reasons of invoices that are for a whole period."""
+
+
+class PlanEffects:
+    """Reads plans at Stripe, and returns what they do to our books."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        api: StripeApi,
+        stripe: StripePlans,
+        store: PlanStore,
+        customers: TopUpStore,
+        payments: Payments,
+        notices: PlanNotices,
+        seats: Seats,
+    ) -> None:
+        self._outbox = outbox
+        self._api = api
+        self._stripe = stripe
+        self._store = store
+        self._customers = customers
+        self._payments = payments
+        self._notices = notices
+        self._seats = seats
+
+    # ------------------------------------------------------------------------------------- before the unit
+
+    def of_subscription(self, subscription_id: str) -> PlanEffect:
+        """Return the effect of a subscription."""
+        try:
+            found, version = self._read(subscription_id)
+        except StripeRefused as error:
+            return _gone(error)
+        return lambda unit: self._apply_subscription(unit, found, version)
+
+    def _read(self, subscription_id: str) -> tuple[SubscriptionView, int]:
+        """Return the state of a subscription, and the version of our row from before it was read."""
+        with self._outbox.unit() as unit:
+            version = self._store.version_of(unit.connection, subscription_id)
+        return self._stripe.subscription(subscription_id), version
+
+    def of_invoice(self, invoice_id: str) -> PlanEffect:
+        """Return the effect of an invoice and of its payments."""
+        with self._outbox.unit() as unit:
+            known = self._store.invoice(unit.connection, invoice_id)
+        try:
+            found = self._stripe.invoice(invoice_id)
+        except StripeRefused as error:
+            return _gone(error)
+        payments = [self._payment(each, found.plan_id) for each in found.payment_ids] if found.plan_id else []
+        version = known.version if known else 0
+        return lambda unit: self._apply_invoice(unit, found, payments, version)
+
+    def of_credit_note(self, note_id: str) -> PlanEffect:
+        """Return the effect of a credit note: its invoice changes. Money that it pays back is a refund."""
+        return self.of_invoice(self._stripe.invoice_of_note(note_id))
+
+    def of_session(self, session: SessionView) -> PlanEffect:
+        """Return the effect of a checkout that starts a plan."""
+        if session.subscription_id:
+            return self.of_subscription(session.subscription_id)
+        return lambda unit: self._apply_session(unit, session)
+
+    def plan_of(self, payment_id: PaymentId) -> PlanId:
+        """Return the plan whose invoice a payment pays; empty for a payment of something else."""
+        return self._stripe.plan_of_payment(payment_id)
+
+    def refresh(self, subscription_id: str) -> None:
+        """Write the present state of a subscription and of its last invoice, as their events would.
+
+        Raises ``stripe_unavailable`` (503) or StripeRefused.
+        """
+        invoice_id = ""
+
+        def effect() -> PlanEffect:
+            nonlocal invoice_id
+            found, version = self._read(subscription_id)
+            invoice_id = found.invoice_id
+            return lambda unit: self._apply_subscription(unit, found, version)
+
+        self.run(effect)
+        if invoice_id:
+            self.run(lambda: self.of_invoice(invoice_id))
+
+    def run(self, effect: Callable[[], PlanEffect]) -> Result:
+        """Apply an effect, which is read again if another process was faster; raises :class:`StaleRead` (503)."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._once(effect())
+            except StaleRead:
+                continue
+        return self._once(effect())
+
+    def _once(self, effect: PlanEffect) -> Result:
+        with self._outbox.unit() as unit:
+            return effect(unit)
+
+    def _payment(self, payment_id: PaymentId, plan_id: PlanId) -> PaymentView:
+        return msgspec.structs.replace(self._api.payment(payment_id), plan_id=plan_id)
+
+    # ------------------------------------------------------------------------------------- in the unit
+
+    def book(self, unit: UnitOfWork, payment: PaymentView) -> bool:
+        """Book a payment that succeeded, once; return False if it belongs to no known plan."""
+        plan = self._store.get(unit.connection, payment.plan_id, lock=True)
+        if plan is None or not self._is_ours(unit, plan, payment.customer_id):
+            return False
+        gross = payment.received * CENT
+        self._payments.plan_payment(unit, plan.workspace_id, payment.id, gross, payment.at, payment.currency)
+        if payment.balance_transaction_id:
+            fee = payment.stripe_fee * CENT
+            self._payments.settle(unit, payment.balance_transaction_id, payment.id, gross, fee, payment.at)
+        return True
+
+    def _is_ours(self, unit: UnitOfWork, plan: SeatPlan, customer_id: str) -> bool:
+        return self._customers.customer(unit.connection, plan.workspace_id) == customer_id
+
+    def _apply_subscription(self, unit: UnitOfWork, found: SubscriptionView, version: int) -> Result:
+        connection = unit.connection
+        plan = self._store.get(connection, found.plan_id, lock=True) if found.plan_id else None
+        if plan is None:
+            return Result(EventState.IGNORED, "no_plan")
+        if not self._is_ours(unit, plan, found.customer_id):
+            return Result(EventState.KEPT, "plan_differs")
+        if plan.subscription_id not in ("", found.id):
+            return Result(EventState.KEPT, "second_subscription")
+        if version != (plan.version if plan.subscription_id else 0):
+            raise StaleRead
+        state = PLAN_STATES.get(found.status, PlanState.PAST_DUE)
+        if state is not PlanState.ENDED and plan.state is PlanState.ENDED:
+            # We gave the start up, and Stripe has it after all.
+            other = self._store.live(connection, plan.workspace_id, lock=True)
+            if other is not None:
+                return Result(EventState.KEPT, "second_subscription")
+        self._store.change(
+            connection,
+            plan.id,
+            state=state,
+            seats=found.seats,
+            subscription_id=found.id,
+            item_id=found.item_id,
+            period_start=found.period_start,
+            period_end=found.period_end,
+            ends_at=found.ends_at,
+            version=plan.version + 1,
+            checked_at=utc_now(),
+        )
+        runs = state in (PlanState.ACTIVE, PlanState.PAST_DUE)
+        if runs and self._seats.count(connection, plan.workspace_id) != found.seats:
+            unit.emit(Topic.SEATS, plan.workspace_id)
+        return APPLIED
+
+    def _apply_invoice(
+        self, unit: UnitOfWork, found: InvoiceView, payments: Sequence[PaymentView], version: int
+    ) -> Result:
+        connection = unit.connection
+        plan = self._store.get(connection, found.plan_id, lock=True) if found.plan_id else None
+        if plan is None:
+            return Result(EventState.IGNORED, "no_plan")
+        if not self._is_ours(unit, plan, found.customer_id):
+            return Result(EventState.KEPT, "plan_differs")
+        known = self._store.invoice(connection, found.id)
+        if version != (known.version if known else 0):
+            raise StaleRead
+        for payment in payments:
+            if payment.status == "succeeded":
+                self.book(unit, payment)
+        if found.status == "draft":
+            return APPLIED  # It has no number yet, and may be deleted.
+        if found.status == "paid":
+            self._grant(unit, plan, found)
+        fails = found.status == "open" and found.attempted and found.remaining > 0
+        was_told = known is not None and known.failed
+        if fails and not was_told:
+            self._notices.unpaid(unit, plan, found)
+        self._store.keep_invoice(connection, _row(plan, found, version + 1, failed=fails or was_told))
+        return APPLIED
+
+    def _grant(self, unit: UnitOfWork, plan: SeatPlan, found: InvoiceView) -> None:
+        """Grant the credit that a paid period includes. A period that is over has none to use."""
+        amount = found.seats * plan.seat_credit
+        if found.reason not in PERIOD_REASONS or not amount or found.period_end is None:
+            return
+        if found.period_end > utc_now():
+            self._payments.plan_credit(unit, plan.workspace_id, found.id, amount, found.period_end, found.at)
+
+    def _apply_session(self, unit: UnitOfWork, session: SessionView) -> Result:
+        plan = self._store.get(unit.connection, session.plan_id, lock=True)
+        is_last = plan is not None and plan.session_id in ("", session.id) and plan.tried_at is None
+        if plan is not None and is_last and session.status == "expired" and plan.state is PlanState.STARTING:
+            self._store.change(unit.connection, plan.id, state=PlanState.ENDED, reason=NOT_STARTED)
+        return APPLIED
+
+
+def _row(plan: SeatPlan, found: InvoiceView, version: int, *, failed: bool) -> PlanInvoice:
+    return PlanInvoice(
+        id=found.id,
+        plan_id=plan.id,
+        workspace_id=plan.workspace_id,
+        number=found.number,
+        status=found.status,
+        reason=found.reason,
+        seats=found.seats,
+        total=found.total * CENT,
+        due=found.due * CENT,
+        paid=found.paid * CENT,
+        credited=found.credited * CENT,
+        period_start=found.period_start,
+        period_end=found.period_end,
+        url=found.url,
+        failed=failed,
+        version=version,
+        created_at=found.at,
+        updated_at=utc_now(),
+    )
+
+
+def _gone(error: StripeRefused) -> PlanEffect:
+    """Return the effect of an object that Stripe has deleted; raises any other refusal."""
+    if error.code != "resource_missing":
+        raise error
+    return lambda _unit: Result(EventState.IGNORED, "gone")
