@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from opencode_cloud.contracts.budgets import KnownBudget
 from opencode_cloud.contracts.ids import (
     AccountId,
     CredentialId,
+    GroupId,
     KeyId,
     MemberId,
     ServiceAccountId,
@@ -67,6 +69,8 @@ class KnownMember(msgspec.Struct, frozen=True, kw_only=True):
     workspace_name: str = ""
     budgets: tuple[KnownBudget, ...] = ()
     """Budgets of this member alone."""
+    groups: tuple[GroupId, ...] = ()
+    """Groups that the member is in. The workspace's row has their rules and budgets."""
 
 
 class KnownServiceAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +83,15 @@ class KnownServiceAccount(msgspec.Struct, frozen=True, kw_only=True):
     """Budgets of this service account alone."""
 
 
+class KnownGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A group of members with rules for models."""
+
+    id: GroupId
+    name: str
+    models: EnforcedRules
+    """Rules for models as ``provider/model``, for the calls of its members."""
+
+
 class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True):
     """A workspace that is neither blocked nor deleted, with the compiled policy that the planes enforce."""
 
@@ -86,7 +99,9 @@ class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     policy: EnforcedPolicy = msgspec.field(default_factory=lambda: EnforcedPolicy())
     budgets: tuple[KnownBudget, ...] = ()
-    """Budgets of the workspace as a whole (its balance among them), and those that apply to each member."""
+    """Budgets of the workspace as a whole (its balance among them), of each member, of projects and of groups."""
+    groups: tuple[KnownGroup, ...] = ()
+    """The groups of members that have rules for models."""
     project_headers: tuple[str, ...] = ()
     """Headers in which clients of this workspace name their project, in order of precedence."""
     metadata_days: int = 0
@@ -223,6 +238,25 @@ class KnownSession(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """The kind of session: ``web`` or ``device``."""
     expires_at: int
+
+
+def groups_refusing(workspace: KnownWorkspace, member: KnownMember | None, name: str) -> Sequence[KnownGroup]:
+    """Return the groups of a member whose rules refuse the model ``name`` (``provider/model``); none: it is permitted.
+
+    Lists of several groups add up, and a denial by one group wins over all of them (docs/decisions/068).
+    """
+    own = [group for group in workspace.groups if member is not None and group.id in member.groups]
+    if denying := [group for group in own if any(matches(pattern, name) for pattern in group.models.deny)]:
+        return denying
+    lists = [group for group in own if group.models.allow is not None]
+    return [] if any(group.models.permit(name) for group in lists) else lists
+
+
+def permits_model(workspace: KnownWorkspace, member: KnownMember | None, provider: str, model: str) -> bool:
+    """Tell whether a member may use a model, by the workspace's policy and the rules of the member's groups."""
+    if not workspace.policy.permits_model(provider, model):
+        return False
+    return not groups_refusing(workspace, member, f"{provider}/{model}")
 
 
 def matches(pattern: str, name: str) -> bool:

@@ -36,7 +36,7 @@ class Budget(ApiModel):
 
     id: BudgetId
     scope: BudgetScope
-    subject_id: str | None = Field(description="The member, service account, key or project of the budget.")
+    subject_id: str | None = Field(description="The member, service account, key, project or group of the budget.")
     subject: str | None = Field(description="The subject's display name: an email address, or a name.")
     unit: BudgetUnit
     period: BudgetPeriod
@@ -48,7 +48,7 @@ class Budget(ApiModel):
     created_at: Instant
     updated_at: Instant
     standing: CurrentUsage | None = Field(
-        default=None, description="Null for an `each_member` budget if the caller is not a member."
+        default=None, description="Null for `each_member` and `each_in_group` if it is not counted for the caller."
     )
 
 
@@ -155,6 +155,15 @@ def budget_exists() -> Conflict:
 def too_many_budgets(limit: int, kind: str = "") -> Conflict:
     """Return the error for a workspace that has reached its maximum number of budgets, or of a ``kind`` of them."""
     return Conflict("too_many_budgets", f"The workspace has {limit} budgets{kind}, the most that it may. Delete some.")
+
+
+def too_many_group_budgets(limit: int) -> Conflict:
+    """Return the error for a member who would have too many budgets by all of their groups."""
+    return Conflict(
+        "too_many_group_budgets",
+        f"A member would have more than {limit} budgets by their groups, the most that one call counts towards. Delete "
+        "a budget of a group, or take the member out of one.",
+    )
 
 
 def session_budget_is_policy() -> Unprocessable:
