@@ -12,7 +12,6 @@ branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
 ID = sa.String(length=30, collation="utf8mb4_bin")
-OPTIONS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_unicode_520_ci", "mysql_engine": "InnoDB"}
 
 
 def upgrade() -> None:
@@ -35,7 +34,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_member_groups")),
         sa.UniqueConstraint("workspace_id", "name", name=op.f("uq_member_groups_workspace_id_name")),
-        **OPTIONS,
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_unicode_520_ci",
+        mysql_engine="InnoDB",
     )
     op.create_table(
         "group_members",
@@ -53,7 +54,9 @@ def upgrade() -> None:
             ["member_id"], ["members.id"], name=op.f("fk_group_members_member_id_members"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("group_id", "member_id", name=op.f("pk_group_members")),
-        **OPTIONS,
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_unicode_520_ci",
+        mysql_engine="InnoDB",
     )
     op.create_index(op.f("ix_group_members_member_id"), "group_members", ["member_id"])
     _add_scopes()

@@ -65,7 +65,7 @@ async def test_members_at_once_overrun_neither_the_shared_budget_nor_their_own_p
     assert len(parts) == len(callers)
     assert sum(part["spent"] for part in parts) == whole["spent"]
     assert max(part["committed"] for part in parts) <= EACH
-    # Of 400 only 100 fit; a refusal names the group, alone or with the member.
+    # Calls for 400 were asked, and 100 fit. A refusal names the group, alone or with the member.
     assert whole["spent"] > SHARED - CLAIM
     assert {name.removeprefix("intern@example.com in group ") for name in refused} == {"Research"}
 
@@ -83,7 +83,7 @@ async def test_a_member_who_changes_groups_in_the_middle_of_a_call_leaves_nothin
     await service.settle(under_way, caller.used(under_way, 50))
     await service.settle(following, caller.used(following, 30))
     caller.member = msgspec.structs.replace(caller.member, groups=(GROUP,))
-    # Who returns in the same month finds what was spent before.
+    # A member who returns in the same month finds the earlier spending.
     with pytest.raises(BudgetExhausted, match="The monthly budget of group Research is too low"):
         await service.reserve(back := caller.reservation(60), caller.facts(back))
     await dynamodb.close()

@@ -13,12 +13,12 @@ from opencode_cloud.budgets.service import group_budgets
 from opencode_cloud.contracts.access import EnforcedRules, KnownGroup, KnownMember
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
-from opencode_cloud.contracts.ids import GroupId, MemberId
+from opencode_cloud.contracts.ids import BudgetId, GroupId, MemberId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.policies.service import Compiler
 from opencode_cloud.policies.store import DocumentStore
-from opencode_cloud.workspaces.models import Group, ModelRules
+from opencode_cloud.workspaces.models import MemberGroup, ModelRules
 from opencode_cloud.workspaces.requests import GroupChange
 from opencode_cloud.workspaces.service import groups
 from tests.unit.budgets.office import Office
@@ -38,11 +38,11 @@ def office(place: Place) -> Office:
     return Office(place)
 
 
-def made(place: Place, owner: Actor, name: str = "Research", models: ModelRules | None = None) -> Group:
+def made(place: Place, owner: Actor, name: str = "Research", models: ModelRules | None = None) -> MemberGroup:
     return place.team.groups.create(owner, owner.workspace_id, name, models)
 
 
-def put(place: Place, owner: Actor, group: Group, *members: Actor) -> Group:
+def put(place: Place, owner: Actor, group: MemberGroup, *members: Actor) -> MemberGroup:
     ids = [MemberId(each.id) for each in members]
     return place.team.groups.change_members(owner, owner.workspace_id, group.id, ids)
 
@@ -153,10 +153,8 @@ def test_the_numbers_of_groups_and_patterns_are_bounded(
 # ------------------------------------------------------------------------------------- budgets of groups
 
 
-def budget(office: Office, owner: Actor, group: GroupId, scope: BudgetScope = BudgetScope.GROUP, limit: int = 5) -> str:
-    request = CreateBudget(
-        scope=scope, subject=group, unit=BudgetUnit.COST, period=BudgetPeriod.MONTH, limit=limit * 10**8
-    )
+def budget(office: Office, owner: Actor, group: GroupId, scope: BudgetScope = BudgetScope.GROUP) -> BudgetId:
+    request = CreateBudget(scope=scope, subject=group, unit=BudgetUnit.COST, period=BudgetPeriod.MONTH, limit=5 * 10**8)
     return office.budgets.create(owner, owner.workspace_id, request).id
 
 
@@ -181,10 +179,10 @@ def test_a_member_sees_the_budgets_of_their_groups_only(place: Place, owner: Act
     seen = {found.id: found for found in office.budgets.of_workspace(bob, owner.workspace_id)}
     assert set(seen) == {shared, each}
     assert seen[each].standing is not None
-    assert refused(lambda: office.budgets.get(bob, owner.workspace_id, hidden)) == "budget_not_found"  # pyright: ignore[reportArgumentType]
+    assert refused(lambda: office.budgets.get(bob, owner.workspace_id, hidden)) == "budget_not_found"
     # The owner is in no group, so nothing is counted for the owner.
     assert {found.id: found.standing for found in office.budgets.of_workspace(owner, owner.workspace_id)}[each] is None
-    lines = office.budgets.usage_by_subject(owner.workspace_id, each)  # pyright: ignore[reportArgumentType]
+    lines = office.budgets.usage_by_subject(owner.workspace_id, each)
     assert [line.subject for line in lines] == ["bob@example.com"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -240,23 +240,23 @@ class KnownSession(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int
 
 
-def groups_refusing(workspace: KnownWorkspace, member: KnownMember | None, name: str) -> Sequence[KnownGroup]:
-    """Return the groups of a member whose rules refuse the model ``name`` (``provider/model``); none: it is permitted.
+def groups_refusing(workspace: KnownWorkspace, groups: Collection[GroupId], name: str) -> Sequence[KnownGroup]:
+    """Return those of a member's groups whose rules refuse the model ``name`` (``provider/model``).
 
     Lists of several groups add up, and a denial by one group wins over all of them (docs/decisions/068).
     """
-    own = [group for group in workspace.groups if member is not None and group.id in member.groups]
+    own = [group for group in workspace.groups if group.id in groups]
     if denying := [group for group in own if any(matches(pattern, name) for pattern in group.models.deny)]:
         return denying
     lists = [group for group in own if group.models.allow is not None]
     return [] if any(group.models.permit(name) for group in lists) else lists
 
 
-def permits_model(workspace: KnownWorkspace, member: KnownMember | None, provider: str, model: str) -> bool:
-    """Tell whether a member may use a model, by the workspace's policy and the rules of the member's groups."""
+def permits_model(workspace: KnownWorkspace, groups: Collection[GroupId], provider: str, model: str) -> bool:
+    """Tell whether a member of ``groups`` may use a model, by the workspace's policy and the groups' rules."""
     if not workspace.policy.permits_model(provider, model):
         return False
-    return not groups_refusing(workspace, member, f"{provider}/{model}")
+    return not groups_refusing(workspace, groups, f"{provider}/{model}")
 
 
 def matches(pattern: str, name: str) -> bool:
@@ -300,6 +300,11 @@ def login_required() -> Unauthorized:
     return Unauthorized(
         "login_required", "Log in (`opencode console login <this host>`) or send a key as `Authorization: Bearer`."
     )
+
+
+def member_not_found() -> NotFound:
+    """Return the error for a member who does not exist, or is in another workspace."""
+    return NotFound("member_not_found", "The workspace has no member with this id.")
 
 
 def not_permitted(permission: str) -> Forbidden:

@@ -62,6 +62,7 @@ _TAGS: Mapping[str, str] = {
     "Billing": "The ledger of money: balance, movements and statements.",
     "Budgets": "Limits on cost, requests and tokens; their present usage, alerts and webhook.",
     "Domains": "Mail domains whose people can join without an invitation.",
+    "Groups": "Groups of members, with rules for their models; their budgets are under Budgets.",
     "Invitations": "Invitations of people by e-mail, and their answers.",
     "Keys": "Keys of members and service accounts, for model calls and for this API.",
     "Members": "People of a workspace and their roles.",

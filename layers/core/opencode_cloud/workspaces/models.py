@@ -97,7 +97,7 @@ class ModelRules(BaseModel):
     )
 
 
-class Group(ApiModel):
+class MemberGroup(ApiModel):
     """A group of members, with rules for their models. Its budgets are listed with the budgets."""
 
     id: GroupId
@@ -222,11 +222,6 @@ def transfer_to_self() -> Unprocessable:
 def not_deleted() -> Conflict:
     """The workspace is not deleted, so it cannot be restored."""
     return Conflict("not_deleted", "The workspace is not deleted.")
-
-
-def member_not_found() -> NotFound:
-    """The workspace has no such member."""
-    return NotFound("member_not_found", "The workspace has no member with this id.")
 
 
 def last_owner() -> Conflict:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
 
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
-from opencode_cloud.contracts.ids import BudgetId
+from opencode_cloud.contracts.ids import BudgetId, GroupId, MemberId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.errors import Conflict, NotFound, Unprocessable
 from opencode_cloud.kit.instants import Instant
+
+
+class ModelLimitSource(StrEnum):
+    """The origin of rules for models."""
+
+    POLICY = "policy"
+    GROUP = "group"
 
 
 class CurrentUsage(ApiModel):
@@ -58,6 +66,50 @@ class SubjectUsage(ApiModel):
     subject_id: str | None
     subject: str | None
     standing: CurrentUsage
+
+
+class EffectiveLimit(ApiModel):
+    """A budget that counts the calls of a member, as the gateway applies it."""
+
+    budget_id: BudgetId
+    scope: BudgetScope = Field(description="Where the limit comes from.")
+    name: str = Field(description="The budget in words.")
+    group_id: GroupId | None = Field(description="The group of a budget with the scope `group` or `each_in_group`.")
+    group: str | None = Field(description="The name of that group.")
+    replaces: list[BudgetId] = Field(
+        description="Budgets for each member, of the same unit and period, that this one replaces for the member."
+    )
+    unit: BudgetUnit
+    period: BudgetPeriod
+    limit: int | None = Field(description="In the unit; null if you may not see it.")
+    standing: CurrentUsage | None = Field(description="The present usage; null if you may not see it.")
+
+
+class ModelLimit(ApiModel):
+    """Rules for models that apply to a member."""
+
+    source: ModelLimitSource
+    group_id: GroupId | None = Field(description="The group whose rules they are; null: the workspace's policy.")
+    group: str | None = Field(description="The name of that group.")
+    allow: list[str] | None = Field(description="Patterns of allowed models; null allows all.")
+    deny: list[str] = Field(description="Patterns of denied models.")
+
+
+class MemberLimits(ApiModel):
+    """The limits of a member's calls, as the gateway applies them."""
+
+    member_id: MemberId
+    budgets: list[EffectiveLimit] = Field(description="Each call counts towards all of these.")
+    models: list[ModelLimit] = Field(
+        description="A model needs the policy's permission, and that of one group whose rules have a list. A denial by "
+        "any of them wins."
+    )
+    session_budget: int | None = Field(
+        description="The most that the calls of one session may cost, in micro-cents, by the policy; null: unlimited."
+    )
+    project_budgets: int = Field(
+        description="The number of projects whose calls count towards a budget of the project."
+    )
 
 
 class BalanceGrant(ApiModel):

@@ -105,8 +105,8 @@ class BudgetRoutes:
     def create(self, workspace_id: WorkspaceId, body: NewBudget) -> Response[Budget]:
         """Create a budget. It takes effect within seconds, for calls that begin from then on.
 
-        A call counts towards every budget that applies to it, also towards those of all groups of its member. Of the
-        same unit and period, a member's own budget replaces `each_in_group`, and this replaces `each_member`.
+        A call counts towards every budget that applies to it, also towards those of all groups of its member. A
+        member's own budget replaces `each_in_group` of the same unit and period, and this replaces `each_member`.
         """
         request = CreateBudget(
             scope=body.scope,

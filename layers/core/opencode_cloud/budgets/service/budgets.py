@@ -126,7 +126,7 @@ class BudgetService:
         counters = [_counter(budget, subject if budget.scope in PER_MEMBER else None) for subject, _ in members]
         usages = self._usage.of([counter.key for counter in counters])
         return [
-            SubjectUsage(subject_id=subject, subject=name, standing=_now(counter, usages[counter.key]))
+            SubjectUsage(subject_id=subject, subject=name, standing=current_usage(counter, usages[counter.key]))
             for (subject, name), counter in zip(members, counters, strict=True)
         ]
 
@@ -242,7 +242,7 @@ class BudgetService:
         }
         usages = self._usage.of([counter.key for counter in counters.values()])
         return [
-            budget.model_copy(update={"limit": each.budget.limit, "standing": _now(each, usages[each.key])})
+            budget.model_copy(update={"limit": each.budget.limit, "standing": current_usage(each, usages[each.key])})
             if (each := counters.get(budget.id))
             else budget
             for budget in budgets
@@ -270,7 +270,8 @@ def _counter(budget: Budget, subject: str | None) -> Counter:
     return counter(known_budget(budget), now_seconds(), subject or "")
 
 
-def _now(counter: Counter, usage: BudgetUsage) -> CurrentUsage:
+def current_usage(counter: Counter, usage: BudgetUsage) -> CurrentUsage:
+    """Return the usage of a counter as the API shows it."""
     return CurrentUsage(
         spent=usage.spent,
         reserved=usage.reserved,

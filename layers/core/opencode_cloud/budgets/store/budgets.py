@@ -159,6 +159,13 @@ class BudgetStore:
         )
         return connection.execute(select(func.coalesce(func.max(counted.c.count), 0))).scalar_one()
 
+    def account_of(self, connection: Connection, workspace_id: WorkspaceId, member_id: MemberId) -> AccountId | None:
+        """Return the account of a member of a workspace; None when there is no such member."""
+        query = select(members.c.account_id).where(
+            members.c.id == member_id, members.c.workspace_id == workspace_id, members.c.removed_at.is_(None)
+        )
+        return connection.execute(query).scalar()
+
     def groups_of(self, connection: Connection, member_id: MemberId) -> frozenset[str]:
         """Return the ids of a member's groups."""
         query = select(group_members.c.group_id).where(group_members.c.member_id == member_id)

@@ -322,7 +322,7 @@ def _refusal(caller: Caller, catalogue: Catalogue, model: Model) -> ServiceError
         return models.model_not_permitted(name, "the workspace's policy")
     if caller.key and not EnforcedRules(allow=caller.key.models).permit(name):
         return models.model_not_permitted(name, "this key")
-    if groups := groups_refusing(caller.workspace, caller.member, name):
+    if groups := groups_refusing(caller.workspace, caller.member.groups if caller.member else (), name):
         of = " and ".join(f"`{group.name}`" for group in groups)
         return models.model_not_permitted(name, f"the rules of your group{'' if len(groups) == 1 else 's'} {of}")
     return None

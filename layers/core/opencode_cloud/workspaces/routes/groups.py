@@ -14,7 +14,7 @@ from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.etags import version_of_request
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
-from opencode_cloud.workspaces.models import Group, GroupMember
+from opencode_cloud.workspaces.models import GroupMember, MemberGroup
 from opencode_cloud.workspaces.requests import GroupChange, GroupMembersChange, NewGroup
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class GroupRoutes:
         add(f"GET {all_}", self.list, read, "List groups", TAG)
         add(f"POST {all_}", self.create, manage, "Create a group", TAG, HTTPStatus.CREATED)
         add(f"GET {one}", self.get, read, "Read a group", TAG)
-        add(f"PATCH {one}", self.change, manage, "Rename a group, or set its models", TAG)
+        add(f"PATCH {one}", self.change, manage, "Change a group", TAG)
         add(f"DELETE {one}", self.delete, manage, "Delete a group", TAG, HTTPStatus.NO_CONTENT)
         add(f"GET {one}/members", self.members, read, "List the members of a group", TAG)
-        add(f"PATCH {one}/members", self.change_members, manage, "Add and remove members of a group", TAG)
+        add(f"PATCH {one}/members", self.change_members, manage, "Change the members of a group", TAG)
 
     def list(
         self,
@@ -49,7 +49,7 @@ class GroupRoutes:
         search: Annotated[str, Query(max_length=100, description="A part of the name.")] = "",
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
-    ) -> Response[Page[Group]]:
+    ) -> Response[Page[MemberGroup]]:
         """List the groups of a workspace."""
         after = decode_cursor(cursor, tuple[str])
         rows = self._groups.of_workspace(
@@ -61,17 +61,17 @@ class GroupRoutes:
         )
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
-    def create(self, workspace_id: WorkspaceId, body: NewGroup) -> Response[Group]:
+    def create(self, workspace_id: WorkspaceId, body: NewGroup) -> Response[MemberGroup]:
         """Create a group without members. Its budgets are budgets with the scope `group` or `each_in_group`."""
         group = self._groups.create(self._gate.actor, workspace_id, body.name, body.models)
         return document(group, HTTPStatus.CREATED, version=group.version)
 
-    def get(self, workspace_id: WorkspaceId, group_id: GroupId) -> Response[Group]:
+    def get(self, workspace_id: WorkspaceId, group_id: GroupId) -> Response[MemberGroup]:
         """Read a group. A change must send the header `ETag` as `If-Match`."""
         group = self._groups.get(workspace_id, group_id)
         return document(group, version=group.version)
 
-    def change(self, workspace_id: WorkspaceId, group_id: GroupId, body: GroupChange) -> Response[Group]:
+    def change(self, workspace_id: WorkspaceId, group_id: GroupId, body: GroupChange) -> Response[MemberGroup]:
         """Rename a group, or set the rules for its models. It takes effect within seconds. Needs `If-Match`.
 
         A member of several groups may use the models that one of their lists allows and none of them denies. The
@@ -94,10 +94,12 @@ class GroupRoutes:
         rows = self._groups.members_of(workspace_id, group_id, after[0] if after else None, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
-    def change_members(self, workspace_id: WorkspaceId, group_id: GroupId, body: GroupMembersChange) -> Response[Group]:
+    def change_members(
+        self, workspace_id: WorkspaceId, group_id: GroupId, body: GroupMembersChange
+    ) -> Response[MemberGroup]:
         """Put members into a group and take others out of it: all, or none. It takes effect within seconds.
 
-        Members who are in the group already, or not in it, stay as they are. What a member has used stays counted
-        where it was counted.
+        Members who are in the group already, or not in it, stay as they are. Usage of a member stays counted in the
+        group in which it was made.
         """
         return document(self._groups.change_members(self._gate.actor, workspace_id, group_id, body.add, body.remove))

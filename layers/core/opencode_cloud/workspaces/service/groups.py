@@ -14,9 +14,9 @@ from opencode_cloud.kit.etags import check_version
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.mail_addresses import InvalidMailAddress, canonical_address
 from opencode_cloud.workspaces.models import (
-    Group,
     GroupMember,
     Member,
+    MemberGroup,
     ModelRules,
     group_exists,
     group_not_found,
@@ -61,7 +61,7 @@ class Groups:
     ) -> None:
         self._database = database
         self._outbox = outbox
-        self._record = Recorder[Group](audit, "group", lambda group: group.id, lambda group: group.name)
+        self._record = Recorder[MemberGroup](audit, "group", lambda group: group.id, lambda group: group.name)
         self._workspaces = workspaces
         self._members = members
         self._groups = groups
@@ -76,14 +76,14 @@ class Groups:
         search: str = "",
         after: str | None = None,
         limit: int | None = None,
-    ) -> Sequence[Group]:
+    ) -> Sequence[MemberGroup]:
         """Return groups by id, optionally those of a member or with a text in the name."""
         with self._database.transaction() as connection:
             return self._groups.of_workspace(
                 connection, workspace_id, member_id=member_id, search=search, after=after, limit=limit
             )
 
-    def get(self, workspace_id: WorkspaceId, group_id: GroupId) -> Group:
+    def get(self, workspace_id: WorkspaceId, group_id: GroupId) -> MemberGroup:
         """Return a group; raises ``group_not_found``."""
         with self._database.transaction() as connection:
             return self._of(connection, workspace_id, group_id)
@@ -110,7 +110,9 @@ class Groups:
                     found.append(member.id)
         return found, unknown
 
-    def create(self, actor: Actor, workspace_id: WorkspaceId, name: str, models: ModelRules | None = None) -> Group:
+    def create(
+        self, actor: Actor, workspace_id: WorkspaceId, name: str, models: ModelRules | None = None
+    ) -> MemberGroup:
         """Create a group without members; raises ``group_exists``, ``too_many_groups`` or the errors of names."""
         now, group_id, named = utc_now(), GroupId(new_id("grp")), clean_name(name, LONGEST_GROUP_NAME)
         row = {
@@ -136,7 +138,7 @@ class Groups:
 
     def change(
         self, actor: Actor, workspace_id: WorkspaceId, group_id: GroupId, version: int, change: GroupChange
-    ) -> Group:
+    ) -> MemberGroup:
         """Rename a group, or set the rules for its models. It takes effect within seconds.
 
         Raises ``group_not_found``, ``group_exists``, ``too_many_group_patterns`` or ``stale_version``.
@@ -178,7 +180,7 @@ class Groups:
         group_id: GroupId,
         add: Sequence[MemberId],
         remove: Sequence[MemberId] = (),
-    ) -> Group:
+    ) -> MemberGroup:
         """Put members into a group and take others out of it, all or none. It takes effect within seconds.
 
         Members who are in it already, or not in it, stay as they are. Raises ``group_not_found``,
@@ -227,7 +229,7 @@ class Groups:
         except InvalidMailAddress:
             return None
 
-    def _of(self, connection: Connection, workspace_id: WorkspaceId, group_id: GroupId) -> Group:
+    def _of(self, connection: Connection, workspace_id: WorkspaceId, group_id: GroupId) -> MemberGroup:
         group = self._groups.get(connection, workspace_id, group_id)
         if group is None:
             raise group_not_found()
@@ -247,6 +249,6 @@ def _stored(models: ModelRules | None) -> dict[str, Any] | None:
     return None if models is None or (models.allow is None and not models.deny) else models.model_dump()
 
 
-def _as_record(group: Group) -> dict[str, Any]:
+def _as_record(group: MemberGroup) -> dict[str, Any]:
     """Return the values of a group that audit entries record."""
     return group.model_dump(include={"name", "models"}, mode="json")

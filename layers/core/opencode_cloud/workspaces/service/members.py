@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from opencode_cloud.contracts.access import member_not_found
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import MemberId, WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.workspaces.models import Member, Workspace, last_owner, member_not_found
+from opencode_cloud.workspaces.models import Member, Workspace, last_owner
 from opencode_cloud.workspaces.service.rules import locked, require_owner_for, require_person
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, select, update
 from opencode_cloud.contracts.ids import GroupId, MemberId, WorkspaceId
 from opencode_cloud.schema.identity import accounts
 from opencode_cloud.schema.workspaces import group_members, member_groups, members
-from opencode_cloud.workspaces.models import Group, GroupMember, Member
+from opencode_cloud.workspaces.models import GroupMember, Member, MemberGroup
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
@@ -41,11 +41,11 @@ class GroupStore:
         """Delete a group. Its members stay members of the workspace."""
         connection.execute(delete(member_groups).where(member_groups.c.id == group_id))
 
-    def get(self, connection: Connection, workspace_id: WorkspaceId, group_id: GroupId) -> Group | None:
+    def get(self, connection: Connection, workspace_id: WorkspaceId, group_id: GroupId) -> MemberGroup | None:
         """Return a group of a workspace."""
         query = _GROUP.where(member_groups.c.id == group_id, member_groups.c.workspace_id == workspace_id)
         row = connection.execute(query).first()
-        return Group.model_validate(row) if row else None
+        return MemberGroup.model_validate(row) if row else None
 
     def named(self, connection: Connection, workspace_id: WorkspaceId, name: str) -> GroupId | None:
         """Return the group of a workspace with this name, by the database's comparison of texts."""
@@ -76,7 +76,7 @@ class GroupStore:
         search: str = "",
         after: str | None = None,
         limit: int | None = None,
-    ) -> Sequence[Group]:
+    ) -> Sequence[MemberGroup]:
         """Return groups of a workspace by id, optionally those of a member or with a text in the name."""
         query = _GROUP.where(member_groups.c.workspace_id == workspace_id)
         if member_id is not None:
@@ -87,7 +87,7 @@ class GroupStore:
         if after is not None:
             query = query.where(member_groups.c.id > after)
         rows = connection.execute(query.order_by(member_groups.c.id).limit(limit))
-        return [Group.model_validate(row) for row in rows]
+        return [MemberGroup.model_validate(row) for row in rows]
 
     # ------------------------------------------------------------------------------------- members
 
