@@ -66,7 +66,7 @@ def test_faults_are_said_and_nothing_is_lost(office: Office) -> None:
     wrong = browser.submit(page, f"{one}/members", email=f"x@example.com\n{office.owner.name}")
     assert (wrong.status, "Invite them first: x@example.com" in wrong.text) == (422, True)
     assert wrong.forms[f"{one}/members"].fields["email"].startswith("x@example.com")
-    assert "Nobody is in this group yet" in wrong.text
+    assert "The group has no members yet." in wrong.text
     bad = browser.submit(page, one, name="Research", allow="no blanks", deny="")
     assert (bad.status, "a pattern has no blanks" in bad.text) == (422, True)
     assert bad.forms[one].fields["allow"] == "no blanks"
@@ -106,7 +106,7 @@ def test_a_members_page_says_which_limits_apply_from_where_and_what_is_left(offi
     for sentence in (
         "The next call may cost at most $40.00: Monthly budget of each member of group Research has the least left.",
         "All members of the group share it.",
-        "Each member of the group has it for themselves. It replaces the farther limits of the same kind.",
+        "Each member of the group has it for themselves. It replaces the more general limits of the same kind.",
         "It is for all calls of the workspace.",
         "$1,000.00 left",
     ):

@@ -49,7 +49,7 @@ DONE = {
     "roles": gettext_noop("Roles changed."),
     "same": gettext_noop("No role was changed."),
     "removed": gettext_noop("Member removed. Their keys and sessions no longer reach this workspace."),
-    "group": gettext_noop("Group created. Put members into it."),
+    "group": gettext_noop("Group created. Add members to it."),
     "changedgroup": gettext_noop("Group changed. It applies within seconds."),
     "grouped": gettext_noop("Members changed. Their limits change within seconds."),
     "samemembers": gettext_noop("No member was changed."),

@@ -120,7 +120,7 @@ def row_of(limit: EffectiveLimit, member: Member, workspace: str) -> LimitRow:
     )
     origin = _(ORIGINS[limit.scope])
     if limit.replaces:
-        origin += " " + _("It replaces the farther limits of the same kind.")
+        origin += " " + _("It replaces the more general limits of the same kind.")
     amount = "" if limit.limit is None else amount_of(limit.unit, limit.limit)
     return LimitRow(limit, budget_name(known), amount, origin, bar_of(limit.unit, limit.limit or 0, limit.standing))
 
