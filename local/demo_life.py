@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from opencode_cloud.budgets.models.documents import CreateBudget
 from opencode_cloud.budgets.service.budgets import known_budget
 from opencode_cloud.budgets.store import rows
 from opencode_cloud.budgets.windows import counter
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, Counter
-from opencode_cloud.contracts.ids import CallId, KeyId, MemberId, ServiceAccountId, WorkspaceId
+from opencode_cloud.contracts.ids import CallId, GroupId, KeyId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.permissions import KeyScope
 from opencode_cloud.contracts.usage import Outcome, SettledEvent, Tokens, UsageEvent
 from opencode_cloud.keys.service import CreateKey
@@ -28,6 +30,7 @@ from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.money import DOLLAR
 from opencode_cloud.usage.service import Ingest
 from opencode_cloud.usage.store.ledger import Ledger
+from opencode_cloud.workspaces.models import ModelRules
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.models.documents import Budget
@@ -80,18 +83,26 @@ class DemoLife:
         self._owner = owner
         self._members = members
         self._workspace: WorkspaceId = owner.workspace_id
+        self._in_group: dict[str, dict[MemberId, str]] = {}
+        """Members of each group, with their addresses."""
         self._random = random.Random(SEED)  # noqa: S311 - the demo is the same each time
 
     def write(self) -> str:
-        """Create a service account, keys and budgets, and record the calls and refusals of the last two months.
+        """Create a service account, keys, groups and budgets, and record calls and refusals of the last two months.
 
         Return a key of the owner, with which sessions can be shared.
         """
         robot = self._team.service_accounts.create(self._owner, self._workspace, "ci-runner")
         laptop = self._key("laptop", None, KeyScope.INFERENCE, KeyScope.ADMIN)
         keys = [self._key("ci", robot.id, KeyScope.INFERENCE).id, laptop.id]
-        budgets = [self._budget(*each) for each in self._limits()]
-        counters = [counter(known_budget(each), int(utc_now().timestamp())) for each in budgets]
+        platform = self._group("Platform", self._members[:2], None)
+        research = self._group("Research", self._members[1:], ModelRules(deny=["*/*-pro*", "*/*opus*"]))
+        limits = [
+            *self._limits(),
+            (BudgetScope.GROUP, platform, 60),
+            (BudgetScope.EACH_IN_GROUP, research, 30),
+        ]
+        counters = [each for limit in limits for each in self._counters(self._budget(*limit))]
         events = [self._call(robot.id, keys) for _ in range(CALLS)]
         spent = self._take(events, counters)
         for each in counters:
@@ -103,6 +114,26 @@ class DemoLife:
     def _key(self, name: str, robot: ServiceAccountId | None, *scopes: KeyScope) -> NewKey:
         wanted = CreateKey(name=name, scopes=scopes, service_account_id=robot)
         return self._team.keys.create(self._owner, self._workspace, wanted)
+
+    def _group(self, name: str, members: Sequence[MemberId], models: ModelRules | None) -> GroupId:
+        """Create a group of members."""
+        groups = self._team.groups
+        group = groups.create(self._owner, self._workspace, name, models)
+        groups.change_members(self._owner, self._workspace, group.id, members)
+        inside = groups.members_of(self._workspace, group.id)
+        self._in_group[group.id] = {each.id: each.email for each in inside}
+        return group.id
+
+    def _counters(self, budget: Budget) -> list[Counter]:
+        """Return the counters of a budget in its present window."""
+        known, now = known_budget(budget), int(utc_now().timestamp())
+        if budget.scope is not BudgetScope.EACH_IN_GROUP:
+            return [counter(known, now)]
+        # A member's own budget of the same period replaces that of the group.
+        own = {subject for scope, subject, _ in self._limits() if scope is BudgetScope.MEMBER}
+        members = {each: email for each, email in self._in_group[known.subject].items() if each not in own}
+        named = {each: replace(known, name=f"{email} in group {known.name}") for each, email in members.items()}
+        return [counter(of_member, now, each) for each, of_member in named.items()]
 
     def _limits(self) -> list[tuple[BudgetScope, str, int]]:
         """Return scope, subject and limit in dollars. Near the end of a month the last one has no room for a call."""
@@ -169,7 +200,7 @@ class DemoLife:
         ingest, spent = Ingest(Ledger(self._plane.database)), Tally[str]()
         entries: list[SettledEvent] = []
         for event in sorted(events, key=lambda event: event.at):
-            applied = [each for each in counters if _applies(each, event)]
+            applied = [each for each in counters if self._applies(each, event)]
             if any(spent[each.key] + event.cost > each.budget.limit for each in applied):
                 continue
             for each in applied:
@@ -178,6 +209,21 @@ class DemoLife:
         for start in range(0, len(entries), BATCH):
             ingest.take(entries[start : start + BATCH])
         return spent
+
+    def _applies(self, counted: Counter, event: UsageEvent) -> bool:
+        """Tell whether a call counts towards a budget in its present window."""
+        if event.at < counted.starts_at * 1000:
+            return False
+        budget = counted.budget
+        if budget.scope is BudgetScope.GROUP:
+            return event.member_id in self._in_group[budget.subject]
+        subjects = {
+            BudgetScope.WORKSPACE: "",
+            BudgetScope.PROJECT: event.project,
+            BudgetScope.MEMBER: event.member_id,
+            BudgetScope.EACH_IN_GROUP: event.member_id,
+        }
+        return subjects.get(budget.scope) == budget.subject
 
     def _fill(self, filled: Counter, spent: int) -> None:
         """Write the row of a counter, as reservations and settlements would have left it."""
@@ -197,15 +243,3 @@ class DemoLife:
                 workspace_id=self._workspace,
                 after=facts,
             )
-
-
-def _applies(counted: Counter, event: UsageEvent) -> bool:
-    """Tell whether a call counts towards a budget in its present window."""
-    if event.at < counted.starts_at * 1000:
-        return False
-    subjects = {
-        BudgetScope.WORKSPACE: "",
-        BudgetScope.PROJECT: event.project,
-        BudgetScope.MEMBER: event.member_id,
-    }
-    return subjects.get(counted.budget.scope) == counted.budget.subject

@@ -42,6 +42,8 @@ VERSIONED = frozenset(
         ("PUT", "/policy"),
         ("PUT", "/configuration"),
         ("PATCH", "/budgets/{budget}"),
+        ("PATCH", "/groups/{group}"),
+        ("DELETE", "/groups/{group}"),
     )
 )
 """Operations that require `If-Match`."""

@@ -93,6 +93,8 @@ RUN = (
     "docs/configuration.md: export HOST",
     "docs/configuration.md: api -X PUT",
     'docs/configuration.md: api "$HOST',
+    "docs/groups.md: api() {",
+    "docs/groups.md: api PATCH",
     'docs/usage.md: api GET "/workspaces/$W/usage/totals',
     "docs/usage.md: api PUT",
     'docs/usage.md: api GET "/workspaces/$W/usage/sessions',

@@ -138,6 +138,13 @@ def a_machine(place: Place) -> dict[str, str]:
     return {"MACHINE": place.make("service-accounts", name="builder"), "KEY": place.make("keys", name="old")}
 
 
+def a_group(place: Place) -> dict[str, str]:
+    other = place.people.joined(place.owner, place.workspace, Role.MEMBER)
+    members = {each["email"]: each["id"] for each in must(place.owner.http.get(f"{place.base}/members"))["data"]}
+    found = {"OTHER": members.pop(other.email), "GROUP": place.make("groups", name="Research")}
+    return {**found, "MEMBER": next(iter(members.values()))}
+
+
 def a_credential(place: Place) -> dict[str, str]:
     return {
         "CREDENTIAL": place.make("providers", provider="openai", name="first", secret="sk-" + secrets.token_hex(16))
@@ -148,6 +155,7 @@ PREPARED: dict[str, Callable[[Place], dict[str, str]]] = {
     "docs/budgets.md: api() {": budgets,
     "docs/budgets.md: api PUT /workspaces/$W/policy": one_policy,
     'docs/configuration.md: api "$HOST': four_policies,
+    "docs/groups.md: api PATCH": a_group,
     'docs/usage.md: api GET "/workspaces/$W/usage/totals': a_call,
     'docs/usage.md: api GET "/workspaces/$W/usage/sessions': a_call,
     "docs/usage.md: api POST": an_export,

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 from opencode_cloud.budgets.service import LeaseReaper, Reservations
 from opencode_cloud.contracts.access import EnforcedPolicy
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, Claim, Counter, Reservation
+from opencode_cloud.contracts.ids import GroupId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.dynamodb import AsyncDynamoDB
@@ -93,12 +94,13 @@ def _exact(counter: Counter) -> bool:
 class Calls(RuleBasedStateMachine):
     """Two callers of one workspace. They have a budget of each kind, small enough to be used up.
 
-    Both make calls of a project and of a session with a budget, and others.
+    Both make calls of a project and of a session with a budget, and others. They come into two groups with budgets, and
+    leave them, also while they make calls.
     """
 
     emulator: Emulator
 
-    @initialize(limits=st.lists(st.integers(0, 60), min_size=8, max_size=8), own=st.booleans())
+    @initialize(limits=st.lists(st.integers(0, 60), min_size=11, max_size=11), own=st.booleans())
     def begin(self, limits: list[int], own: bool) -> None:
         self.tables: Tables = create_tables(self.emulator)
         self.loop, self.dynamodb = asyncio.Runner(), AsyncDynamoDB()
@@ -111,6 +113,10 @@ class Calls(RuleBasedStateMachine):
             budget(BudgetScope.EACH_MEMBER, limits[3], period=BudgetPeriod.DAY),
             budget(BudgetScope.PROJECT, limits[6], period=BudgetPeriod.DAY, subject="web"),
             budget(BudgetScope.PROJECT, 5, BudgetUnit.REQUESTS, BudgetPeriod.HOUR, subject="web"),
+            budget(BudgetScope.GROUP, limits[8], period=BudgetPeriod.DAY, subject="grp_1"),
+            budget(BudgetScope.GROUP, 4, BudgetUnit.REQUESTS, BudgetPeriod.HOUR, subject="grp_2"),
+            budget(BudgetScope.EACH_IN_GROUP, limits[9], period=BudgetPeriod.DAY, subject="grp_1"),
+            budget(BudgetScope.EACH_IN_GROUP, limits[10], BudgetUnit.TOKENS, BudgetPeriod.DAY, subject="grp_2"),
         )
         first = Caller(shared, key=(budget(BudgetScope.KEY, limits[4], BudgetUnit.TOKENS, BudgetPeriod.MINUTE),))
         second = Caller(member=(budget(BudgetScope.MEMBER, limits[5], period=BudgetPeriod.DAY),) if own else ())
@@ -233,7 +239,12 @@ class Calls(RuleBasedStateMachine):
 
     # --------------------------------------------------------------------------------- the world around them
 
-    @rule(limit=st.integers(0, 120), which=st.integers(0, 5))
+    @rule(who=st.integers(0, 1), groups=st.sets(st.sampled_from(["grp_1", "grp_2"])))
+    def change_groups(self, who: int, groups: set[str]) -> None:
+        caller = self.callers[who]
+        caller.member = msgspec.structs.replace(caller.member, groups=tuple(GroupId(each) for each in sorted(groups)))
+
+    @rule(limit=st.integers(0, 120), which=st.integers(0, 9))
     def change_a_limit(self, limit: int, which: int) -> None:
         shared = list(self.callers[0].workspace.budgets)
         shared[which] = msgspec.structs.replace(shared[which], limit=limit)

@@ -5,17 +5,18 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.budgets.service import counters_of
+from opencode_cloud.budgets.service.group_budgets import MOST_OF_GROUPS
 from opencode_cloud.contracts.access import EnforcedPolicy, KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, Claim, KnownBudget
-from opencode_cloud.contracts.ids import AccountId, BudgetId, KeyId, MemberId, ServiceAccountId, WorkspaceId
+from opencode_cloud.contracts.ids import AccountId, BudgetId, GroupId, KeyId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.kit.clock import DAY_SECONDS
 
 NOON = 1_790_251_200
 
 
-def budget(name: str, scope: BudgetScope, **more: Any) -> KnownBudget:
+def budget(budget_id: str, scope: BudgetScope, **more: Any) -> KnownBudget:
     kind = {"unit": BudgetUnit.COST, "period": BudgetPeriod.MONTH, "limit": 100, **more}
-    return KnownBudget(id=BudgetId(name), scope=scope, **kind)
+    return KnownBudget(id=BudgetId(budget_id), scope=scope, **kind)
 
 
 def ids(
@@ -89,6 +90,54 @@ def test_a_budget_of_a_project_counts_its_calls_only() -> None:
     assert (of("web"), of("api"), of("Web"), of("")) == (["all", "web"], ["all", "api"], ["all"], ["all"])
 
 
+def test_a_members_call_counts_on_the_budgets_of_all_of_their_groups_only() -> None:
+    place = workspace(
+        budget("all", BudgetScope.WORKSPACE),
+        budget("research", BudgetScope.GROUP, subject="grp_1", name="Research"),
+        budget("on call", BudgetScope.GROUP, subject="grp_2", name="On call"),
+        budget("interns", BudgetScope.GROUP, subject="grp_3", name="Interns"),
+        budget("each on call", BudgetScope.EACH_IN_GROUP, subject="grp_2", name="On call"),
+        budget("each intern", BudgetScope.EACH_IN_GROUP, subject="grp_3", name="Interns"),
+    )
+    caller = msgspec.structs.replace(member(), groups=(GroupId("grp_1"), GroupId("grp_2"), GroupId("grp_gone")))
+    counters = counters_of(place, caller, None, key(), NOON)
+    assert [each.budget.id for each in counters] == ["all", "research", "on call", "each on call"]
+    assert ids(place, member(), None, None) == ["all"]
+    machine = KnownServiceAccount(id=ServiceAccountId("svc_1"), workspace_id=WorkspaceId("wrk_1"), name="ci")
+    assert ids(place, None, machine, None) == ["all"]
+
+
+def test_a_group_has_one_counter_and_each_in_a_group_has_their_own() -> None:
+    place = workspace(
+        budget("shared", BudgetScope.GROUP, subject="grp_1", name="Research"),
+        budget("each", BudgetScope.EACH_IN_GROUP, subject="grp_1", name="Research"),
+    )
+    ada = msgspec.structs.replace(member(), groups=(GroupId("grp_1"),))
+    bob = msgspec.structs.replace(ada, id=MemberId("mem_2"), email="bob@example.com")
+    of_ada, of_bob = (counters_of(place, each, None, None, NOON) for each in (ada, bob))
+    assert (of_ada[0].key, of_ada[0].budget.subject, of_ada[0].budget.name) == (of_bob[0].key, "grp_1", "Research")
+    assert of_ada[1].key != of_bob[1].key
+    assert (of_bob[1].budget.subject, of_bob[1].budget.name) == ("mem_2", "bob@example.com in group Research")
+
+
+def test_the_nearest_of_the_budgets_that_count_each_member_replaces_the_others_of_its_kind() -> None:
+    place = workspace(
+        budget("each month", BudgetScope.EACH_MEMBER),
+        budget("each day", BudgetScope.EACH_MEMBER, period=BudgetPeriod.DAY),
+        budget("research month", BudgetScope.EACH_IN_GROUP, subject="grp_1"),
+        budget("on call month", BudgetScope.EACH_IN_GROUP, subject="grp_2"),
+        budget("research hour", BudgetScope.EACH_IN_GROUP, subject="grp_1", period=BudgetPeriod.HOUR),
+        budget("shared month", BudgetScope.GROUP, subject="grp_1"),
+    )
+    groups = (GroupId("grp_1"), GroupId("grp_2"))
+    by_groups = msgspec.structs.replace(member(), groups=groups)
+    assert ids(place, by_groups, None, None) == [
+        *("shared month", "research month", "on call month", "research hour", "each day")
+    ]
+    own = msgspec.structs.replace(member(budget("own month", BudgetScope.MEMBER, subject="mem_1")), groups=groups)
+    assert ids(place, own, None, None) == ["own month", "shared month", "research hour", "each day"]
+
+
 def test_a_session_has_a_budget_where_the_policy_sets_one() -> None:
     place = workspace()
     assert counters_of(place, member(), None, None, NOON, session="ses_1") == []
@@ -120,7 +169,7 @@ def test_a_call_counts_on_no_more_budgets_than_a_transaction_has_room_for() -> N
     counters = counters_of(place, caller, None, own, NOON, project="web", session="ses_1")
     assert len({counter.key for counter in counters}) == len(counters) == 58
     # A settlement also ends the reservation and writes the event. DynamoDB takes 100 actions.
-    assert len(counters) + 2 <= 100
+    assert len(counters) + MOST_OF_GROUPS + 2 <= 100
 
 
 def test_the_share_of_a_member_is_named_after_them() -> None:

@@ -46,6 +46,22 @@ def shortage(asked: int, spent: int, reserved: int = 0, limit: int = 20 * DOLLAR
             "It resets on 1 December 2026, 00:00 UTC.",
         ),
         (
+            shortage(1, 20 * DOLLAR, scope=BudgetScope.GROUP, subject="grp_1", name="Research"),
+            "The monthly budget of group Research is used up: $20.00 of $20.00 used. "
+            "It resets on 1 December 2026, 00:00 UTC.",
+        ),
+        (
+            shortage(
+                1,
+                20 * DOLLAR,
+                scope=BudgetScope.EACH_IN_GROUP,
+                subject="mem_1",
+                name="ada@example.com in group Research",
+            ),
+            "The monthly budget of ada@example.com in group Research is used up: $20.00 of $20.00 used. "
+            "It resets on 1 December 2026, 00:00 UTC.",
+        ),
+        (
             shortage(1, 5 * DOLLAR, 0, 5 * DOLLAR, scope=BudgetScope.SESSION, period=BudgetPeriod.TOTAL, name=""),
             "The budget of this session is used up: $5.00 of $5.00 used. "
             "Begin a new session, or ask an admin to raise the policy's `session_budget`.",

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from opencode_cloud.catalogue import links, listing
 from opencode_cloud.catalogue.document import date, form_of
 from opencode_cloud.catalogue.models import Catalogue
-from opencode_cloud.contracts.access import EnforcedPolicy, EnforcedRules
-from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.access import EnforcedPolicy, EnforcedRules, KnownGroup, KnownWorkspace
+from opencode_cloud.contracts.actor import Actor, ActorKind
+from opencode_cloud.contracts.ids import GroupId, WorkspaceId
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.policies.offering import with_gateway
 from opencode_cloud.policies.second_generation import providers
@@ -186,9 +187,15 @@ def test_an_empty_catalogue_has_an_empty_list() -> None:
     assert listing.listed(Catalogue(version=1), listing.allow_all, BASE, NOW)["opencode-cloud"]["models"] == {}
 
 
-def test_what_is_listed_is_within_the_policy_and_the_keys_own_patterns() -> None:
+def test_what_is_listed_is_within_the_policy_the_groups_and_the_keys_own_patterns() -> None:
+    group = KnownGroup(id=GroupId("grp_1"), name="Plain", models=EnforcedRules(allow=("cloud/plain",)))
     policy = EnforcedPolicy(models=EnforcedRules(deny=("cloud/secret-*",)))
-    of_key = listing.bounded(policy, ("cloud/secret-1", "cloud/plain"))
-    models = ("plain", "other", "secret-1")
-    assert [of_key("cloud", model) for model in models] == [True, False, False]
-    assert [listing.bounded(policy, None)("cloud", model) for model in models] == [True, True, False]
+    workspace = KnownWorkspace(id=WorkspaceId("wrk_1"), name="Acme", policy=policy, groups=(group,))
+
+    def listed(**actor: Any) -> list[bool]:
+        permits = listing.bounded(workspace, Actor(kind=ActorKind.MEMBER, **actor))
+        return [permits("cloud", model) for model in ("plain", "other", "secret-1")]
+
+    assert listed(models=("cloud/secret-1", "cloud/plain")) == [True, False, False]
+    assert listed() == [True, True, False]
+    assert listed(groups=(group.id,)) == [True, False, False]

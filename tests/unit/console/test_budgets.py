@@ -50,7 +50,9 @@ def test_a_bar_shows_what_is_spent_and_reserved_and_never_more_than_the_limit(
     limit: int, spent: int, reserved: int, expected: tuple[str, float, float]
 ) -> None:
     left = max(0, limit - spent - reserved)
-    bar = bar_of(budget(limit), CurrentUsage(spent=spent, reserved=reserved, remaining=left, resets_at=None))
+    bar = bar_of(
+        BudgetUnit.REQUESTS, limit, CurrentUsage(spent=spent, reserved=reserved, remaining=left, resets_at=None)
+    )
     assert (bar.state, bar.spent, bar.reserved) == expected
 
 

@@ -44,11 +44,15 @@ def test_the_key_of_the_demo_can_share_its_sessions(office: Office, monkeypatch:
 
 def test_every_page_has_something_to_look_at(demo: Office) -> None:
     browser = demo.browser(Role.OWNER)
-    for path in ("", "/usage", "/calls", "/budgets", "/keys", "/audit"):
+    for path in ("", "/usage", "/calls", "/budgets", "/groups", "/keys", "/audit"):
         page = browser.open(demo.base + path)
         assert page.status == 200
         assert 'class="empty"' not in page.answer.text, path
     assert "ci-runner" in browser.open(f"{demo.base}/usage?by=caller").text
+    assert "Monthly budget of group Platform" in browser.open(f"{demo.base}/budgets").text
+    member = demo.acting(demo.people[Role.ADMIN])
+    limits = browser.open(f"{demo.base}/members/{member.id}").text
+    assert "Monthly budget of each member of group Research" in limits
     for agent in ("opencode", "claude-code", "codex"):
         assert agent in browser.open(f"{demo.base}/usage?by=agent").text
     assert "budget_exhausted" in browser.open(f"{demo.base}/calls?show=refused").text

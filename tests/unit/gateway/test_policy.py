@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from opencode_cloud.access.models import KnownKey
 from opencode_cloud.catalogue.models import Format, Route
-from opencode_cloud.contracts.access import EnforcedPolicy, EnforcedRules
-from opencode_cloud.contracts.ids import KeyId, WorkspaceId
+from opencode_cloud.contracts.access import EnforcedPolicy, EnforcedRules, KnownGroup, KnownMember
+from opencode_cloud.contracts.ids import AccountId, GroupId, KeyId, MemberId, WorkspaceId
 from opencode_cloud.gateway.formats import PathTarget, read_request, tool_names
 from opencode_cloud.kit.errors import ServiceError
 from tests.unit.gateway.calling import WHOLE, Connection, Rig, Scripted
@@ -63,6 +63,47 @@ async def test_another_spelling_is_no_model(name: str) -> None:
 async def test_a_key_may_be_for_some_models_only() -> None:
     assert await refusal(rig(key=key("opencode-cloud/other"))) == "model_not_permitted"
     assert (await rig(key=key("opencode-cloud/m*")).call()).body == WHOLE
+
+
+def grouped(*groups: tuple[str, EnforcedRules]) -> Rig:
+    """Return a rig whose caller is in groups with these names and rules, beside a group of others."""
+    found, others = rig(), KnownGroup(id=GroupId("grp_0"), name="Others", models=EnforcedRules(allow=()))
+    known = [KnownGroup(id=GroupId(f"grp_{name}"), name=name, models=rules) for name, rules in groups]
+    workspace = replace(found.caller.workspace, groups=(others, *known))
+    member = KnownMember(
+        id=MemberId("mem_1"),
+        account_id=AccountId("acc_1"),
+        workspace_id=workspace.id,
+        role="member",
+        groups=tuple(group.id for group in known),
+    )
+    found.caller = replace(found.caller, workspace=workspace, member=member)
+    return found
+
+
+async def test_lists_of_groups_add_up_and_a_denial_wins() -> None:
+    mine, other = EnforcedRules(allow=("opencode-cloud/m*",)), EnforcedRules(allow=("opencode-cloud/other",))
+    denies = EnforcedRules(deny=("*/m1",))
+    for permitted in ((), (("A", mine),), (("A", other), ("B", mine)), (("A", EnforcedRules(deny=("*/x",))),)):
+        assert (await grouped(*permitted).call()).body == WHOLE
+    for refused, named in (
+        ((("A", other),), "your group `A`"),
+        ((("A", other), ("B", other)), "your groups `A` and `B`"),
+        ((("A", mine), ("B", denies)), "your group `B`"),
+        ((("A", denies),), "your group `A`"),
+    ):
+        with pytest.raises(ServiceError, match=named) as raised:
+            await grouped(*refused).call()
+        assert raised.value.code == "model_not_permitted"
+
+
+async def test_a_group_widens_neither_the_policy_nor_a_key() -> None:
+    everything = ("A", EnforcedRules(allow=("*",)))
+    by_policy, by_key = grouped(everything), grouped(everything)
+    policy = EnforcedPolicy(models=EnforcedRules(deny=("opencode-cloud/m1",)))
+    by_policy.caller = replace(by_policy.caller, workspace=replace(by_policy.caller.workspace, policy=policy))
+    by_key.caller = replace(by_key.caller, key=key("opencode-cloud/other"))
+    assert await refusal(by_policy) == await refusal(by_key) == "model_not_permitted"
 
 
 async def test_a_denied_upstream_is_no_way() -> None:

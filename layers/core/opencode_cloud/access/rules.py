@@ -92,6 +92,7 @@ def authenticate_key(request: AccessRequest, key: KnownKey, holder: Holder, work
         key_id=key.id,
         scopes=key.scopes,
         models=key.models,
+        groups=member.groups if member else (),
         address=request.address,
         correlation_id=request.correlation_id,
     )
@@ -157,6 +158,7 @@ def authenticate_member(person: Actor, holder: Holder, workspace_id: WorkspaceId
         id=holder.member.id,
         workspace_id=holder.workspace.id,
         role=holder.member.role,
+        groups=holder.member.groups,
     )
 
 

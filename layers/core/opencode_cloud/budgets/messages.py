@@ -36,6 +36,10 @@ def title(budget: KnownBudget) -> str:
 
 def holder_of(budget: KnownBudget) -> str:
     """Return the words for the subject of a limit: its name, or its kind if it has none."""
+    if budget.name and budget.scope is BudgetScope.GROUP:
+        return f"group {budget.name}"
+    if budget.name and budget.of_each_in_group:
+        return f"each member of group {budget.name}"
     return budget.name or _UNNAMED[budget.scope]
 
 
@@ -62,6 +66,8 @@ _UNNAMED = {
     BudgetScope.PROJECT: "this project",
     BudgetScope.SESSION: "this session",
     BudgetScope.BALANCE: "this workspace",
+    BudgetScope.GROUP: "this group",
+    BudgetScope.EACH_IN_GROUP: "this member",
 }
 
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from opencode_cloud.catalogue.models import Catalogue, Format, Model, ModelKind, Price, Rates
-from opencode_cloud.contracts.access import EnforcedRules
+from opencode_cloud.contracts.access import EnforcedRules, permits_model
 from opencode_cloud.kit.money import DOLLAR
 
 if TYPE_CHECKING:
-    from opencode_cloud.contracts.access import EnforcedPolicy
+    from opencode_cloud.contracts.access import KnownWorkspace
+    from opencode_cloud.contracts.actor import Actor
 
 Entry = dict[str, Any]
 Permits = Callable[[str, str], bool]
@@ -32,10 +33,14 @@ CONFIGURABLE = frozenset(
 """Members of a model's listing that the client's configuration accepts. With others, clients do not start."""
 
 
-def bounded(policy: EnforcedPolicy, patterns: tuple[str, ...] | None) -> Permits:
-    """Return a check by a workspace's policy and a key's ``patterns``; None: the key has no patterns."""
-    by_key = EnforcedRules(allow=patterns)
-    return lambda provider, model: policy.permits_model(provider, model) and by_key.permit(f"{provider}/{model}")
+def bounded(workspace: KnownWorkspace, actor: Actor) -> Permits:
+    """Return a check by a workspace's policy, the rules of the actor's groups, and the patterns of the actor's key."""
+    by_key = EnforcedRules(allow=actor.models)
+
+    def permits(provider: str, model: str) -> bool:
+        return permits_model(workspace, actor.groups, provider, model) and by_key.permit(f"{provider}/{model}")
+
+    return permits
 
 
 def allow_all(_provider: str, _model: str) -> bool:

@@ -97,7 +97,7 @@ class Models(BaseModel):
 
 
 class ModelRoutes:
-    """The route that lists the models that the workspace's policy and the key's patterns permit."""
+    """The route that lists the models that the workspace's policy, the groups and the key's patterns permit."""
 
     def __init__(
         self, catalogue: CatalogueCache, access: Access, deployment_key: Callable[[], str], public_url: str
@@ -113,11 +113,11 @@ class ModelRoutes:
         self._gate.add(f"GET {WORKSPACE}/models", self.list, Permission.REMOTE_CONFIG, "List the models", TAG)
 
     def list(self, workspace_id: Annotated[WorkspaceId, Path(description="Id of the workspace.")]) -> Response[Models]:
-        """List the models that the workspace's policy and your key's patterns permit, with their prices."""
+        """List the models that the workspace's policy, your groups and your key's patterns permit, with prices."""
         workspace = self._access.workspace(workspace_id)
         if workspace is None:
             raise workspace_not_found()
-        catalogue, permits = self._catalogue.current(), listing.bounded(workspace.policy, self._gate.actor.models)
+        catalogue, permits = self._catalogue.current(), listing.bounded(workspace, self._gate.actor)
         base_url, now = http_events.base_url(self._gate.event, self._public_url), now_seconds()
         models = Models(
             version=catalogue.version,

@@ -33,7 +33,7 @@ def api_of(parts: ConsoleParts) -> APIGatewayHttpResolver:
     KeysRoutes(team.keys, team.credentials, allowed).mount(app)
     PolicyRoutes(plane.publisher, allowed, settings.public_url).mount(app)
     AuditRoutes(plane.audit_reading, allowed).mount(app)
-    BudgetsRoutes(parts.budgets, allowed).mount(app)
+    BudgetsRoutes(parts.budgets, parts.limits, allowed).mount(app)
     catalogue = CatalogueCache(plane.current_catalogue)
     ModelRoutes(catalogue, allowed, plane.deployment_key, settings.public_url).mount(app)
     coupons = coupons_of(plane.database, plane.outbox, plane.audit, enabled=settings.billing)

@@ -14,9 +14,11 @@ from opencode_cloud.console.audit import AuditPages
 from opencode_cloud.console.billing import BillingPages
 from opencode_cloud.console.budgets import BudgetPages
 from opencode_cloud.console.calls import CallPages
+from opencode_cloud.console.groups import GroupPages
 from opencode_cloud.console.keys import KeyPages
 from opencode_cloud.console.members import MemberPages
 from opencode_cloud.console.menu import pages_of
+from opencode_cloud.console.one_member import OneMemberPage
 from opencode_cloud.console.overview import Overview
 from opencode_cloud.console.policies import ConfigurationPages, PolicyPages
 from opencode_cloud.console.providers import ProviderPages
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditReading
     from opencode_cloud.billing.service.coupons import Coupons
     from opencode_cloud.billing.service.reading import BillingReader
+    from opencode_cloud.budgets.service.effective_limits import EffectiveLimits
     from opencode_cloud.budgets.services import BudgetServices
     from opencode_cloud.composition.console_parts import ConsoleParts
     from opencode_cloud.identity.pages import IdentityPages
@@ -54,6 +57,7 @@ class Console(msgspec.Struct, frozen=True):
     reading: AuditReading
     usage: UsageReader
     budgets: BudgetServices
+    limits: EffectiveLimits
     catalogue: CatalogueCache
     settled: SettledCalls
     coupons: Coupons | None = None
@@ -69,13 +73,15 @@ class Console(msgspec.Struct, frozen=True):
         app.menu.extend(pages_of(billing=self.billing is not None, sells=self.sells))
         WorkspacePages(app, self.access, self.team.workspaces).mount(resolver)
         Overview(app, self.team, self.publisher, self.reading, self.usage, self.budgets).mount()
-        UsagePages(app, self.usage).mount()
+        UsagePages(app, self.usage, self.team.groups).mount()
         CallPages(app, self.usage, self.reading, self.settled, self.budgets.budgets).mount()
         AuditPages(app, self.reading).mount()
         BudgetPages(app, self.budgets, self.team).mount()
         if self.billing is not None and self.coupons is not None:
             BillingPages(app, self.billing, self.coupons).mount()
         MemberPages(app, self.team.members, self.team.invitations, self.usage).mount()
+        OneMemberPage(app, self.team.members, self.team.groups, self.limits, self.catalogue).mount()
+        GroupPages(app, self.team.groups, self.budgets.budgets).mount()
         KeyPages(app, self.team, self.budgets.budgets, self.publisher).mount()
         ProviderPages(app, self.team.credentials).mount()
         PolicyPages(app, self.publisher, self.catalogue).mount()
@@ -108,7 +114,8 @@ def site_of(parts: ConsoleParts) -> APIGatewayHttpResolver:
     sells = settings.billing and bool(settings.stripe_secret)
     reading, usage, budgets = plane.audit_reading, parts.usage.reader, parts.budgets
     catalogue = CatalogueCache(plane.current_catalogue)
-    services = (allowed, team, plane.publisher, reading, usage, budgets, catalogue, SettledCalls(settings.usage_table))
+    settled = SettledCalls(settings.usage_table)
+    services = (allowed, team, plane.publisher, reading, usage, budgets, parts.limits, catalogue, settled)
     pages = Console(console, *services, coupons=coupons, billing=reader, sells=sells)
     pages.mount(app)
     return app

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.composition.control_plane import ControlPlane, workspaces
 from opencode_cloud.composition.services.access import access
-from opencode_cloud.composition.services.budgets import budget_services
+from opencode_cloud.composition.services.budgets import budget_services, effective_limits
 from opencode_cloud.composition.services.usage import UsageResources, UsageServices
 
 if TYPE_CHECKING:
@@ -28,5 +28,6 @@ class ConsoleParts:
             settings.budgets_table,
             private_webhooks=settings.private_providers,
         )
+        self.limits = effective_limits(plane.database, settings.budgets_table, self.access)
         resources = UsageResources(exports_bucket=settings.exports_bucket, exports_queue=settings.exports_queue_url)
         self.usage = UsageServices.over(plane.database, plane.outbox, plane.audit, resources)

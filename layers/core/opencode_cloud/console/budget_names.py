@@ -21,14 +21,14 @@ _HOLDERS = (
     gettext_noop("this service account"),
     gettext_noop("this key"),
     gettext_noop("this project"),
+    gettext_noop("this group"),
 )
 """Subjects without a name."""
 
 
 def budget_name(budget: KnownBudget) -> str:
     """Name a budget: ``Monthly budget of ada@example.com``."""
-    holder = holder_of(budget)
-    whose = _(holder) if holder in _HOLDERS else holder
+    whose = _whose(budget)
     if budget.scope is BudgetScope.BALANCE:
         return _("Prepaid balance of %(whose)s", whose=whose)
     if budget.scope is BudgetScope.SESSION:
@@ -39,6 +39,15 @@ def budget_name(budget: KnownBudget) -> str:
     if budget.unit is BudgetUnit.COST:
         return _("%(period)s budget of %(whose)s", period=period, whose=whose)
     return _("%(period)s budget of %(unit)s of %(whose)s", period=period, unit=_(budget.unit.value), whose=whose)
+
+
+def _whose(budget: KnownBudget) -> str:
+    if budget.name and budget.scope is BudgetScope.GROUP:
+        return _("group %(name)s", name=budget.name)
+    if budget.name and budget.of_each_in_group:
+        return _("each member of group %(name)s", name=budget.name)
+    holder = holder_of(budget)
+    return _(holder) if holder in _HOLDERS else holder
 
 
 def amount_of(unit: BudgetUnit, value: int) -> str:

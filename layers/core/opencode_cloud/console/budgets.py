@@ -16,19 +16,21 @@ from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.budget_names import amount_of, budget_name
 from opencode_cloud.console.forms import Form, InvalidForm
 from opencode_cloud.console.page import ConsolePage
-from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
+from opencode_cloud.contracts.budgets import PER_MEMBER, BudgetPeriod, BudgetScope, BudgetUnit
 from opencode_cloud.contracts.ids import BudgetId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit import money
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, encode_cursor, page_of
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.models.documents import Webhook
     from opencode_cloud.budgets.services import BudgetServices
+    from opencode_cloud.workspaces.models import MemberGroup
     from opencode_cloud.workspaces.services import WorkspaceServices
 
 NEAR = 80
@@ -56,6 +58,8 @@ SCOPES = {
     BudgetScope.SERVICE_ACCOUNT: gettext_noop("one service account"),
     BudgetScope.KEY: gettext_noop("one key"),
     BudgetScope.PROJECT: gettext_noop("one project"),
+    BudgetScope.GROUP: gettext_noop("a group together"),
+    BudgetScope.EACH_IN_GROUP: gettext_noop("each member of a group"),
 }
 """Scopes that people set, in the words of the form. The balance and the budget of a session are set elsewhere."""
 
@@ -173,7 +177,7 @@ class BudgetPages:
         """``GET .../budgets/{budget_id}``: a budget, its usage by subject, and the form that changes it."""
         budget = self._budgets.budgets.get(request.actor, request.workspace.id, budget_id)
         after, subjects, more = decode_cursor(request.query("cursor"), tuple[str]), (), None
-        if request.may(Permission.BUDGET_READ) and budget.scope is BudgetScope.EACH_MEMBER:
+        if request.may(Permission.BUDGET_READ) and budget.scope in PER_MEMBER:
             start = after[0] if after else None
             found = self._budgets.budgets.usage_by_subject(request.workspace.id, budget_id, start, DEFAULT_LIMIT + 1)
             page = page_of(found, DEFAULT_LIMIT, lambda row: (row.subject_id or "",), lambda row: row)
@@ -185,7 +189,7 @@ class BudgetPages:
             row=row_of(budget),
             filled=filled,
             unit=UNITS[budget.unit],
-            subjects=[(each.subject, bar_of(budget, each.standing)) for each in subjects],
+            subjects=[(each.subject, bar_of(budget.unit, budget.limit, each.standing)) for each in subjects],
             more=more or "",
         )
 
@@ -258,6 +262,8 @@ class BudgetPages:
                 for each in team.members.members_of(workspace_id, limit=OFFERED)
             ]
         }
+        groups = team.groups.of_workspace(workspace_id, limit=OFFERED)
+        offered[gettext_noop("Groups")] = [option for group in groups for option in group_subjects(group)]
         if request.may(Permission.SERVICE_ACCOUNT_READ):
             machines = team.service_accounts.of_workspace(workspace_id, limit=OFFERED)
             offered[gettext_noop("Service accounts")] = [
@@ -271,25 +277,33 @@ class BudgetPages:
         return {heading: each for heading, each in offered.items() if each}
 
 
+def group_subjects(group: MemberGroup) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Return the subjects that a budget of a group can have, as ``scope:id`` and name."""
+    return (
+        (f"{BudgetScope.GROUP}:{group.id}", _("%(name)s, shared by all members", name=group.name)),
+        (f"{BudgetScope.EACH_IN_GROUP}:{group.id}", _("%(name)s, each member", name=group.name)),
+    )
+
+
 def row_of(budget: Budget) -> BudgetRow:
     """Return a budget as the list shows it."""
     known = known_budget(budget)
     if budget.scope is BudgetScope.EACH_MEMBER:
         known = msgspec.structs.replace(known, name="each member")
     limit = amount_of(budget.unit, budget.limit)
-    return BudgetRow(budget, budget_name(known), limit, bar_of(budget, budget.standing))
+    return BudgetRow(budget, budget_name(known), limit, bar_of(budget.unit, budget.limit, budget.standing))
 
 
-def bar_of(budget: Budget, usage: CurrentUsage | None) -> BudgetBar:
+def bar_of(unit: BudgetUnit, limit: int, usage: CurrentUsage | None) -> BudgetBar:
     """Return the bar of a budget. A budget with nothing left is blocked, also one whose limit is 0."""
     if usage is None:
         return BudgetBar("", 0, 0, "", "", "", None)
-    whole = budget.limit or 1
-    spent = min(100.0, round(100 * usage.spent / whole, 1)) if budget.limit else 100.0
+    whole = limit or 1
+    spent = min(100.0, round(100 * usage.spent / whole, 1)) if limit else 100.0
     reserved = min(100.0 - spent, round(100 * usage.reserved / whole, 1))
     state = "blocked" if not usage.remaining else "near" if spent + reserved >= NEAR else "ok"
-    held = amount_of(budget.unit, usage.reserved) if usage.reserved else ""
-    used, left = amount_of(budget.unit, usage.spent), amount_of(budget.unit, usage.remaining)
+    held = amount_of(unit, usage.reserved) if usage.reserved else ""
+    used, left = amount_of(unit, usage.spent), amount_of(unit, usage.remaining)
     return BudgetBar(state, spent, reserved, used, held, left, usage.resets_at)
 
 

@@ -23,6 +23,7 @@ PAYMENTS = ConsolePage(
 MEMBERS = ConsolePage(
     "/members", gettext_noop("Members"), Permission.MEMBER_READ, "members.html", gettext_noop("Access")
 )
+GROUPS = ConsolePage("/groups", gettext_noop("Groups"), Permission.MEMBER_READ, "groups.html", gettext_noop("Access"))
 KEYS = ConsolePage("/keys", gettext_noop("Keys"), Permission.KEY_OWN, "keys.html", gettext_noop("Access"))
 PLAYGROUND = ConsolePage(
     "/playground",
@@ -62,6 +63,7 @@ PAGES = (
     BILLING,
     PAYMENTS,
     MEMBERS,
+    GROUPS,
     KEYS,
     PLAYGROUND,
     PROVIDERS,

@@ -125,8 +125,8 @@ class PlaygroundPages:
         )
 
     def _models(self, request: PageRequest) -> Sequence[Model]:
-        """Return the models that the workspace's policy permits."""
-        return listing.generating(self._catalogue.current(), request.workspace.policy.permits_model)
+        """Return the models that the workspace's policy and the person's groups permit."""
+        return listing.generating(self._catalogue.current(), listing.bounded(request.workspace, request.actor))
 
     def _wanted(self, request: PageRequest) -> tuple[Sequence[Model], str, int]:
         """Return the chosen models, the prompt and the limit of each answer; raises :class:`InvalidForm`."""

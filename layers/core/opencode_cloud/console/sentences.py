@@ -23,6 +23,7 @@ SENTENCES = {
     "share.revoked": gettext_noop("revoked the share"),
     "member.joined": gettext_noop("joined as"),
     "member.left": gettext_noop("left:"),
+    "group.members_changed": gettext_noop("changed the members of the group"),
     "member.role_changed": gettext_noop("changed the role of"),
     "invitation.created": gettext_noop("invited"),
     "invitation.accepted": gettext_noop("accepted the invitation of"),
@@ -100,6 +101,7 @@ NOUNS = frozenset(
         pgettext_noop("audit", "domain"),
         pgettext_noop("audit", "export"),
         pgettext_noop("audit", "export schedule"),
+        pgettext_noop("audit", "group"),
         pgettext_noop("audit", "key"),
         pgettext_noop("audit", "member"),
         pgettext_noop("audit", "payment"),
@@ -120,6 +122,7 @@ NOUNS = frozenset(
 
 PAGES = {
     "member": "/members?search={name}",
+    "group": "/groups/{id}",
     "invitation": "/members",
     "key": "/keys/{id}",
     "service_account": "/keys?holder={id}",

@@ -15,6 +15,7 @@ from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.charts import SERIES, Chart, stacked
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.console.ranges import DAY, DayRange, month_of, range_of
+from opencode_cloud.contracts.ids import GroupId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
@@ -23,6 +24,7 @@ from opencode_cloud.usage.models import Dimension, Interval, Selection, Sums, Us
 
 if TYPE_CHECKING:
     from opencode_cloud.usage.service import UsageReader
+    from opencode_cloud.workspaces.service import Groups
 
 SHOWN = 50
 """The most groups of the table. The rest is one row, so that the rows add up to the total."""
@@ -85,11 +87,13 @@ class View(msgspec.Struct, frozen=True):
     interval: Interval
     measure: str
     only: Mapping[Dimension, str]
+    group: str = ""
+    """A group of members whose calls are shown; empty: all."""
 
     def selection(self, days: DayRange | None = None) -> Selection:
         """Return the calls to read; ``days`` takes the place of the view's own range."""
         shown = days or self.days
-        return Selection(since=shown.since, until=shown.until, only=self.only)
+        return Selection(since=shown.since, until=shown.until, only=self.only, member_group=self.group)
 
     def query(self, days: DayRange | None = None, **changes: str) -> str:
         """Return the query of this view with changes, for links."""
@@ -100,15 +104,19 @@ class View(msgspec.Struct, frozen=True):
             "by": str(self.by),
             "interval": str(self.interval),
             "measure": self.measure,
-            **{str(dimension): value for dimension, value in self.only.items()},
+            **self.filters(),
         }
         return urlencode(values | changes)
 
     def sheet(self, **more: str) -> str:
         """Return the query of the API that has exactly the calls of this view."""
         period = {"from": f"{self.days.since:%Y-%m-%dT%H:%M:%SZ}", "to": f"{self.days.until:%Y-%m-%dT%H:%M:%SZ}"}
-        only = {str(dimension): value for dimension, value in self.only.items()}
-        return urlencode({**period, "group_by": str(self.by), **only, **more})
+        return urlencode({**period, "group_by": str(self.by), **self.filters(), **more})
+
+    def filters(self) -> dict[str, str]:
+        """Return the parameters that choose calls, besides the range."""
+        group = {"group": self.group} if self.group else {}
+        return {**{str(dimension): value for dimension, value in self.only.items()}, **group}
 
 
 class UsagePages:
@@ -116,9 +124,10 @@ class UsagePages:
 
     PAGE: ClassVar[ConsolePage] = menu.USAGE
 
-    def __init__(self, app: ConsoleApp, reader: UsageReader) -> None:
+    def __init__(self, app: ConsoleApp, reader: UsageReader, groups: Groups) -> None:
         self._app = app
         self._reader = reader
+        self._groups = groups
 
     def mount(self) -> None:
         """Add every page."""
@@ -137,6 +146,7 @@ class UsagePages:
         return self._app.page(
             request,
             view=view,
+            group=self._groups.get(workspace_id, GroupId(view.group)).name if view.group else "",
             total=total,
             cost=money.shown(total.cost),
             charged=money.shown(total.charged),
@@ -231,7 +241,7 @@ def view_of(request: PageRequest) -> View:
     if interval is Interval.HOUR and (days.days > HOURS_UP_TO or by_session):
         interval = Interval.DAY
     measure = request.query("measure") if request.query("measure") in MEASURES else "cost"
-    return View(days, by, interval, measure, only)
+    return View(days, by, interval, measure, only, request.query("group")[:LONGEST])
 
 
 def points(view: View) -> list[datetime]:

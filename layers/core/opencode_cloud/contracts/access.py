@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from opencode_cloud.contracts.budgets import KnownBudget
 from opencode_cloud.contracts.ids import (
     AccountId,
     CredentialId,
+    GroupId,
     KeyId,
     MemberId,
     ServiceAccountId,
@@ -67,6 +69,8 @@ class KnownMember(msgspec.Struct, frozen=True, kw_only=True):
     workspace_name: str = ""
     budgets: tuple[KnownBudget, ...] = ()
     """Budgets of this member alone."""
+    groups: tuple[GroupId, ...] = ()
+    """Groups that the member is in. The workspace's row has their rules and budgets."""
 
 
 class KnownServiceAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +83,15 @@ class KnownServiceAccount(msgspec.Struct, frozen=True, kw_only=True):
     """Budgets of this service account alone."""
 
 
+class KnownGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A group of members with rules for models."""
+
+    id: GroupId
+    name: str
+    models: EnforcedRules
+    """Rules for models as ``provider/model``, for the calls of its members."""
+
+
 class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True):
     """A workspace that is neither blocked nor deleted, with the compiled policy that the planes enforce."""
 
@@ -86,7 +99,9 @@ class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     policy: EnforcedPolicy = msgspec.field(default_factory=lambda: EnforcedPolicy())
     budgets: tuple[KnownBudget, ...] = ()
-    """Budgets of the workspace as a whole (its balance among them), and those that apply to each member."""
+    """Budgets of the workspace as a whole (its balance among them), of each member, of projects and of groups."""
+    groups: tuple[KnownGroup, ...] = ()
+    """The groups of members that have rules for models."""
     project_headers: tuple[str, ...] = ()
     """Headers in which clients of this workspace name their project, in order of precedence."""
     metadata_days: int = 0
@@ -225,6 +240,25 @@ class KnownSession(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int
 
 
+def groups_refusing(workspace: KnownWorkspace, groups: Collection[GroupId], name: str) -> Sequence[KnownGroup]:
+    """Return those of a member's groups whose rules refuse the model ``name`` (``provider/model``).
+
+    Lists of several groups add up, and a denial by one group wins over all of them (docs/decisions/068).
+    """
+    own = [group for group in workspace.groups if group.id in groups]
+    if denying := [group for group in own if any(matches(pattern, name) for pattern in group.models.deny)]:
+        return denying
+    lists = [group for group in own if group.models.allow is not None]
+    return [] if any(group.models.permit(name) for group in lists) else lists
+
+
+def permits_model(workspace: KnownWorkspace, groups: Collection[GroupId], provider: str, model: str) -> bool:
+    """Tell whether a member of ``groups`` may use a model, by the workspace's policy and the groups' rules."""
+    if not workspace.policy.permits_model(provider, model):
+        return False
+    return not groups_refusing(workspace, groups, f"{provider}/{model}")
+
+
 def matches(pattern: str, name: str) -> bool:
     """Tell whether ``name`` matches ``pattern`` by the rules of the client's wildcards."""
     return _compiled(pattern).match(name) is not None
@@ -266,6 +300,11 @@ def login_required() -> Unauthorized:
     return Unauthorized(
         "login_required", "Log in (`opencode console login <this host>`) or send a key as `Authorization: Bearer`."
     )
+
+
+def member_not_found() -> NotFound:
+    """Return the error for a member who does not exist, or is in another workspace."""
+    return NotFound("member_not_found", "The workspace has no member with this id.")
 
 
 def not_permitted(permission: str) -> Forbidden:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from opencode_cloud.contracts.ids import AccountId, KeyId, SessionId, WorkspaceId
+from opencode_cloud.contracts.ids import AccountId, GroupId, KeyId, SessionId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, allows
 
 
@@ -56,6 +56,8 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[str] = frozenset()
     models: tuple[str, ...] | None = None
     """Patterns (``provider/model``) of the models that a key may use; None allows all."""
+    groups: tuple[GroupId, ...] = ()
+    """Groups of the acting member."""
     address: str = ""
     """The client's IP address."""
     correlation_id: str = ""

@@ -54,6 +54,16 @@ class BudgetScope(StrEnum):
     """The calls of one session of a client. Its limit is in the workspace's policy, so no such budget can be set."""
     BALANCE = "balance"
     """The workspace's prepaid balance, which only charged amounts reduce."""
+    GROUP = "group"
+    """The calls of all members of a group together."""
+    EACH_IN_GROUP = "each_in_group"
+    """The calls of each member of a group who has no own budget of the same unit and period."""
+
+
+OF_GROUPS = frozenset({BudgetScope.GROUP, BudgetScope.EACH_IN_GROUP})
+"""Scopes whose subject is a group."""
+PER_MEMBER = frozenset({BudgetScope.EACH_MEMBER, BudgetScope.EACH_IN_GROUP})
+"""Scopes that count each member on their own."""
 
 
 class CreditEnd(msgspec.Struct, frozen=True):
@@ -74,7 +84,7 @@ class KnownBudget(msgspec.Struct, frozen=True, kw_only=True):
     period: BudgetPeriod
     limit: int
     subject: str = ""
-    """Id of the member, service account or key, name of the project; empty for the workspace's own."""
+    """Id of the member, service account, key or group, name of the project; empty for the workspace's own."""
     name: str = ""
     """The name of the subject in messages: an address, or a name."""
     alerts: bool = True
@@ -86,6 +96,11 @@ class KnownBudget(msgspec.Struct, frozen=True, kw_only=True):
     def watched(self) -> bool:
         """Tell whether the budget has alerts. A rate limit has none, since it may be reached every minute."""
         return self.alerts and self.period is not BudgetPeriod.MINUTE
+
+    @property
+    def of_each_in_group(self) -> bool:
+        """Tell whether the budget is for each member of a group, and its subject is the group, not yet a member."""
+        return self.scope is BudgetScope.EACH_IN_GROUP and self.subject.startswith("grp_")
 
     def as_of(self, at: int) -> KnownBudget:
         """Return the budget as it is at a time (seconds since the epoch): without the credit that has ended."""

@@ -22,6 +22,8 @@ DomainId = NewType("DomainId", str)
 """``dom_``: a domain of a workspace."""
 ExportId = NewType("ExportId", str)
 """``exp_``: an export of usage."""
+GroupId = NewType("GroupId", str)
+"""``grp_``: a group of members."""
 InvitationId = NewType("InvitationId", str)
 """``inv_``: an invitation to a workspace."""
 KeyId = NewType("KeyId", str)

@@ -38,6 +38,8 @@ class Permission(StrEnum):
     MEMBER_INVITE = "member:invite"
     MEMBER_UPDATE = "member:update"
     MEMBER_REMOVE = "member:remove"
+    GROUP_MANAGE = "group:manage"
+    """Make, change and delete groups of members, and put members into them."""
     SERVICE_ACCOUNT_READ = "service_account:read"
     SERVICE_ACCOUNT_MANAGE = "service_account:manage"
     KEY_OWN = "key:own"
@@ -82,7 +84,8 @@ _BILLING = _EVERYONE | {_P.BILLING_READ, _P.BILLING_MANAGE, _P.USAGE_READ, _P.BU
 _ADMIN = (
     _MEMBER
     | {_P.WORKSPACE_UPDATE, _P.DOMAIN_READ, _P.DOMAIN_MANAGE, _P.MEMBER_INVITE, _P.MEMBER_UPDATE, _P.MEMBER_REMOVE}
-    | {_P.SERVICE_ACCOUNT_READ, _P.SERVICE_ACCOUNT_MANAGE, _P.KEY_MANAGE, _P.PROVIDER_READ, _P.PROVIDER_MANAGE}
+    | {_P.GROUP_MANAGE, _P.SERVICE_ACCOUNT_READ, _P.SERVICE_ACCOUNT_MANAGE, _P.KEY_MANAGE}
+    | {_P.PROVIDER_READ, _P.PROVIDER_MANAGE}
     | {_P.POLICY_MANAGE, _P.CONFIGURATION_READ, _P.CONFIGURATION_MANAGE, _P.SHARE_MANAGE, _P.AUDIT_READ}
     | {_P.USAGE_READ, _P.BUDGET_READ, _P.BUDGET_MANAGE}
 )
@@ -124,6 +127,8 @@ LEADS_TO: Mapping[Permission, Reach] = MappingProxyType(
         _P.MEMBER_INVITE: Reach.PEOPLE,
         _P.MEMBER_UPDATE: Reach.PEOPLE,
         _P.MEMBER_REMOVE: Reach.PEOPLE,
+        # A group decides which models its members use, and which budgets count their calls.
+        _P.GROUP_MANAGE: Reach.MONEY,
         _P.SERVICE_ACCOUNT_READ: Reach.KNOWLEDGE,
         _P.SERVICE_ACCOUNT_MANAGE: Reach.CREDENTIALS,
         _P.KEY_OWN: Reach.CREDENTIALS,

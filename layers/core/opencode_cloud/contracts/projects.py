@@ -11,7 +11,7 @@ LONGEST_PROJECT = 64
 MOST_HEADERS = 5
 """Headers that a workspace may choose."""
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._:/@+-]*[A-Za-z0-9._:/@+-])?")
-_IDS = ("mem_", "svc_", "key_")
+_IDS = ("mem_", "svc_", "key_", "grp_")
 """Beginnings of ids. A budget's subject is an id or the name of a project, so none may be taken for another."""
 _HEADER = re.compile(r"x-[a-z0-9][a-z0-9-]{0,61}")
 _CONFIDENTIAL = re.compile(

@@ -206,7 +206,7 @@ def model_not_found(name: str, listing: str) -> NotFound:
 
 
 def model_not_permitted(name: str, by: str) -> Forbidden:
-    """The policy or the key does not allow the model; ``by`` names which of them."""
+    """The policy, the key or a group does not allow the model; ``by`` names which of them."""
     return Forbidden("model_not_permitted", f"The model `{name}` is not permitted by {by}. Ask an admin.")
 
 

@@ -102,6 +102,7 @@ _TAGS: Mapping[str, str] = {
     "Clients": "Requests of opencode after its login: the person, configurations, models.",
     "Comments": "Remarks of members on shared sessions.",
     "Domains": "Mail domains whose people can join without an invitation.",
+    "Groups": "Groups of members, with rules for their models; their budgets are under Budgets.",
     "Invitations": "Invitations of people by e-mail, and their answers.",
     "Keys": "Keys of members and service accounts, for model calls and for this API.",
     "Logins of clients": "The authorization server: device logins, tokens, metadata (OAuth 2.1).",

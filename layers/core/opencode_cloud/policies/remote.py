@@ -70,7 +70,7 @@ class RemoteConfigRoutes:
         config: Document = msgspec.json.decode(configuration.config) if configuration else {}
         # Until a catalogue is published, the operator has not decided to offer the gateway.
         if workspace and (catalogue := self._catalogue.published()):
-            permits = listing.bounded(policy, actor.models)
+            permits = listing.bounded(workspace, actor)
             base_url = http_events.base_url(event, self._public_url) + listing.GATEWAY
             config = with_gateway(config, catalogue, permits, workspace.id, base_url, now_seconds())
         if not config:

@@ -23,7 +23,7 @@ budgets = table(
         Subject,
         nullable=False,
         server_default="",
-        comment="member, service account, key or project, else empty",
+        comment="member, service account, key, project or group, else empty",
     ),
     Column("unit", Enum(*_UNITS, name="unit"), nullable=False),
     Column("period", Enum(*_PERIODS, name="period"), nullable=False),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Enum, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import JSON, Column, Enum, ForeignKey, Index, Integer, String, UniqueConstraint
 
 from opencode_cloud.kit.sql import Digest, Moment, address_column, id_column, table
 
@@ -36,6 +36,37 @@ members = table(
     Index(None, "account_id"),
 )
 """A person in a workspace. A person who returns gets their old row back."""
+
+member_groups = table(
+    "member_groups",
+    id_column(),
+    id_column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("models", JSON(none_as_null=True), comment="rules for models, as allow and deny; null: none"),
+    Column("version", Integer, nullable=False, server_default="1", comment="version of the row, its ETag"),
+    Column("created_by", String(254), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    UniqueConstraint("workspace_id", "name"),
+)
+"""A group of members. Its budgets are rows of ``budgets``."""
+
+group_members = table(
+    "group_members",
+    Column(
+        "group_id",
+        String(30, collation="utf8mb4_bin"),
+        ForeignKey("member_groups.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column(
+        "member_id", String(30, collation="utf8mb4_bin"), ForeignKey("members.id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("added_by", String(254), nullable=False),
+    Column("added_at", Moment, nullable=False),
+    Index(None, "member_id"),
+)
+"""A member in a group. A removed member leaves all groups."""
 
 domains = table(
     "domains",

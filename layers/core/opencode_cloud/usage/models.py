@@ -83,6 +83,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     only: Mapping[Dimension, str] = {}
     """Required values by dimension."""
     byok: bool | None = None
+    member_group: str = ""
+    """A group of members: only calls of its present members; empty: all."""
 
 
 class UsageLine(msgspec.Struct, frozen=True, kw_only=True):

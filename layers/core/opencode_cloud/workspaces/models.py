@@ -1,10 +1,22 @@
-"""Models of workspaces, members, invitations, domains and service accounts; and the errors of the feature."""
+"""Models of workspaces, members, groups, invitations, domains and service accounts; and the errors of the feature."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import Annotated
 
-from opencode_cloud.contracts.ids import AccountId, DomainId, InvitationId, MemberId, ServiceAccountId, WorkspaceId
+from pydantic import BaseModel, ConfigDict, Field
+
+from opencode_cloud.contracts.ids import (
+    AccountId,
+    DomainId,
+    GroupId,
+    InvitationId,
+    MemberId,
+    ServiceAccountId,
+    WorkspaceId,
+)
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.errors import (
@@ -66,6 +78,48 @@ class Member(ApiModel):
     role: Role
     created_at: Instant
     updated_at: Instant
+
+
+ModelPattern = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s\"'{}]+$")]
+MOST_MODEL_PATTERNS = 50
+
+
+class ModelRules(BaseModel):
+    """Patterns of allowed and denied models, as `provider/model`. `*` matches any text, `?` matches one character."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    allow: list[ModelPattern] | None = Field(
+        default=None, max_length=MOST_MODEL_PATTERNS, description="Patterns of allowed models; null allows all."
+    )
+    deny: list[ModelPattern] = Field(
+        default=[], max_length=MOST_MODEL_PATTERNS, description="Patterns of denied models, which override `allow`."
+    )
+
+
+class MemberGroup(ApiModel):
+    """A group of members, with rules for their models. Its budgets are listed with the budgets."""
+
+    id: GroupId
+    name: str
+    models: ModelRules | None = Field(description="Rules for the models of its members; null: none.")
+    members: int = Field(description="The number of its members.")
+    version: int = Field(description="The group's version, which is its `ETag`. Its members do not change it.")
+    created_by: str
+    created_at: Instant
+    updated_at: Instant
+
+
+class GroupMember(ApiModel):
+    """A member in a group."""
+
+    id: MemberId
+    account_id: AccountId
+    email: str
+    name: str
+    role: Role
+    added_by: str
+    added_at: Instant
 
 
 class InvitationState(StrEnum):
@@ -170,11 +224,6 @@ def not_deleted() -> Conflict:
     return Conflict("not_deleted", "The workspace is not deleted.")
 
 
-def member_not_found() -> NotFound:
-    """The workspace has no such member."""
-    return NotFound("member_not_found", "The workspace has no member with this id.")
-
-
 def last_owner() -> Conflict:
     """The change would leave the workspace without an owner."""
     return Conflict(
@@ -257,6 +306,38 @@ def domain_not_verified(name: str, value: str) -> Unprocessable:
 def service_account_not_found() -> NotFound:
     """The workspace has no such service account."""
     return NotFound("service_account_not_found", "The workspace has no service account with this id.")
+
+
+def group_not_found() -> NotFound:
+    """The workspace has no such group."""
+    return NotFound("group_not_found", "The workspace has no group with this id.")
+
+
+def group_exists() -> Conflict:
+    """The workspace has another group with this name."""
+    return Conflict("group_exists", "The workspace has a group with this name already.")
+
+
+def too_many_groups(limit: int) -> Conflict:
+    """The workspace has the largest permitted number of groups."""
+    return Conflict("too_many_groups", f"The workspace has {limit} groups, the most that it may. Delete some.")
+
+
+def too_many_group_patterns(limit: int) -> Conflict:
+    """The groups of the workspace have too many patterns of models together."""
+    return Conflict(
+        "too_many_group_patterns", f"All groups together may have {limit} patterns of models. Use fewer, or `*`."
+    )
+
+
+def too_many_groups_of_member(limit: int) -> Conflict:
+    """A member would be in too many groups."""
+    return Conflict("too_many_groups_of_member", f"A member may be in {limit} groups. Nothing was changed.")
+
+
+def unknown_group_members(members: Sequence[str]) -> Unprocessable:
+    """Return the error for people of a change of a group who are no members of the workspace."""
+    return Unprocessable("unknown_members", f"`add`: these are no members of the workspace: {', '.join(members)}.")
 
 
 def retention_too_short() -> Unprocessable:

@@ -1,4 +1,4 @@
-"""Request bodies of clients and the console: workspaces, members, invitations, domains and service accounts."""
+"""Request bodies of clients and the console: workspaces, members, groups, invitations, domains, service accounts."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from opencode_cloud.contracts.ids import MemberId
 from opencode_cloud.contracts.permissions import Role
-from opencode_cloud.workspaces.models import MOST_AUDIT_DAYS
+from opencode_cloud.workspaces.models import MOST_AUDIT_DAYS, ModelRules
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+LONGEST_GROUP_NAME = 100
+MOST_AT_ONCE = 100
+"""The most members of one change of a group. Each of their rows is projected before the answer."""
 LongName = Annotated[str, Field(min_length=1, max_length=255)]
 
 
@@ -37,6 +41,33 @@ class MemberChange(BaseModel):
     """The new role of a member."""
 
     role: Role
+
+
+GroupName = Annotated[str, Field(min_length=1, max_length=LONGEST_GROUP_NAME)]
+SomeMembers = Annotated[list[Annotated[MemberId, Field(max_length=30)]], Field(max_length=MOST_AT_ONCE)]
+
+
+class NewGroup(BaseModel):
+    """A group to create."""
+
+    name: GroupName
+    models: ModelRules | None = Field(default=None, description="Rules for the models of its members; null: none.")
+
+
+class GroupChange(BaseModel):
+    """Changes of a group; omitted members stay unchanged."""
+
+    name: GroupName | None = None
+    models: ModelRules | None = Field(
+        default=None, description="Rules for the models of its members; null removes the rules."
+    )
+
+
+class GroupMembersChange(BaseModel):
+    """Members to put into a group and to take out of it, by id, in one change."""
+
+    add: SomeMembers = []
+    remove: SomeMembers = []
 
 
 class WorkspaceChange(BaseModel):

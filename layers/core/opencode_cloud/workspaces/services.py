@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from opencode_cloud.keys.service import Credentials, Keys
-from opencode_cloud.workspaces.service import Domains, Invitations, Members, ServiceAccounts, Workspaces
+from opencode_cloud.workspaces.service import Domains, Groups, Invitations, Members, ServiceAccounts, Workspaces
 
 
 class WorkspaceServices(msgspec.Struct, frozen=True):
@@ -13,6 +13,7 @@ class WorkspaceServices(msgspec.Struct, frozen=True):
 
     workspaces: Workspaces
     members: Members
+    groups: Groups
     invitations: Invitations
     domains: Domains
     service_accounts: ServiceAccounts

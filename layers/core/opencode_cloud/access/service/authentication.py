@@ -85,6 +85,13 @@ class Access:
         memberships = self._store.memberships(account_id)
         return sorted(memberships, key=lambda membership: (membership[1].name.casefold(), membership[1].id))
 
+    def membership(self, account_id: AccountId, workspace_id: WorkspaceId) -> tuple[KnownMember, KnownWorkspace] | None:
+        """Return a person's membership in a workspace, as the gateway reads it; None without one."""
+        holder = self._store.person(account_id, workspace_id)
+        if holder.account is None or holder.member is None or holder.workspace is None:
+            return None
+        return holder.member, holder.workspace
+
     def names(self, workspace_id: WorkspaceId, holders: Sequence[str]) -> Mapping[str, str]:
         """Return addresses of people (``acc_``) and names of service accounts, by id; unknown ones are left out."""
         return self._store.names(workspace_id, holders)

@@ -12,22 +12,24 @@ from sqlalchemy import Column, or_, select
 from opencode_cloud.access.models import OF_WORKSPACE, Known, ProjectionKey, ProjectionKind
 from opencode_cloud.contracts.access import (
     EnforcedPolicy,
+    EnforcedRules,
     KnownAccount,
     KnownConfiguration,
     KnownCredential,
     KnownCredentials,
+    KnownGroup,
     KnownKey,
     KnownMember,
     KnownServiceAccount,
     KnownWorkspace,
 )
-from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, CreditEnd, KnownBudget
-from opencode_cloud.contracts.ids import AccountId, KeyId, MemberId, ServiceAccountId, WorkspaceId
+from opencode_cloud.contracts.budgets import OF_GROUPS, BudgetPeriod, BudgetScope, BudgetUnit, CreditEnd, KnownBudget
+from opencode_cloud.contracts.ids import AccountId, GroupId, KeyId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.kit.sql import utc_now
 from opencode_cloud.schema.budgets import budgets, usage_settings
 from opencode_cloud.schema.identity import accounts
 from opencode_cloud.schema.keys import keys, provider_credentials
-from opencode_cloud.schema.workspaces import members, service_accounts, workspaces
+from opencode_cloud.schema.workspaces import group_members, member_groups, members, service_accounts, workspaces
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
 
 PAGE = 500
+_IN_WORKSPACE = OF_GROUPS | {BudgetScope.PROJECT}
+"""Scopes of budgets whose subject has no row of its own."""
 _ALIVE = (workspaces.c.deleted_at.is_(None), workspaces.c.blocked_at.is_(None))
 
 
@@ -130,6 +134,7 @@ class ProjectionSource:
             name=row.name,
             policy=policy,
             budgets=_workspace_budgets(connection, workspace_id, row.name),
+            groups=_groups(connection, workspace_id),
             project_headers=tuple(settings.project_headers or ()) if settings else (),
             metadata_days=settings.metadata_days if settings else 0,
         )
@@ -171,6 +176,7 @@ class ProjectionSource:
             email=row.email,
             workspace_name=row.name,
             budgets=_budgets(connection, key.workspace_id, [row.id], row.email),
+            groups=_groups_of(connection, row.id),
         )
 
     def _service_account(self, connection: Connection, key: ProjectionKey) -> KnownServiceAccount | None:
@@ -220,17 +226,36 @@ def _budgets(
 
 
 def _workspace_budgets(connection: Connection, workspace_id: WorkspaceId, name: str) -> tuple[KnownBudget, ...]:
-    """Return the budgets of a workspace, of each member, and of projects, for which no row is projected."""
-    own = or_(budgets.c.subject_id == "", budgets.c.scope == BudgetScope.PROJECT)
-    query = select(budgets).where(budgets.c.workspace_id == workspace_id, own).order_by(budgets.c.id)
+    """Return the budgets of a workspace, of each member, and of projects and groups, for which no row is projected."""
+    own = or_(budgets.c.subject_id == "", budgets.c.scope.in_(_IN_WORKSPACE))
+    query = select(budgets, member_groups.c.name.label("group")).where(budgets.c.workspace_id == workspace_id, own)
+    query = query.outerjoin(member_groups, member_groups.c.id == budgets.c.subject_id).order_by(budgets.c.id)
 
     def shown(row: Row[Any]) -> str:
         if row.scope == BudgetScope.PROJECT:
             return f"project {row.subject_id}"
+        if row.group is not None:
+            return row.group
         # Each member's counter gets the member's own name at the call.
         return "" if row.scope == BudgetScope.EACH_MEMBER else name
 
     return tuple(_known(row, shown(row)) for row in connection.execute(query))
+
+
+def _groups(connection: Connection, workspace_id: WorkspaceId) -> tuple[KnownGroup, ...]:
+    """Return the groups of a workspace that have rules for models."""
+    query = select(member_groups).where(
+        member_groups.c.workspace_id == workspace_id, member_groups.c.models.is_not(None)
+    )
+    return tuple(
+        KnownGroup(id=row.id, name=row.name, models=msgspec.convert(row.models, EnforcedRules))
+        for row in connection.execute(query.order_by(member_groups.c.id))
+    )
+
+
+def _groups_of(connection: Connection, member_id: MemberId) -> tuple[GroupId, ...]:
+    query = select(group_members.c.group_id).where(group_members.c.member_id == member_id)
+    return tuple(connection.execute(query.order_by(group_members.c.group_id)).scalars())
 
 
 def _known(row: Row[Any], name: str) -> KnownBudget:

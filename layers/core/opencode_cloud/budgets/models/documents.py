@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
 
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
-from opencode_cloud.contracts.ids import BudgetId
+from opencode_cloud.contracts.ids import BudgetId, GroupId, MemberId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.errors import Conflict, NotFound, Unprocessable
 from opencode_cloud.kit.instants import Instant
+
+
+class ModelLimitSource(StrEnum):
+    """The origin of rules for models."""
+
+    POLICY = "policy"
+    GROUP = "group"
 
 
 class CurrentUsage(ApiModel):
@@ -36,7 +44,7 @@ class Budget(ApiModel):
 
     id: BudgetId
     scope: BudgetScope
-    subject_id: str | None = Field(description="The member, service account, key or project of the budget.")
+    subject_id: str | None = Field(description="The member, service account, key, project or group of the budget.")
     subject: str | None = Field(description="The subject's display name: an email address, or a name.")
     unit: BudgetUnit
     period: BudgetPeriod
@@ -48,7 +56,7 @@ class Budget(ApiModel):
     created_at: Instant
     updated_at: Instant
     standing: CurrentUsage | None = Field(
-        default=None, description="Null for an `each_member` budget if the caller is not a member."
+        default=None, description="Null for `each_member` and `each_in_group` if it is not counted for the caller."
     )
 
 
@@ -58,6 +66,50 @@ class SubjectUsage(ApiModel):
     subject_id: str | None
     subject: str | None
     standing: CurrentUsage
+
+
+class EffectiveLimit(ApiModel):
+    """A budget that counts the calls of a member, as the gateway applies it."""
+
+    budget_id: BudgetId
+    scope: BudgetScope = Field(description="Where the limit comes from.")
+    name: str = Field(description="The budget in words.")
+    group_id: GroupId | None = Field(description="The group of a budget with the scope `group` or `each_in_group`.")
+    group: str | None = Field(description="The name of that group.")
+    replaces: list[BudgetId] = Field(
+        description="Budgets for each member, of the same unit and period, that this one replaces for the member."
+    )
+    unit: BudgetUnit
+    period: BudgetPeriod
+    limit: int | None = Field(description="In the unit; null if you may not see it.")
+    standing: CurrentUsage | None = Field(description="The present usage; null if you may not see it.")
+
+
+class ModelLimit(ApiModel):
+    """Rules for models that apply to a member."""
+
+    source: ModelLimitSource
+    group_id: GroupId | None = Field(description="The group whose rules they are; null: the workspace's policy.")
+    group: str | None = Field(description="The name of that group.")
+    allow: list[str] | None = Field(description="Patterns of allowed models; null allows all.")
+    deny: list[str] = Field(description="Patterns of denied models.")
+
+
+class MemberLimits(ApiModel):
+    """The limits of a member's calls, as the gateway applies them."""
+
+    member_id: MemberId
+    budgets: list[EffectiveLimit] = Field(description="Each call counts towards all of these.")
+    models: list[ModelLimit] = Field(
+        description="A model needs the policy's permission, and that of one group whose rules have a list. A denial by "
+        "any of them wins."
+    )
+    session_budget: int | None = Field(
+        description="The most that the calls of one session may cost, in micro-cents, by the policy; null: unlimited."
+    )
+    project_budgets: int = Field(
+        description="The number of projects whose calls count towards a budget of the project."
+    )
 
 
 class BalanceGrant(ApiModel):
@@ -155,6 +207,15 @@ def budget_exists() -> Conflict:
 def too_many_budgets(limit: int, kind: str = "") -> Conflict:
     """Return the error for a workspace that has reached its maximum number of budgets, or of a ``kind`` of them."""
     return Conflict("too_many_budgets", f"The workspace has {limit} budgets{kind}, the most that it may. Delete some.")
+
+
+def too_many_group_budgets(limit: int) -> Conflict:
+    """Return the error for a member who would have too many budgets by all of their groups."""
+    return Conflict(
+        "too_many_group_budgets",
+        f"A member would have more than {limit} budgets by their groups, the most that one call counts towards. Delete "
+        "a budget of a group, or take the member out of one.",
+    )
 
 
 def session_budget_is_policy() -> Unprocessable:

@@ -36,7 +36,9 @@ OfScope = Annotated[BudgetScope | None, Query(description="Only budgets of this 
 OfSubject = Annotated[
     str | None,
     Query(
-        alias="subject", max_length=LONGEST_PROJECT, description="Only those of this member, account, key or project."
+        alias="subject",
+        max_length=LONGEST_PROJECT,
+        description="Only those of this member, account, key, project or group.",
     ),
 ]
 
@@ -45,12 +47,13 @@ class NewBudget(BaseModel):
     """A budget or rate limit to create."""
 
     scope: BudgetScope = Field(
-        description="The subject of the budget. `each_member` is for members without their own budget."
+        description="The subject of the budget. `each_member` and `each_in_group` are for members without their own "
+        "budget; `group` is for all members of a group together."
     )
     subject_id: str | None = Field(
         default=None,
         max_length=LONGEST_PROJECT,
-        description="The member, service account, key or project, if the scope is one.",
+        description="The member, service account, key, project or group, if the scope is one.",
     )
     unit: BudgetUnit
     period: BudgetPeriod = Field(description="How often it resets, in UTC. `minute` is for requests and tokens.")
@@ -102,8 +105,8 @@ class BudgetRoutes:
     def create(self, workspace_id: WorkspaceId, body: NewBudget) -> Response[Budget]:
         """Create a budget. It takes effect within seconds, for calls that begin from then on.
 
-        A call counts towards every budget that applies to it. A member's own budget replaces `each_member` of the
-        same unit and period.
+        A call counts towards every budget that applies to it, also towards those of all groups of its member. A
+        member's own budget replaces `each_in_group` of the same unit and period, and this replaces `each_member`.
         """
         request = CreateBudget(
             scope=body.scope,
@@ -135,7 +138,10 @@ class BudgetRoutes:
     def standings(
         self, workspace_id: WorkspaceId, budget_id: BudgetId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Response[Page[SubjectUsage]]:
-        """List the usage of each subject of a budget in its present window. `each_member` lists every member."""
+        """List the usage of each subject of a budget in its present window.
+
+        `each_member` lists every member, and `each_in_group` every member of the group.
+        """
         after = decode_cursor(cursor, tuple[str])
         rows = self._budgets.usage_by_subject(workspace_id, budget_id, after[0] if after else None, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.subject_id or "",), lambda row: row))

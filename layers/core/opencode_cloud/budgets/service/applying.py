@@ -12,6 +12,7 @@ from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUn
 from opencode_cloud.contracts.ids import BudgetId
 from opencode_cloud.kit.clock import DAY_SECONDS
 
+_WHOLE = frozenset({BudgetScope.WORKSPACE, BudgetScope.BALANCE})
 UNUSED_SESSION_DAYS = 30
 """Days without a call after which the counter of a session is deleted."""
 
@@ -28,9 +29,8 @@ def counters_of(
 ) -> list[Counter]:
     """Return the counters of every budget that applies to a call of these at ``at`` (seconds since the epoch).
 
-    They are the counters of the workspace and its balance, of the project, of the member, of the service account, of
-    the key, and of the session. A member has their own budgets, and each `each_member` budget unless they have their
-    own of the same unit and period. There are at most 58 (docs/budgets.md).
+    They are the counters of the workspace and its balance, of the project, of the member and the member's groups, of
+    the service account, of the key, and of the session. There are at most 94 (docs/budgets.md).
 
     Args:
         workspace: The workspace, with its policy.
@@ -41,11 +41,12 @@ def counters_of(
         project: The project that the client names; empty: none.
         session: The pseudonym of the client's session; empty: the client names none.
     """
-    own = [budget for budget in workspace.budgets if budget.scope not in (BudgetScope.EACH_MEMBER, BudgetScope.PROJECT)]
+    own = [budget for budget in workspace.budgets if budget.scope in _WHOLE]
     own += [budget for budget in workspace.budgets if budget.scope is BudgetScope.PROJECT and budget.subject == project]
     counters = [counter(budget, at) for budget in own]
     if member is not None:
         counters += [counter(budget, at) for budget in member.budgets]
+        counters += [counter(budget, at) for budget in _of_groups(workspace, member, BudgetScope.GROUP)]
         counters += [counter(budget, at, member.id) for budget in _defaults(workspace, member)]
     for holder in (service_account, key):
         if holder is not None:
@@ -70,11 +71,27 @@ def _of_session(workspace: KnownWorkspace, session: str, limit: int, at: int) ->
 
 
 def _defaults(workspace: KnownWorkspace, member: KnownMember) -> Iterator[KnownBudget]:
+    """Return the budgets that count each member on their own; the nearer one of a unit and period replaces others.
+
+    A member's own budget replaces those of groups, and these replace that of each member of the workspace.
+    """
     own = _kinds(member.budgets)
+    nearer = [b for b in _of_groups(workspace, member, BudgetScope.EACH_IN_GROUP) if _kind(b) not in own]
+    for budget in nearer:
+        yield msgspec.structs.replace(budget, name=f"{member.email} in group {budget.name}")
+    named = own | _kinds(nearer)
     for budget in workspace.budgets:
-        if budget.scope is BudgetScope.EACH_MEMBER and (budget.unit, budget.period) not in own:
+        if budget.scope is BudgetScope.EACH_MEMBER and _kind(budget) not in named:
             yield msgspec.structs.replace(budget, name=member.email)
 
 
+def _of_groups(workspace: KnownWorkspace, member: KnownMember, scope: BudgetScope) -> list[KnownBudget]:
+    return [each for each in workspace.budgets if each.scope is scope and each.subject in member.groups]
+
+
 def _kinds(budgets: Iterable[KnownBudget]) -> set[tuple[str, str]]:
-    return {(budget.unit, budget.period) for budget in budgets}
+    return {_kind(budget) for budget in budgets}
+
+
+def _kind(budget: KnownBudget) -> tuple[str, str]:
+    return budget.unit, budget.period

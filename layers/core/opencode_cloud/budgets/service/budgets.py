@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,10 +22,13 @@ from opencode_cloud.budgets.models.documents import (
     session_budget_is_policy,
     too_many_budgets,
 )
+from opencode_cloud.budgets.service.group_budgets import GroupBudgets
 from opencode_cloud.budgets.windows import counter
 from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.budgets import (
     LARGEST_LIMIT,
+    OF_GROUPS,
+    PER_MEMBER,
     BudgetPeriod,
     BudgetScope,
     BudgetUnit,
@@ -34,7 +37,7 @@ from opencode_cloud.contracts.budgets import (
     CreditEnd,
     KnownBudget,
 )
-from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
+from opencode_cloud.contracts.ids import BudgetId, GroupId, MemberId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.contracts.projects import LONGEST_PROJECT, is_project
 from opencode_cloud.kit.clock import now_seconds, utc_now
@@ -51,7 +54,9 @@ MOST_BUDGETS = 2000
 """The maximum number of budgets of one workspace."""
 MOST_PROJECT_BUDGETS = 100
 """The maximum number of budgets of projects. They are in the workspace's row, which each call reads."""
-_WITH_SUBJECT = frozenset({BudgetScope.MEMBER, BudgetScope.SERVICE_ACCOUNT, BudgetScope.KEY, BudgetScope.PROJECT})
+MOST_GROUP_BUDGETS = 200
+"""The maximum number of budgets of groups, for the same reason."""
+_WITH_SUBJECT = OF_GROUPS | {BudgetScope.MEMBER, BudgetScope.SERVICE_ACCOUNT, BudgetScope.KEY, BudgetScope.PROJECT}
 
 
 class CounterUsageReader(Protocol):
@@ -72,6 +77,7 @@ class BudgetService:
         self._outbox = outbox
         self._record = Recorder[Budget](audit, "budget", lambda row: row.id, lambda row: title(known_budget(row)))
         self._store = store
+        self._groups = GroupBudgets(store)
         self._usage = usage
 
     # ------------------------------------------------------------------------------------- looking
@@ -91,7 +97,8 @@ class BudgetService:
         )
         with self._database.transaction() as connection:
             budgets = self._store.of_workspace(connection, workspace_id, criteria, after, limit)
-        return self._with_usage(actor, budgets)
+            groups = self._store.groups_of(connection, MemberId(actor.id))
+        return self._with_usage(actor, groups, budgets)
 
     def get(self, actor: Actor, workspace_id: WorkspaceId, budget_id: BudgetId) -> Budget:
         """Return a budget with its present usage; raises ``budget_not_found``."""
@@ -99,28 +106,27 @@ class BudgetService:
             budget = self._of(connection, workspace_id, budget_id)
             if not actor.may(Permission.BUDGET_READ) and not self._store.visible(connection, budget_id, actor.id):
                 raise budget_not_found()
-        return self._with_usage(actor, [budget])[0]
+            groups = self._store.groups_of(connection, MemberId(actor.id))
+        return self._with_usage(actor, groups, [budget])[0]
 
     def usage_by_subject(
         self, workspace_id: WorkspaceId, budget_id: BudgetId, after: str | None = None, limit: int = 100
     ) -> Sequence[SubjectUsage]:
-        """Return the usage of each subject of a budget: of every member, or of its only subject.
+        """Return the usage of each subject of a budget: of every member, of a group's members, or of its only subject.
 
         Raises ``budget_not_found``.
         """
         with self._database.transaction() as connection:
             budget = self._of(connection, workspace_id, budget_id)
-            if budget.scope is not BudgetScope.EACH_MEMBER:
+            if budget.scope not in PER_MEMBER:
                 # A budget with one subject has one page only.
                 members = [] if after is not None else [(budget.subject_id, budget.subject)]
             else:
-                members = list(self._store.members_of(connection, workspace_id, after, limit))
-        counters = [
-            _counter(budget, subject if budget.scope is BudgetScope.EACH_MEMBER else None) for subject, _ in members
-        ]
+                members = list(self._store.members_of(connection, workspace_id, after, limit, budget.subject_id))
+        counters = [_counter(budget, subject if budget.scope in PER_MEMBER else None) for subject, _ in members]
         usages = self._usage.of([counter.key for counter in counters])
         return [
-            SubjectUsage(subject_id=subject, subject=name, standing=_now(counter, usages[counter.key]))
+            SubjectUsage(subject_id=subject, subject=name, standing=current_usage(counter, usages[counter.key]))
             for (subject, name), counter in zip(members, counters, strict=True)
         ]
 
@@ -129,7 +135,8 @@ class BudgetService:
     def create(self, actor: Actor, workspace_id: WorkspaceId, request: CreateBudget) -> Budget:
         """Create a budget. It takes effect within seconds.
 
-        Raises ``invalid_budget``, ``balance_is_granted``, ``budget_exists`` or ``too_many_budgets``.
+        Raises ``invalid_budget``, ``balance_is_granted``, ``budget_exists``, ``too_many_budgets`` or
+        ``too_many_group_budgets``.
         """
         _check(request)
         now, budget_id = utc_now(), new_id("bud")
@@ -158,17 +165,15 @@ class BudgetService:
                 unit.connection, workspace_id, request.scope, request.subject, request.unit, request.period
             ):
                 raise budget_exists()
-            if self._store.count(unit.connection, workspace_id) >= MOST_BUDGETS:
-                raise too_many_budgets(MOST_BUDGETS)
-            if request.scope is BudgetScope.PROJECT and (
-                self._store.count(unit.connection, workspace_id, request.scope) >= MOST_PROJECT_BUDGETS
-            ):
-                raise too_many_budgets(MOST_PROJECT_BUDGETS, " of projects")
+            self._check_number(unit, workspace_id, request.scope)
             self._store.add(unit.connection, row)
+            if request.scope in OF_GROUPS:
+                self._groups.check(unit.connection, GroupId(request.subject))
             budget = self._of(unit.connection, workspace_id, BudgetId(budget_id))
             _emit_changes(unit, subject)
             self._record(unit, actor, "budget.created", workspace_id, budget, after=_as_record(budget))
-        return self._with_usage(actor, [budget])[0]
+            groups = self._store.groups_of(unit.connection, MemberId(actor.id))
+        return self._with_usage(actor, groups, [budget])[0]
 
     def change(
         self, actor: Actor, workspace_id: WorkspaceId, budget_id: BudgetId, version: int, values: Mapping[str, Any]
@@ -187,7 +192,8 @@ class BudgetService:
             changed = self._of(unit.connection, workspace_id, budget_id)
             before, after = _as_record(budget), _as_record(changed)
             self._record(unit, actor, "budget.updated", workspace_id, budget, before=before, after=after)
-        return self._with_usage(actor, [changed])[0]
+            groups = self._store.groups_of(unit.connection, MemberId(actor.id))
+        return self._with_usage(actor, groups, [changed])[0]
 
     def delete(self, actor: Actor, workspace_id: WorkspaceId, budget_id: BudgetId) -> None:
         """Delete a budget. The remaining budgets still apply. Raises ``budget_not_found`` or ``balance_is_granted``."""
@@ -214,16 +220,29 @@ class BudgetService:
             raise balance_is_granted()
         return budget, self._store.subject(unit.connection, workspace_id, budget.scope, budget.subject_id or "")
 
-    def _with_usage(self, actor: Actor, budgets: Sequence[Budget]) -> Sequence[Budget]:
-        """Return budgets with their usage. For `each_member` it is the usage of the actor, if that is a member."""
+    def _check_number(self, unit: UnitOfWork, workspace_id: WorkspaceId, scope: BudgetScope) -> None:
+        """Raise ``too_many_budgets`` when the workspace may have no further budget of this scope."""
+        limits = [(MOST_BUDGETS, "", frozenset[BudgetScope]())]
+        if scope is BudgetScope.PROJECT:
+            limits.append((MOST_PROJECT_BUDGETS, " of projects", frozenset({scope})))
+        if scope in OF_GROUPS:
+            limits.append((MOST_GROUP_BUDGETS, " of groups", OF_GROUPS))
+        for most, kind, scopes in limits:
+            if self._store.count(unit.connection, workspace_id, scopes) >= most:
+                raise too_many_budgets(most, kind)
+
+    def _with_usage(self, actor: Actor, groups: Collection[str], budgets: Sequence[Budget]) -> Sequence[Budget]:
+        """Return budgets with their usage: of the actor, who is in ``groups``, where each member is counted."""
         counters = {
-            budget.id: _counter(budget, actor.id if budget.scope is BudgetScope.EACH_MEMBER else None)
+            budget.id: _counter(budget, actor.id if budget.scope in PER_MEMBER else None)
             for budget in budgets
-            if budget.scope is not BudgetScope.EACH_MEMBER or actor.kind is ActorKind.MEMBER
+            if budget.scope not in PER_MEMBER
+            or (budget.scope is BudgetScope.EACH_MEMBER and actor.kind is ActorKind.MEMBER)
+            or budget.subject_id in groups
         }
         usages = self._usage.of([counter.key for counter in counters.values()])
         return [
-            budget.model_copy(update={"limit": each.budget.limit, "standing": _now(each, usages[each.key])})
+            budget.model_copy(update={"limit": each.budget.limit, "standing": current_usage(each, usages[each.key])})
             if (each := counters.get(budget.id))
             else budget
             for budget in budgets
@@ -251,7 +270,8 @@ def _counter(budget: Budget, subject: str | None) -> Counter:
     return counter(known_budget(budget), now_seconds(), subject or "")
 
 
-def _now(counter: Counter, usage: BudgetUsage) -> CurrentUsage:
+def current_usage(counter: Counter, usage: BudgetUsage) -> CurrentUsage:
+    """Return the usage of a counter as the API shows it."""
     return CurrentUsage(
         spent=usage.spent,
         reserved=usage.reserved,
@@ -268,7 +288,8 @@ def _check(request: CreateBudget) -> None:
         raise session_budget_is_policy()
     if (request.scope in _WITH_SUBJECT) is not bool(request.subject):
         raise invalid_budget(
-            "subject_id", "a budget of a member, service account, key or project names it, and no other budget does"
+            "subject_id",
+            "a budget of a member, service account, key, project or group names it, and no other budget does",
         )
     if request.scope is BudgetScope.PROJECT and not is_project(request.subject):
         raise invalid_budget(

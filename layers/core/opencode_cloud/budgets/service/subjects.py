@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class BudgetSubjects:
-    """Keeps budgets in step with members, service accounts and keys."""
+    """Keeps budgets in step with members, groups, service accounts and keys."""
 
     def __init__(self, store: BudgetStore) -> None:
         self._store = store
 
     def forget(self, unit: UnitOfWork, subjects: Sequence[str]) -> None:
-        """Delete the budgets of removed members, service accounts or keys, in the transaction of ``unit``."""
+        """Delete the budgets of removed members, groups, service accounts or keys, in the transaction of ``unit``."""
         if subjects:
             self._store.forget(unit.connection, subjects, utc_now())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +10,13 @@ import msgspec
 from sqlalchemy import case, delete, func, or_, select, update
 
 from opencode_cloud.budgets.models.documents import BalanceGrant, Budget, BudgetFilter, Subject, UsageSettings
-from opencode_cloud.contracts.budgets import BudgetScope, CreditEnd
-from opencode_cloud.contracts.ids import AccountId, BudgetId, MemberId, WorkspaceId
+from opencode_cloud.contracts.budgets import OF_GROUPS, BudgetScope, CreditEnd
+from opencode_cloud.contracts.ids import AccountId, BudgetId, GroupId, MemberId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.schema.budgets import balance_grants, budgets, usage_settings
 from opencode_cloud.schema.identity import accounts
 from opencode_cloud.schema.keys import keys
-from opencode_cloud.schema.workspaces import members, service_accounts, workspaces
+from opencode_cloud.schema.workspaces import group_members, member_groups, members, service_accounts, workspaces
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
@@ -27,7 +27,10 @@ _BUDGET = (
         budgets.c.id,
         budgets.c.scope,
         func.nullif(budgets.c.subject_id, "").label("subject_id"),
-        func.coalesce(accounts.c.email, service_accounts.c.name, keys.c.name, _PROJECT).label("subject"),
+        # The project first: its name is free text, and may look like the id of something else.
+        func.coalesce(_PROJECT, accounts.c.email, service_accounts.c.name, keys.c.name, member_groups.c.name).label(
+            "subject"
+        ),
         budgets.c.unit,
         budgets.c.period,
         budgets.c.amount.label("limit"),
@@ -42,6 +45,7 @@ _BUDGET = (
     .outerjoin(accounts, accounts.c.id == members.c.account_id)
     .outerjoin(service_accounts, service_accounts.c.id == budgets.c.subject_id)
     .outerjoin(keys, keys.c.id == budgets.c.subject_id)
+    .outerjoin(member_groups, member_groups.c.id == budgets.c.subject_id)
 )
 
 
@@ -88,11 +92,11 @@ class BudgetStore:
         )
         return connection.execute(query).first() is not None
 
-    def count(self, connection: Connection, workspace_id: WorkspaceId, scope: BudgetScope | None = None) -> int:
-        """Count the budgets of a workspace: all, or those of one scope."""
+    def count(self, connection: Connection, workspace_id: WorkspaceId, scopes: Collection[BudgetScope] = ()) -> int:
+        """Count the budgets of a workspace: all, or those of some scopes."""
         query = select(func.count()).select_from(budgets).where(budgets.c.workspace_id == workspace_id)
-        if scope is not None:
-            query = query.where(budgets.c.scope == scope)
+        if scopes:
+            query = query.where(budgets.c.scope.in_(scopes))
         return connection.execute(query).scalar_one()
 
     def of_workspace(
@@ -135,17 +139,46 @@ class BudgetStore:
                 return self._key(connection, workspace_id, subject)
             case BudgetScope.PROJECT:
                 return Subject(subject, Topic.BUDGETS, ((workspace_id, None),))
+            case BudgetScope.GROUP | BudgetScope.EACH_IN_GROUP:
+                return self._group(connection, workspace_id, GroupId(subject))
             case BudgetScope.SESSION:
                 return None
             case BudgetScope.WORKSPACE | BudgetScope.EACH_MEMBER | BudgetScope.BALANCE:
                 name = connection.execute(select(workspaces.c.name).where(workspaces.c.id == workspace_id)).scalar_one()
                 return Subject(name, Topic.BUDGETS, ((workspace_id, None),))
 
+    def most_of_groups(self, connection: Connection, group_id: GroupId) -> int:
+        """Return the largest number of budgets that a member of a group has by all of their groups."""
+        inside = select(group_members.c.member_id).where(group_members.c.group_id == group_id)
+        counted = (
+            select(func.count().label("count"))
+            .select_from(group_members.join(budgets, budgets.c.subject_id == group_members.c.group_id))
+            .where(group_members.c.member_id.in_(inside), budgets.c.scope.in_(OF_GROUPS))
+            .group_by(group_members.c.member_id)
+            .subquery()
+        )
+        return connection.execute(select(func.coalesce(func.max(counted.c.count), 0))).scalar_one()
+
+    def account_of(self, connection: Connection, workspace_id: WorkspaceId, member_id: MemberId) -> AccountId | None:
+        """Return the account of a member of a workspace; None when there is no such member."""
+        query = select(members.c.account_id).where(
+            members.c.id == member_id, members.c.workspace_id == workspace_id, members.c.removed_at.is_(None)
+        )
+        return connection.execute(query).scalar()
+
+    def groups_of(self, connection: Connection, member_id: MemberId) -> frozenset[str]:
+        """Return the ids of a member's groups."""
+        query = select(group_members.c.group_id).where(group_members.c.member_id == member_id)
+        return frozenset(connection.execute(query).scalars())
+
     def members_of(
-        self, connection: Connection, workspace_id: WorkspaceId, after: str | None, limit: int
+        self, connection: Connection, workspace_id: WorkspaceId, after: str | None, limit: int, group: str | None = None
     ) -> Sequence[tuple[str, str]]:
-        """Return ids and email addresses of members, ordered by id."""
+        """Return ids and email addresses of members, all or those of a group, ordered by id."""
         query = select(members.c.id, accounts.c.email).join(accounts, accounts.c.id == members.c.account_id)
+        if group is not None:
+            query = query.join(group_members, group_members.c.member_id == members.c.id)
+            query = query.where(group_members.c.group_id == group)
         query = query.where(members.c.workspace_id == workspace_id, members.c.removed_at.is_(None))
         if after is not None:
             query = query.where(members.c.id > after)
@@ -179,6 +212,12 @@ class BudgetStore:
         if row is None:
             return None
         return Subject(row.email, Topic.MEMBER, ((member_id, {"workspace": workspace_id, "account": row.id}),))
+
+    def _group(self, connection: Connection, workspace_id: WorkspaceId, group_id: GroupId) -> Subject | None:
+        table = member_groups.c
+        query = select(table.name).where(table.id == group_id, table.workspace_id == workspace_id)
+        name = connection.execute(query).scalar()
+        return None if name is None else Subject(name, Topic.BUDGETS, ((workspace_id, None),))
 
     def _service_account(
         self, connection: Connection, workspace_id: WorkspaceId, account_id: AccountId
@@ -274,7 +313,12 @@ class BudgetStore:
 
 
 def _bounds(subject: str) -> Any:
-    """Return the SQL condition that a budget applies to a member or service account, to its keys, or to each member."""
+    """Return the SQL condition that a budget applies to a member or service account, or to its keys.
+
+    Those of a member's groups and of each member apply to the member too.
+    """
     own = or_(keys.c.member_id == subject, keys.c.service_account_id == subject)
     each_member = (budgets.c.scope == BudgetScope.EACH_MEMBER) & (subject.startswith("mem_"))
-    return or_(budgets.c.subject_id == subject, own, each_member)
+    groups = select(group_members.c.group_id).where(group_members.c.member_id == subject)
+    of_group = budgets.c.scope.in_(OF_GROUPS) & budgets.c.subject_id.in_(groups)
+    return or_(budgets.c.subject_id == subject, own, each_member, of_group)

@@ -10,6 +10,7 @@ from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.budgets.service.alert_notifier import AlertNotifier
 from opencode_cloud.budgets.service.balance import Balance
 from opencode_cloud.budgets.service.budgets import BudgetService
+from opencode_cloud.budgets.service.effective_limits import EffectiveLimits
 from opencode_cloud.budgets.service.settings import UsageSettingsService
 from opencode_cloud.budgets.service.webhooks import Webhooks
 from opencode_cloud.budgets.services import BudgetServices
@@ -24,6 +25,7 @@ from opencode_cloud.webhooks.store.client import HookClient
 from opencode_cloud.webhooks.store.deliveries import DeliveryStore
 
 if TYPE_CHECKING:
+    from opencode_cloud.access.service import Access
     from opencode_cloud.kit.sql import Database
     from opencode_cloud.outbox.service import Outbox
 
@@ -57,6 +59,11 @@ def budget_services(
         alerts=AlertNotifier(database, outbox, Mailer(MailStore(database)), alerts, announcer),
         deliveries=DeliveryLog(database, DeliveryStore()),
     )
+
+
+def effective_limits(database: Database, budgets_table: str, access: Access) -> EffectiveLimits:
+    """Build what explains the limits of members."""
+    return EffectiveLimits(database, BudgetStore(), CounterUsageStore(budgets_table), access)
 
 
 def delivery_sender(database: Database, deployment_key: Callable[[], str], *, private: bool) -> DeliverySender:

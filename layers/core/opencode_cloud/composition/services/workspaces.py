@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.budgets.service import BudgetSubjects
+from opencode_cloud.budgets.service.group_budgets import GroupBudgets
 from opencode_cloud.budgets.store.budgets import BudgetStore
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.keys.service import Credentials, Keys
@@ -17,6 +18,7 @@ from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
 from opencode_cloud.workspaces.service import (
     Domains,
+    Groups,
     Invitations,
     Joining,
     Members,
@@ -27,6 +29,7 @@ from opencode_cloud.workspaces.service import (
 from opencode_cloud.workspaces.services import WorkspaceServices
 from opencode_cloud.workspaces.store import (
     DomainStore,
+    GroupStore,
     InvitationStore,
     MemberStore,
     Resolver,
@@ -68,7 +71,7 @@ def workspace_services(
     mailer = Mailer(MailStore(database))
     stores = WorkspaceStores(WorkspaceStore(), MemberStore(), DomainStore(), ServiceAccountStore())
     joining = Joining(stores.members, audit)
-    budgets = BudgetSubjects(BudgetStore())
+    budgets, groups = BudgetSubjects(BudgetStore()), GroupStore()
     keys = Keys(database, outbox, audit, KeyStore(), mailer, key_uses, budgets)
     invitations = Invitations(
         database,
@@ -84,7 +87,12 @@ def workspace_services(
     )
     return WorkspaceServices(
         workspaces=Workspaces(database, outbox, audit, stores, joining, keys, forget_shares),
-        members=Members(database, outbox, audit, stores.workspaces, stores.members, invitations, keys, mailer, budgets),
+        members=Members(
+            database, outbox, audit, stores.workspaces, stores.members, invitations, keys, mailer, budgets, groups
+        ),
+        groups=Groups(
+            database, outbox, audit, stores.workspaces, stores.members, groups, budgets, GroupBudgets(BudgetStore())
+        ),
         invitations=invitations,
         domains=Domains(database, outbox, audit, stores.workspaces, stores.domains, Resolver(dns_server)),
         service_accounts=ServiceAccounts(

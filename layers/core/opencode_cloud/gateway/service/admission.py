@@ -11,7 +11,14 @@ import msgspec
 from opencode_cloud.budgets.service import counters_of
 from opencode_cloud.catalogue.models import STANDARD_TIER, Catalogue, Model, ModelKind, Price
 from opencode_cloud.catalogue.pricing import table_of
-from opencode_cloud.contracts.access import EnforcedRules, FallbackReason, KeyRefused, KnownCredential, login_required
+from opencode_cloud.contracts.access import (
+    EnforcedRules,
+    FallbackReason,
+    KeyRefused,
+    KnownCredential,
+    groups_refusing,
+    login_required,
+)
 from opencode_cloud.contracts.budgets import BudgetScope, BudgetUnit, Claim, Counter, Reservation
 from opencode_cloud.contracts.ids import CallId
 from opencode_cloud.gateway import models
@@ -317,4 +324,7 @@ def _refusal(caller: Caller, catalogue: Catalogue, model: Model) -> ServiceError
         return models.model_not_permitted(name, "the workspace's policy")
     if caller.key and not EnforcedRules(allow=caller.key.models).permit(name):
         return models.model_not_permitted(name, "this key")
+    if groups := groups_refusing(caller.workspace, caller.member.groups if caller.member else (), name):
+        of = " and ".join(f"`{group.name}`" for group in groups)
+        return models.model_not_permitted(name, f"the rules of your group{'' if len(groups) == 1 else 's'} {of}")
     return None

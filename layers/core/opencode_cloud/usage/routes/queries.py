@@ -27,6 +27,11 @@ class UsageQuery(BaseModel):
         default=None, max_length=128, description="Only calls of this model, by its id in the catalogue."
     )
     member: str | None = Field(default=None, max_length=30, description="Only calls of this member, by id.")
+    group: str | None = Field(
+        default=None,
+        max_length=30,
+        description="Only calls of the present members of this group, by id, also calls from before they joined it.",
+    )
     service_account: str | None = Field(
         default=None, max_length=30, description="Only calls of this service account, by id."
     )
@@ -65,7 +70,7 @@ class UsageQuery(BaseModel):
             until = to_utc(self.until) if self.until else now
         except ValueError as error:
             raise invalid_period() from error
-        return Selection(since=since, until=until, only=only, byok=self.byok)
+        return Selection(since=since, until=until, only=only, byok=self.byok, member_group=self.group or "")
 
 
 Filters = Annotated[UsageQuery, Query()]

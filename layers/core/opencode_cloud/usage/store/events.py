@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,8 @@ from opencode_cloud.schema.identity import accounts
 from opencode_cloud.schema.keys import keys
 from opencode_cloud.schema.usage import usage_events, usage_metadata
 from opencode_cloud.schema.workspaces import members, service_accounts
-from opencode_cloud.usage.models import Dimension, Selection, StoredEvent
-from opencode_cloud.usage.store.figures import value_of
+from opencode_cloud.usage.models import Selection, StoredEvent
+from opencode_cloud.usage.store.figures import selected
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Database
@@ -68,12 +68,10 @@ class EventArchive:
 
     def _selected(self, workspace_id: WorkspaceId, selection: Selection) -> Select[Any]:
         column = usage_events.c
-        only: Mapping[Dimension, str] = selection.only
         query = _EVENTS.where(
             column.workspace_id == workspace_id, column.at >= selection.since, column.at < selection.until
         )
-        query = query.where(*(value_of(usage_events, dimension) == value for dimension, value in only.items()))
-        return query if selection.byok is None else query.where(column.byok == selection.byok)
+        return query.where(*selected(usage_events, selection))
 
     def _read(self, query: Select[Any]) -> Sequence[StoredEvent]:
         with self._database.transaction() as connection:

@@ -13,7 +13,7 @@ from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.schema.identity import accounts
 from opencode_cloud.schema.keys import keys
 from opencode_cloud.schema.usage import SUMS, usage_days, usage_hours, usage_sessions
-from opencode_cloud.schema.workspaces import members, service_accounts
+from opencode_cloud.schema.workspaces import group_members, members, service_accounts
 from opencode_cloud.usage.models import Dimension, Interval, Selection, Sums, UsageLine
 from opencode_cloud.usage.service.rollups import day_start
 
@@ -43,6 +43,17 @@ def value_of(table: Table, dimension: Dimension) -> ColumnElement[str]:
         # At most one of the two is set.
         return func.concat(table.c.member_id, table.c.service_account_id)
     return table.c[_COLUMNS[dimension]]
+
+
+def selected(table: Table, selection: Selection) -> list[ColumnElement[bool]]:
+    """Return the conditions of a selection, except its period, on a table of events or a rollup."""
+    conditions = [value_of(table, dimension) == value for dimension, value in selection.only.items()]
+    if selection.byok is not None:
+        conditions.append(table.c.byok == selection.byok)
+    if selection.member_group:
+        inside = select(group_members.c.member_id).where(group_members.c.group_id == selection.member_group)
+        conditions.append(table.c.member_id.in_(inside))
+    return conditions
 
 
 class Figures:
@@ -164,9 +175,7 @@ def _part(
         keys_.append(value_of(table, by).label("group"))
     query = select(*keys_, *(func.sum(column[name]).label(name) for name in SUMS))
     query = query.where(column.workspace_id == workspace_id, column.start >= since, column.start < until)
-    query = query.where(*(value_of(table, dimension) == value for dimension, value in selection.only.items()))
-    if selection.byok is not None:
-        query = query.where(column.byok == selection.byok)
+    query = query.where(*selected(table, selection))
     # Without groups the query returns one row even if no row matches.
     return query.group_by(*keys_) if keys_ else query
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.http.gate import Gate
 from opencode_cloud.workspaces.routes.domains import DomainRoutes
+from opencode_cloud.workspaces.routes.groups import GroupRoutes
 from opencode_cloud.workspaces.routes.invitations import InvitationRoutes
 from opencode_cloud.workspaces.routes.members import MemberRoutes
 from opencode_cloud.workspaces.routes.service_accounts import ServiceAccountRoutes
@@ -32,6 +33,7 @@ class TeamRoutes:
         gate, team = Gate(app, self._access), self._team
         WorkspaceRoutes(team.workspaces, team.members, gate).mount()
         MemberRoutes(team.members, gate).mount()
+        GroupRoutes(team.groups, gate).mount()
         InvitationRoutes(team.invitations, gate).mount()
         DomainRoutes(team.domains, gate).mount()
         ServiceAccountRoutes(team.service_accounts, gate).mount()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from opencode_cloud.contracts.access import member_not_found
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import MemberId, WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.workspaces.models import Member, Workspace, last_owner, member_not_found
+from opencode_cloud.workspaces.models import Member, Workspace, last_owner
 from opencode_cloud.workspaces.service.rules import locked, require_owner_for, require_person
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from opencode_cloud.mail.service import Mailer
     from opencode_cloud.outbox.service import Outbox, UnitOfWork
     from opencode_cloud.workspaces.service.invitations import Invitations
-    from opencode_cloud.workspaces.store import MemberStore, WorkspaceStore
+    from opencode_cloud.workspaces.store import GroupStore, MemberStore, WorkspaceStore
 
 
 class Members:
@@ -40,6 +41,7 @@ class Members:
         keys: Keys,
         mailer: Mailer,
         budgets: BudgetSubjects,
+        groups: GroupStore,
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -50,6 +52,7 @@ class Members:
         self._keys = keys
         self._mailer = mailer
         self._budgets = budgets
+        self._groups = groups
 
     def members_of(
         self,
@@ -139,6 +142,8 @@ class Members:
         unit.emit(Topic.MEMBER, member.id, {"workspace": workspace.id, "account": member.account_id})
         keys = self._keys.revoke_of_member(unit, workspace.id, member.id)
         self._budgets.forget(unit, [member.id])
+        # A member who returns begins without groups.
+        self._groups.leave_all(unit.connection, member.id)
         # A removed person must not be able to return by an older invitation.
         addresses = self._members.addresses(unit.connection, member.account_id)
         self._invitations.withdraw(unit, actor, workspace.id, addresses)

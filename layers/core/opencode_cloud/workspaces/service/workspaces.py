@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from opencode_cloud.audit.service import Recorder
-from opencode_cloud.contracts.access import not_permitted, workspace_not_found
+from opencode_cloud.contracts.access import member_not_found, not_permitted, workspace_not_found
 from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.ids import AccountId, MemberId, WorkspaceId
 from opencode_cloud.contracts.names import clean_name
@@ -24,7 +24,6 @@ from opencode_cloud.workspaces.models import (
     LEAST_AUDIT_DAYS,
     Membership,
     Workspace,
-    member_not_found,
     not_deleted,
     owners_only,
     retention_too_short,

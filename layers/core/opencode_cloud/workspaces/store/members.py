@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -79,6 +79,11 @@ class MemberStore:
         query = _MEMBER.where(members.c.workspace_id == workspace_id, members.c.id == member_id)
         row = connection.execute(query.where(members.c.removed_at.is_(None))).first()
         return Member.model_validate(row) if row else None
+
+    def some(self, connection: Connection, workspace_id: WorkspaceId, wanted: Collection[MemberId]) -> Sequence[Member]:
+        """Return those of the ``wanted`` members who are in a workspace."""
+        query = _MEMBER.where(members.c.workspace_id == workspace_id, members.c.removed_at.is_(None))
+        return [Member.model_validate(row) for row in connection.execute(query.where(members.c.id.in_(wanted)))]
 
     def of_workspace(
         self,
