@@ -73,6 +73,7 @@ def test_faults_are_said_and_nothing_is_lost(office: Office) -> None:
     bad = browser.submit(page, one, name="Research", allow="no blanks", deny="")
     assert (bad.status, "a pattern has no blanks" in bad.text) == (422, True)
     assert bad.forms[one].fields["allow"] == "no blanks"
+    assert "#allow" in bad.links
     assert "Group changed" in browser.submit(page, one, name="Labs", allow="", deny="").text
     assert browser.submit(page, one, name="Old", allow="", deny="").status == 412
 
