@@ -66,6 +66,7 @@ def fill(world: World) -> None:
         "invitation": make("invitations", email=f"{CANARY}-invited@example.com", role="member"),
         "service_account": make("service-accounts", name=f"{CANARY} machine"),
         "key": make("keys", name=f"{CANARY} key"),
+        "group": make("groups", name=f"{CANARY} group"),
         "domain": make("domains", domain=f"{CANARY}.example.com"),
         "credential": make("providers", provider="anthropic", name=CANARY, secret="sk-ant-" + secrets.token_hex(16)),
         "budget": make("budgets", scope="workspace", unit="cost", period="month", limit=2_000_000_000),
@@ -160,7 +161,7 @@ def used(world: World) -> str:
 
 def state(world: World) -> dict[str, Any]:
     """Return what the workspace's things are, to its owner."""
-    names = ("share", "member", "invitation", "service_account", "key", "domain", "credential", "budget")
+    names = ("share", "member", "invitation", "service_account", "key", "domain", "credential", "budget", "group")
     folders = {"service_account": "service-accounts", "credential": "providers"}
     paths = [f"/{folders.get(name, f'{name}s')}/{world.ids[name]}" for name in names]
     base = f"/api/v1/workspaces/{world.workspace}"

@@ -21,7 +21,7 @@ from opencode_cloud.contracts.access import (
     login_required,
 )
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
-from opencode_cloud.contracts.ids import AccountId, KeyId, MemberId, ServiceAccountId, SessionId, WorkspaceId
+from opencode_cloud.contracts.ids import AccountId, GroupId, KeyId, MemberId, ServiceAccountId, SessionId, WorkspaceId
 from opencode_cloud.contracts.permissions import KeyScope, Permission, Role
 from opencode_cloud.kit.errors import ServiceError
 
@@ -177,6 +177,13 @@ class TestByKey:
         assert (refused.rule, refused.key.id) == (rule, "key_1")
         assert (refused.code, refused.message) == (login_required().code, login_required().message)
         assert (refused.actor.workspace_id, refused.actor.key_id, refused.actor.role) == ("wrk_1", "key_1", "")
+
+
+class TestGroups:
+    def test_an_actor_is_in_the_groups_of_the_member_and_a_service_account_is_in_none(self) -> None:
+        grouped = replace(PERSON, member=replace(MEMBER, groups=(GroupId("grp_1"),)))
+        assert by_key(holder=grouped).groups == by_session(holder=grouped).groups == ("grp_1",)
+        assert by_key(key=MACHINES_KEY, holder=MACHINE).groups == ()
 
 
 class TestBySession:

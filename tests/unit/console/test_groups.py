@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 from opencode_cloud.budgets.models.documents import CreateBudget
 from opencode_cloud.catalogue.service.caching import CatalogueCache
@@ -11,6 +12,8 @@ from opencode_cloud.contracts.ids import GroupId, MemberId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.money import DOLLAR
+from opencode_cloud.usage.models import Selection
+from opencode_cloud.usage.store.events import EventArchive
 from opencode_cloud.workspaces.models import ModelRules
 from opencode_cloud.workspaces.requests import GroupChange
 from tests.unit.console.office import Office
@@ -70,6 +73,7 @@ def test_faults_are_said_and_nothing_is_lost(office: Office) -> None:
     bad = browser.submit(page, one, name="Research", allow="no blanks", deny="")
     assert (bad.status, "a pattern has no blanks" in bad.text) == (422, True)
     assert bad.forms[one].fields["allow"] == "no blanks"
+    assert "#allow" in bad.links
     assert "Group changed" in browser.submit(page, one, name="Labs", allow="", deny="").text
     assert browser.submit(page, one, name="Old", allow="", deny="").status == 412
 
@@ -147,3 +151,7 @@ def test_usage_is_filtered_by_the_members_of_a_group(office: Office) -> None:
     assert office.people[Role.MEMBER].name in page.text
     assert office.people[Role.ADMIN].name not in page.text
     assert page.forms[f"{office.base}/usage"].fields["group"] == group
+    now = utc_now()
+    selection = Selection(since=now - timedelta(days=1), until=now + timedelta(days=1), member_group=group)
+    [event] = EventArchive(office.database).newest(office.workspace, selection, None, 10)
+    assert event.member_name == office.people[Role.MEMBER].name

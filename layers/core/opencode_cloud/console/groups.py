@@ -91,7 +91,14 @@ class GroupPages:
         form = request.form
         allow = form.lines("allow")
         models = {"allow": allow or None, "deny": form.lines("deny")}
-        change = checked(GroupChange, {"name": form.one("name"), "models": models})
+        try:
+            change = checked(GroupChange, {"name": form.one("name"), "models": models})
+        except InvalidForm as error:
+            # The fields of the form are named after the lists.
+            faults = [
+                DocumentFault(path=fault.path.removeprefix("/models"), message=fault.message) for fault in error.faults
+            ]
+            raise InvalidForm(faults) from error
         self._groups.change(request.actor, request.workspace.id, group_id, form.version(), change)
         return see(f"{request.base}/groups/{group_id}?done=changedgroup")
 
