@@ -1,7 +1,7 @@
 """Kept HTTP/1.1 connections of an event loop to one host, for small requests whose answers come whole.
 
-aiohttp takes 0.23 ms of processor time for each of them, this module 0.08 ms; a model call makes three. The framing is
-that of ``connections.py``, except that an answer has a length or chunks.
+aiohttp takes twice the processor time for each of them, and a model call makes three. The framing is that of
+``connections.py``, except that an answer has a length or chunks.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class AsyncConnections:
 def _read(received: bytes) -> tuple[Answer, bool] | None:
     """Return the answer, and whether its connection can be used again; None: it is not complete.
 
-    Raises ValueError for bytes that are none.
+    Raises ValueError for bytes that are not an answer.
     """
     end = received.find(_END)
     if end < 0:
