@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,6 +111,52 @@ async def test_a_host_that_does_not_listen_is_a_failure() -> None:
         client = connections(server)
     with pytest.raises(OSError, match="Connect"):
         await client.exchange(HEAD, BODY)
+
+
+def certificate(folder: Path) -> Path:
+    """Write a key and a certificate of `localhost` that it signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file = folder / "localhost.pem"
+    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_a_host_with_tls_must_be_the_one_that_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(len(HEAD + BODY))
+        writer.write(OK)
+        await writer.drain()
+        writer.close()
+
+    file = certificate(tmp_path)
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.load_cert_chain(file)
+    context = ssl.create_default_context(cafile=str(file) if trusted else None)
+    monkeypatch.setattr(module, "trusting", lambda: context)
+    async with await asyncio.start_server(serve, "localhost", 0, ssl=own) as server:
+        port = server.sockets[0].getsockname()[1]
+        client = AsyncConnections(f"https://localhost:{port}", connect_seconds=5, read_seconds=5, most=1)
+        if trusted:
+            assert (await client.exchange(HEAD, BODY)).body == b"ok"
+            client.close()
+        else:
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await client.exchange(HEAD, BODY)
 
 
 async def test_at_most_so_many_requests_are_sent_at_once() -> None:
