@@ -134,7 +134,8 @@ def test_a_session_shows_what_a_dropped_cache_cost(shop: Shop) -> None:
         assert call(shop, script, "messages", x_session_id="ses_cached").is_success
     missed = shop.event(second)
     path = f"{shop.path}/usage/sessions/{missed.session}/cache-misses"
-    found = until(lambda: each if (each := must(shop.owner.http.get(path)))["calls"] == 2 else None)
+    until(lambda: must(shop.owner.http.get(path))["calls"] == 2)
+    found = must(shop.owner.http.get(path))
     assert (found["prompt_tokens"], found["cache_read_tokens"], found["lost_tokens"]) == (9200, 0, 4100)
     lost = 4100 * (CENTS_A_MILLION["cache_write"] - CENTS_A_MILLION["cache_read"])
     (miss,) = found["data"]

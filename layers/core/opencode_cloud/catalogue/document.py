@@ -362,7 +362,9 @@ def _without_absent_audio(facts: Any) -> Any:
             for name, value in members.items()
             if value is not None or not name.endswith("_audio")
         }
-    return [_without_absent_audio(each) for each in facts] if isinstance(facts, (list, tuple)) else facts
+    if isinstance(facts, (list, tuple)):
+        return [_without_absent_audio(each) for each in cast("list[Any]", facts)]
+    return facts
 
 
 def _written_rates(rates: Rates) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class _Uses:
         self._noting: set[asyncio.Task[None]] = set()
 
     def note(self, key_id: KeyId) -> None:
+        if not self._uses.is_due(key_id):
+            return  # a thread for each call would take a tenth of its processor time
         task = asyncio.create_task(self._note(key_id))
         self._noting.add(task)
         task.add_done_callback(self._noting.discard)

@@ -27,11 +27,15 @@ class KeyUses:
         self._dynamodb = aws.dynamodb()
         self._noted: dict[str, int] = {}
 
+    def is_due(self, key_id: KeyId) -> bool:
+        """Tell whether this process recorded no use of a key within ``RESOLUTION_SECONDS``."""
+        return now_seconds() - self._noted.get(key_id, 0) >= RESOLUTION_SECONDS
+
     def note(self, key_id: KeyId) -> None:
-        """Record that a key is used now, unless this process recorded a use within ``RESOLUTION_SECONDS``."""
-        now = now_seconds()
-        if now - self._noted.get(key_id, 0) < RESOLUTION_SECONDS:
+        """Record that a key is used now, if it is due."""
+        if not self.is_due(key_id):
             return
+        now = now_seconds()
         if len(self._noted) >= REMEMBERED:
             # Forgetting costs at most one extra write per key.
             self._noted.clear()

@@ -1,7 +1,7 @@
 """A client of DynamoDB for the event loop of the gateway, where hundreds of calls wait on streams for minutes.
 
 Through boto3 each call would take a thread and over a millisecond of CPU time, twice before the first byte of every
-model call. This client sends over kept connections of aiohttp and takes a tenth of that time.
+model call. This client sends over kept connections of its own and takes a tenth of that time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from opencode_cloud.kit.dynamodb.protocol import CONNECT_SECONDS, READ_SECONDS, 
 from opencode_cloud.kit.retry import retry_async
 
 if TYPE_CHECKING:
-    import aiohttp  # imported on first use: it takes 0.1 s, and functions with SQL import stores but never call this
+    # Imported on first use: asyncio takes 20 ms, and functions with SQL import stores but never call this.
+    from opencode_cloud.kit.aws_api.async_connections import AsyncConnections
 
 
 class AsyncDynamoDB:
@@ -29,14 +30,14 @@ class AsyncDynamoDB:
         self._url = protocol.url()
         self._protocol = DynamoDBProtocol(urlsplit(self._url).netloc)
         self._credentials = credential_source()
-        self._connections = connections
-        self._http: aiohttp.ClientSession | None = None
+        self._most = connections
+        self._connections: AsyncConnections | None = None
 
     async def close(self) -> None:
         """End all connections."""
-        if self._http is not None:
-            await self._http.close()
-            self._http = None
+        if self._connections is not None:
+            self._connections.close()
+            self._connections = None
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Do the same as :meth:`DynamoDB.call` on the event loop."""
@@ -55,28 +56,22 @@ class AsyncDynamoDB:
 
     async def _send(self, operation: str, body: bytes) -> tuple[int, bytes, str]:
         """Return status, text and date of the answer. Raises ConnectionError, which names the network failure."""
-        from opencode_cloud.kit.async_http import aiohttp
-
         if not self._credentials.is_current:
             from asyncio import to_thread  # stores import this module in functions without an event loop
 
             await to_thread(self._credentials.get)  # an endpoint that is slow must not hold up the event loop
-        headers = self._protocol.signer(operation).headers("POST", "/", body)
+        head = self._protocol.signer(operation).head("POST", "/", body)
         try:
-            async with self._client().post(self._url, data=body, headers=headers) as response:
-                return response.status, await response.read(), response.headers.get("date", "")
-        except (aiohttp.ClientError, OSError) as error:
+            answer = await self._exchanges().exchange(head, body)
+        except OSError as error:
             raise ConnectionError(type(error).__name__) from error
+        return answer.status, answer.body, answer.headers.get("date", "")
 
-    def _client(self) -> aiohttp.ClientSession:
-        from opencode_cloud.kit.async_http import aiohttp
-        from opencode_cloud.kit.tls import trusting
+    def _exchanges(self) -> AsyncConnections:
+        if self._connections is None:
+            from opencode_cloud.kit.aws_api.async_connections import AsyncConnections
 
-        if self._http is None:
-            self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=60, ssl=trusting()),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
+            self._connections = AsyncConnections(
+                self._url, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS, most=self._most
             )
-        return self._http
+        return self._connections
