@@ -152,6 +152,22 @@ def test_a_refund_reaches_the_books_by_the_webhook(payer: Payer) -> None:
     assert payer.page.get_by_role("link", name="CRN-").is_visible()
 
 
+def test_a_plan_is_started_by_a_payment_and_canceled_and_resumed_by_one_click(payer: Payer) -> None:
+    payer.page.goto(f"{payer.base}/payments")
+    payer.page.get_by_role("link", name="Plan and seats").click()
+    payer.page.get_by_role("button", name="Go to the payment page").click()
+    payer.page.wait_for_url(f"{payer.stack.stripe.url}/**")
+    payer.pay(GOOD)
+    payer.page.wait_for_url(f"{payer.base}/payments/plan**")
+    assert payer.page.get_by_text("The plan is active.").is_visible()
+    # One member may call models: the owner. The seat includes credit of $5.00.
+    assert payer.balance == 500_000_000
+    payer.page.get_by_role("button", name="Cancel the plan").click()
+    assert payer.page.get_by_text("The plan ends on").is_visible()
+    payer.page.get_by_role("button", name="Resume the plan").click()
+    assert payer.page.get_by_text("The plan is active.").is_visible()
+
+
 def test_a_stage_that_is_started_again_goes_on_selling(payer: Payer) -> None:
     payer.begin()
     payer.pay(GOOD)

@@ -139,6 +139,17 @@ class TestStarting:
         shop.deliver_all()
         assert (place_with_plan.plan.state, place_with_plan.plan.reason) == (PlanState.ENDED, "not_started")
 
+    def test_a_page_that_stripe_has_forgotten_does_not_block_the_next_start(self, place_with_plan: PlanShop) -> None:
+        shop = place_with_plan.shop
+        plan, _ = shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
+        with shop.books.database.transaction() as connection:
+            lost = {"session_id": "cs_test_lost", "created_at": utc_now() - timedelta(hours=1)}
+            connection.execute(update(plans).where(plans.c.id == plan.id).values(lost))
+        shop.following.sweep()
+        assert place_with_plan.plan.state is PlanState.ENDED
+        place_with_plan.started()
+        assert place_with_plan.plan.state is PlanState.ACTIVE
+
     def test_a_start_that_is_canceled_cannot_be_paid(self, place_with_plan: PlanShop) -> None:
         shop = place_with_plan.shop
         plan, _ = shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)

@@ -82,13 +82,24 @@ class PlanFollowing:
             customer_id = self._customers.customer(unit.connection, plan.workspace_id)
         subscription_id = plan.subscription_id
         if not subscription_id and plan.session_id:
-            session = self._api.session(plan.session_id)
-            self._effects.run(lambda: self._effects.of_session(session))
-            subscription_id = session.subscription_id
+            subscription_id = self._look_up_session(plan)
         if not subscription_id and plan.tried_at is not None:
             subscription_id = self._stripe.subscription_for(customer_id, plan)
         if subscription_id:
             self._effects.refresh(subscription_id)
+
+    def _look_up_session(self, plan: SeatPlan) -> str:
+        """Apply the checkout of a plan, and return its subscription; empty without one."""
+        try:
+            session = self._api.session(plan.session_id)
+        except StripeRefused as error:
+            if error.code != "resource_missing":
+                raise
+            with self._outbox.unit() as unit:
+                self._store.change(unit.connection, plan.id, session_id="")
+            return ""
+        self._effects.run(lambda: self._effects.of_session(session))
+        return session.subscription_id
 
     def sweep(self) -> int:
         """Do what is due for every plan that has not ended; return the number of plans."""

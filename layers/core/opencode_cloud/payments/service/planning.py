@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -36,6 +38,15 @@ if TYPE_CHECKING:
     from opencode_cloud.payments.store.plans import PlanStore
     from opencode_cloud.payments.stripe_api import StripeApi
     from opencode_cloud.payments.stripe_plans import StripePlans
+
+
+@contextmanager
+def _refusals() -> Generator[None]:
+    """Raise ``plan_refused`` (422) where Stripe refuses."""
+    try:
+        yield
+    except StripeRefused as error:
+        raise plan_refused(error.code) from error
 
 
 class Planning:
@@ -155,7 +166,8 @@ class Planning:
         except StripeRefused as error:
             self._change(plan, state=PlanState.ENDED, reason=error.decline[:64])
             raise plan_refused(error.decline) from error
-        self._effects.refresh(subscription_id)
+        with _refusals():
+            self._effects.refresh(subscription_id)
         return self._present(plan)
 
     def look_up(self, workspace_id: WorkspaceId, plan_id: PlanId) -> SeatPlan | None:
@@ -177,7 +189,8 @@ class Planning:
             known = self._store.live(unit.connection, workspace_id)
         if known is not None and known.state is PlanState.STARTING and (known.session_id or known.tried_at):
             # It may be paid already, and its event is late.
-            self._following.look_up(known)
+            with _refusals():
+                self._following.look_up(known)
         with self._outbox.unit() as unit:
             plan = self._store.live(unit.connection, workspace_id, lock=True)
             if plan is None:
@@ -228,7 +241,8 @@ class Planning:
         Raises ``no_card`` (409), or the errors of :meth:`cancel`.
         """
         plan = self._running(workspace_id)
-        _, saved = self.cards(plan, workspace_id)
+        with _refusals():
+            _, saved = self.cards(plan, workspace_id)
         if saved is None:
             raise no_card()
         number = self._numbered(actor, plan, "plan.card_chosen", {"card": saved.last4})
@@ -243,7 +257,8 @@ class Planning:
 
     def _abandon(self, actor: Actor, plan: SeatPlan) -> SeatPlan:
         """End a start whose page is open. One that is paid by now is found, and can be canceled."""
-        self._following.look_up(plan)
+        with _refusals():
+            self._following.look_up(plan)
         present = self._present(plan)
         if present.state is PlanState.STARTING and present.tried_at is None:
             self._close(present)
@@ -254,11 +269,9 @@ class Planning:
 
     def _close(self, plan: SeatPlan) -> None:
         """End the open page of a start; raises ``plan_refused`` (422) if it is paid meanwhile."""
-        try:
-            if plan.session_id:
+        if plan.session_id:
+            with _refusals():
                 self._api.expire(plan.session_id)
-        except StripeRefused as error:
-            raise plan_refused(error.code) from error
 
     def _running(self, workspace_id: WorkspaceId) -> SeatPlan:
         with self._outbox.unit() as unit:
@@ -276,11 +289,9 @@ class Planning:
             return locked.changes + 1
 
     def _send(self, plan: SeatPlan, change: partial[None]) -> None:
-        try:
+        with _refusals():
             change()
-        except StripeRefused as error:
-            raise plan_refused(error.code) from error
-        self._effects.refresh(plan.subscription_id)
+            self._effects.refresh(plan.subscription_id)
 
     def _change(self, plan: SeatPlan, **values: object) -> SeatPlan:
         with self._outbox.unit() as unit:
