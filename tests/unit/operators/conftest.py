@@ -18,7 +18,8 @@ OPERATOR = "operator@example.com"
 @pytest.fixture
 def office(cloud: Cloud, database: Database, monkeypatch: pytest.MonkeyPatch) -> Office:
     """Return the console, with billing."""
-    queues = {f"{name}_QUEUE_URL": cloud.queue(name) for name in ("WEBHOOKS", "RELOADS", "ALERTS", "AUDIT")}
+    queues = {f"{name}_QUEUE_URL": cloud.queue(name) for name in ("WEBHOOKS", "RELOADS")}
+    queues["OPERATED_QUEUES"] = f"audit={cloud.queue('AUDIT')} purges={cloud.queue('PURGE')}"
     listed = f"Operator@EXAMPLE.com {OPERATOR}x"
     return Office(cloud, database, monkeypatch, OPERATORS=listed, BILLING="1", **queues)
 

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from opencode_cloud.composition.settings import (
     AccessSettings,
-    AlertsQueueUrl,
-    AuditQueueUrl,
     BillingEnabled,
     BudgetsTable,
     CredentialsKey,
     ExportsBucket,
     ExportsQueueUrl,
+    OperatedQueues,
     Operators,
     OriginSecret,
     PublicUrl,
-    PurgeQueueUrl,
     RedirectUris,
     ReleasesUrl,
     RequestsPerMinute,
@@ -60,9 +58,7 @@ class ConsoleSettings(WorkspaceSettings, AccessSettings):
     redirect_uris: RedirectUris = ()
     operators: Operators = ()
     releases_url: ReleasesUrl = ""
-    alerts_queue_url: AlertsQueueUrl = ""
-    audit_queue_url: AuditQueueUrl = ""
-    purge_queue_url: PurgeQueueUrl = ""
+    operated_queues: OperatedQueues = ()
     public_url: PublicUrl = ""
     requests_per_minute: RequestsPerMinute = REQUESTS_PER_MINUTE
 

@@ -33,6 +33,7 @@ WebSocketEndpoint = Annotated[str, "the HTTPS endpoint that sends messages to We
 DeliverFunction = Annotated[str, "the ARN of the function `deliver`"]
 PublicUrl = Annotated[str, "the URL under which clients reach this deployment; empty: the CDN's own name"]
 RedirectUris = Annotated[tuple[str, ...], "the redirect URIs of OAuth clients beside those on the loopback interface"]
+OperatedQueues = Annotated[tuple[str, ...], "the URLs of queues that only operators' pages use here, each as name=URL"]
 Operators = Annotated[tuple[str, ...], "the e-mail addresses of the people who may open the operators' pages"]
 ReleasesUrl = Annotated[str, "the URL that names the latest release, in the form of GitHub's API, or empty"]
 RequestsPerMinute = Annotated[int, "the number of API requests a minute for each credential"]

@@ -64,7 +64,7 @@ class OperatorApp:
         self._access = access
         self._began_at = began_at
         self._key = deployment_key
-        self._addresses = frozenset(filter(None, map(_canonical, addresses)))
+        self._addresses = frozenset(known for each in addresses if (known := _canonical(each)))
         self._billing = billing
 
     def mount(self, app: APIGatewayHttpResolver) -> None:

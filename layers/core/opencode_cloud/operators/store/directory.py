@@ -67,4 +67,5 @@ class DirectoryStore:
         if after:
             query = query.where(id_column < after)
         with self._database.transaction() as connection:
-            return list(connection.execute(query.order_by(id_column.desc()).limit(PAGE_SIZE + 1)))
+            rows: Any = connection.execute(query.order_by(id_column.desc()).limit(PAGE_SIZE + 1)).all()
+            return rows
