@@ -82,8 +82,9 @@ def test_each_limit_says_its_origin_what_it_replaces_and_what_is_left(scene: Sce
     assert (found[shared].name, found[shared].group) == ("the monthly budget of group Research", "Research")
     assert found[each].name == "the monthly budget of bob@example.com in group Research"
     assert (found[each].group_id, found[each].replaces) == (group.id, [general])
-    assert found[each].standing is not None
-    assert found[each].standing.remaining == 29 * DOLLAR
+    standing = found[each].standing
+    assert standing is not None
+    assert standing.remaining == 29 * DOLLAR
     assert found[whole].limit == 1000 * DOLLAR
     own = scene.budget(BudgetScope.MEMBER, scene.bob.id, limit=7 * DOLLAR)
     found = {limit.budget_id: limit for limit in scene.of(scene.owner, scene.bob).budgets}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import event as sql_events
@@ -93,8 +94,8 @@ def test_a_card_that_ends_before_the_renewal_is_named(soon: PlanShop) -> None:
     assert end is not None
     before = end.replace(day=1) - timedelta(days=1)
     card = soon.subscription.default_payment_method
-    dates = {"exp_month": before.month, "exp_year": before.year}
-    stripe.client().v1.payment_methods.update(card, {"card": dates})
+    dates: Any = {"card": {"exp_month": before.month, "exp_year": before.year}}
+    stripe.client().v1.payment_methods.update(card, dates)
     soon.shop.following.sweep()
     (told,) = soon.mails("plan-renewal")
     assert told["expired"]

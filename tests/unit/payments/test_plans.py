@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select, update
 
 from opencode_cloud.billing.models.accounts import AccountKind
+from opencode_cloud.billing.models.transactions import TransactionKind
 from opencode_cloud.billing.store.checks import clearing
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import Conflict, NotFound, ServiceError, Unavailable, Unprocessable
@@ -47,7 +48,7 @@ class TestStarting:
         assert place_with_plan.plan.state is PlanState.ACTIVE
         assert shop.sum(AccountKind.PLAN_INCOME) == -60 * DOLLAR
         assert shop.balance == 15 * DOLLAR
-        assert [each.kind for each in shop.books.transactions()].count("plan_credit") == 1
+        assert [each.kind for each in shop.books.transactions()].count(TransactionKind.PLAN_CREDIT) == 1
         assert shop.kept() == []
 
     def test_its_events_at_once_count_once(self, place_with_plan: PlanShop) -> None:

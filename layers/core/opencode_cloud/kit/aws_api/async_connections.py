@@ -165,10 +165,11 @@ class AsyncConnections:
         return None
 
     async def _connect(self) -> _Connection:
-        secure = {"ssl": trusting(), "server_hostname": self._host} if self._secure else {}
+        context = trusting() if self._secure else None
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._connect_seconds):
-            _, connection = await loop.create_connection(_Connection, self._host, self._port, **secure)
+            # With a context, the server's name is the host.
+            _, connection = await loop.create_connection(_Connection, self._host, self._port, ssl=context)
         return connection
 
 
