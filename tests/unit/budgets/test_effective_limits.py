@@ -100,7 +100,7 @@ def test_members_see_their_own_limits_and_no_amounts_of_the_workspace(scene: Sce
     assert found[shared].limit == 20 * DOLLAR
     with pytest.raises(ServiceError) as refused:
         scene.of(scene.bob, scene.owner)
-    assert code_of(refused) == "not_permitted"
+    assert code_of(refused) == "member_not_found"
     stranger = scene.place.member(eve := scene.place.person("eve@example.com"), scene.place.founded(eve).id)
     with pytest.raises(ServiceError) as missing:
         scene.of(scene.owner, stranger)

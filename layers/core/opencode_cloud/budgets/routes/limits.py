@@ -34,6 +34,7 @@ class LimitRoutes:
         """Return every budget that counts the calls of a member, and the rules for the member's models.
 
         They are what the gateway applies at this moment. Calls with a key, of a project or of a session can have
-        further limits. Limits of other members need `budget:read`; without it, amounts of the whole workspace are null.
+        further limits. Limits of other members need `budget:read`: without it they are not found, and amounts of the
+        whole workspace are null.
         """
         return document(self._limits.of_member(self._gate.actor, workspace_id, member_id))

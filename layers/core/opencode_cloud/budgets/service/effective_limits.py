@@ -8,7 +8,7 @@ from opencode_cloud.budgets.messages import title
 from opencode_cloud.budgets.models.documents import EffectiveLimit, MemberLimits, ModelLimit, ModelLimitSource
 from opencode_cloud.budgets.service.applying import counters_of
 from opencode_cloud.budgets.service.budgets import current_usage
-from opencode_cloud.contracts.access import member_not_found, not_permitted
+from opencode_cloud.contracts.access import member_not_found
 from opencode_cloud.contracts.budgets import OF_GROUPS, PER_MEMBER, BudgetScope, BudgetUsage, Counter, KnownBudget
 from opencode_cloud.contracts.ids import AccountId, GroupId, MemberId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
@@ -49,10 +49,10 @@ class EffectiveLimits:
     def of_member(self, actor: Actor, workspace_id: WorkspaceId, member_id: MemberId) -> MemberLimits:
         """Return the limits of a member; those of others need ``budget:read``.
 
-        Raises ``not_permitted`` or ``member_not_found``.
+        Raises ``member_not_found``, as budgets of others are not found.
         """
         if actor.id != member_id and not actor.may(Permission.BUDGET_READ):
-            raise not_permitted(Permission.BUDGET_READ)
+            raise member_not_found()
         with self._database.transaction() as connection:
             account_id = self._store.account_of(connection, workspace_id, member_id)
         found = self._memberships.membership(account_id, workspace_id) if account_id else None
