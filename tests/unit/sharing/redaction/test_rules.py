@@ -9,6 +9,7 @@ import pytest
 from local.redaction_rules import converted, unfinished
 from opencode_cloud.kit.linear_patterns import InvalidPattern, LinearPattern, PatternSet, small_pattern
 from opencode_cloud.sharing.redaction.rules import FOLDER, entropy_of, known_kinds, rule_lists, scanner
+from tests.machine import slowness
 
 HOSTILE = ("-----BEGIN PRIVATE KEY-----", "curl -u ", "eyJ", "sk-", "://a:", "\\n", "A3T")
 SIZE = 64 * 1024
@@ -61,7 +62,7 @@ def test_hostile_text_is_searched_in_linear_time(piece: str) -> None:
     began = time.thread_time()
     scanner().find(text)
     scanner().find_unfinished(text)
-    assert time.thread_time() - began < ALLOWANCE_SECONDS
+    assert time.thread_time() - began < ALLOWANCE_SECONDS * slowness()
 
 
 def test_entropy_is_that_of_shannon() -> None:
