@@ -15,6 +15,7 @@ from opencode_cloud.catalogue.models import Route
 from opencode_cloud.gateway.routes import Gateway
 from opencode_cloud.gateway.service import token_bounds
 from opencode_cloud.kit.event_loop import LONGEST_STEP_SECONDS
+from opencode_cloud.kit.tls import trusting
 from tests.machine import slowness
 from tests.unit.gateway.asking import LIMIT, Seen, nothing
 from tests.unit.gateway.calling import COMPLETION, Rig, Scripted
@@ -30,7 +31,9 @@ def named_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def _warm() -> None:
+    """Do what the gateway does as it starts."""
     token_bounds.warm_up()
+    trusting()
 
 
 @pytest.fixture(autouse=True)
