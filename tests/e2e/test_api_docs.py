@@ -122,6 +122,7 @@ def test_a_visitor_can_sign_in_or_send_a_key(chromium: Any, stack: LocalStack) -
     read.get_by_text(": 200 in").wait_for()
 
 
+@pytest.mark.slow
 def test_the_reference_is_accessible_on_a_phone_in_both_themes(chromium: Any, stack: LocalStack) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     for theme in ("light", "dark"):

@@ -82,6 +82,7 @@ def test_every_import_is_a_session_of_its_own_with_all_messages(client: Client, 
     assert len(ann.export(first)["messages"]) == 4
 
 
+@pytest.mark.slow
 def test_an_attached_image_arrives_byte_for_byte(client: Client) -> None:
     attached = image_part(480_000, "noise.png")
     session = client.start_session()
