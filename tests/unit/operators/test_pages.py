@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -36,6 +37,11 @@ class TestAdmission:
     ) -> None:
         assert operator.open("/operator" + path).status == 200
         assert "/operator" + path in operator.open("/operator").links
+
+    @pytest.mark.parametrize("path", PAGES)
+    def test_the_menu_marks_the_page_that_is_open(self, operator: InProcessBrowser, path: str) -> None:
+        marked = re.findall(r'<a href="([^"]*)" aria-current="page"', operator.go("/operator" + path).text)
+        assert marked == ["/operator" + path]
 
     def test_the_menu_of_the_account_leads_there_for_operators_only(
         self, office: Office, operator: InProcessBrowser

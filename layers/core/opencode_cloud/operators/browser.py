@@ -105,7 +105,7 @@ class OperatorApp:
     def page(self, template: str, actor: Actor, status: int = HTTPStatus.OK, **values: Any) -> Response[str]:
         """Answer with a page. In its template, ``token(action)`` returns a form token."""
         shared = {"person": actor, "token": self._token, "root": ROOT, "billing": self._billing, "operates": True}
-        return page(render(f"operators/{template}", **shared, **values), status=status)
+        return page(render(f"operators/{template}", path=self.event["rawPath"], **shared, **values), status=status)
 
     def _answer(self, handler: Callable[[Actor], Response[str]]) -> Response[str]:
         actor = self._operator()
