@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -349,22 +349,7 @@ def _written_tiered(price: Price | ServiceTier) -> dict[str, Any]:
 def _version(name: str, at: int, facts: tuple[Any, ...]) -> str:
     """Return the version of a price: its name, its first day, and a hash of all that it says."""
     day = datetime.fromtimestamp(at, UTC).date().isoformat()
-    said = msgspec.json.encode(_without_absent_audio(msgspec.to_builtins(facts)))
-    return f"{name}@{day}.{hashlib.sha256(said).hexdigest()[:10]}"
-
-
-def _without_absent_audio(facts: Any) -> Any:
-    """Leave out rates of sound that are absent: prices without sound keep the versions that they had before it."""
-    if isinstance(facts, dict):
-        members = cast("dict[str, Any]", facts)
-        return {
-            name: _without_absent_audio(value)
-            for name, value in members.items()
-            if value is not None or not name.endswith("_audio")
-        }
-    if isinstance(facts, (list, tuple)):
-        return [_without_absent_audio(each) for each in cast("list[Any]", facts)]
-    return facts
+    return f"{name}@{day}.{hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:10]}"
 
 
 def _written_rates(rates: Rates) -> dict[str, Any]:

@@ -123,7 +123,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """True if it takes cache marks (``cache_control``) in Chat Completions, as OpenRouter and LiteLLM do."""
 
 
-class Rates(msgspec.Struct, frozen=True, kw_only=True):
+class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Micro-cents per million tokens, by kind of token."""
 
     input: int
