@@ -9,7 +9,9 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from functools import wraps
 from importlib import import_module
+from inspect import unwrap
 from typing import Any
 
 from starlette import routing
@@ -44,13 +46,13 @@ def routes() -> Iterator[tuple[str, str, str]]:
 
 def _record(kind: Any, made: list[Any]) -> None:
     """Add each object of ``kind`` to ``made``."""
-    start = getattr(kind.__init__, "plain", kind.__init__)
+    start = unwrap(kind.__init__)  # without an earlier function's list
 
+    @wraps(start)
     def recorded(self: Any, *arguments: Any, **named: Any) -> None:
         start(self, *arguments, **named)
         made.append(self)
 
-    recorded.plain = start  # type: ignore[attr-defined]
     kind.__init__ = recorded
 
 

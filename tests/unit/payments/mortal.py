@@ -161,7 +161,8 @@ def live(url: str, stripe_url: str, key: str, order: Order) -> None:
         if not left:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    ask = shop.api.ask
+    api: Any = shop.api
+    ask = api.ask
 
     def asked(request: Callable[[], Any]) -> Any:
         step()
@@ -169,7 +170,7 @@ def live(url: str, stripe_url: str, key: str, order: Order) -> None:
         step()
         return answer
 
-    shop.api.ask = asked  # type: ignore[method-assign]
+    api.ask = asked
     sql_events.listen(database.engine, "after_cursor_execute", step)
     FLOWS[order.flow](shop, order.given)
 

@@ -169,16 +169,18 @@ class TestStarting:
     def test_an_event_that_overtakes_the_answer_is_fine(self, place_with_plan: PlanShop) -> None:
         """Case 15: the row is there before Stripe is asked."""
         place_with_plan.save_card()
-        shop, ask = place_with_plan.shop, place_with_plan.shop.api.ask
+        shop = place_with_plan.shop
+        api: Any = shop.api
+        ask = api.ask
 
         def overtaken(request: Any) -> Any:
             answer = ask(request)
-            shop.api.ask = ask  # type: ignore[method-assign]
+            api.ask = ask
             shop.deliver_all()
-            shop.api.ask = overtaken  # type: ignore[method-assign]
+            api.ask = overtaken
             return answer
 
-        shop.api.ask = overtaken  # type: ignore[method-assign]
+        api.ask = overtaken
         plan = shop.planning.begin_by_card(PAYER, WORKSPACE, BASE)
         assert (plan.state, shop.balance, shop.kept()) == (PlanState.ACTIVE, 15 * DOLLAR, [])
 
