@@ -8,7 +8,7 @@ from local.stripe.errors import StripeError, refused
 from local.stripe.objects import Json, make
 from local.stripe.resources import invoicing
 from local.stripe.resources.periods import end_of
-from local.stripe.resources.subscriptions import bill, cancel_now, next_invoice
+from local.stripe.resources.subscriptions import bill, cancel_now, next_invoice, waiting
 from local.stripe.routing import Methods
 
 methods = Methods()
@@ -103,6 +103,8 @@ def _announce(account: Account, subscription: Json, end: int) -> None:
 
 def _renew(account: Account, subscription: Json, end: int) -> None:
     if subscription["cancel_at_period_end"]:
+        if waiting(account, subscription):
+            bill(account, subscription, "subscription_update")
         cancel_now(account, subscription)
         return
     for item in subscription["items"]["data"]:

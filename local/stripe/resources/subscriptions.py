@@ -111,7 +111,7 @@ def bill(account: Account, subscription: Json, reason: str) -> Json:
     """Store and return the final invoice for the present period, with what waits for an invoice of its subscription."""
     customer = account.at("customer", subscription["customer"])
     invoice = _new_invoice(account, customer, subscription, auto_advance=True, billing_reason=reason)
-    invoicing.take_items(account, invoice, _waiting(account, subscription))
+    invoicing.take_items(account, invoice, waiting(account, subscription))
     if reason != "subscription_update":
         for item in subscription["items"]["data"]:
             _add_period(account, invoice, item)
@@ -127,7 +127,7 @@ def _new_invoice(account: Account, customer: Json, subscription: Json, **fields:
     return invoicing.new_invoice(account, customer, subscription["currency"], parent=parent, **fields)
 
 
-def _waiting(account: Account, subscription: Json) -> list[Json]:
+def waiting(account: Account, subscription: Json) -> list[Json]:
     """Return the items that the next invoice of a subscription takes, the oldest first."""
     currency = subscription["currency"]
     waiting = account.all("invoiceitem", customer=subscription["customer"], invoice=None, currency=currency)
@@ -150,7 +150,7 @@ def next_invoice(account: Account, subscription: Json) -> Json:
     customer, items = account.at("customer", subscription["customer"]), subscription["items"]["data"]
     end = min(each["current_period_end"] for each in items)
     made = _new_invoice(account, customer, subscription, billing_reason="upcoming", next_payment_attempt=end)
-    for item in _waiting(account, subscription):
+    for item in waiting(account, subscription):
         invoicing.add_item_line(account, made, item)
     for item in items:
         invoicing.add_line(account, made, item["price"]["unit_amount"] * item["quantity"], None)

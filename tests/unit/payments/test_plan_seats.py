@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
+from opencode_cloud.billing.models.accounts import AccountKind
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.schema.identity import accounts
 from tests.unit.billing.books import DOLLAR
@@ -71,8 +72,27 @@ def test_a_plan_of_four_of_which_one_stays_gets_the_rest_of_the_month_back(place
         "paid",
     )
     assert place_with_plan.paid() == [8000]
-    # The period is paid, so its credit is there: 4 seats of the first, 1 of the second.
-    assert place_with_plan.shop.balance == 25 * DOLLAR
+    # Nothing was paid for the second period, so only the first one gives credit.
+    assert place_with_plan.shop.balance == 20 * DOLLAR
+
+
+def test_seats_that_come_for_the_moment_of_a_renewal_give_no_credit(place_with_plan: PlanShop) -> None:
+    """A seat costs $20 and includes $5: credit is never more than a quarter of what was paid."""
+    place_with_plan.started()
+    shop = place_with_plan.shop
+    for days in (29, 31, 31):
+        place_with_plan.advance(days=days)
+        for _ in range(20):
+            place_with_plan.hire()
+        shop.following.set_seats(WORKSPACE)
+        place_with_plan.advance(days=2)
+        shop.deliver_all()
+        for each in place_with_plan.people[-20:]:
+            place_with_plan.dismiss(each)
+        shop.following.set_seats(WORKSPACE)
+        place_with_plan.advance(days=0.1)
+        shop.deliver_all()
+        assert shop.balance <= -shop.sum(AccountKind.PLAN_INCOME) // 4
 
 
 def test_numbers_that_reach_stripe_in_the_wrong_order_are_corrected(place_with_plan: PlanShop) -> None:

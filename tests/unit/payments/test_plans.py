@@ -158,6 +158,39 @@ class TestStarting:
         session = shop.client.checkout.sessions.retrieve(place_with_plan.row(plan.id)["session_id"])
         assert (session.status, place_with_plan.plan.state) == ("expired", PlanState.ENDED)
 
+    def test_while_the_result_of_a_start_by_card_is_unknown_no_page_is_opened(self, place_with_plan: PlanShop) -> None:
+        place_with_plan.save_card()
+        shop = place_with_plan.shop
+        shop.stand_in.fault("drop_before", method="POST", path="/v1/subscriptions", times=3)
+        with pytest.raises(Unavailable):
+            shop.planning.begin_by_card(PAYER, WORKSPACE, BASE)
+        for step in (
+            lambda: shop.planning.begin(PAYER, WORKSPACE, BASE, BACK),
+            lambda: shop.planning.cancel(PAYER, WORKSPACE),
+        ):
+            with pytest.raises(Unavailable):
+                step()
+        assert shop.planning.begin_by_card(PAYER, WORKSPACE, BASE).state is PlanState.ACTIVE
+        assert place_with_plan.paid() == [6000]
+
+    def test_a_page_that_opens_beside_a_start_by_card_is_closed(
+        self, place_with_plan: PlanShop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        place_with_plan.save_card()
+        shop = place_with_plan.shop
+        opened = shop.planning._stripe.open_checkout
+
+        def beside(*arguments: Any) -> Any:
+            checkout = opened(*arguments)
+            shop.planning.begin_by_card(PAYER, WORKSPACE, BASE)
+            return checkout
+
+        monkeypatch.setattr(shop.planning._stripe, "open_checkout", beside)
+        with pytest.raises(Unavailable):
+            shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
+        (session,) = shop.client.checkout.sessions.list({"customer": place_with_plan.customer}).data
+        assert (session.status, place_with_plan.plan.state) == ("expired", PlanState.ACTIVE)
+
     def test_a_deployment_without_a_price_offers_none(self, place_with_plan: PlanShop) -> None:
         shop = place_with_plan.shop
         shop.plan_terms = PlanTerms()

@@ -19,7 +19,7 @@ from opencode_cloud.kit import money
 from opencode_cloud.kit.errors import ServiceError, Unavailable
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
 from opencode_cloud.payments.models import CardView, StripeRefused
-from opencode_cloud.payments.models.plans import NextInvoice, PlanState, SeatPlan
+from opencode_cloud.payments.models.plans import NextInvoice, SeatPlan
 
 if TYPE_CHECKING:
     from opencode_cloud.payments.service.planning import Planning
@@ -59,14 +59,14 @@ class PlanPages:
             request,
             "plan.html",
             plan=plan,
-            runs=plan is not None and plan.state in (PlanState.ACTIVE, PlanState.PAST_DUE),
+            runs=plan is not None and plan.runs,
             terms=self._planning.terms,
             seats=self._planning.seats(workspace_id),
             own=own,
             saved=saved,
             upcoming=upcoming,
             stripe=stripe,
-            unpaid=self._planning.unpaid(plan) if plan else None,
+            unpaid=self._planning.unpaid(plan) if plan and plan.runs else None,
             invoices=self._planning.invoices(workspace_id, None, DEFAULT_LIMIT),
             shown=money.shown,
         )

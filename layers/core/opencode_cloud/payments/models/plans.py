@@ -90,6 +90,11 @@ class SeatPlan(msgspec.Struct, frozen=True, kw_only=True):
     checked_at: datetime | None = None
     """When the state was last read at Stripe."""
 
+    @property
+    def runs(self) -> bool:
+        """Whether the plan has started and not ended."""
+        return self.state in (PlanState.ACTIVE, PlanState.PAST_DUE)
+
 
 class PlanInvoice(msgspec.Struct, frozen=True, kw_only=True):
     """An invoice of a plan, which Stripe issues."""

@@ -128,7 +128,7 @@ class PlanRoutes:
         return document(started, HTTPStatus.CREATED)
 
     def cancel(self, workspace_id: WorkspaceId) -> Response[PlanView]:
-        """Let the plan end with its period. Nothing more is charged."""
+        """Let the plan end with its period. Seats that were added in the period are charged at its end."""
         return document(_view(self._planning.cancel(self._gate.actor, workspace_id)))
 
     def resume(self, workspace_id: WorkspaceId) -> Response[PlanView]:

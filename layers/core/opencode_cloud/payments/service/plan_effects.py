@@ -222,8 +222,12 @@ class PlanEffects:
         return APPLIED
 
     def _grant(self, unit: UnitOfWork, plan: SeatPlan, found: InvoiceView) -> None:
-        """Grant the credit that a paid period includes. A period that is over has none to use."""
-        amount = found.seats * plan.seat_credit
+        """Grant the credit that a paid period includes. A period that is over has none to use.
+
+        It follows the money: seats that Stripe credits to the payer give theirs back in proportion. Otherwise seats
+        that are added for the moment of a renewal would give credit and cost nothing.
+        """
+        amount = min(found.seats * plan.seat_credit, found.paid * CENT * plan.seat_credit // plan.seat_price)
         if found.reason not in PERIOD_REASONS or not amount or found.period_end is None:
             return
         if found.period_end > utc_now():

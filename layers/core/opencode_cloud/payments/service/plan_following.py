@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.log import count, logger
 from opencode_cloud.payments.models import StripeRefused
 from opencode_cloud.payments.models.plans import NOT_STARTED, PlanState, PlanTerms, SeatPlan
@@ -123,9 +122,9 @@ class PlanFollowing:
         for step in steps:
             try:
                 step(plan)
-            except (StripeRefused, ServiceError) as error:
+            except Exception:  # noqa: BLE001 - logged, counted, and tried again in an hour
                 count("PlanFailed")
-                logger.exception("a plan did not go on", extra={"plan": plan.id, "code": error.code})
+                logger.exception("a plan did not go on", extra={"plan": plan.id})
 
     def _continue_start(self, plan: SeatPlan) -> None:
         """Look up a start that is not finished. One that reached neither Checkout nor a card ends."""
@@ -174,8 +173,8 @@ class PlanFollowing:
             self._store.change(unit.connection, plan.id, noticed_for=present.period_end)
 
     def _is_to_announce(self, plan: SeatPlan) -> bool:
-        runs = plan.state in (PlanState.ACTIVE, PlanState.PAST_DUE) and plan.ends_at is None
-        if not runs or plan.period_end is None or plan.noticed_for == plan.period_end:
+        renews = plan.runs and plan.ends_at is None
+        if not renews or plan.period_end is None or plan.noticed_for == plan.period_end:
             return False
         return plan.period_end <= utc_now() + timedelta(days=self._terms.notice_days)
 

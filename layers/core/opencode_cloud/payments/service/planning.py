@@ -14,7 +14,7 @@ from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.ids import PlanId, WorkspaceId
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.payments.models import CardView, StripeRefused, no_card
+from opencode_cloud.payments.models import CardView, StripeRefused, no_card, stripe_away
 from opencode_cloud.payments.models.plans import (
     NextInvoice,
     PlanInvoice,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.outbox.service import Outbox
+    from opencode_cloud.payments.models import Checkout
     from opencode_cloud.payments.service.plan_effects import PlanEffects
     from opencode_cloud.payments.service.plan_following import PlanFollowing
     from opencode_cloud.payments.service.seats import Seats
@@ -101,7 +102,7 @@ class Planning:
 
     def next_invoice(self, plan: SeatPlan) -> NextInvoice | None:
         """Return the invoice of the next renewal; None if none follows. Raises ``stripe_unavailable`` (503)."""
-        if plan.state not in (PlanState.ACTIVE, PlanState.PAST_DUE) or plan.ends_at is not None:
+        if not plan.runs or plan.ends_at is not None:
             return None
         try:
             return self._stripe.next_invoice(plan.subscription_id)
@@ -111,7 +112,7 @@ class Planning:
     def cards(self, plan: SeatPlan | None, workspace_id: WorkspaceId) -> tuple[CardView | None, CardView | None]:
         """Return the card that the plan is charged to, and the customer's default one, else the one saved last."""
         self._api.check()
-        own = self._stripe.subscription(plan.subscription_id).card if plan and plan.subscription_id else None
+        own = self._stripe.subscription(plan.subscription_id).card if plan and plan.runs else None
         customer_id = self._topping_up.known_customer(workspace_id)
         saved = (self._api.card(customer_id) or self._api.newest_card(customer_id)) if customer_id else None
         return own, saved
@@ -126,9 +127,12 @@ class Planning:
             plan_not_offered: (404) The deployment sells no plan.
             plan_exists: (409) The workspace has a plan.
             plan_refused: (422) Stripe refused it.
-            stripe_unavailable: (503) The result is unknown. Nothing is charged before the payer has confirmed.
+            stripe_unavailable: (503) The result is unknown, or that of an earlier start by card is. Nothing is charged
+                before the payer has confirmed.
         """
         plan = self._starting(actor, workspace_id, base_url)
+        if plan.tried_at is not None:
+            raise stripe_away()
         if plan.session_id:
             session = self._api.session(plan.session_id)
             if session.url:
@@ -141,7 +145,7 @@ class Planning:
         except StripeRefused as error:
             self._change(plan, state=PlanState.ENDED, reason=error.code[:64])
             raise plan_refused(error.code) from error
-        return self._change(plan, session_id=checkout.id), checkout.url
+        return self._keep_checkout(plan, checkout), checkout.url
 
     def begin_by_card(self, actor: Actor, workspace_id: WorkspaceId, base_url: str) -> SeatPlan:
         """Start a plan by the saved card, which is charged at once; return the plan as it is now.
@@ -155,13 +159,12 @@ class Planning:
         if card is None:
             self._change(plan, state=PlanState.ENDED, reason="no_card")
             raise no_card()
+        plan = self._begin_card(plan)
         if plan.session_id:
             # A page that is still open must not start a second subscription.
             self._close(plan)
             plan = self._change(plan, session_id="")
         try:
-            if plan.tried_at is None:
-                plan = self._change(plan, tried_at=utc_now())
             subscription_id = self._stripe.start(plan, customer_id, self._stripe.price(plan.seat_price), card.id)
         except StripeRefused as error:
             self._change(plan, state=PlanState.ENDED, reason=error.decline[:64])
@@ -169,6 +172,28 @@ class Planning:
         with _refusals():
             self._effects.refresh(subscription_id)
         return self._present(plan)
+
+    def _keep_checkout(self, plan: SeatPlan, checkout: Checkout) -> SeatPlan:
+        """Write the open page of a start; close it if the plan was started by card, or ended, meanwhile."""
+        with self._outbox.unit() as unit:
+            present = self._store.get(unit.connection, plan.id, lock=True)
+            if present is not None and present.state is PlanState.STARTING and present.tried_at is None:
+                self._store.change(unit.connection, plan.id, session_id=checkout.id)
+                return msgspec.structs.replace(present, session_id=checkout.id)
+        with _refusals():
+            self._api.expire(checkout.id)
+        raise stripe_away()
+
+    def _begin_card(self, plan: SeatPlan) -> SeatPlan:
+        """Write that the card is asked; from then on no page is opened. Return the plan with the page that is open."""
+        with self._outbox.unit() as unit:
+            present = self._store.get(unit.connection, plan.id, lock=True)
+            if present is None or present.state is not PlanState.STARTING:
+                raise stripe_away()
+            if present.tried_at is None:
+                present = msgspec.structs.replace(present, tried_at=utc_now())
+                self._store.change(unit.connection, plan.id, tried_at=present.tried_at)
+            return present
 
     def look_up(self, workspace_id: WorkspaceId, plan_id: PlanId) -> SeatPlan | None:
         """Return a plan from whose checkout a payer comes back, as Stripe says it is; None for an unknown one."""
@@ -221,9 +246,10 @@ class Planning:
     # ------------------------------------------------------------------------------------- changing
 
     def cancel(self, actor: Actor, workspace_id: WorkspaceId) -> SeatPlan:
-        """Let a plan end with its period. Nothing more is charged, and a start that is not finished ends at once.
+        """Let a plan end with its period, and a start that is not finished at once.
 
-        Raises ``plan_not_found`` (404), ``plan_refused`` (422) or ``stripe_unavailable`` (503).
+        Seats that were added in the period are charged at its end. Raises ``plan_not_found`` (404), ``plan_refused``
+        (422) or ``stripe_unavailable`` (503), also while the result of a start by card is unknown.
         """
         with self._outbox.unit() as unit:
             plan = self._store.live(unit.connection, workspace_id)
@@ -260,12 +286,22 @@ class Planning:
         with _refusals():
             self._following.look_up(plan)
         present = self._present(plan)
-        if present.state is PlanState.STARTING and present.tried_at is None:
-            self._close(present)
-            with self._outbox.unit() as unit:
-                self._audit(unit, actor, "plan.canceled", plan.workspace_id, plan)
-                self._store.change(unit.connection, plan.id, state=PlanState.ENDED, reason="canceled")
+        if present.state is PlanState.STARTING:
+            if present.tried_at is None:
+                self._close(present)
+            self._end_start(actor, plan)
         return self._present(plan)
+
+    def _end_start(self, actor: Actor, plan: SeatPlan) -> None:
+        """Write the end of a start, unless it has been paid. Raises ``stripe_unavailable`` if the card was asked."""
+        with self._outbox.unit() as unit:
+            present = self._store.get(unit.connection, plan.id, lock=True)
+            if present is None or present.state is not PlanState.STARTING:
+                return
+            if present.tried_at is not None:
+                raise stripe_away()
+            self._audit(unit, actor, "plan.canceled", plan.workspace_id, plan)
+            self._store.change(unit.connection, plan.id, state=PlanState.ENDED, reason="canceled")
 
     def _close(self, plan: SeatPlan) -> None:
         """End the open page of a start; raises ``plan_refused`` (422) if it is paid meanwhile."""
