@@ -127,7 +127,7 @@ class Stage(Settings):
     redirect_uris: tuple[str, ...] = Field(
         default=(), description="where clients on the web may be answered, exactly; programs on the loopback may always"
     )
-    operators: tuple[str, ...] = Field(
+    operators: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")], ...] = Field(
         default=(),
         description="e-mail addresses of the people who may open /operator (decision 069); none: no such pages",
     )

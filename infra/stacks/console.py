@@ -16,7 +16,7 @@ from infra.constructs.apis import route
 from infra.constructs.function import ANALYTICS, CONSOLE, PAYMENTS, Function, Layers, Size
 from infra.constructs.queue import dead_letter_queue
 from infra.constructs.streams import read_stream
-from infra.queues import CONSOLE_QUEUES, PROMPT_ATTEMPTS, TIMEOUTS
+from infra.queues import PROMPT_ATTEMPTS, TIMEOUTS
 from infra.routes import API_ROUTES
 from infra.stacks.data import DataStack
 from infra.stacks.database import DatabaseAccess
@@ -170,12 +170,11 @@ class ConsoleStack(Stack):
         return function
 
     def _operated(self) -> dict[str, str]:
-        """Return the variable with the queues that only operators' pages use in the function `console`."""
+        """Return the variable with the queues that operators' pages show."""
         if not self._stage.operators:
             return {}
         ends = {**self._data.queues.by_name, **self._sharing.queues.by_name}
-        used = [name for name, it in CONSOLE_QUEUES.items() if "console" in it.producers]
-        return {"OPERATED_QUEUES": " ".join(f"{name}={it.queue_url}" for name, it in ends.items() if name not in used)}
+        return {"OPERATED_QUEUES": " ".join(f"{name}={it.queue_url}" for name, it in ends.items())}
 
     def _allow_replaying(self, function: Function) -> None:
         """Let the operators' pages count messages of all queues, and send failed ones to their queue again."""

@@ -388,7 +388,7 @@ def _list(plane: Plane, fault: Mapping[bool, Schema]) -> None:
                 "Return what policy and key permit.",
                 INFERENCE,
                 CALLER,
-                {"200": answer("It.", model), **errors},
+                {"200": answer("The model.", model), **errors},
                 parameters=[*_HEADERS[:1], *named],
                 also_at=others,
             )

@@ -318,7 +318,7 @@ def _comment(plane: Plane, fault: Schema) -> None:
     path = "/share/{share}/comments"
     nothing = {"$ref": "#/components/schemas/NothingMore"}
     for method, address, summary, text, responses, request in (
-        ("get", path, "List comments of a share", "Return the comments.", {"200": answer("They.", many)}, None),
+        ("get", path, "List comments of a share", "Return the comments.", {"200": answer("The comments.", many)}, None),
         (
             "post",
             path,

@@ -37,16 +37,22 @@ function offerSearch() {
 
 /* ---------------------------------------------------------------------------------------------- try it */
 
-let loading = null
-let people = null
+let reference = null
+let own
 
-const api = () => (loading ??= fetch(DOCUMENT).then((answer) => answer.json()))
+async function fetched(address, refused) {
+  const answer = await fetch(address, { credentials: "same-origin" })
+  if (answer.ok) return answer.json()
+  if (answer.status === refused) return null
+  throw new Error(`${address}: ${answer.status}`)
+}
 
-/** Return the reader's workspaces with their roles; null for a reader who is not signed in. */
-const workspaces = () =>
-  (people ??= fetch(WORKSPACES, { credentials: "same-origin" })
-    .then((answer) => (answer.ok ? answer.json() : null))
-    .then((page) => page?.data ?? null))
+/** Return the document, and the reader's workspaces with their roles; null for a reader who is not signed in. */
+async function loaded() {
+  reference ??= await fetched(DOCUMENT)
+  if (own === undefined) own = (await fetched(WORKSPACES, 401))?.data ?? null
+  return [reference, own]
+}
 
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag)
@@ -137,6 +143,12 @@ async function shown(answer) {
   }
 }
 
+/** Give the next request a key of its own. One that got no answer keeps its key, so that sending it again is safe. */
+function renewKey(form) {
+  const input = form.elements["header.Idempotency-Key"]
+  if (input) input.value = crypto.randomUUID()
+}
+
 async function send(form, article, path, method, secret, output) {
   const [address, options] = requestOf(form, path, method, secret)
   const question = _("Send %(method)s %(path)s? It changes real data.", { method, path: address })
@@ -151,6 +163,7 @@ async function send(form, article, path, method, secret, output) {
     output.status.textContent = _("%(method)s %(path)s: %(status)s in %(ms)s ms", { method, path: address, status: answer.status || 302, ms: took })
     output.body.textContent = words
     output.body.hidden = false
+    renewKey(form)
   } catch {
     output.status.textContent = _("No answer came. Check the connection, and send it again.")
   }
@@ -160,9 +173,10 @@ async function open(article, button) {
   button.disabled = true
   let known, members
   try {
-    ;[known, members] = await Promise.all([api(), workspaces()])
+    ;[known, members] = await loaded()
   } catch {
     button.disabled = false
+    button.textContent = _("The API does not answer now. Try again")
     return
   }
   const { method, path } = article.dataset
@@ -185,6 +199,7 @@ async function open(article, button) {
   })
   form.addEventListener("change", () => warn(form, article, note))
   button.replaceWith(form)
+  renewKey(form)
   warn(form, article, note)
   form.querySelector("input, select, textarea, button")?.focus()
 }

@@ -75,6 +75,7 @@ export default {
  "System": "系统",
  "Table": "表格",
  "Tasks done": "已完成的任务",
+ "The API does not answer now. Try again": "API 现在没有响应。请重试",
  "The answer has no body.": "响应没有正文。",
  "The operators' secret": "运维人员的密钥",
  "The request uses your session.": "请求使用您的会话。",

@@ -19,7 +19,8 @@ OPERATOR = "operator@example.com"
 def office(cloud: Cloud, database: Database, monkeypatch: pytest.MonkeyPatch) -> Office:
     """Return the console, with billing."""
     queues = {f"{name}_QUEUE_URL": cloud.queue(name) for name in ("WEBHOOKS", "RELOADS")}
-    queues["OPERATED_QUEUES"] = f"audit={cloud.queue('AUDIT')} purges={cloud.queue('PURGE')}"
+    shown = {"relay": "RELAY", "mail": "MAIL", "audit": "AUDIT", "purges": "PURGE"}
+    queues["OPERATED_QUEUES"] = " ".join(f"{name}={cloud.queue(queue)}" for name, queue in shown.items())
     listed = f"Operator@EXAMPLE.com {OPERATOR}x"
     return Office(cloud, database, monkeypatch, OPERATORS=listed, BILLING="1", **queues)
 

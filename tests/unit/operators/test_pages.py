@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.dead_letters import DeadLetters
 from opencode_cloud.kit.newer_release import NewerRelease
 from opencode_cloud.operators.browser import FRESH_SECONDS
 from opencode_cloud.operators.store.directory import PAGE_SIZE
@@ -187,7 +188,22 @@ class TestQueues:
 
     def test_contents_of_messages_are_not_shown(self, office: Office, operator: InProcessBrowser) -> None:
         fail_message(office, "MAIL", "secret of a mail")
-        assert "secret of a mail" not in operator.open("/operator/queues").answer.text
+        page = operator.open("/operator/queues")
+        done = operator.submit(page, "/operator/queues/mail/replay")
+        assert "secret of a mail" not in page.answer.text + done.answer.text
+
+    def test_a_replay_that_fails_half_way_is_on_record(
+        self, office: Office, operator: InProcessBrowser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fail_message(office, "MAIL", "x")
+        page = operator.open("/operator/queues")
+
+        def fail(*_: object) -> None:
+            raise ConnectionError
+
+        monkeypatch.setattr(DeadLetters, "replay", fail)
+        assert operator.submit(page, "/operator/queues/mail/replay").status == 500
+        assert entries(office, "queue.replayed") == [("operator", OPERATOR, "mail")]
 
     def test_a_token_of_one_queue_replays_no_other(self, office: Office, operator: InProcessBrowser) -> None:
         fail_message(office, "MAIL", "x")
@@ -199,7 +215,7 @@ class TestQueues:
 class TestDeployment:
     def test_the_books_are_shown_and_checked(self, office: Office, operator: InProcessBrowser) -> None:
         page = operator.open("/operator/books")
-        assert "Sum, which is zero" in page.text
+        assert "Sum, which must be zero" in page.text
         checked = operator.submit(page, "/operator/books/check")
         assert "The books agree." in checked.text
         assert entries(office, "books.checked") == [("operator", OPERATOR, "books")]

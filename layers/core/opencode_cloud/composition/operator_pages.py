@@ -33,15 +33,8 @@ def operator_pages(parts: ConsoleParts) -> OperatorPages:
         return session.created_at if session else 0
 
     billing = billing_services(plane.database, plane.outbox, plane.audit, enabled=settings.billing)
-    others = (entry.partition("=") for entry in settings.operated_queues)
-    queues = {
-        "relay": settings.relay_queue_url,
-        "mail": settings.mail_queue_url,
-        "webhooks": settings.webhooks_queue_url,
-        "export": settings.exports_queue_url,
-        "reloads": settings.reloads_queue_url,
-        **{name: url for name, _, url in others},
-    }
+    entries = (entry.partition("=") for entry in settings.operated_queues)
+    queues = {name: url for name, _, url in entries}
     return OperatorPages(
         OperatorApp(parts.access, began_at, plane.deployment_key, settings.operators, billing=billing is not None),
         Directory(plane.outbox, AccountsStore(), parts.team, plane.audit),

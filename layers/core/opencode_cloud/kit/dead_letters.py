@@ -48,14 +48,18 @@ class DeadLetters:
         reading = [pool().submit(self._state, name) for name in self._queues]
         return [each.result() for each in reading]
 
+    def check(self, name: str) -> None:
+        """Raise ``queue_not_found`` (404) for a queue whose messages cannot be replayed."""
+        if name not in self._queues or name in self._kept:
+            raise NotFound("queue_not_found", "There is no queue of this name whose messages can be replayed.")
+
     def replay(self, name: str) -> int:
         """Send failed messages to their queue again, and return their number. It ends after 15 seconds.
 
         A message is deleted after it was sent, so a failure in between sends it twice; every consumer takes a message
-        that comes twice. Raises ``queue_not_found`` (404).
+        that comes twice. Raises the error of :meth:`check`.
         """
-        if name not in self._queues or name in self._kept:
-            raise NotFound("queue_not_found", "There is no queue of this name whose messages can be replayed.")
+        self.check(name)
         url, sqs = self._queues[name], aws.sqs()
         failed = _failed_url(url, sqs.attributes(url, _REDRIVE))
         sent, end = 0, time.monotonic() + REPLAY_SECONDS

@@ -18,7 +18,7 @@ from opencode_cloud.http import requests
 from opencode_cloud.http.pages import page, render
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.errors import Forbidden, NotFound
+from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound
 from opencode_cloud.kit.mail_addresses import InvalidMailAddress, canonical_address
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ROOT = "/operator"
 FRESH_SECONDS = 3600
 """The age of a sign-in, in seconds, after which an operator signs in again."""
+
+MOST_FIELDS = 32
 
 Handler = Callable[..., Response[str]]
 
@@ -130,7 +132,10 @@ class OperatorApp:
 
     def _form(self) -> dict[str, str]:
         body = http_events.raw_body(self.event).decode(errors="replace")
-        fields = dict(parse_qsl(body, keep_blank_values=True, max_num_fields=32))
+        try:
+            fields = dict(parse_qsl(body, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        except ValueError as error:
+            raise BadRequest("malformed_form", f"A form has at most {MOST_FIELDS} fields.") from error
         binder = requests.cookie(self.event, requests.SESSION_COOKIE)
         requests.check_form_token(self._key(), binder, self.event["rawPath"], fields.get("token", ""))
         return fields

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
+from opencode_cloud.billing.service.checking import DAYS
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit.errors import ServiceError, Unprocessable
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from opencode_cloud.operators.ports import DirectorySearch
     from opencode_cloud.outbox.service import Outbox
 
-CHECKED_DAYS = 2
-"""Complete days of usage that a check of the books compares."""
 DONE = {
     "blocked": gettext_noop("Blocked. It takes effect within seconds."),
     "unblocked": gettext_noop("Unblocked. It takes effect within seconds."),
@@ -152,8 +151,10 @@ class OperatorPages:
 
     def replay(self, request: OperatorRequest, name: str) -> Response[str]:
         """``POST /operator/queues/{name}/replay``: send failed messages to their queue again."""
+        self._dead_letters.check(name)
+        # Recorded first: a replay that fails half way has sent messages too.
+        self._record(request, "queue.replayed", Target("queue", name))
         sent = self._dead_letters.replay(name)
-        self._record(request, "queue.replayed", Target("queue", name), {"messages": sent})
         return self._queues(request, name, sent)
 
     def _queues(self, request: OperatorRequest, replayed: str | None, sent: int) -> Response[str]:
@@ -168,19 +169,21 @@ class OperatorPages:
 
     def check_books(self, request: OperatorRequest) -> Response[str]:
         """``POST /operator/books/check``: compare the books with themselves, with usage and with the limits."""
-        findings = [msgspec.to_builtins(each) for each in self._ledger().reconciliation.findings(CHECKED_DAYS)]
+        findings = [msgspec.to_builtins(each) for each in self._ledger().reconciliation.findings(DAYS)]
         self._record(request, "books.checked", Target("ledger", "books"), {"findings": len(findings)})
         return self._books(request, findings)
 
     def _books(self, request: OperatorRequest, findings: list[Any] | None) -> Response[str]:
         lines = self._ledger().ledger.trial_balance()
-        return self._app.page("books.html", request.actor, lines=lines, findings=findings, days=CHECKED_DAYS)
+        return self._app.page("books.html", request.actor, lines=lines, findings=findings, days=DAYS)
 
     def _ledger(self) -> BillingServices:
         if self._billing is None:
             raise LookupError("the deployment keeps no ledger")
         return self._billing
 
-    def _record(self, request: OperatorRequest, action: str, target: Target, after: dict[str, Any]) -> None:
+    def _record(
+        self, request: OperatorRequest, action: str, target: Target, after: dict[str, Any] | None = None
+    ) -> None:
         with self._outbox.unit() as unit:
             self._audit.record(unit.connection, request.actor, action, target, after=after)
