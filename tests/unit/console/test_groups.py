@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+import pytest
+
 from opencode_cloud.budgets.models.documents import CreateBudget
 from opencode_cloud.catalogue.service.caching import CatalogueCache
+from opencode_cloud.console import budgets
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
 from opencode_cloud.contracts.ids import GroupId, MemberId
 from opencode_cloud.contracts.permissions import Role
@@ -155,3 +158,21 @@ def test_usage_is_filtered_by_the_members_of_a_group(office: Office) -> None:
     selection = Selection(since=now - timedelta(days=1), until=now + timedelta(days=1), member_group=group)
     [event] = EventArchive(office.database).newest(office.workspace, selection, None, 10)
     assert event.member_name == office.people[Role.MEMBER].name
+
+
+def test_a_members_page_says_that_a_role_may_call_no_models(office: Office) -> None:
+    viewer = office.acting(office.people[Role.VIEWER])
+    page = office.browser(Role.OWNER).open(f"{office.base}/members/{viewer.id}")
+    assert "A person with this role may not call models." in page.text
+    assert "Limits in force" not in page.text
+
+
+def test_a_corrected_budget_limits_the_group_that_was_chosen(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets, "OFFERED", 1)
+    browser = office.browser(Role.OWNER)
+    _, beta = made(office, "Alpha"), made(office, "Beta")
+    page = browser.open(f"{office.base}/groups/{beta}")
+    wrong = browser.submit(page, f"{office.base}/budgets", limit="abc")
+    browser.submit(wrong, f"{office.base}/budgets", limit="5")
+    (only,) = office.plane_budgets()
+    assert (only.scope, only.subject_id) == ("group", beta)

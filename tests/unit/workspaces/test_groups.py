@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from pydantic import ValidationError
 
 from opencode_cloud.access.models import ProjectionKey, ProjectionKind
 from opencode_cloud.access.store.projection_source import ProjectionSource
@@ -138,7 +139,7 @@ def test_the_numbers_of_groups_and_patterns_are_bounded(
 ) -> None:
     monkeypatch.setattr(groups, "MOST_GROUPS", 3)
     monkeypatch.setattr(groups, "MOST_GROUPS_OF_MEMBER", 2)
-    monkeypatch.setattr(groups, "MOST_PATTERNS", 2)
+    monkeypatch.setattr(groups, "MOST_RULE_BYTES", 60)
     several = [made(place, owner, name) for name in ("a", "b", "c")]
     assert refused(lambda: made(place, owner, "d")) == "too_many_groups"
     for group in several[:2]:
@@ -148,6 +149,12 @@ def test_the_numbers_of_groups_and_patterns_are_bounded(
     service.change(owner, here, several[0].id, 1, GroupChange(models=ModelRules(allow=["x/a"], deny=["x/b"])))
     more = GroupChange(models=ModelRules(deny=["x/c"]))
     assert refused(lambda: service.change(owner, here, several[1].id, 1, more)) == "too_many_group_patterns"
+
+
+@pytest.mark.parametrize("rules", [{"allow": []}, {"deny": ["модель/*"]}, {"allow": ["a b"]}, {"deny": ['"']}])
+def test_rules_that_a_form_or_a_row_cannot_hold_are_refused(rules: dict[str, list[str]]) -> None:
+    with pytest.raises(ValidationError):
+        ModelRules.model_validate(rules)
 
 
 # ------------------------------------------------------------------------------------- budgets of groups

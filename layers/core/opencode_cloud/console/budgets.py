@@ -16,8 +16,8 @@ from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.budget_names import amount_of, budget_name
 from opencode_cloud.console.forms import Form, InvalidForm
 from opencode_cloud.console.page import ConsolePage
-from opencode_cloud.contracts.budgets import PER_MEMBER, BudgetPeriod, BudgetScope, BudgetUnit
-from opencode_cloud.contracts.ids import BudgetId
+from opencode_cloud.contracts.budgets import OF_GROUPS, PER_MEMBER, BudgetPeriod, BudgetScope, BudgetUnit
+from opencode_cloud.contracts.ids import BudgetId, GroupId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit import money
@@ -262,7 +262,11 @@ class BudgetPages:
                 for each in team.members.members_of(workspace_id, limit=OFFERED)
             ]
         }
-        groups = team.groups.of_workspace(workspace_id, limit=OFFERED)
+        groups = list(team.groups.of_workspace(workspace_id, limit=OFFERED))
+        scope, _colon, chosen = request.form.one("subject").partition(":")
+        # A corrected form must not limit another subject than the one that was chosen on the page of a group.
+        if scope in OF_GROUPS and all(group.id != chosen for group in groups):
+            groups.append(team.groups.get(workspace_id, GroupId(chosen)))
         offered[gettext_noop("Groups")] = [option for group in groups for option in group_subjects(group)]
         if request.may(Permission.SERVICE_ACCOUNT_READ):
             machines = team.service_accounts.of_workspace(workspace_id, limit=OFFERED)

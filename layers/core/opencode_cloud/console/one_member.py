@@ -16,7 +16,7 @@ from opencode_cloud.console.budgets import BudgetBar, bar_of
 from opencode_cloud.contracts.access import groups_refusing
 from opencode_cloud.contracts.budgets import BudgetScope, BudgetUnit, KnownBudget
 from opencode_cloud.contracts.ids import GroupId, MemberId
-from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.contracts.permissions import Permission, allows
 from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.languages import gettext_noop
 
@@ -86,6 +86,7 @@ class OneMemberPage:
             groups=groups,
             limits=limits,
             rows=rows,
+            calls=allows(member.role, None, Permission.INFERENCE),
             tightest=tightest(rows),
             session=amount_of(BudgetUnit.COST, limits.session_budget) if limits and limits.session_budget else "",
             models=self._models(request, [group.id for group in groups]),
@@ -126,6 +127,14 @@ def row_of(limit: EffectiveLimit, member: Member, workspace: str) -> LimitRow:
 
 
 def tightest(rows: Sequence[LimitRow]) -> LimitRow | None:
-    """Return the limit of money that has the least left, among those whose usage is known."""
-    money = [row for row in rows if row.limit.unit is BudgetUnit.COST and row.limit.standing is not None]
-    return min(money, key=lambda row: row.limit.standing.remaining if row.limit.standing else 0, default=None)
+    """Return a limit that has nothing left, else the one of money that has the least.
+
+    None if it is unknown: the reader may not see the usage of each limit.
+    """
+    left = [(row.limit.standing.remaining, row) for row in rows if row.limit.standing is not None]
+    if used_up := [row for remaining, row in left if not remaining]:
+        return used_up[0]
+    if len(left) < len(rows):
+        return None
+    money = [(remaining, row) for remaining, row in left if row.limit.unit is BudgetUnit.COST]
+    return min(money, key=lambda each: each[0])[1] if money else None

@@ -245,7 +245,8 @@ def groups_refusing(workspace: KnownWorkspace, groups: Collection[GroupId], name
 
     Lists of several groups add up, and a denial by one group wins over all of them (docs/decisions/068).
     """
-    own = [group for group in workspace.groups if group.id in groups]
+    wanted = frozenset(groups)
+    own = [group for group in workspace.groups if group.id in wanted] if wanted else []
     if denying := [group for group in own if any(matches(pattern, name) for pattern in group.models.deny)]:
         return denying
     lists = [group for group in own if group.models.allow is not None]

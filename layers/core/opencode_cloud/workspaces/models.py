@@ -80,7 +80,8 @@ class Member(ApiModel):
     updated_at: Instant
 
 
-ModelPattern = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s\"'{}]+$")]
+ModelPattern = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[!#-&(-z|~]+$")]
+"""Printable characters of ASCII, but for blanks, quotation marks and braces."""
 MOST_MODEL_PATTERNS = 50
 
 
@@ -90,7 +91,10 @@ class ModelRules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     allow: list[ModelPattern] | None = Field(
-        default=None, max_length=MOST_MODEL_PATTERNS, description="Patterns of allowed models; null allows all."
+        default=None,
+        min_length=1,
+        max_length=MOST_MODEL_PATTERNS,
+        description="Patterns of allowed models; null allows all. To allow none, deny `*`.",
     )
     deny: list[ModelPattern] = Field(
         default=[], max_length=MOST_MODEL_PATTERNS, description="Patterns of denied models, which override `allow`."
@@ -324,9 +328,10 @@ def too_many_groups(limit: int) -> Conflict:
 
 
 def too_many_group_patterns(limit: int) -> Conflict:
-    """The groups of the workspace have too many patterns of models together."""
+    """The rules of all groups of the workspace are longer than ``limit`` bytes together."""
     return Conflict(
-        "too_many_group_patterns", f"All groups together may have {limit} patterns of models. Use fewer, or `*`."
+        "too_many_group_patterns",
+        f"The rules for models of all groups may have {limit // 1024} KB together. Use fewer patterns, or `*`.",
     )
 
 

@@ -13,7 +13,7 @@ from opencode_cloud.workspaces.models import MOST_AUDIT_DAYS, ModelRules
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 LONGEST_GROUP_NAME = 100
 MOST_AT_ONCE = 100
-"""The most members of one change of a group. Each of their rows is projected before the answer."""
+"""The most members of each list of a change of a group. Each of their rows is projected before the answer."""
 LongName = Annotated[str, Field(min_length=1, max_length=255)]
 
 

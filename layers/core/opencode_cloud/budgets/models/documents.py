@@ -56,7 +56,8 @@ class Budget(ApiModel):
     created_at: Instant
     updated_at: Instant
     standing: CurrentUsage | None = Field(
-        default=None, description="Null for `each_member` and `each_in_group` if it is not counted for the caller."
+        default=None,
+        description="Null for `each_member` and `each_in_group` if the caller is not one of their members.",
     )
 
 

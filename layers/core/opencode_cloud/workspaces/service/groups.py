@@ -41,8 +41,9 @@ MOST_GROUPS = 500
 """The most groups of a workspace."""
 MOST_GROUPS_OF_MEMBER = 50
 """The most groups of a member, whose row names them."""
-MOST_PATTERNS = 1000
-"""The most patterns of models of all groups. They are in the workspace's row, which each call reads."""
+MOST_RULE_BYTES = 64 * 1024
+"""The most bytes of the rules of all groups. They are in the workspace's row, which each call reads and DynamoDB limits
+to 400 KB."""
 
 
 class Groups:
@@ -240,8 +241,8 @@ class Groups:
             raise group_exists()
 
     def _check_patterns(self, unit: UnitOfWork, workspace_id: WorkspaceId) -> None:
-        if self._groups.patterns(unit.connection, workspace_id) > MOST_PATTERNS:
-            raise too_many_group_patterns(MOST_PATTERNS)
+        if self._groups.rule_bytes(unit.connection, workspace_id) > MOST_RULE_BYTES:
+            raise too_many_group_patterns(MOST_RULE_BYTES)
 
 
 def _stored(models: ModelRules | None) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from sqlalchemy import delete, func, select, update
 
 from opencode_cloud.contracts.ids import GroupId, MemberId, WorkspaceId
@@ -59,13 +60,12 @@ class GroupStore:
         query = select(func.count()).select_from(member_groups).where(member_groups.c.workspace_id == workspace_id)
         return connection.execute(query).scalar_one()
 
-    def patterns(self, connection: Connection, workspace_id: WorkspaceId) -> int:
-        """Count the patterns of models of all groups of a workspace."""
-        query = select(member_groups.c.models).where(
+    def rule_bytes(self, connection: Connection, workspace_id: WorkspaceId) -> int:
+        """Return the bytes of names and rules of the groups of a workspace that have rules."""
+        query = select(member_groups.c.name, member_groups.c.models).where(
             member_groups.c.workspace_id == workspace_id, member_groups.c.models.is_not(None)
         )
-        rules = connection.execute(query).scalars()
-        return sum(len(each["allow"] or ()) + len(each["deny"]) for each in rules)
+        return sum(len(msgspec.json.encode(tuple(row))) for row in connection.execute(query))
 
     def of_workspace(
         self,
