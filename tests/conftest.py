@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
+gc.disable()  # until all tests are collected: a million objects come, and none goes
 certificates.share()
 settings.register_profile("quick", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=2000)
@@ -155,6 +156,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.enable()
     gc.freeze()  # what is imported by now stays, so collections need not look at a million objects again
     meeting = sharing_stage.meeting_of(session.config)
     if meeting and any(item.get_closest_marker("stage") for item in session.items):

@@ -30,6 +30,7 @@ def at_browser(chromium: Any, stack: LocalStack, person: Person) -> Any:
     return context.new_page()
 
 
+@pytest.mark.slow
 def test_an_admin_invites_and_removes_a_person_by_clicking(chromium: Any, stack: LocalStack) -> None:
     people = People(stack)
     owner = people.somebody()

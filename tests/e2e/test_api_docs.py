@@ -93,6 +93,7 @@ def test_a_request_is_sent_with_the_session_and_changes_are_confirmed(chromium: 
     create.screenshot(path=str(PICTURES / "api-docs-try.png"))
 
 
+@pytest.mark.slow
 def test_a_role_without_the_permission_is_told_before(chromium: Any, stack: LocalStack) -> None:
     people = People(stack)
     owner = people.somebody()
@@ -108,6 +109,7 @@ def test_a_role_without_the_permission_is_told_before(chromium: Any, stack: Loca
     change.get_by_text(": 403 in").wait_for()
 
 
+@pytest.mark.slow
 def test_a_visitor_can_sign_in_or_send_a_key(chromium: Any, stack: LocalStack) -> None:
     owner = People(stack).somebody()
     workspace = owner.found("Keyed")

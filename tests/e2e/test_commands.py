@@ -22,11 +22,12 @@ def check_user_said(share: Share, text: str) -> None:
     assert text in [said.strip('"') for said in texts if said is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "environment"),
     [
         pytest.param(["--share"], {}, id="asked for"),
-        pytest.param([], {"OPENCODE_AUTO_SHARE": "1"}, id="automatic", marks=pytest.mark.slow),
+        pytest.param([], {"OPENCODE_AUTO_SHARE": "1"}, id="automatic"),
     ],
 )
 def test_run_shares_and_a_later_share_completes_it(

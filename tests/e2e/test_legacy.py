@@ -62,6 +62,7 @@ def shared(legacy_client: Client, recorder: Recorder) -> Shared:
     return shared
 
 
+@pytest.mark.slow
 def test_turns_after_the_share_arrive_item_by_item(shared: Shared) -> None:
     for turn in range(5):
         file = f"file-{turn}.txt"

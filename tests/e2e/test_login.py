@@ -101,6 +101,7 @@ def workspaces(home: Home) -> str:
     return home.try_to_run("console", "orgs")
 
 
+@pytest.mark.slow
 def test_a_person_approves_the_client_and_it_knows_their_workspaces(
     stack: LocalStack, make_home: MakeHome, page: Page, email: str
 ) -> None:

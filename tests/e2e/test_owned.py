@@ -40,6 +40,7 @@ def check_for_members_only(share: Share, person: Person, workspace: str) -> None
     assert read(share, person, workspace)
 
 
+@pytest.mark.slow
 def test_a_member_shares_a_session_with_the_workspace_and_takes_it_back(make_home: MakeHome, people: People) -> None:
     workspace = people.workspace(share_mode="workspace")
     owner = people.member(workspace)

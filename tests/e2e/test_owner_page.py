@@ -104,6 +104,7 @@ def test_an_owner_sees_what_was_found_and_decides_about_the_share(
     expect(page.locator("h1")).to_have_text("No longer shared")
 
 
+@pytest.mark.slow
 def test_members_talk_about_a_share_live(stack: LocalStack, people: People, browser: Browser) -> None:
     workspace = people.workspace()
     owner, colleague = people.member(workspace), people.member(workspace, "viewer")

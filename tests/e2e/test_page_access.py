@@ -81,6 +81,7 @@ def test_the_password_opens_the_page_and_follows_the_session(
     expect(page.locator("#password")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_member_is_let_in_and_comes_back_by_itself_until_they_leave(
     stack: LocalStack, people: People, context: BrowserContext
 ) -> None:

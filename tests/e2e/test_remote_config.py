@@ -192,13 +192,8 @@ POLICIES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "policy",
-    [
-        pytest.param(policy, id=name, marks=[] if name == "everything" else pytest.mark.slow)
-        for name, policy in POLICIES.items()
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
 def test_the_client_starts_with_whatever_was_published(
     office: Office, make_home: MakeHome, policy: dict[str, Any]
 ) -> None:
@@ -228,6 +223,7 @@ def test_a_client_would_not_start_with_what_we_refuse(office: Office, make_home:
 # ------------------------------------------------------------------------------------------------ the schema
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("client")
 def test_our_copy_of_the_clients_schema_is_what_the_client_says(client: Client) -> None:
     assert encode(configuration_schema(client.call("GET", "/doc"))) == COPY.read_text()

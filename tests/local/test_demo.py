@@ -9,6 +9,7 @@ from tests.integration.test_operators import Command
 pytestmark = pytest.mark.xdist_group("gateway")
 
 
+@pytest.mark.slow
 def test_the_demo_workspace_and_its_models_are_made_once(stack: LocalStack) -> None:
     command = Command(stack)
     seed(stack)

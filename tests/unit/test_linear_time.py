@@ -167,7 +167,7 @@ MARKUP = (
 @pytest.mark.parametrize("finished", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_markdown_takes_time_in_proportion_to_its_length(finished: bool) -> None:
     """A parser of Markdown makes many objects, so it is compared with itself: four times the text, about four times."""
-    quarter = {piece: repeated(piece)[: SIZE // 4] for piece in MARKUP}
+    quarter = {piece: repeated(piece)[: SIZE // 8] for piece in MARKUP}
 
     def read(text: str) -> object:
         return prose(text, finished=finished)

@@ -26,6 +26,7 @@ def table(keys: Any = KEYS, **more: Any) -> dict[str, Any]:
     return {"Type": TABLE, "Properties": {"KeySchema": keys, **more}}
 
 
+@pytest.mark.slow
 def test_an_update_from_the_last_release_loses_no_data(syntheses: Mapping[str, Synthesis]) -> None:
     released = json.loads(RELEASED.read_text())
     assert sum(map(len, released.values())) > 15
