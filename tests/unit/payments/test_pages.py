@@ -273,15 +273,16 @@ class TestPlan:
             found = cashier.browser(role).go(f"{cashier.base}/payments/plan")
             assert found.status_code == (200 if may else 403)
 
-    def test_a_change_of_members_reaches_the_queue_of_a_workspace_with_a_plan(
-        self, cashier: Cashier, cloud: Cloud
+    @pytest.mark.parametrize("topic", [Topic.MEMBER, Topic.ACCOUNT])
+    def test_a_change_of_members_or_people_reaches_the_queue_of_a_workspace_with_a_plan(
+        self, cashier: Cashier, cloud: Cloud, topic: Topic
     ) -> None:
-        owner = cashier.acting(cashier.owner)
-        facts = {"workspace": cashier.workspace, "account": cashier.owner.account_id}
+        person = cashier.owner.account_id
+        facts = {"workspace": cashier.workspace, "account": person} if topic is Topic.MEMBER else {}
 
         def change() -> list[Any]:
             with cashier.selling.outbox.unit() as unit:
-                unit.emit(Topic.MEMBER, owner.id, facts)
+                unit.emit(topic, cashier.acting(cashier.owner).id if facts else person, facts)
             return [json.loads(each["Body"]) for each in cloud.messages(cashier.reloads)]
 
         assert change() == []

@@ -16,7 +16,7 @@ from opencode_cloud.catalogue.store.current import CatalogueStore
 from opencode_cloud.catalogue.store.versions import VersionStore
 from opencode_cloud.composition.services.workspaces import workspace_services
 from opencode_cloud.composition.sql_settings import ControlPlaneSettings, WorkspaceSettings
-from opencode_cloud.contracts.ids import RefundOrderId, WorkspaceId
+from opencode_cloud.contracts.ids import AccountId, RefundOrderId, WorkspaceId
 from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.sql import Database, connect
@@ -75,6 +75,13 @@ class ControlPlane:
                 planned = PlanStore().live_among(connection, {message.payload["workspace"] for message in messages})
             reloads.send_seats(planned)
 
+        def project_accounts(messages: Sequence[OutboxMessage]) -> None:
+            self.projection.relay(messages)
+            # A person who is blocked needs no seat.
+            with self.database.transaction() as connection:
+                planned = PlanStore().live_with(connection, {AccountId(message.subject) for message in messages})
+            reloads.send_seats(planned)
+
         def refund(messages: Sequence[OutboxMessage]) -> None:
             reloads.send_refunds([RefundOrderId(message.subject) for message in messages])
 
@@ -91,6 +98,7 @@ class ControlPlane:
             Topic.REFUND: refund,
             Topic.SEATS: count_seats,
             Topic.MEMBER: project_members,
+            Topic.ACCOUNT: project_accounts,
             Topic.WEBHOOK: announce,
             Topic.CATALOGUE: project_catalogue,
         }

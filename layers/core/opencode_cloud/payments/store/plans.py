@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.mysql import insert
 
-from opencode_cloud.contracts.ids import PlanId, WorkspaceId
+from opencode_cloud.contracts.ids import AccountId, PlanId, WorkspaceId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.payments.models.plans import PlanInvoice, PlanState, SeatPlan
@@ -52,6 +52,13 @@ class PlanStore:
     def live_among(self, connection: Connection, workspace_ids: Collection[WorkspaceId]) -> list[WorkspaceId]:
         """Return those of some workspaces that have a plan that has not ended."""
         query = select(_plan.workspace_id).where(_plan.workspace_id.in_(workspace_ids), _plan.live.is_(True))
+        return list(connection.execute(query.order_by(_plan.workspace_id)).scalars())
+
+    def live_with(self, connection: Connection, account_ids: Collection[AccountId]) -> list[WorkspaceId]:
+        """Return the workspaces of some people that have a plan that has not ended."""
+        joined = plans.join(members, members.c.workspace_id == _plan.workspace_id)
+        query = select(_plan.workspace_id).distinct().select_from(joined).where(_plan.live.is_(True))
+        query = query.where(members.c.account_id.in_(account_ids), members.c.removed_at.is_(None))
         return list(connection.execute(query.order_by(_plan.workspace_id)).scalars())
 
     def all_live(self, connection: Connection, after: str, limit: int) -> list[SeatPlan]:
