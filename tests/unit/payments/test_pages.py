@@ -252,7 +252,15 @@ class TestPlan:
         assert "Next invoice" not in canceled.text
         assert "The plan is active." in browser.submit(canceled, f"{path}/resume").text
 
-    def test_the_saved_card_starts_it_by_one_click_and_a_declined_one_says_so(self, cashier: Cashier) -> None:
+    def test_a_start_that_failed_says_why_in_words(self, cashier: Cashier) -> None:
+        cashier.start()
+        failed = {"state": "ended", "live": None, "subscription_id": "", "reason": "insufficient_funds"}
+        with cashier.database.transaction() as connection:
+            connection.execute(update(plans).values(failed))
+        page = cashier.browser(Role.OWNER).open(f"{cashier.base}/payments/plan")
+        assert "The last start failed: the card has insufficient funds. Nothing was charged." in page.text
+
+    def test_the_saved_card_starts_it_by_one_click(self, cashier: Cashier) -> None:
         cashier.buy()
         path, browser = f"{cashier.base}/payments/plan", cashier.browser(Role.OWNER)
         page = browser.submit(browser.open(path), f"{path}/start-by-card")

@@ -20,6 +20,7 @@ from opencode_cloud.kit.errors import ServiceError, Unavailable
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
 from opencode_cloud.payments.models import CardView, StripeRefused
 from opencode_cloud.payments.models.plans import NextInvoice, SeatPlan
+from opencode_cloud.payments.service.reload_ends import in_words
 
 if TYPE_CHECKING:
     from opencode_cloud.payments.service.planning import Planning
@@ -59,6 +60,7 @@ class PlanPages:
             request,
             "plan.html",
             plan=plan,
+            why=in_words(plan.reason) if plan else "",
             runs=plan is not None and plan.runs,
             terms=self._planning.terms,
             seats=self._planning.seats(workspace_id),

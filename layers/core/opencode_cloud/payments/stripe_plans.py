@@ -155,7 +155,6 @@ class StripePlans:
             paid=found.amount_paid,
             remaining=found.amount_remaining,
             credited=found.pre_payment_credit_notes_amount + found.post_payment_credit_notes_amount,
-            currency=found.currency.upper(),
             period_start=moment_of(whole[0].period.start) if whole else None,
             period_end=moment_of(whole[0].period.end) if whole else None,
             url=found.hosted_invoice_url or "",

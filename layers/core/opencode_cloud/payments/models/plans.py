@@ -160,8 +160,6 @@ class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
     paid: int
     remaining: int
     credited: int
-    currency: str
-    """In upper case."""
     period_start: datetime | None
     period_end: datetime | None
     url: str
