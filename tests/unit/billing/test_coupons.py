@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import event as sql_events
 
 from opencode_cloud.billing.service.coupons import Coupons
 from opencode_cloud.billing.store.coupons import CouponStore
@@ -17,13 +16,10 @@ from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import Conflict, NotFound, ServiceError, Unprocessable
 from opencode_cloud.operators.command import command_of, parser
 from tests.unit.billing.books import DOLLAR, Books
+from tests.unit.crashes import Crash, dying_before
 from tests.unit.usage.events import OTHER, WORKSPACE
 
 ANN = Actor(kind=ActorKind.OPERATOR, name="ann", role="owner")
-
-
-class Crash(BaseException):
-    """The process dies: no handler of errors runs."""
 
 
 @pytest.fixture
@@ -64,27 +60,14 @@ def test_a_workspace_redeems_a_coupon_once_in_any_case_and_it_is_audited(books: 
 
 def test_a_crash_at_any_statement_counts_and_grants_or_neither(books: Books, coupons: Coupons) -> None:
     coupons.create(ANN, "LAUNCH", 5 * DOLLAR, 1, None, "launch")
-    engine, fatal, done = books.database.engine, 0, False
+    fatal, done = 0, False
     while not done:
-        fatal, seen = fatal + 1, 0
-
-        def before(*_: Any) -> None:
-            nonlocal seen
-            seen += 1
-            if seen == fatal:  # noqa: B023 - the listener is removed in the same round
-                raise Crash
-
-        sql_events.listen(engine, "before_cursor_execute", before)
-        try:
-            coupons.redeem(ANN, WORKSPACE, "LAUNCH")
+        fatal += 1
+        # After a conflict, the process before died after its commit.
+        with suppress(Crash), dying_before(books.database, fatal):
+            with suppress(Conflict):
+                coupons.redeem(ANN, WORKSPACE, "LAUNCH")
             done = True
-        except Crash:
-            pass
-        except Conflict:
-            # The process before died after its commit.
-            done = True
-        finally:
-            sql_events.remove(engine, "before_cursor_execute", before)
         assert books.available() in (0, 5 * DOLLAR)
     assert fatal > 5
     assert books.available() == 5 * DOLLAR

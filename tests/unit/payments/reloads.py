@@ -25,10 +25,6 @@ TERMS_10 = ReloadTerms(enabled=True, threshold=5 * DOLLAR, amount=10 * DOLLAR)
 CAPPED = ReloadTerms(enabled=True, threshold=5 * DOLLAR, amount=10 * DOLLAR, day_cap=30 * DOLLAR)
 
 
-class Crash(BaseException):
-    """The process dies: no handler of errors runs."""
-
-
 class ReloadShop:
     """A shop whose workspace has bought credit once, and reloads."""
 

@@ -19,12 +19,9 @@ from opencode_cloud.payments.models import PaymentView, RefundView, TopUp, TopUp
 from opencode_cloud.payments.models.documents import DocumentKind, SaleDocument
 from opencode_cloud.schema.payments import payment_documents
 from tests.unit.billing.books import CENT
+from tests.unit.crashes import Crash
 from tests.unit.payments.shop import SELLER, TWENTY, Shop
 from tests.unit.usage.events import OTHER, WORKSPACE
-
-
-class Crash(BaseException):
-    """The process dies: no handler of errors runs."""
 
 
 def die() -> None:

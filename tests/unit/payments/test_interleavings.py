@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event as sql_events
 from sqlalchemy import select, update
 
 from local.database import OWNER, LocalDatabase
@@ -28,15 +28,12 @@ from opencode_cloud.schema.billing import ledger_payments
 from opencode_cloud.schema.payments import auto_reloads, payment_documents, top_ups
 from tests.conftest import clear
 from tests.unit.billing.books import AT, DOLLAR, Books
+from tests.unit.crashes import Crash, dying_before
 from tests.unit.payments.shop import PAYER, Shop
 from tests.unit.usage.events import WORKSPACE
 from tests.unit.workspaces.team import Place
 
 TERMS = ReloadTerms(enabled=True, threshold=5 * DOLLAR, amount=10 * DOLLAR)
-
-
-class Crash(BaseException):
-    """The process dies: no handler of errors runs."""
 
 
 @dataclass
@@ -50,23 +47,10 @@ class Life:
     """The statement at which the next step dies; 0: it does not."""
 
     def step(self, name: str, number: int) -> None:
-        engine, seen = self.shop.books.database.engine, 0
-
-        def before(*_: Any) -> None:
-            nonlocal seen
-            seen += 1
-            if seen == self.fatal:
-                raise Crash
-
-        sql_events.listen(engine, "before_cursor_execute", before)
-        try:
+        # Stripe, the stream of usage and the queue deliver again. A refused step changes nothing.
+        with suppress(Crash, ServiceError, StripeRefused), dying_before(self.shop.books.database, self.fatal):
             getattr(self, name)(number)
-        except (Crash, ServiceError, StripeRefused):
-            # Stripe, the stream of usage and the queue deliver again. A refused step changes nothing.
-            pass
-        finally:
-            sql_events.remove(engine, "before_cursor_execute", before)
-            self.fatal = 0
+        self.fatal = 0
 
     # --------------------------------------------------------------------------------- steps
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event as sql_events
 from sqlalchemy import select
 
 from local.database import OWNER, LocalDatabase
@@ -24,15 +23,12 @@ from opencode_cloud.schema.billing import ledger_payments
 from opencode_cloud.schema.mail import mails
 from tests.conftest import clear
 from tests.unit.billing.books import DOLLAR, Books
+from tests.unit.crashes import Crash, dying_before
 from tests.unit.payments.plans import PlanShop
 from tests.unit.payments.reloads import BASE
 from tests.unit.payments.shop import PAYER, Shop
 from tests.unit.usage.events import WORKSPACE
 from tests.unit.workspaces.team import Place
-
-
-class Crash(BaseException):
-    """The process dies: no handler of errors runs."""
 
 
 class PlanLife:
@@ -46,23 +42,10 @@ class PlanLife:
         """The statement at which the next step dies; 0: it does not."""
 
     def step(self, name: str, number: int) -> None:
-        engine, seen = self.shop.books.database.engine, 0
-
-        def before(*_: Any) -> None:
-            nonlocal seen
-            seen += 1
-            if seen == self.fatal:
-                raise Crash
-
-        sql_events.listen(engine, "before_cursor_execute", before)
-        try:
+        # The queue and Stripe deliver again, and people press the button again. A refused step changes nothing.
+        with suppress(Crash, ServiceError, StripeRefused), dying_before(self.shop.books.database, self.fatal):
             getattr(self, name)(number)
-        except (Crash, ServiceError, StripeRefused):
-            # The queue and Stripe deliver again, and people press the button again. A refused step changes nothing.
-            pass
-        finally:
-            sql_events.remove(engine, "before_cursor_execute", before)
-            self.fatal = 0
+        self.fatal = 0
 
     # --------------------------------------------------------------------------------- steps
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event as sql_events
 from sqlalchemy import select
 
 from opencode_cloud.payments.models.plans import PlanTerms
 from opencode_cloud.schema.webhooks import webhook_deliveries
 from tests.unit.billing.books import DOLLAR
+from tests.unit.crashes import Crash, dying_before
 from tests.unit.payments.plans import PlanShop
 from tests.unit.payments.reloads import BASE
 from tests.unit.payments.shop import PAYER
 from tests.unit.payments.test_announcements import hook
 from tests.unit.usage.events import WORKSPACE
-
-
-class Crash(BaseException):
-    """The process dies: no handler of errors runs."""
 
 
 @pytest.fixture
@@ -111,31 +108,16 @@ def test_the_webhook_of_the_workspace_gets_it_too(soon: PlanShop) -> None:
 
 def test_a_crash_at_any_statement_neither_loses_nor_doubles_it(place_with_plan: PlanShop) -> None:
     place_with_plan.started()
-    engine, fatal, seen = place_with_plan.shop.books.database.engine, 0, 0
-
-    def before(*_: object) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == fatal:
-            raise Crash
-
-    sql_events.listen(engine, "before_cursor_execute", before)
-    try:
-        crashed, months = True, 0
-        while crashed:
-            months, fatal, seen, crashed = months + 1, fatal + 1, 0, False
-            remind(place_with_plan, days=31 * months + 9)
-            try:
-                place_with_plan.shop.following.sweep()
-            except Crash:
-                crashed = True
-            fatal, kept = 0, fatal
+    months, ended = 0, False
+    while not ended:
+        months += 1
+        remind(place_with_plan, days=31 * months + 9)
+        with suppress(Crash), dying_before(place_with_plan.shop.books.database, months):
             place_with_plan.shop.following.sweep()
-            assert len(place_with_plan.mails("plan-renewal")) == months
-            fatal = kept
-            place_with_plan.advance(days=31)
-            place_with_plan.shop.plan_effects.refresh(place_with_plan.plan.subscription_id)
-            place_with_plan.shop.following.sweep()
-    finally:
-        sql_events.remove(engine, "before_cursor_execute", before)
+            ended = True
+        place_with_plan.shop.following.sweep()
+        assert len(place_with_plan.mails("plan-renewal")) == months
+        place_with_plan.advance(days=31)
+        place_with_plan.shop.plan_effects.refresh(place_with_plan.plan.subscription_id)
+        place_with_plan.shop.following.sweep()
     assert months > 10

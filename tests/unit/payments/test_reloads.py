@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event as sql_events
 from sqlalchemy import select, update
 
 from opencode_cloud.billing.service import drafts
@@ -19,7 +19,8 @@ from opencode_cloud.payments.service import reloading
 from opencode_cloud.payments.service.topping_up import SaleTerms
 from opencode_cloud.schema.payments import auto_reloads, top_ups
 from tests.unit.billing.books import AT, DOLLAR
-from tests.unit.payments.reloads import BASE, CAPPED, TERMS, TERMS_10, Crash, ReloadShop
+from tests.unit.crashes import Crash, dying_before
+from tests.unit.payments.reloads import BASE, CAPPED, TERMS, TERMS_10, ReloadShop
 from tests.unit.payments.shop import BACK, PAYER, TWENTY, UPSTREAM_FEE, Shop
 from tests.unit.usage.events import WORKSPACE
 
@@ -408,35 +409,20 @@ def test_credit_that_is_on_its_way_counts(reload_shop: ReloadShop) -> None:
 
 @pytest.mark.slow
 def test_a_crash_at_any_statement_charges_and_credits_once(reload_shop: ReloadShop) -> None:
-    shop, engine = reload_shop.shop, reload_shop.shop.books.database.engine
-    statements = fatal = 0
-
-    def before(*_: Any) -> None:
-        nonlocal statements
-        statements += 1
-        if statements == fatal:
-            raise Crash
-
-    charges, finished = 0, False
+    shop, charges, finished = reload_shop.shop, 0, False
     while not finished:
-        fatal, statements = fatal + 1, 0
         reload_shop.spend(shop.balance)
         charges += 1
-        sql_events.listen(engine, "before_cursor_execute", before)
-        try:
+        with suppress(Crash), dying_before(shop.books.database, charges):
             shop.reloading.run(WORKSPACE)
             finished = True
-        except Crash:
-            pass
-        finally:
-            sql_events.remove(engine, "before_cursor_execute", before)
         reload_shop.later(hours=1)
         shop.receiving.sweep()
         reload_shop.work()
         assert len(reload_shop.charges) == charges
         assert shop.balance == TWENTY
         assert reload_shop.state == ("idle", "")
-    assert fatal > 20
+    assert charges > 20
     shop.deliver_all()
     assert shop.balance == TWENTY
     shop.books.verify()

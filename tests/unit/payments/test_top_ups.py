@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event as sql_events
 from sqlalchemy import select
 
 from opencode_cloud.billing.models.accounts import AccountKind
@@ -20,6 +20,7 @@ from opencode_cloud.payments.service import receiving
 from opencode_cloud.schema.payments import stripe_events
 from tests.metrics import written_metrics
 from tests.unit.billing.books import CENT, DOLLAR
+from tests.unit.crashes import Crash, dying_before
 from tests.unit.payments.shop import BACK, OPERATOR, TWENTY, Shop
 from tests.unit.usage.events import OTHER, WORKSPACE
 
@@ -99,44 +100,22 @@ def test_an_event_that_overtakes_the_answer_of_the_request_credits(shop: Shop, m
     assert shop.top_up(top_up).state is TopUpState.PAID
 
 
-class Crash(BaseException):
-    """The process dies: no handler of errors runs."""
-
-
 @pytest.mark.slow
 def test_a_crash_at_any_statement_leaves_the_event_and_its_credit_or_neither(shop: Shop) -> None:
-    engine = shop.books.database.engine
-    statements = 0
-    fatal = 0
-
-    def before(*_: Any) -> None:
-        nonlocal statements
-        statements += 1
-        if statements == fatal:
-            raise Crash
-
-    credited = 0
+    credited, finished = 0, False
     shop.begin()  # makes the customer
-    while True:
-        fatal, statements = fatal + 1, 0
+    while not finished:
         shop.buy()
         completed = shop.events("checkout.session.completed")[-1]
-        sql_events.listen(engine, "before_cursor_execute", before)
-        try:
+        with suppress(Crash), dying_before(shop.books.database, credited + 1):
             shop.deliver(completed)
-            crashed = False
-        except Crash:
-            crashed = True
-        finally:
-            sql_events.remove(engine, "before_cursor_execute", before)
+            finished = True
         known = [row for row in shop.rows(_event_rows()) if row["id"] == completed["id"]]
         assert bool(known) == (shop.balance == (credited + 1) * TWENTY)
         shop.deliver(completed)
         credited += 1
         assert shop.balance == credited * TWENTY
-        if not crashed:
-            break
-    assert fatal > 15
+    assert credited > 15
     shop.books.verify()
 
 
