@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from opencode_cloud.kit.errors import BadRequest
-from opencode_cloud.kit.pagination import decode_cursor, encode_cursor, page_of
+from opencode_cloud.kit.pagination import decode_cursor, decode_id, encode_cursor, page_of
 
 
 class Shown(BaseModel):
@@ -41,3 +41,11 @@ def test_pages_of_any_size_hold_every_row_once() -> None:
             break
         (after,) = key
     assert seen == rows
+
+
+def test_the_id_of_a_cursor_is_its_only_part() -> None:
+    assert decode_id(None) is None
+    assert decode_id(encode_cursor(("key_1",))) == "key_1"
+    for wrong in (("key_1", "key_2"), (1,)):
+        with pytest.raises(BadRequest):
+            decode_id(encode_cursor(wrong))

@@ -15,7 +15,7 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, decode_id, page_of
 
 if TYPE_CHECKING:
     from opencode_cloud.billing.service.coupons import Coupons
@@ -89,9 +89,9 @@ class BillingPages:
 
     def transaction(self, request: PageRequest, transaction_id: LedgerTransactionId) -> Response[str]:
         """``GET .../billing/transactions/{transaction_id}``: its entries, and the calls that it charges."""
-        workspace_id, after = request.workspace.id, decode_cursor(request.query("cursor"), tuple[str])
+        workspace_id, after = request.workspace.id, decode_id(request.query("cursor"))
         found = self._reader.movement(workspace_id, transaction_id)
-        rows = self._reader.calls(workspace_id, transaction_id, after[0] if after else None, DEFAULT_LIMIT + 1)
+        rows = self._reader.calls(workspace_id, transaction_id, after, DEFAULT_LIMIT + 1)
         return self._app.page(
             request,
             "transaction.html",

@@ -25,7 +25,7 @@ from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.languages import gettext_noop
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, encode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, decode_id, encode_cursor, page_of
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.models.documents import Webhook
@@ -120,9 +120,9 @@ class BudgetPages:
     def show(self, request: PageRequest, **_ids: str) -> Response[str]:
         """``GET .../budgets?scope=...``: budgets, on each page the fullest first, and a form for a new one."""
         scope = next((each for each in SCOPES if each == request.query("scope")), None)
-        after = decode_cursor(request.query("cursor"), tuple[str])
+        after = decode_id(request.query("cursor"))
         found = self._budgets.budgets.of_workspace(
-            request.actor, request.workspace.id, scope, None, after[0] if after else None, DEFAULT_LIMIT + 1
+            request.actor, request.workspace.id, scope, None, after, DEFAULT_LIMIT + 1
         )
         shown = found[:DEFAULT_LIMIT]
         rows = sorted(map(row_of, shown), key=lambda row: row.bar.spent + row.bar.reserved, reverse=True)
@@ -176,9 +176,8 @@ class BudgetPages:
     def one(self, request: PageRequest, budget_id: BudgetId) -> Response[str]:
         """``GET .../budgets/{budget_id}``: a budget, its usage by subject, and the form that changes it."""
         budget = self._budgets.budgets.get(request.actor, request.workspace.id, budget_id)
-        after, subjects, more = decode_cursor(request.query("cursor"), tuple[str]), (), None
+        start, subjects, more = decode_id(request.query("cursor")), (), None
         if request.may(Permission.BUDGET_READ) and budget.scope in PER_MEMBER:
-            start = after[0] if after else None
             found = self._budgets.budgets.usage_by_subject(request.workspace.id, budget_id, start, DEFAULT_LIMIT + 1)
             page = page_of(found, DEFAULT_LIMIT, lambda row: (row.subject_id or "",), lambda row: row)
             subjects, more = page.data, page.next_cursor

@@ -19,7 +19,7 @@ from opencode_cloud.kit.etags import check_version
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.languages import gettext_noop
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_id, page_of
 from opencode_cloud.workspaces.requests import MOST_AT_ONCE, GroupChange, GroupMembersChange, NewGroup
 
 if TYPE_CHECKING:
@@ -55,10 +55,8 @@ class GroupPages:
     def show(self, request: PageRequest) -> Response[str]:
         """``GET .../groups?search=...``: groups, and a form for a new one."""
         search = request.query("search")[:LONGEST_SEARCH]
-        after = decode_cursor(request.query("cursor"), tuple[str])
-        rows = self._groups.of_workspace(
-            request.workspace.id, search=search, after=after[0] if after else None, limit=DEFAULT_LIMIT + 1
-        )
+        after = decode_id(request.query("cursor"))
+        rows = self._groups.of_workspace(request.workspace.id, search=search, after=after, limit=DEFAULT_LIMIT + 1)
         groups = page_of(rows, DEFAULT_LIMIT, lambda row: (row.id,), lambda row: row)
         return self._app.page(request, groups=groups, search=search)
 
@@ -72,8 +70,8 @@ class GroupPages:
         """``GET .../groups/{group_id}``: the group's members, budgets and models, and the forms that change them."""
         workspace_id = request.workspace.id
         group = self._groups.get(workspace_id, group_id)
-        after = decode_cursor(request.query("cursor"), tuple[str])
-        members = self._groups.members_of(workspace_id, group_id, after[0] if after else None, DEFAULT_LIMIT + 1)
+        after = decode_id(request.query("cursor"))
+        members = self._groups.members_of(workspace_id, group_id, after, DEFAULT_LIMIT + 1)
         budgets = self._budgets.of_workspace(request.actor, workspace_id, subject=group_id, limit=DEFAULT_LIMIT)
         return self._app.page(
             request,

@@ -24,7 +24,7 @@ from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.languages import gettext_noop
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_id, page_of
 from opencode_cloud.policies.models import Versioned
 from opencode_cloud.workspaces.requests import NewServiceAccount
 
@@ -89,7 +89,7 @@ class KeyPages:
 
     def show(self, request: PageRequest, **_ids: str) -> Response[str]:
         """``GET .../keys?own=1&holder=...&ended=1``: keys, newest first, and a form for a new key."""
-        after = decode_cursor(request.query("cursor"), tuple[str])
+        after = decode_id(request.query("cursor"))
         own, ended = request.query("own") == "1", request.query("ended") == "1"
         holder = ServiceAccountId(request.query("holder")[:30]) or None
         rows = self._keys.of_workspace(
@@ -98,7 +98,7 @@ class KeyPages:
             own=own,
             service_account_id=holder,
             ended=ended,
-            after=after[0] if after else None,
+            after=after,
             limit=DEFAULT_LIMIT + 1,
         )
         readable = request.may(Permission.SERVICE_ACCOUNT_READ)

@@ -22,7 +22,7 @@ from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.languages import gettext_noop
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_id, page_of
 from opencode_cloud.usage.models import Dimension, Selection
 from opencode_cloud.workspaces.addresses import clean_address
 from opencode_cloud.workspaces.models import InvitationState, Member
@@ -80,10 +80,8 @@ class MemberPages:
     def show(self, request: PageRequest, **_ids: str) -> Response[str]:
         """``GET .../members?search=...``: members; also open invitations if the actor may invite."""
         workspace_id, search = request.workspace.id, request.query("search")[:LONGEST_SEARCH]
-        after = decode_cursor(request.query("cursor"), tuple[str])
-        rows = self._members.members_of(
-            workspace_id, search=search, after=after[0] if after else None, limit=DEFAULT_LIMIT + 1
-        )
+        after = decode_id(request.query("cursor"))
+        rows = self._members.members_of(workspace_id, search=search, after=after, limit=DEFAULT_LIMIT + 1)
         owner = request.actor.role == Role.OWNER
         return self._app.page(
             request,

@@ -16,7 +16,7 @@ from opencode_cloud.http.pages import see
 from opencode_cloud.keys.models import CheckResult, Provider
 from opencode_cloud.keys.requests import CredentialReplacement, NewCredential
 from opencode_cloud.kit.languages import gettext_noop
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_id, page_of
 
 if TYPE_CHECKING:
     from opencode_cloud.keys.service import Credentials
@@ -62,8 +62,8 @@ class ProviderPages:
 
     def show(self, request: PageRequest, **_ids: str) -> Response[str]:
         """``GET .../providers``: the credentials, and a form for a new one."""
-        after = decode_cursor(request.query("cursor"), tuple[str])
-        rows = self._credentials.of_workspace(request.workspace.id, after[0] if after else None, DEFAULT_LIMIT + 1)
+        after = decode_id(request.query("cursor"))
+        rows = self._credentials.of_workspace(request.workspace.id, after, DEFAULT_LIMIT + 1)
         return self._app.page(
             request,
             credentials=page_of(rows, DEFAULT_LIMIT, lambda row: (row.id,), lambda row: row),

@@ -56,6 +56,12 @@ def decode_cursor(cursor: str | None, form: type[Key]) -> Key | None:
     return form(_naive(part) for part in key)
 
 
+def decode_id(cursor: str | None) -> str | None:
+    """Return the id in the cursor of a list by id; None for the first page. Raises ``invalid_cursor`` (400)."""
+    key = decode_cursor(cursor, tuple[str])
+    return key[0] if key else None
+
+
 def page_of(
     rows: Sequence[Row], limit: int, key: Callable[[Row], Sequence[str | int | datetime]], show: Callable[[Row], Item]
 ) -> Page[Item]:

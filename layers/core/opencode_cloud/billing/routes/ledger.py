@@ -25,7 +25,7 @@ from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.api_responses import document
 from opencode_cloud.kit.http_app import response_of
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, decode_id, page_of
 
 if TYPE_CHECKING:
     from opencode_cloud.billing.service.reading import BillingReader
@@ -88,8 +88,8 @@ class LedgerRoutes:
         cursor: Cursor = None,
     ) -> Response[Page[ChargedCall]]:
         """List the usage events that a transaction charges. Their amounts add up to it."""
-        after = decode_cursor(cursor, tuple[str])
-        rows = self._reader.calls(workspace_id, transaction_id, after[0] if after else None, limit + 1)
+        after = decode_id(cursor)
+        rows = self._reader.calls(workspace_id, transaction_id, after, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.event_id,), lambda row: row))
 
     def statements(self, workspace_id: WorkspaceId) -> Response[StatementList]:

@@ -17,7 +17,7 @@ from opencode_cloud.contracts.projects import LONGEST_PROJECT
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.etags import version_of_request
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_id, page_of
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.service.balance import Balance
@@ -97,8 +97,7 @@ class BudgetRoutes:
         cursor: Cursor = None,
     ) -> Response[Page[Budget]]:
         """List budgets and rate limits with their present usage: all, or only those that apply to you."""
-        after = decode_cursor(cursor, tuple[str])
-        start = after[0] if after else None
+        start = decode_id(cursor)
         rows = self._budgets.of_workspace(self._gate.actor, workspace_id, scope, subject, start, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
@@ -142,14 +141,14 @@ class BudgetRoutes:
 
         `each_member` lists every member, and `each_in_group` every member of the group.
         """
-        after = decode_cursor(cursor, tuple[str])
-        rows = self._budgets.usage_by_subject(workspace_id, budget_id, after[0] if after else None, limit + 1)
+        after = decode_id(cursor)
+        rows = self._budgets.usage_by_subject(workspace_id, budget_id, after, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.subject_id or "",), lambda row: row))
 
     def grants(
         self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Response[Page[BalanceGrant]]:
         """List grants to the prepaid balance, the newest first. The balance itself is listed with the budgets."""
-        before = decode_cursor(cursor, tuple[str])
-        rows = self._balance.grants(workspace_id, before[0] if before else None, limit + 1)
+        before = decode_id(cursor)
+        rows = self._balance.grants(workspace_id, before, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))

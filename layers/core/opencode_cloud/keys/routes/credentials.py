@@ -13,7 +13,7 @@ from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.keys.models import ProviderCredential
 from opencode_cloud.keys.requests import CredentialReplacement, NewCredential
 from opencode_cloud.kit.api_responses import document, nothing
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_id, page_of
 
 if TYPE_CHECKING:
     from opencode_cloud.keys.service import Credentials
@@ -44,8 +44,8 @@ class CredentialRoutes:
         self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Response[Page[ProviderCredential]]:
         """List the workspace's provider credentials, without the keys."""
-        after = decode_cursor(cursor, tuple[str])
-        rows = self._credentials.of_workspace(workspace_id, after[0] if after else None, limit + 1)
+        after = decode_id(cursor)
+        rows = self._credentials.of_workspace(workspace_id, after, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def create(self, workspace_id: WorkspaceId, body: NewCredential) -> Response[ProviderCredential]:

@@ -16,7 +16,7 @@ from opencode_cloud.keys.models import Key, NewKey
 from opencode_cloud.keys.requests import KeyChange, KeyRequest, Rotation
 from opencode_cloud.keys.service import CreateKey, UpdateKey
 from opencode_cloud.kit.api_responses import document, nothing
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_id, page_of
 
 if TYPE_CHECKING:
     from opencode_cloud.keys.service import Keys
@@ -57,7 +57,7 @@ class KeyRoutes:
         cursor: Cursor = None,
     ) -> Response[Page[Key]]:
         """List keys, the newest first: all keys of the workspace if you may manage them, else your own."""
-        after = decode_cursor(cursor, tuple[str])
+        after = decode_id(cursor)
         rows = self._keys.of_workspace(
             self._gate.actor,
             workspace_id,
@@ -65,7 +65,7 @@ class KeyRoutes:
             service_account_id=service_account_id,
             creator_left=creator_left,
             ended=ended,
-            after=after[0] if after else None,
+            after=after,
             limit=limit + 1,
         )
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))

@@ -14,7 +14,7 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.instants import Instant
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_id, page_of
 from opencode_cloud.usage.models import Export, ExportFile, ExportPeriod, ExportSchedule, ExportState, UsageExportFormat
 from opencode_cloud.usage.routes.sheet import TAG
 
@@ -101,8 +101,8 @@ class ExportRoutes:
         self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Response[Page[ExportView]]:
         """List exports of the last 30 days, the newest first."""
-        after = decode_cursor(cursor, tuple[str])
-        exports = self._exports.of_workspace(workspace_id, after[0] if after else None, limit + 1)
+        after = decode_id(cursor)
+        exports = self._exports.of_workspace(workspace_id, after, limit + 1)
         return document(page_of(exports, limit, lambda export: (export.id,), show))
 
     def create(self, workspace_id: WorkspaceId, body: CreateExport) -> Response[ExportView]:

@@ -12,7 +12,7 @@ from opencode_cloud.contracts.ids import DomainId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_id, page_of
 from opencode_cloud.workspaces.models import Domain
 from opencode_cloud.workspaces.requests import NewDomain
 
@@ -51,8 +51,8 @@ class DomainRoutes:
         self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Response[Page[Domain]]:
         """List a workspace's mail domains, each with the DNS record that proves it."""
-        after = decode_cursor(cursor, tuple[str])
-        rows = self._domains.of_workspace(workspace_id, after[0] if after else None, limit + 1)
+        after = decode_id(cursor)
+        rows = self._domains.of_workspace(workspace_id, after, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def add(self, workspace_id: WorkspaceId, body: NewDomain) -> Response[Domain]:

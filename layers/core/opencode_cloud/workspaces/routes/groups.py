@@ -13,7 +13,7 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.etags import version_of_request
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_id, page_of
 from opencode_cloud.workspaces.models import GroupMember, MemberGroup
 from opencode_cloud.workspaces.requests import GroupChange, GroupMembersChange, NewGroup
 
@@ -51,12 +51,12 @@ class GroupRoutes:
         cursor: Cursor = None,
     ) -> Response[Page[MemberGroup]]:
         """List the groups of a workspace."""
-        after = decode_cursor(cursor, tuple[str])
+        after = decode_id(cursor)
         rows = self._groups.of_workspace(
             workspace_id,
             member_id=MemberId(member) if member else None,
             search=search,
-            after=after[0] if after else None,
+            after=after,
             limit=limit + 1,
         )
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
@@ -90,8 +90,8 @@ class GroupRoutes:
         self, workspace_id: WorkspaceId, group_id: GroupId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Response[Page[GroupMember]]:
         """List the members of a group."""
-        after = decode_cursor(cursor, tuple[str])
-        rows = self._groups.members_of(workspace_id, group_id, after[0] if after else None, limit + 1)
+        after = decode_id(cursor)
+        rows = self._groups.members_of(workspace_id, group_id, after, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def change_members(

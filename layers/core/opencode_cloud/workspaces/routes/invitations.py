@@ -13,7 +13,7 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import ACCOUNT, WORKSPACE, Gate
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.api_responses import document, nothing
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_id, page_of
 from opencode_cloud.workspaces.models import Invitation, InvitationState, OwnInvitation
 from opencode_cloud.workspaces.requests import NewInvitation
 
@@ -52,10 +52,8 @@ class InvitationRoutes:
         cursor: Cursor = None,
     ) -> Response[Page[Invitation]]:
         """List a workspace's invitations, the newest first, each with the delivery state of its last mail."""
-        after = decode_cursor(cursor, tuple[str])
-        rows = self._invitations.of_workspace(
-            workspace_id, state=state, after=after[0] if after else None, limit=limit + 1
-        )
+        after = decode_id(cursor)
+        rows = self._invitations.of_workspace(workspace_id, state=state, after=after, limit=limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def invite(self, workspace_id: WorkspaceId, body: NewInvitation) -> Response[Invitation]:

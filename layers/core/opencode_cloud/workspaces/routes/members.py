@@ -12,7 +12,7 @@ from opencode_cloud.contracts.ids import MemberId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_id, page_of
 from opencode_cloud.workspaces.models import Member
 from opencode_cloud.workspaces.requests import MemberChange
 
@@ -47,10 +47,8 @@ class MemberRoutes:
         cursor: Cursor = None,
     ) -> Response[Page[Member]]:
         """List the members of a workspace."""
-        after = decode_cursor(cursor, tuple[str])
-        rows = self._members.members_of(
-            workspace_id, role=role, search=search, after=after[0] if after else None, limit=limit + 1
-        )
+        after = decode_id(cursor)
+        rows = self._members.members_of(workspace_id, role=role, search=search, after=after, limit=limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def get(self, workspace_id: WorkspaceId, member_id: MemberId) -> Response[Member]:

@@ -11,7 +11,7 @@ from opencode_cloud.contracts.ids import ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_id, page_of
 from opencode_cloud.workspaces.models import ServiceAccount
 from opencode_cloud.workspaces.requests import NewServiceAccount, ServiceAccountChange
 
@@ -43,8 +43,8 @@ class ServiceAccountRoutes:
         self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Response[Page[ServiceAccount]]:
         """List a workspace's service accounts."""
-        after = decode_cursor(cursor, tuple[str])
-        rows = self._accounts.of_workspace(workspace_id, after[0] if after else None, limit + 1)
+        after = decode_id(cursor)
+        rows = self._accounts.of_workspace(workspace_id, after, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def create(self, workspace_id: WorkspaceId, body: NewServiceAccount) -> Response[ServiceAccount]:

@@ -13,7 +13,7 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import ACCOUNT, WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.etags import version_of_request
-from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_id, page_of
 from opencode_cloud.workspaces.models import Membership, Workspace
 from opencode_cloud.workspaces.requests import LongName, WorkspaceChange
 
@@ -59,8 +59,8 @@ class WorkspaceRoutes:
 
     def list(self, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[Page[Membership]]:
         """List the workspaces of which you are a member. Deleted ones are listed for owners, who can restore them."""
-        after = decode_cursor(cursor, tuple[str])
-        rows = self._workspaces.memberships(self._gate.actor.account_id, after[0] if after else None, limit + 1)
+        after = decode_id(cursor)
+        rows = self._workspaces.memberships(self._gate.actor.account_id, after, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def create(self, body: NewWorkspace) -> Response[Workspace]:
