@@ -27,6 +27,7 @@ def table(keys: Any = KEYS, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # it synthesizes each variant
 def test_an_update_from_the_last_release_loses_no_data(syntheses: Mapping[str, Synthesis]) -> None:
     released = json.loads(RELEASED.read_text())
     assert sum(map(len, released.values())) > 15

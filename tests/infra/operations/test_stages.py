@@ -12,6 +12,7 @@ from tests.infra.variants import DOMAIN
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # it synthesizes each variant
 def test_all_stacks_of_all_stages_are_known(syntheses: Mapping[str, Synthesis]) -> None:
     assert {stack for synthesis in syntheses.values() for stack in synthesis.templates} == set(STACKS)
 
