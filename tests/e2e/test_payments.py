@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from pypdf import PdfReader
 
 from local.stack import LocalStack
 from local.stripe import DEVELOPMENT_KEY
@@ -87,6 +88,10 @@ def test_the_first_payment_is_in_the_balance_and_has_an_invoice(payer: Payer) ->
 
     payer.page.get_by_role("link", name="INV-").click()
     assert payer.page.get_by_text("Total in USD").is_visible()
+    with payer.page.expect_download() as download:
+        payer.page.get_by_role("link", name="Download PDF").click()
+    assert payer.page.get_by_role("heading", name=download.value.suggested_filename.removesuffix(".pdf")).is_visible()
+    assert "Total in USD $21.23" in " ".join(PdfReader(download.value.path()).pages[0].extract_text().split())
     payer.page.get_by_role("link", name="Billing").click()
     payer.page.get_by_role("link", name="Credit bought").click()
     assert payer.page.get_by_text("the entries add up to zero").is_visible()

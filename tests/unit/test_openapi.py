@@ -193,6 +193,8 @@ def test_answers_without_a_body_and_files_are_not_documented_as_json() -> None:
                 assert "content" not in answer, name
             if status == "200" and name.endswith(".csv"):
                 assert list(answer["content"]) == ["text/csv"], name
+            if status == "200" and name.endswith(".pdf"):
+                assert list(answer["content"]) == ["application/pdf"], name
 
 
 def test_a_text_without_an_example_does_not_get_into_the_document() -> None:

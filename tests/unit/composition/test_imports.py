@@ -92,6 +92,11 @@ def test_the_console_loads_its_api_and_its_pages_ahead_or_at_their_first_request
     assert loaded & rare == set()
 
 
+def test_payments_start_without_the_library_and_the_fonts_of_documents() -> None:
+    loaded = modules_of("payments")
+    assert loaded & {"PIL", "fontpkg_fira_sans", "opencode_cloud.payments.rendering", "reportlab"} == set()
+
+
 @pytest.mark.parametrize("kind", ["snap-start", "provisioned-concurrency", "on-demand"])
 def test_a_function_that_starts_ahead_imports_what_readers_and_publishers_need(kind: str) -> None:
     loaded = modules_of("share", AWS_LAMBDA_INITIALIZATION_TYPE=kind)

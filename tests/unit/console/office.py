@@ -6,7 +6,7 @@ import json
 import secrets
 from dataclasses import dataclass
 from functools import cached_property
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -238,8 +238,14 @@ class InProcessBrowser:
         self.language = ""
         """The cookie of the language that the person chose."""
 
-    def go(self, path: str, fields: Mapping[str, str] | None = None, site: str = "same-origin") -> Answered:
-        """Open a page, or with ``fields`` send a form, without following redirects."""
+    def go(
+        self,
+        path: str,
+        fields: Mapping[str, str] | None = None,
+        site: str = "same-origin",
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Answered:
+        """Open a page, or with ``fields`` send a form, without following redirects. ``headers`` are sent too."""
         parts, method = urlsplit(path), "GET" if fields is None else "POST"
         cookies = [f"__Host-opencode_session={self.cookie}"] if self.cookie else []
         cookies += [f"__Host-opencode_language={self.language}"] if self.language else []
@@ -254,6 +260,7 @@ class InProcessBrowser:
                 "user-agent": "Firefox/145.0",
                 "accept": "text/html",
                 "accept-language": self.accepts,
+                **headers,
             },
             "cookies": cookies,
             "body": None if fields is None else urlencode(fields, doseq=True),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import secrets
 from datetime import datetime
+from io import BytesIO
 from typing import Any
 
 import pytest
+from pypdf import PdfReader
 from sqlalchemy import select, update
 
 from local.stripe import StripeStandIn
@@ -43,6 +46,7 @@ class Cashier(Office):
             "STRIPE_SECRET": arn,
             "STRIPE_API_URL": server.url,
             "PROCESSING_FEE": "0.044+30",
+            "INVOICE_SELLER": "Example Software GmbH\nVAT ID: DE123456789",
             "SEAT_PRICE": str(20 * DOLLAR),
             "SEAT_CREDIT": str(5 * DOLLAR),
             "RELOADS_QUEUE_URL": cloud.queue("RELOADS"),
@@ -59,7 +63,10 @@ class Cashier(Office):
         self.billing = billing_services(self.plane.database, self.plane.outbox, self.plane.audit, enabled=True)
 
     def answer(self, event: dict[str, Any]) -> dict[str, Any]:
-        own = (f"{self.base}/payments", f"/api/v1/workspaces/{self.workspace}/plan")
+        own = (
+            f"{self.base}/payments",
+            *(f"/api/v1/workspaces/{self.workspace}/{part}" for part in ("invoices", "plan")),
+        )
         paid = event["rawPath"].startswith(own)
         context: Any = type("Context", (), {"aws_request_id": "request"})
         return (self._payments if paid else self._console)(event, context)
@@ -154,6 +161,44 @@ def test_a_purchase_leads_to_its_invoice(cashier: Cashier) -> None:
     assert "$20.00" in invoice.text
     assert "$21.23" in invoice.text
     assert cashier.browser(Role.MEMBER).go(link).status_code == 403
+
+
+def test_an_invoice_is_downloaded_as_a_pdf_that_shows_what_the_page_shows(cashier: Cashier) -> None:
+    cashier.buy()
+    browser, link = cashier.browser(Role.BILLING), f"/api/v1/workspaces/{cashier.workspace}/invoices/INV-000001.pdf"
+    page = browser.open(f"{cashier.base}/payments/invoices/INV-000001")
+    assert link in page.links
+    answer = browser.go(link)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+    assert answer.headers["content-disposition"] == 'attachment; filename="INV-000001.pdf"'
+    reader = PdfReader(BytesIO(base64.b64decode(answer.text)))
+    shown = " ".join(reader.pages[0].extract_text().split())
+    lines = ("Prepaid credit for model calls $20.00", "Processing fee $1.23", "Total in USD $21.23")
+    for words in ("Invoice INV-000001", "VAT ID: DE123456789", *lines):
+        assert words in shown
+        assert words in page.text
+    for role in Role:
+        may = role in (Role.OWNER, Role.BILLING)
+        assert cashier.browser(role).go(link).status_code == (200 if may else 403)
+
+
+def test_a_pdf_that_the_browser_has_is_not_sent_again_but_its_permission_is_checked(cashier: Cashier) -> None:
+    cashier.buy()
+    link = f"/api/v1/workspaces/{cashier.workspace}/invoices/INV-000001.pdf"
+    first = cashier.browser(Role.BILLING).go(link)
+    assert first.headers["cache-control"] == "private, no-cache"
+    had = {"if-none-match": first.headers["etag"]}
+    again = cashier.browser(Role.BILLING).go(link, headers=had)
+    assert (again.status_code, again.text, again.headers["etag"]) == (304, "", first.headers["etag"])
+    assert cashier.browser(Role.BILLING).go(link, headers={"if-none-match": '"other"'}).text == first.text
+    assert cashier.browser(Role.MEMBER).go(link, headers=had).status_code == 403
+
+
+@pytest.mark.parametrize("number", ["INV-000002", "INV-1", "CRN-000001", "x"])
+def test_a_pdf_of_no_document_is_not_found(cashier: Cashier, number: str) -> None:
+    cashier.buy()
+    path = f"/api/v1/workspaces/{cashier.workspace}/invoices/{number}.pdf"
+    assert cashier.browser(Role.OWNER).go(path).status_code == 404
 
 
 def test_another_workspace_s_purchase_is_not_shown(cashier: Cashier) -> None:

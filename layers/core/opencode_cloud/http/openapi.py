@@ -303,6 +303,8 @@ def _set_media(name: str, response: dict[str, Any]) -> None:
     match schema.get("type"):
         case "null":
             del response["content"]
+        case "string" if name.endswith(".pdf"):
+            response["content"] = {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}
         case "string":
             text = {"schema": {"type": "string"}}
             response["content"] = {"text/csv": text}

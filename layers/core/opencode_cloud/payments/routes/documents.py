@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler import Response
@@ -10,7 +12,9 @@ from aws_lambda_powertools.event_handler import Response
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.api_responses import document
+from opencode_cloud.kit.http_app import response_of
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.payments.models.documents import SaleDocument
 
@@ -29,9 +33,10 @@ class InvoiceRoutes:
 
     def mount(self) -> None:
         """Add every route to the gate's app."""
-        read = Permission.BILLING_READ
-        self._gate.add(f"GET {WORKSPACE}/invoices", self.list, read, "List invoices and credit notes", TAG)
-        self._gate.add(f"GET {WORKSPACE}/invoices/<number>", self.get, read, "Read an invoice or a credit note", TAG)
+        add, read, root = self._gate.add, Permission.BILLING_READ, f"{WORKSPACE}/invoices"
+        add(f"GET {root}", self.list, read, "List invoices and credit notes", TAG)
+        add(f"GET {root}/<number>.pdf", self.file, read, "Read an invoice or a credit note, as PDF", TAG)
+        add(f"GET {root}/<number>", self.get, read, "Read an invoice or a credit note", TAG)
 
     def list(
         self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
@@ -44,3 +49,21 @@ class InvoiceRoutes:
     def get(self, workspace_id: WorkspaceId, number: str) -> Response[SaleDocument]:
         """Read a document. Each purchase has an invoice, which is also its receipt; each refund has a credit note."""
         return document(self._documents.get(workspace_id, number))
+
+    def file(self, workspace_id: WorkspaceId, number: str) -> Response[str]:
+        """Get a document as a PDF file, with the data of the JSON. The same document has the same bytes each time."""
+        found, event = self._documents.get(workspace_id, number), self._gate.event
+        # Import here only, because the library takes longer to load than all others.
+        from opencode_cloud.payments.rendering.pdf import pdf_of
+
+        body = pdf_of(found)
+        etag = hashlib.sha256(body).hexdigest()[:32]
+        # Browsers ask each time, so a kept copy needs the permission too. They get no body if they have the file.
+        headers = {
+            "Cache-Control": "private, no-cache",
+            "ETag": f'"{etag}"',
+            "Content-Disposition": f'attachment; filename="{found.number}.pdf"',
+        }
+        if etag in http_events.header(event, "if-none-match"):
+            return response_of(http_events.reply(event, b"", status=HTTPStatus.NOT_MODIFIED, headers=headers))
+        return response_of(http_events.reply_binary(body, "application/pdf", headers=headers))

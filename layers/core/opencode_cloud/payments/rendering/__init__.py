@@ -1,0 +1,1 @@
+"""Forms of a document that are made from its data."""
