@@ -65,5 +65,7 @@ class InvoiceRoutes:
             "Content-Disposition": f'attachment; filename="{found.number}.pdf"',
         }
         if etag in http_events.header(event, "if-none-match"):
-            return response_of(http_events.reply(event, b"", status=HTTPStatus.NOT_MODIFIED, headers=headers))
+            return response_of(
+                http_events.reply(event, b"", "application/pdf", status=HTTPStatus.NOT_MODIFIED, headers=headers)
+            )
         return response_of(http_events.reply_binary(body, "application/pdf", headers=headers))
