@@ -205,6 +205,7 @@ export class LineComments {
     this.form.elements.last.max = place.first + Number(this.form.dataset.mostLines) - 1
     this.form.elements.last.value = place.last
     this.form.elements.text.focus()
+    this.form.scrollIntoView({ block: "nearest" })
   }
 
   #take(place, found) {
@@ -313,5 +314,8 @@ function articleOf(comment) {
   for (const child of comment.cloneNode(true).querySelectorAll(".comment-head, .comment-text, .comment-actions")) {
     article.append(child)
   }
+  const place = article.querySelector(".comment-place")
+  if (comment.dataset.first === comment.dataset.last) place.remove()
+  else place.replaceWith(place.textContent) // a row stands under the last line
   return article
 }
