@@ -94,6 +94,8 @@ def test_changes_of_a_message_and_of_the_session_take_comments(review: Review, k
     )
     assert review.mark(LINE, item=key)[0] == 201
     assert review.lines()["quote"] == "    return result"
+    where = {"message/msg_1": "?at=msg_1#m-msg_1", "session_diff": "#changes"}[key]
+    assert f'href="/share/{SHARE.id}{where}">line 40 of src/app.py</a>' in review.page()["body"]
 
 
 @pytest.mark.parametrize(
