@@ -7,7 +7,7 @@ import { gettext as _ } from "./words.js"
 
 const PAUSE = 100 // milliseconds in which changes of the page are taken together
 const NEARBY = "400px"
-const LONGEST_QUOTE = 300 // characters
+const LONGEST_QUOTE = 2_000 // characters
 const CHANGED = _("These lines have changed since you chose them. Choose their number again.")
 
 const letters = (words) => Array.from(words)

@@ -12,8 +12,8 @@ from opencode_cloud.kit.errors import BadRequest, Conflict, Forbidden, NotFound
 
 LONGEST_COMMENT = 4000  # characters
 MOST_COMMENTS = 1000  # of one share
-MOST_LINES = 100  # of one comment
-LONGEST_QUOTE = 300  # characters
+MOST_LINES = 50  # of one comment
+LONGEST_QUOTE = 2000  # characters; mostly all of the lines, so that a later change is noticed
 
 
 class DiffSide(StrEnum):
