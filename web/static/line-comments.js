@@ -100,7 +100,7 @@ export class LineComments {
     return true
   }
 
-  /** Put the focus on the number of the line of a comment, which is gone. */
+  /** Put the focus on the number of the last line of a place. */
   focusLine(place) {
     const found = place && find(place)
     if (found) visible(found.lines.at(-1), place.side).querySelector(":scope > .line-number")?.focus()
@@ -286,7 +286,7 @@ export function keepFocus(root, kind, replace) {
   if (after) (controls(after)[at] ?? after).focus({ preventScroll: true })
 }
 
-/** The place of the lines of a comment, by an element in the list or in a row. */
+/** The lines that a comment of the list is about, by its id; null if it has none or is gone. */
 export const placeOfComment = (list, id) => {
   const comment = list.querySelector(`[id="${CSS.escape(id)}"]`)
   return comment ? placeOf(comment) : null

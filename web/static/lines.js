@@ -2,7 +2,7 @@
 // opencode_cloud/sharing/rendering/changed_lines.py finds the same lines: change both together.
 
 /** The key of the item whose changes an element belongs to. */
-export function itemOf(element) {
+function itemOf(element) {
   const part = element.closest(".part[data-key]")
   if (part) return part.dataset.key
   const message = element.closest(".message[data-id]")
