@@ -28,6 +28,7 @@ from local.planes.parts import (
     several,
 )
 from opencode_cloud.http.openapi_examples import SHARE
+from opencode_cloud.sharing.protocol.comments import LONGEST_QUOTE, MOST_LINES, DiffSide
 
 READING, COMMENTS = "Reading shares", "Comments"
 _LOST = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
@@ -299,22 +300,47 @@ def _follow(plane: Plane, fault: Schema) -> None:
 
 
 def _comment(plane: Plane, fault: Schema) -> None:
+    place: dict[str, Schema] = {
+        "file": said(TEXT, "The name of the file as the page shows it; empty if the change names none."),
+        "first": said(NUMBER, "The first line."),
+        "last": said(NUMBER, "The last line."),
+        "side": said(one_of(*DiffSide), "The file before the change, or after it."),
+        "change": said(NUMBER, "The number of the change, from 1, where the item changes the file several times."),
+    }
+    lines = plane.model(
+        "CommentedLines",
+        "Lines of a change, as they were at the time of the remark.",
+        "file first last side change quote length outdated",
+        **place,
+        quote=said(TEXT, f"The beginning of their text, at most {LONGEST_QUOTE} characters."),
+        length=said(NUMBER, "Characters of their text."),
+        outdated=said(TRUTH, "Whether the change shows another text there now, or no such lines."),
+    )
+    wanted = plane.model(
+        "WantedLines",
+        f"Up to {MOST_LINES} lines of a change. Without `last` it is one line, without `side` the new one.",
+        "file first",
+        **place,
+        quote=maybe(said(TEXT, "The text that you saw. The answer is 409 if its beginning is another one now.")),
+    )
     comment = plane.model(
         "ShareComment",
-        "A remark on a message, a part or the session.",
-        "id item name text created_at resolved",
+        "A remark on lines of a change, a message, a part or the session.",
+        "id item name text created_at resolved lines",
         id=TEXT,
-        item=said(TEXT, "The key of the message or part; empty for the session."),
+        item=said(TEXT, "The key of the message or part, `session_diff` for the files changed; empty for the session."),
         name=TEXT,
         text=TEXT,
         created_at=said(NUMBER, "Milliseconds since the epoch."),
         resolved=TRUTH,
+        lines=maybe(lines),
     )
-    written = plane.model("NewComment", "A remark to make.", "text", text=TEXT, item=TEXT)
+    written = plane.model("NewComment", "A remark to make.", "text", text=TEXT, item=TEXT, lines=maybe(wanted))
     settled = plane.model("CommentResolution", "Whether a remark is settled.", "resolved", resolved=TRUTH)
     one = plane.model("CommentAnswer", "One remark.", "comment", comment=comment)
     many = plane.model("CommentList", "Remarks in the order of creation.", "comments", comments=several(comment))
     errors = plane.refusals(fault, *_REFUSED)
+    full = plane.refusals(fault, HTTPStatus.CONFLICT)
     path = "/share/{share}/comments"
     nothing = {"$ref": "#/components/schemas/NothingMore"}
     for method, address, summary, text, responses, request in (
@@ -324,7 +350,7 @@ def _comment(plane: Plane, fault: Schema) -> None:
             path,
             "Comment on a share",
             "Members of the workspace comment, where the owner allows it.",
-            {"201": answer("The comment.", one)},
+            {"201": answer("The comment.", one), **full},
             body(written),
         ),
         (

@@ -184,7 +184,7 @@ export function diffs(value) {
   return mappings(value)
     .filter((each) => text(each.file) || text(each.patch))
     .map((each) => ({
-      file: line(text(each.file)) || _("unnamed file"),
+      file: line(text(each.file)),
       status: line(text(each.status), 20) || "modified",
       additions: count(each.additions),
       deletions: count(each.deletions),

@@ -37,7 +37,7 @@ export function copyAnchor(link) {
 /** The page as one file that needs no server: styles inside, no scripts, no forms and nothing of the owner's panel. */
 async function asFile() {
   const page = document.documentElement.cloneNode(true)
-  for (const node of page.querySelectorAll("script, link, button, dialog, aside, form, #tools, #prompts, noscript")) node.remove()
+  for (const node of page.querySelectorAll("script, link, button, dialog, aside, form, template, .scripts-only, #tools, #prompts, noscript")) node.remove()
   for (const node of page.querySelectorAll(".more a")) node.setAttribute("href", new URL(node.getAttribute("href"), location.href))
   for (const node of page.querySelectorAll("[data-ticket]")) node.removeAttribute("data-ticket")
   for (const { href } of document.querySelectorAll("link[rel=stylesheet]")) {

@@ -47,7 +47,7 @@ export class Highlighter {
     const within = node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement
     const own = within?.closest(BLOCKS)
     for (const block of own ? [own] : (within?.querySelectorAll(BLOCKS) ?? [])) {
-      if (this.#finished.get(block) === block.textContent) continue
+      if (this.#finished.get(block) === codeOf(block)) continue
       if (this.#atOnce > 0) this.#queue.push(block)
       else this.#seen.observe(block)
       this.#atOnce -= 1
@@ -67,7 +67,7 @@ export class Highlighter {
   #next() {
     if (this.#present || !this.#queue.length) return
     const block = this.#queue.shift()
-    const words = block.textContent
+    const words = codeOf(block)
     this.#finished.set(block, words)
     const places = block.matches(".patch") ? placesOf(block) : null
     const language = block.dataset.language ?? block.className.slice("language-".length)
@@ -99,13 +99,20 @@ export class Highlighter {
 
   #show(runs) {
     const { block, words, places } = this.#present
-    if (runs && block.textContent === words) {
+    if (runs && codeOf(block) === words) {
       if (places) this.#ranges.set(block, colorRanges(places, runs))
       else colorElements(block, words, runs)
     }
     this.#done()
   }
 }
+
+/** The code in a block, without what other modules put between the lines of a change. */
+function codeOf(block) {
+  return block.matches(".patch") ? linesOf(block).map((line) => line.textContent).join("") : block.textContent
+}
+
+const linesOf = (patch) => [...patch.children].filter((each) => each.matches(".line"))
 
 function colorElements(code, words, runs) {
   const nodes = runs.map(([name, piece]) => {
@@ -123,7 +130,7 @@ function colorElements(code, words, runs) {
 function placesOf(patch) {
   const nodes = []
   let words = ""
-  for (const line of patch.children) {
+  for (const line of linesOf(patch)) {
     if (line.classList.contains("hunk")) continue
     const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT)
     for (let offset = 1; walker.nextNode(); offset = 0) {

@@ -18,6 +18,15 @@ const shown = new WeakMap() // element -> the text from which another module mad
 /** Remember that `node` shows `words`, in elements of its own, so that an update with the same words keeps them. */
 export const keep = (node, words) => shown.set(node, words)
 
+/** Whether another module has put an element between those of the content, such as a comment under its line. */
+const isBeside = (node) => node?.nodeType === Node.ELEMENT_NODE && node.dataset.beside !== undefined
+
+/** The node, or the first one after it that is of the content. */
+function ofContent(node) {
+  while (isBeside(node)) node = node.nextSibling
+  return node
+}
+
 /** Make the children of `parent` those of `nodes`, and change only what differs. Opened details stay open. */
 export function show(parent, nodes) {
   if (shown.has(parent)) {
@@ -25,20 +34,20 @@ export function show(parent, nodes) {
     shown.delete(parent)
     parent.replaceChildren()
   }
-  let child = parent.firstChild
+  let child = ofContent(parent.firstChild)
   for (const node of joined(nodes)) {
     if (typeof node === "string") {
       if (child?.nodeType === Node.TEXT_NODE) {
         if (child.data !== node) child.data = node
-        child = child.nextSibling
+        child = ofContent(child.nextSibling)
       } else parent.insertBefore(document.createTextNode(node), child)
     } else if (child?.nodeType === Node.ELEMENT_NODE && child.localName === node.tag) {
       update(child, node)
-      child = child.nextSibling
+      child = ofContent(child.nextSibling)
     } else parent.insertBefore(build(node), child)
   }
   while (child) {
-    const next = child.nextSibling
+    const next = ofContent(child.nextSibling)
     child.remove()
     child = next
   }

@@ -145,20 +145,20 @@ function common(one, other) {
 }
 
 /** The elements of a change. */
-export function patchNodes(lines, language = "") {
+export function patchNodes(lines, language = "", file = "") {
   if (!lines.length) return []
   const shown = linesOf(lines)
-  if (shown.length <= FOLDED) return [pre(shown, language)]
+  if (shown.length <= FOLDED) return [pre(shown, language, file)]
   const hidden = shown.slice(HEAD)
   const words = ngettext("%(num)s line hidden", "%(num)s lines hidden", hidden.length)
   return [
-    pre(shown.slice(0, HEAD), language),
-    h("details", { class: "more" }, h("summary", {}, words), pre(hidden, language)),
+    pre(shown.slice(0, HEAD), language, file),
+    h("details", { class: "more" }, h("summary", {}, words), pre(hidden, language, file)),
   ]
 }
 
-const pre = (lines, language) =>
-  h("pre", { class: "patch", tabindex: "0", ...(language ? { "data-language": language } : {}) }, ...lines)
+const pre = (lines, language, file) =>
+  h("pre", { class: "patch", tabindex: "0", "data-file": file, ...(language ? { "data-language": language } : {}) }, ...lines)
 
 function linesOf(lines) {
   const shown = []

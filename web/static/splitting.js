@@ -20,7 +20,7 @@ export function unite(root) {
 }
 
 function* rows(patch) {
-  const lines = [...patch.children]
+  const lines = [...patch.children].filter((each) => each.matches(".line"))
   for (let at = 0; at < lines.length; ) {
     const removed = run(lines, at, "removed")
     const added = run(lines, at + removed.length, "added")
@@ -47,6 +47,7 @@ function run(lines, at, name) {
 
 function half(line, side) {
   const copy = line ? line.cloneNode(true) : document.createElement("span")
+  for (const node of copy.querySelectorAll("[data-beside]")) node.remove()
   copy.classList.remove(...NAMES.filter((name) => !line?.classList.contains(name)))
   copy.classList.add("line", `side-${side}`)
   if (side !== "hunk") copy.dataset.number = (side === "old" ? line?.dataset.old : line?.dataset.new) ?? ""

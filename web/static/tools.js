@@ -160,7 +160,7 @@ function changesOf(tool) {
   let changes = files.length ? files : patches.filter(Boolean).flatMap((patch) => filesOf(plain(patch)))
   if (EDITORS.has(tool.name) && !changes.length) changes = wanted(given(tool))
   const name = line(text(given(tool).filePath), 400)
-  return changes.map((each) => ({ ...each, file: each.file || name || _("unnamed file") }))
+  return changes.map((each) => ({ ...each, file: each.file || name }))
 }
 
 function change(each) {
@@ -183,14 +183,15 @@ function wanted(arguments_) {
 }
 
 function changed(tool, changes) {
-  const shown = changes.length === 1 ? patchNodes(changes[0].lines, extension(changes[0].file)) : changes.map((each) => changeNode(each))
+  const [{ lines, file }] = changes
+  const shown = changes.length === 1 ? patchNodes(lines, extension(file), file) : changes.map((each) => changeNode(each))
   return [...shown, ...problems(tool)]
 }
 
 /** The change of a file, folded. */
 export function changeNode(file, { status, additions, deletions } = file) {
-  const summary = h("summary", {}, h("b", {}, file.file), span("status", _(status)), ...lineCounts(additions, deletions))
-  return h("details", { class: "change" }, summary, ...patchNodes(file.lines, extension(file.file)))
+  const summary = h("summary", {}, h("b", {}, file.file || _("unnamed file")), span("status", _(status)), ...lineCounts(additions, deletions))
+  return h("details", { class: "change" }, summary, ...patchNodes(file.lines, extension(file.file), file.file))
 }
 
 const lineCounts = (additions, deletions) => [span("plus", `+${additions}`), span("minus", `−${deletions}`)]

@@ -74,6 +74,9 @@ class Desk:
 
     view = panel
 
+    def beside(self, *_: object) -> list[Comment]:
+        return []
+
     def of(self, *_: object) -> list[Comment]:
         return [Comment(id=CommentId("c"), author="a", name="Ada", text="Why?", created_at=0, item="message/msg_1")]
 

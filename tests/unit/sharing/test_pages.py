@@ -150,7 +150,12 @@ def test_no_words_make_an_element_or_attribute_that_other_words_do_not(words: st
     shown = render(everywhere(f"x{words}x")).elements  # never empty, because empty texts are not rendered
     made = {(tag, *sorted(attributes)) for tag, attributes in shown} - known
     assert {tag for tag, *_ in made} <= ALLOWED
-    assert {name for _, *names in made for name in names} <= ATTRIBUTES | {"data-old", "data-new", "data-language"}
+    assert {name for _, *names in made for name in names} <= ATTRIBUTES | {
+        "data-old",
+        "data-new",
+        "data-language",
+        "data-file",
+    }
 
 
 def everywhere(words: str) -> list[Item]:

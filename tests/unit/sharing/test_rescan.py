@@ -13,8 +13,9 @@ import pytest
 from backports import zstd
 
 from opencode_cloud.contracts.access import EnforcedPolicy, KnownWorkspace
-from opencode_cloud.contracts.ids import ShareId, WorkspaceId
+from opencode_cloud.contracts.ids import CommentId, ShareId, WorkspaceId
 from opencode_cloud.sharing.models import Item, Mode, Ownership, Position, Record, RedactionMode, Share, State, Viewer
+from opencode_cloud.sharing.protocol.comments import Comment, CommentedLines, DiffSide
 from opencode_cloud.sharing.service.access import ShareAccess
 from opencode_cloud.sharing.service.redaction import SecretRedaction
 from opencode_cloud.sharing.service.rescan import Rescan
@@ -52,11 +53,15 @@ class Pushes:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
+        self.told = 0
 
     def commit(
         self, _share: Share, record: Record, _viewers: list[Viewer], _stale: frozenset[str], _mode: Mode
     ) -> None:
         self.records.append(record)
+
+    def tell_of_comments(self, *_: object) -> None:
+        self.told += 1
 
 
 class Plane:
@@ -150,6 +155,21 @@ def test_nothing_of_a_secret_is_left(plane: Plane) -> None:
     mark, after = b"[redacted: anthropic-api-key]", plane.state()
     assert after == {key: data.replace(KEY.encode(), mark) for key, data in before.items()}
     assert plane.share().ownership == msgspec.structs.replace(OWNERSHIP, title=mark.decode())
+
+
+def test_comments_and_what_they_quote_are_searched_too(plane: Plane) -> None:
+    lines = CommentedLines(
+        file="a.py", first=1, last=1, side=DiffSide.NEW, change=1, quote=f"key = {KEY}", length=len(KEY) + 6
+    )
+    whole = Comment(id=CommentId("cmt_1"), author="acc_1", name="ada", text=f"not {KEY}!", created_at=5, lines=lines)
+    plane.store.put_comment(SHARE.id, whole)
+    plane.rescan.run(SHARE.id)
+    assert KEY.encode() not in plane.stored().replace(repr(OWNERSHIP.title).encode(), b"")
+    [comment] = plane.store.comments(SHARE.id)
+    assert comment.text == "not [redacted: anthropic-api-key]!"
+    assert plane.pushes.told == 1
+    plane.rescan.run(SHARE.id)
+    assert plane.pushes.told == 1
 
 
 def test_viewers_get_the_present_items_once_more(plane: Plane) -> None:

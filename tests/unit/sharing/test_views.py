@@ -214,6 +214,14 @@ def test_an_edit_is_a_change_with_numbers_and_marked_words_and_no_noise() -> Non
     assert '<span class="plus">+1</span>' in card
 
 
+def test_a_change_names_its_file_for_comments_on_lines() -> None:
+    patch = "@@ -3,2 +3,2 @@\n x\n-a\n+b\n"
+    assert 'data-file="~/a.py"' in shown(tool("edit", {"filePath": "/home/ada/a.py"}, metadata={"diff": patch}))
+    several = shown(tool("edit", {}, metadata={"results": [{"diff": patch}, {"diff": f"--- a.py\n+++ b.py\n{patch}"}]}))
+    assert several.count('data-file=""') == several.count("<b>unnamed file</b>") == 1
+    assert several.count('data-file="b.py"') == 1
+
+
 def test_an_edit_without_a_patch_is_made_from_its_arguments() -> None:
     card = shown(tool("edit", {"filePath": "a.py", "oldString": "a\nb\nc", "newString": "a\nB\nc"}))
     assert '<span class="line" data-old="1" data-new="1"> a\n</span>' in card

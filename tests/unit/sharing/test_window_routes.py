@@ -63,7 +63,7 @@ def reading() -> Reading:
 
 def get(reading: Reading, path: str, **query: str) -> dict[str, Any]:
     app = HttpRoutes()
-    nothing = cast("Any", SimpleNamespace(panel=lambda *_: None, view=lambda *_: None))
+    nothing = cast("Any", SimpleNamespace(panel=lambda *_: None, view=lambda *_: None, beside=lambda *_: ()))
     ReaderRoutes(cast("ShareReader", reading), nothing, nothing, nothing, public_url="https://cloud.example").mount(app)
     context = {
         "http": {"method": "GET", "path": path, "sourceIp": "192.0.2.1"},

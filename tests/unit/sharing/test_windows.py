@@ -193,6 +193,50 @@ def test_a_place_that_does_not_exist_is_not_found(cursor: str) -> None:
         assert refused.value.code == "message_not_found"
 
 
+def test_an_entry_is_read_alone_by_its_key() -> None:
+    items = long(parts=9, size=30_000)  # messages that are cut between their parts
+    items.append(item("session_diff", [{"file": "a.py"}]))
+    whole, objects = stored(numbered(items))
+    for key in ("message/msg_007", "part/msg_007/prt_0", "part/msg_007/prt_8", "session_diff"):
+        [published] = [each for each in items if each.key == key]
+        entry = whole.entry(key, list)
+        assert entry is not None
+        assert entry.raw == published.data
+    assert len(objects.ranges) == 3
+    for key in ("part/msg_007/prt_9", "message/msg_999", "part/msg_007", "other", ""):
+        assert whole.entry(key, list) is None
+
+
+def test_an_entry_is_the_present_one_wherever_it_is_stored() -> None:
+    items = [*long(), item("session_diff", [])]
+    new = [part("msg_007", "prt_0", "text", text="new"), user("msg_008", BEGIN + 8, agent="new")]
+    elsewhere = [
+        Item(key=key, type=key.partition("/")[0], data=b"", body=key, seq=900, at=BEGIN + 1)
+        for key in ("message/msg_010", "part/msg_010/prt_0", "session_diff")
+    ]
+    whole, _ = stored(numbered(items), [*numbered(new, 800, BEGIN + 1), *elsewhere])
+
+    def fill(wanted: Sequence[Item]) -> list[Item]:
+        return [msgspec.structs.replace(each, data=json.dumps({"body": each.body}).encode()) for each in wanted]
+
+    for published in new:
+        entry = whole.entry(published.key, fill)
+        assert entry is not None
+        assert entry.raw == published.data
+    for each in elsewhere:
+        entry = whole.entry(each.key, fill)
+        assert entry is not None
+        assert json.loads(entry.raw) == {"body": each.body}
+
+
+def test_large_changes_in_a_snapshot_are_read_from_where_they_are_stored() -> None:
+    changes = Item(key="session_diff", type="session_diff", data=b"", body="there", seq=900, at=BEGIN)
+    whole, _ = stored([*numbered(long()), changes])
+    entry = whole.entry("session_diff", lambda wanted: [msgspec.structs.replace(wanted[0], data=b"[1]")])
+    assert entry is not None
+    assert entry.raw == b"[1]"
+
+
 def test_a_session_in_one_item_has_no_outline() -> None:
     second = item("messages", {"messages": [{"id": "a", "type": "user", "text": "hello"}]})
     assert outlines.write_outline(cast("ObjectStore", Objects()), SHARE, "snapshot", numbered([second])) == 0

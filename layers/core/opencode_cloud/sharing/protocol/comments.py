@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -11,6 +12,50 @@ from opencode_cloud.kit.errors import BadRequest, Conflict, Forbidden, NotFound
 
 LONGEST_COMMENT = 4000  # characters
 MOST_COMMENTS = 1000  # of one share
+MOST_LINES = 50  # of one comment
+LONGEST_QUOTE = 2000  # characters; mostly all of the lines, so that a later change is noticed
+
+
+class DiffSide(StrEnum):
+    """The side of a change: the file before it, or after it."""
+
+    OLD = "old"
+    NEW = "new"
+
+
+class WantedLines(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of a change on which a member comments."""
+
+    file: str
+    """The name as the page shows it; empty if the change names no file."""
+    first: int
+    last: int = 0
+    """The last line; 0: the first line alone."""
+    side: DiffSide = DiffSide.NEW
+    change: int = 1
+    """The number of the change, from 1, where the message or part changes the file several times."""
+    quote: str | None = None
+    """The beginning of the text that the member saw. A comment on other text is refused."""
+
+
+class CommentedLines(msgspec.Struct, frozen=True, kw_only=True):
+    """The lines of a change that a comment is about, as they were at its time."""
+
+    file: str
+    first: int
+    last: int
+    side: DiffSide
+    change: int
+    quote: str
+    """The beginning of their text, at most :data:`LONGEST_QUOTE` characters. Secrets in it are replaced."""
+    length: int
+    """Characters of their text."""
+    outdated: bool = False
+    """Whether the change shows another text there, or no such lines. Found at each read; stored as False."""
+
+    def is_of(self, text: str) -> bool:
+        """Tell whether ``text`` is the text of the lines at the time of the comment."""
+        return len(text) == self.length and text[:LONGEST_QUOTE] == self.quote
 
 
 class Comment(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +71,8 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     """Milliseconds since the epoch."""
     resolved: bool = False
+    lines: CommentedLines | None = None
+    """The lines of a change in the item; None: the item as a whole."""
 
     def public(self) -> dict[str, Any]:
         """Return the comment as readers get it. The id of its author stays here."""
@@ -40,6 +87,31 @@ def comments_off() -> Forbidden:
 def invalid_comment() -> BadRequest:
     """Return the error for a comment without text, or with too much of it."""
     return BadRequest("invalid_comment", f"A comment has 1 to {LONGEST_COMMENT:,} characters.")
+
+
+def too_many_lines() -> BadRequest:
+    """Return the error for a range of lines that is empty or too long."""
+    return BadRequest("invalid_lines", f"Name 1 to {MOST_LINES} lines, with the first one before the last one.")
+
+
+def no_changes() -> BadRequest:
+    """Return the error for lines of a message or part that shows no changes, or that is not there."""
+    return BadRequest("invalid_lines", "This message or part shows no changes of files. Comment on it as a whole.")
+
+
+def unknown_file() -> BadRequest:
+    """Return the error for a file that the message or part does not change, or not so often."""
+    return BadRequest("invalid_lines", "This message or part shows no such change. Name the file as the page shows it.")
+
+
+def unknown_line(number: int, side: DiffSide) -> BadRequest:
+    """Return the error for a line that a change does not show."""
+    return BadRequest("invalid_lines", f"The change shows no line {number} on its {side} side. Name lines of the page.")
+
+
+def lines_changed() -> Conflict:
+    """Return the error for lines that have another text than the member saw."""
+    return Conflict("lines_changed", "These lines have changed since you read them. Read them again, then comment.")
 
 
 def comment_not_found() -> NotFound:

@@ -115,7 +115,7 @@ class Unknown(msgspec.Struct, frozen=True):
 
 
 class Diff(msgspec.Struct, frozen=True):
-    """The change of one file."""
+    """The change of one file. ``file`` is empty if the client does not name it."""
 
     file: str
     status: str
@@ -264,7 +264,7 @@ def diffs(value: object) -> list[Diff]:
     """Read the file changes of a session or a message. Leave out objects without a file or a patch."""
     return [
         Diff(
-            file=line(text(change.get("file"))) or _("unnamed file"),
+            file=line(text(change.get("file"))),
             status=line(text(change.get("status")), 20) or "modified",
             additions=count(change.get("additions")),
             deletions=count(change.get("deletions")),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import urlencode
 
 import msgspec
 from jinja2 import Environment
 from markupsafe import Markup
 
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.sharing.protocol.comments import LONGEST_COMMENT, Comment
-from opencode_cloud.sharing.rendering.markdown import quote
+from opencode_cloud.sharing.protocol.comments import LONGEST_COMMENT, MOST_LINES, Comment, CommentedLines, DiffSide
+from opencode_cloud.sharing.rendering.markdown import code, fence, quote
 from opencode_cloud.sharing.rendering.transcript import moment
+from opencode_cloud.sharing.rendering.views import message_anchor, part_anchor
 
 
 class CommentsView(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,11 +31,16 @@ class CommentsView(msgspec.Struct, frozen=True, kw_only=True):
     """The reason for which the last form was refused, and ``draft`` its text."""
     draft: str = ""
 
+    @property
+    def page(self) -> str:
+        """Return the path of the share's page."""
+        return self.action.removesuffix("/comments")
+
 
 def render_comments(environment: Environment, view: CommentsView, choices: Sequence[tuple[str, str]]) -> Markup:
     """Write the section of comments. ``choices`` are the keys of messages, and the words for them."""
     template = environment.get_template("comments.html")
-    return Markup(template.render(view=view, choices=choices, longest=LONGEST_COMMENT))  # noqa: S704 - it escapes
+    return Markup(template.render(view=view, choices=choices, longest=LONGEST_COMMENT, most_lines=MOST_LINES))  # noqa: S704 - it escapes
 
 
 def render_comment_list(environment: Environment, view: CommentsView) -> Markup:
@@ -41,10 +48,34 @@ def render_comment_list(environment: Environment, view: CommentsView) -> Markup:
     return Markup(environment.get_template("comment_list.html").render(view=view))  # noqa: S704 - it escapes
 
 
+def lines_in_words(lines: CommentedLines, file: str = "") -> str:
+    """Return the words for the lines that a comment is about. ``file`` stands for the name of their file."""
+    values = {"line": lines.first, "end": lines.last, "file": file or lines.file or _("unnamed file")}
+    match lines.side, lines.first == lines.last:
+        case DiffSide.NEW, True:
+            return _("line %(line)s of %(file)s", **values)
+        case DiffSide.NEW, False:
+            return _("lines %(line)s to %(end)s of %(file)s", **values)
+        case _, True:
+            return _("old line %(line)s of %(file)s", **values)
+        case _:
+            return _("old lines %(line)s to %(end)s of %(file)s", **values)
+
+
+def reference(item: str) -> str:
+    """Return the end of the address that shows an item without scripts: the query and the fragment."""
+    kind, _slash, cursor = item.partition("/")
+    if kind == "session_diff":
+        return "#changes"
+    return f"?{urlencode({'at': cursor})}#{part_anchor(item) if kind == 'part' else message_anchor(cursor)}"
+
+
 def place(item: str) -> str:
-    """Return the words for the place of a comment."""
+    """Return the words for the item that a comment is about."""
     kind, *ids = item.split("/")
     match kind:
+        case "session_diff":
+            return _("the files changed")
         case "message" if ids:
             return _("message %(id)s", id=ids[-1])
         case "part" if ids:
@@ -58,6 +89,11 @@ def comments_as_markdown(comments: Iterable[Comment]) -> Iterator[str]:
     for position, comment in enumerate(comments):
         if position == 0:
             yield "## Comments"
-        state = " (resolved)" if comment.resolved else ""
+        lines = comment.lines
         where = f" on {place(comment.item)}" if comment.item else ""
-        yield quote(f"{comment.name}, {moment(comment.created_at)}{where}{state}:\n\n{comment.text}")
+        if lines:
+            where = f" on {lines_in_words(lines, code(lines.file or 'unnamed file'))}, {place(comment.item)}"
+        states = {"outdated": bool(lines and lines.outdated), "resolved": comment.resolved}
+        state = ", ".join(name for name, holds in states.items() if holds)
+        head = f"{comment.name}, {moment(comment.created_at)}{where}{f' ({state})' if state else ''}:"
+        yield quote("\n\n".join([head, *([fence(lines.quote)] if lines else []), comment.text]))

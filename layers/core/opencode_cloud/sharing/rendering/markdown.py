@@ -139,7 +139,8 @@ def _tool(tool: Tool) -> Iterator[str]:
 
 def _changes(changes: Iterable[Diff]) -> Iterator[str]:
     for diff in changes:
-        yield f"Changed {code(diff.file)} ({escape(diff.status)}, +{diff.additions} -{diff.deletions})"
+        name = code(diff.file or "unnamed file")
+        yield f"Changed {name} ({escape(diff.status)}, +{diff.additions} -{diff.deletions})"
         if diff.patch:
             yield fence(diff.patch, "diff")
 

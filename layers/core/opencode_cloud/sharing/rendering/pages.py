@@ -22,7 +22,14 @@ from opencode_cloud.sharing.models import CONTAINER_MB, FUNCTION_MB, OwnerPanel,
 from opencode_cloud.sharing.protocol.tickets import VIEW_SECONDS
 from opencode_cloud.sharing.rendering.blocks import Block, File, Note, Tool, block, size
 from opencode_cloud.sharing.rendering.card import Summary, summarize
-from opencode_cloud.sharing.rendering.comments import CommentsView, place, render_comment_list, render_comments
+from opencode_cloud.sharing.rendering.comments import (
+    CommentsView,
+    lines_in_words,
+    place,
+    reference,
+    render_comment_list,
+    render_comments,
+)
 from opencode_cloud.sharing.rendering.nodes import Node, html
 from opencode_cloud.sharing.rendering.outline import INLINE, MessageHead, MessageWindow
 from opencode_cloud.sharing.rendering.owner_panel import render_owner_panel
@@ -358,5 +365,6 @@ def _later(share_id: ShareId, entry: TranscriptEntry | None) -> str:
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = web_assets.environment()
-    environment.filters.update(moment=moment, iso=iso, place=place, role=role_name)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
+    filters = {"place": place, "lines_in_words": lines_in_words, "reference": reference}
+    environment.filters.update(moment=moment, iso=iso, role=role_name, **filters)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
     return environment

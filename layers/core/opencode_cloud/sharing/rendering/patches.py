@@ -163,20 +163,23 @@ def _common(one: Sequence[str], other: Sequence[str]) -> int:
     return next((at for at in range(length) if one[at] != other[at]), length)
 
 
-def patch_nodes(lines: Sequence[PatchLine], language: str = "") -> list[Node]:
-    """Return the elements of a change of a file in ``language``. Fold a long one, and count its hidden lines."""
+def patch_nodes(lines: Sequence[PatchLine], language: str = "", file: str = "") -> list[Node]:
+    """Return the elements of a change of ``file`` in ``language``. Fold a long one, and count its hidden lines."""
     if not lines:
         return []
     shown = list(_lines(lines))
     if len(shown) <= FOLDED:
-        return [_pre(shown, language)]
+        return [_pre(shown, language, file)]
     hidden = shown[HEAD:]
     summary = element("summary", {}, ngettext("%(num)s line hidden", "%(num)s lines hidden", len(hidden)))
-    return [_pre(shown[:HEAD], language), element("details", {"class": "more"}, summary, _pre(hidden, language))]
+    more = element("details", {"class": "more"}, summary, _pre(hidden, language, file))
+    return [_pre(shown[:HEAD], language, file), more]
 
 
-def _pre(lines: Sequence[Element], language: str) -> Element:
-    attributes = {"class": "patch", "tabindex": "0"} | ({"data-language": language} if language else {})
+def _pre(lines: Sequence[Element], language: str, file: str) -> Element:
+    attributes = {"class": "patch", "tabindex": "0", "data-file": file}
+    if language:
+        attributes["data-language"] = language
     return element("pre", attributes, *lines)
 
 

@@ -174,7 +174,7 @@ def _choice(label: str, *, chosen: bool) -> Element:
 
 
 def changes_of(tool: Tool) -> list[FilePatch]:
-    """Return the changes of files that a call made or wants to make."""
+    """Return the changes of files that a call made or wants to make. A file without a name has an empty one."""
     metadata = mapping(tool.data.get("metadata"))
     files = [change for each in mappings(metadata.get("files")) for change in _change(each)]
     patches = [text(metadata.get("diff")), *(text(each.get("diff")) for each in mappings(metadata.get("results")))]
@@ -183,7 +183,7 @@ def changes_of(tool: Tool) -> list[FilePatch]:
         changes = _wanted(_given(tool))
     name = line(text(_given(tool).get("filePath")), 400)
     for change in changes:
-        change.file = change.file or name or _("unnamed file")
+        change.file = change.file or name
     return changes
 
 
@@ -209,7 +209,8 @@ def _wanted(given: JsonObject) -> list[FilePatch]:
 
 def _changed(tool: Tool, changes: Sequence[FilePatch]) -> list[Node]:
     if len(changes) == 1:
-        return [*patch_nodes(changes[0].lines, extension(changes[0].file)), *_problems(tool)]
+        [change] = changes
+        return [*patch_nodes(change.lines, extension(change.file), change.file), *_problems(tool)]
     return [*(change_node(each) for each in changes), *_problems(tool)]
 
 
@@ -218,13 +219,14 @@ def change_node(change: FilePatch, status: str = "", additions: int = -1, deleti
     summary = element(
         "summary",
         {},
-        element("b", {}, change.file),
+        element("b", {}, change.file or _("unnamed file")),
         span("status", _(status or change.status)),
         *line_counts(
             change.additions if additions < 0 else additions, change.deletions if deletions < 0 else deletions
         ),
     )
-    return element("details", {"class": "change"}, summary, *patch_nodes(change.lines, extension(change.file)))
+    patch = patch_nodes(change.lines, extension(change.file), change.file)
+    return element("details", {"class": "change"}, summary, *patch)
 
 
 def line_counts(additions: int, deletions: int) -> list[Node]:

@@ -81,13 +81,11 @@ def attachment(file: File) -> Node:
 
 def changes_nodes(diffs: Iterable[Diff]) -> list[Node]:
     """Return the changes of a session or a message, one folded element for each file."""
-    return [
-        change_node(FilePatch(diff.file, diff.status, _lines(diff).lines), diff.status, diff.additions, diff.deletions)
-        for diff in diffs
-    ]
+    return [change_node(patch_of(diff), diff.status, diff.additions, diff.deletions) for diff in diffs]
 
 
-def _lines(diff: Diff) -> FilePatch:
+def patch_of(diff: Diff) -> FilePatch:
+    """Return a change as its lines."""
     if not diff.patch:
         return replacement(diff.file, diff.before, diff.after)
     return FilePatch(diff.file, diff.status, [line for file in files_of(diff.patch) for line in file.lines])

@@ -21,7 +21,7 @@ from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.kit.http_routes import HttpRoutes
-from opencode_cloud.sharing.protocol.comments import Comment
+from opencode_cloud.sharing.protocol.comments import Comment, WantedLines
 from opencode_cloud.sharing.routes.visitors import visitor_of
 from opencode_cloud.sharing.service.owning import governs, owner_of
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.rendering.comments import CommentsView
     from opencode_cloud.sharing.service.access import Visitor
     from opencode_cloud.sharing.service.commenting import Commenting
+    from opencode_cloud.sharing.service.windows import Conversation
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -37,6 +38,7 @@ FORM = "application/x-www-form-urlencoded"
 class _Written(msgspec.Struct):
     text: str
     item: str = ""
+    lines: WantedLines | None = None
 
 
 class _Resolution(msgspec.Struct):
@@ -63,6 +65,10 @@ class CommentRoutes:
         """Return the comments of a share to a reader. Raises as :meth:`Commenting.read` does."""
         return self._commenting.read(share_id, visitor)[1]
 
+    def beside(self, conversation: Conversation) -> Sequence[Comment]:
+        """Return the comments of a share whose conversation a reader has opened."""
+        return self._commenting.of(conversation.share, lambda: conversation)
+
     def read(self, share_id: ShareId) -> HttpReply:
         """``GET /share/{id}/comments`` -> ``{comments}``, or the list as HTML for the page's script."""
         event = self._event()
@@ -78,13 +84,13 @@ class CommentRoutes:
         return comment_list(event, view)
 
     def write(self, share_id: ShareId) -> HttpReply:
-        """``POST /share/{id}/comments {text, item?}`` -> 201 ``{comment}``; a form is redirected back to the page."""
+        """``POST /share/{id}/comments {text, item?, lines?}`` -> 201 ``{comment}``; a form leads back to the page."""
         event = self._event()
         check_same_origin(event)
         visitor = visitor_of(event, share_id)
         if not http_events.header(event, "content-type").startswith(FORM):
             written = http_events.decode_body(event, _Written)
-            comment = self._commenting.add(share_id, visitor, written.item, written.text)
+            comment = self._commenting.add(share_id, visitor, written.item, written.text, written.lines)
             return self._json({"comment": comment.public()}, HTTPStatus.CREATED)
         fields = parse_qs(http_events.raw_body(event).decode(errors="replace"))
         try:
@@ -123,18 +129,17 @@ class CommentRoutes:
         return self._json({})
 
     def view(
-        self, event: http_events.Event, share: Share, visitor: Visitor, comments: Sequence[Comment] | None = None
+        self, event: http_events.Event, share: Share, visitor: Visitor, comments: Sequence[Comment]
     ) -> CommentsView | None:
         """Return the comments as the reader of a request sees them; None where there are none and none can be made."""
         from opencode_cloud.sharing.rendering.comments import CommentsView  # slow to import, and no sync needs it
 
-        shown = self._commenting.of(share) if comments is None else comments
         # A key reads, and has no forms.
         writer = self._commenting.writer(share, visitor) if visitor.request.cookie else None
-        if not shown and writer is None:
+        if not comments and writer is None:
             return None
         return CommentsView(
-            comments=shown,
+            comments=comments,
             action=_action(share.id),
             writer=owner_of(writer) if writer else "",
             governs=bool(writer and share.ownership and governs(writer, share.ownership)),

@@ -226,7 +226,7 @@ class ReaderRoutes:
             panel=panel,
             token=token,
             failed=failed,
-            comments=self._comment_routes.view(event, share, visitor),
+            comments=self._comment_routes.view(event, share, visitor, self._comment_routes.beside(conversation)),
         )
 
     def card(self, share_id: ShareId) -> HttpReply:

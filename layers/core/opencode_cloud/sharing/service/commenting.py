@@ -17,6 +17,8 @@ from opencode_cloud.sharing.protocol.comments import (
     LONGEST_COMMENT,
     MOST_COMMENTS,
     Comment,
+    CommentedLines,
+    WantedLines,
     comment_not_found,
     comments_off,
     invalid_comment,
@@ -27,14 +29,17 @@ from opencode_cloud.sharing.service.owning import governs, owner_of
 from opencode_cloud.sharing.service.redaction import redacted_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from opencode_cloud.access.service import Access
     from opencode_cloud.audit.audit_queue import AuditQueue
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.contracts.ids import ShareId
     from opencode_cloud.sharing.service.access import ShareAccess, Visitor
+    from opencode_cloud.sharing.service.commented_lines import LineFinder
     from opencode_cloud.sharing.service.fan_out import ViewerSockets
+    from opencode_cloud.sharing.service.reading import ShareReader
+    from opencode_cloud.sharing.service.windows import Conversation
     from opencode_cloud.sharing.store import ShareStore
 
 
@@ -53,27 +58,36 @@ class Commenting:
     def __init__(
         self,
         store: ShareStore,
+        reading: ShareReader,
         share_access: ShareAccess,
         access: Access,
         sockets: ViewerSockets,
         audit: AuditQueue,
     ) -> None:
         self._store = store
+        self._reading = reading
         self._share_access = share_access
         self._access = access
         self._sockets = sockets
         self._audit = audit
 
-    def of(self, share: Share) -> Sequence[Comment]:
-        """Return the comments of a share that the caller has admitted a reader to, in the order of their creation."""
+    def of(self, share: Share, conversation: Callable[[], Conversation]) -> Sequence[Comment]:
+        """Return the comments of a share that the caller has admitted a reader to, in the order of their creation.
+
+        ``conversation`` opens the share's conversation. Only comments on lines need it.
+        """
         if not takes_comments(share, self._share_access.audience(share)):
             return ()
-        return self._store.comments(share.id)
+        comments = self._store.comments(share.id)
+        if all(comment.lines is None for comment in comments):
+            return comments
+        finder = self._finder(share.id, conversation())
+        return [finder.checked(comment) for comment in comments]
 
     def read(self, share_id: ShareId, visitor: Visitor) -> tuple[Share, Sequence[Comment]]:
         """Return a share and its comments to a reader. Raises as :meth:`ShareAccess.admit` does."""
         share = self._admitted(share_id, visitor)
-        return share, self.of(share)
+        return share, self.of(share, lambda: self._reading.conversation(share_id, visitor))
 
     def writer(self, share: Share, visitor: Visitor) -> Actor | None:
         """Return the member who may comment on a share; None for other readers, and where comments are off."""
@@ -82,11 +96,13 @@ class Commenting:
         except ServiceError:
             return None
 
-    def add(self, share_id: ShareId, visitor: Visitor, item: str, text: str) -> Comment:
-        """Add a comment. Secrets in it are treated as those in the share.
+    def add(
+        self, share_id: ShareId, visitor: Visitor, item: str, text: str, wanted: WantedLines | None = None
+    ) -> Comment:
+        """Add a comment, on the lines ``wanted`` of the item's changes if given. Secrets are treated as in the share.
 
-        Raises the errors of reading the share; ``comments_off`` or ``not_permitted`` (403), ``invalid_comment`` (400),
-        ``too_many_comments`` (409).
+        Raises the errors of reading the share; ``comments_off`` or ``not_permitted`` (403), ``invalid_comment`` or
+        ``invalid_lines`` (400), ``lines_changed`` or ``too_many_comments`` (409).
         """
         share = self._admitted(share_id, visitor)
         actor = self._writer(share, visitor)
@@ -95,13 +111,19 @@ class Commenting:
             raise invalid_comment()
         if len(self._store.comments(share_id)) >= MOST_COMMENTS:
             raise too_many_comments()
+        rules = self._share_access.rules(share)
+        lines: CommentedLines | None = None
+        if wanted is not None:
+            finder = self._finder(share_id, self._reading.conversation(share_id, visitor))
+            lines = finder.find(item, wanted, lambda quote: redacted_text(share, rules, quote))
         comment = Comment(
             id=CommentId(new_id("cmt")),
             item=item,
             author=owner_of(actor),
             name=_shown(actor),
-            text=redacted_text(share, self._share_access.rules(share), text),
+            text=redacted_text(share, rules, text),
             created_at=now_ms(),
+            lines=lines,
         )
         self._store.put_comment(share_id, comment)
         self._changed(actor, share, "share.commented", comment)
@@ -134,6 +156,11 @@ class Commenting:
         self._store.delete_comment(share_id, comment_id)
         self._changed(actor, share, "share.comment_deleted", comment)
 
+    def _finder(self, share_id: ShareId, conversation: Conversation) -> LineFinder:
+        from opencode_cloud.sharing.service.commented_lines import LineFinder  # syncs need no renderers
+
+        return LineFinder(conversation, lambda items: self._reading.inline(share_id, items))
+
     def _admitted(self, share_id: ShareId, visitor: Visitor) -> Share:
         return self._share_access.admit(share_id, self._store.share(share_id), visitor).share
 
@@ -155,7 +182,9 @@ class Commenting:
         ownership = share.ownership
         if ownership is None:
             return
-        facts = {"comment": comment.id, "item": comment.item}
+        facts: dict[str, object] = {"comment": comment.id, "item": comment.item}
+        if lines := comment.lines:
+            facts |= {"file": lines.file, "side": lines.side, "first": lines.first, "last": lines.last}
         target = Target("share", share.id, ownership.title)
         self._audit.record(actor, action, target, workspace_id=ownership.workspace_id, after=facts)
         self._sockets.tell_of_comments(share.id, self._store.viewers(share.id))

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from opencode_cloud.kit import log
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Item, Position, State
 from opencode_cloud.sharing.protocol.fold import Fold
 from opencode_cloud.sharing.service.access import is_over
 from opencode_cloud.sharing.service.appending import Appending, numbered, record_of
+from opencode_cloud.sharing.service.redaction import redacted_text
 from opencode_cloud.sharing.service.tails import Tails
 
 if TYPE_CHECKING:
@@ -65,6 +68,7 @@ class Rescan:
             share = self._store.share(share_id)
             if share is None or is_over(share):
                 break
+            self._redact_comments(share)
             changed = self._pass(share)
             rewritten += changed
             if not changed:
@@ -112,6 +116,19 @@ class Rescan:
         if all(new is old for new, old in zip(items, record.items, strict=True)):
             return record.items, frozenset()
         return tuple(items), frozenset(stale)
+
+    def _redact_comments(self, share: Share) -> None:
+        """Replace what is found in comments and their quotes, and have open pages fetch them."""
+        rules, found = self._share_access.rules(share), False
+        for comment in self._store.comments(share.id):
+            lines = comment.lines
+            if lines is not None:
+                lines = msgspec.structs.replace(lines, quote=redacted_text(share, rules, lines.quote))
+            redacted = msgspec.structs.replace(comment, text=redacted_text(share, rules, comment.text), lines=lines)
+            if redacted != comment:
+                found |= self._store.replace_comment(share.id, redacted)
+        if found:
+            self._fan_out.tell_of_comments(share.id, self._store.viewers(share.id))
 
     def _append_again(self, share: Share, known_end: Position, items: Sequence[Item]) -> None:
         """Append the present items once more and push them. Later arrivals still replace them (I3)."""

@@ -16,7 +16,7 @@ from opencode_cloud.kit.parallel import pool
 from opencode_cloud.sharing.models import Item, Share, message_not_found
 from opencode_cloud.sharing.protocol.fold import Fold
 from opencode_cloud.sharing.rendering.outline import MessageHead, MessageWindow, Piece, head_of, pieces, undone_from
-from opencode_cloud.sharing.rendering.transcript import Transcript, TranscriptMessage, transcribe
+from opencode_cloud.sharing.rendering.transcript import Transcript, TranscriptEntry, TranscriptMessage, transcribe
 from opencode_cloud.sharing.service.outlines import (
     SEVERAL,
     StoredChunk,
@@ -70,9 +70,10 @@ class Conversation:
         self._read = read
         stored = outline or StoredOutline([], [], [])
         known = {head.id for head in stored.heads}
-        self._elsewhere = {item.key: item for item in tail if item.body}
+        single = [each.item() for each in stored.single]
+        self._elsewhere = {item.key: item for item in (*single, *tail) if item.body}
         self._later = [item for item in tail if message_of(item) in known]
-        new = transcribe([*(each.item() for each in stored.single), *(i for i in tail if message_of(i) not in known)])
+        new = transcribe([*single, *(i for i in tail if message_of(i) not in known)])
         self.single = Transcript(new.session, new.model, new.diff, [], [])
         self.heads = [*_renewed(stored.heads, self._later), *map(head_of, new.messages)]
         self._position = {head.id: at for at, head in enumerate(self.heads)}
@@ -149,6 +150,25 @@ class Conversation:
         for entry in empty:
             entry.raw = bodies.get(entry.key, b"")
         return messages, end
+
+    def entry(self, key: str, fill: Callable[[Sequence[Item]], Sequence[Item]]) -> TranscriptEntry | None:
+        """Return the message, the part or the changes of the session with this key; None if there are none.
+
+        ``fill`` returns items with the bodies that are stored elsewhere.
+        """
+        entry = self.single.diff if key == "session_diff" else self._entry(key, fill)
+        if entry and not entry.inline and key in self._elsewhere:
+            entry.raw = fill([self._elsewhere[key]])[0].data
+        return entry
+
+    def _entry(self, key: str, fill: Callable[[Sequence[Item]], Sequence[Item]]) -> TranscriptEntry | None:
+        cursor = key.partition("/")[2]
+        name = cursor.partition("/")[0]
+        if name not in self._position:
+            return None
+        messages, _ = self.some(self.chunk_at(cursor), 0, fill)
+        entries = (entry for message in messages if message.id == name for entry in (message.entry, *message.parts))
+        return next((entry for entry in entries if entry and entry.key == key), None)
 
     def _back(self, end: int, cost: int) -> int:
         """Return the first of the chunks before ``end`` that together are within ``cost``; at least one."""

@@ -1,0 +1,75 @@
+"""Lines of changes on which members comment: finding them, and whether they are still there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opencode_cloud.kit.errors import BadRequest
+from opencode_cloud.sharing.protocol.comments import (
+    LONGEST_QUOTE,
+    Comment,
+    CommentedLines,
+    WantedLines,
+    lines_changed,
+)
+from opencode_cloud.sharing.rendering.changed_lines import changes_in, text_of
+from opencode_cloud.sharing.rendering.lenient import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opencode_cloud.sharing.models import Item
+    from opencode_cloud.sharing.rendering.patches import FilePatch
+    from opencode_cloud.sharing.service.windows import Conversation
+
+
+class LineFinder:
+    """Finds lines in the present state of a conversation. Each item is read once."""
+
+    def __init__(self, conversation: Conversation, fill: Callable[[Sequence[Item]], Sequence[Item]]) -> None:
+        """``fill`` returns items with the bodies that are stored elsewhere."""
+        self._conversation = conversation
+        self._fill = fill
+        self._changes: dict[str, Sequence[FilePatch]] = {}
+
+    def find(self, item: str, wanted: WantedLines, redacted: Callable[[str], str]) -> CommentedLines:
+        """Return the lines with their text, from which ``redacted`` removes secrets.
+
+        Raises ``invalid_lines`` (400) for lines that the page does not show, and ``lines_changed`` (409) if their text
+        is another one than the quote of ``wanted``.
+        """
+        text = text_of(self._of(item), wanted)
+        if wanted.quote is not None and text[:LONGEST_QUOTE] != wanted.quote[:LONGEST_QUOTE]:
+            raise lines_changed()
+        return CommentedLines(
+            file=wanted.file,
+            first=wanted.first,
+            last=wanted.last or wanted.first,
+            side=wanted.side,
+            change=wanted.change,
+            quote=redacted(text)[:LONGEST_QUOTE],
+            length=len(text),
+        )
+
+    def checked(self, comment: Comment) -> Comment:
+        """Return a comment that tells whether its lines are outdated."""
+        lines = comment.lines
+        if lines is None or self._shows(comment.item, lines):
+            return comment
+        return msgspec.structs.replace(comment, lines=msgspec.structs.replace(lines, outdated=True))
+
+    def _shows(self, item: str, lines: CommentedLines) -> bool:
+        wanted = WantedLines(file=lines.file, first=lines.first, last=lines.last, side=lines.side, change=lines.change)
+        try:
+            return lines.is_of(text_of(self._of(item), wanted))
+        except BadRequest:
+            return False
+
+    def _of(self, item: str) -> Sequence[FilePatch]:
+        if item not in self._changes:
+            entry = self._conversation.entry(item, self._fill)
+            value = entry.decoded if entry and entry.decoded is not None else decode(entry.raw) if entry else None
+            self._changes[item] = changes_in(item, value)
+        return self._changes[item]
