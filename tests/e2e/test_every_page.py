@@ -26,7 +26,7 @@ from tests.menu import console_menu
 from tests.sharing_stage import STAGE_FILE
 
 from .browser import headless_chromium
-from .judging import LOOKS, Judge, kind
+from .judging import HEAVIEST, LOOKS, Judge, kind
 from .test_payments import GOOD, Payer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -41,6 +41,8 @@ ELSEWHERE = re.compile(rf"{FILES}|/api/docs|/share/|/operator")
 """Also links to pages that other tests judge."""
 BRIEFLY = re.compile(rf"{ELSEWHERE.pattern}|[?]")
 """Also links to other views of the same page."""
+OF_GALLERY = 180_000
+"""Bytes of the gallery. It has every kind of part, and code in view, for which the page loads the highlighter."""
 PHONE = {name: look for name, look in LOOKS.items() if name == "phone-dark"}
 
 
@@ -169,7 +171,9 @@ def test_the_pages_of_shares(deployed: Deployed, chromium: Browser) -> None:
         ("late-reader", "", f"/share/{'x' * 22}", 404),
     ):
         # A new browser, in which also the files of workers are loaded for the first time.
-        judge = Judge(chromium, deployed.stack.url, cookie, who=who)
+        judge = Judge(
+            chromium, deployed.stack.url, cookie, who=who, heaviest=OF_GALLERY if path == gallery else HEAVIEST
+        )
         judge.open(path, status)
         faults += judge.faults
         judge.close()
