@@ -10,6 +10,7 @@ from rich.table import Table
 
 from benchmarks import anchors
 from benchmarks.gateway_report import print_gateway
+from benchmarks.lighthouse.report import print_lighthouse
 from benchmarks.peers.report import print_peers
 from benchmarks.torture.table import print_torture
 from benchmarks.verdict import shares_of_time, verdict
@@ -30,6 +31,7 @@ def print_report(console: Console, result: Json) -> None:
         "throughput": print_throughput,
         "state": print_states,
         "long_page": print_long_pages,
+        "lighthouse": print_lighthouse,
         "redaction": print_redaction,
         "accounting": print_accounting,
         "team": print_team,

@@ -20,7 +20,7 @@ from benchmarks.peers.rooms import Measured, OurShare
 from benchmarks.plan import Plan
 from benchmarks.rooms import Floor, Share
 from benchmarks.sandbox import ALL, deployed_environment
-from benchmarks.stage import ROOT, Durability, Stage
+from benchmarks.stage import ROOT, STATE, Durability, Stage
 from benchmarks.summary import percentile
 
 Json = dict[str, Any]
@@ -66,6 +66,7 @@ class Scenarios:
             "state": self.state,
             "memory_after_states": self.memory,
             "long_page": self.long_page,
+            "lighthouse": self.lighthouse,
             "peers": self.peers,
         }
 
@@ -207,6 +208,10 @@ class Scenarios:
             self._say(f"{parts:,} parts: {found[-1]}")
             await self._remove([share])
         return found
+
+    async def lighthouse(self) -> Json:
+        """Judge pages with Lighthouse, in a process of its own."""
+        return await self._apart("benchmarks.lighthouse", {}, "--state", STATE, "--runs", self._plan.lighthouse_runs)
 
     async def peers(self) -> Json:
         """Measure the peers, and ours where no part before has done so."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +14,9 @@ from opencode_cloud.contracts.permissions import Role
 from tests.integration.people import People, Person
 
 from .browser import headless_chromium
-from .test_gallery import AXE
+from .judging import PICTURES, violations
 
 pytestmark = pytest.mark.e2e
-PICTURES = Path(__file__).resolve().parents[2] / ".local" / "screenshots"
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +132,4 @@ def test_the_reference_is_accessible_on_a_phone_in_both_themes(chromium: Any, st
         article(page, "create_key").get_by_role("button", name="Send request").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.screenshot(path=str(PICTURES / f"api-docs-{theme}.png"))
-        page.evaluate(AXE.read_text())
-        found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
-        assert [(each["id"], [node["html"][:200] for node in each["nodes"]][:3]) for each in found] == []
+        assert violations(page) == []

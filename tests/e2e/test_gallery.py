@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import httpx
 import pytest
@@ -21,12 +21,10 @@ from local.stack import LocalStack
 from tests.integration.publisher import new_session_id
 
 from .browser import headless_chromium
+from .judging import PICTURES, violations
 from .test_page import OUTLINE
 
 pytestmark = pytest.mark.e2e
-ROOT = Path(__file__).resolve().parents[2]
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-PICTURES = ROOT / ".local" / "screenshots"
 PATIENCE = 60_000  # milliseconds; each step takes well under a second on an idle machine
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
@@ -77,13 +75,6 @@ def view(browser: Browser, address: str) -> Iterator[View]:
     yield found
     assert found.complaints == []
     context.close()
-
-
-def violations(page: Page) -> list[dict[str, Any]]:
-    """Return the rules of axe that the page breaks, with the elements that break them."""
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
-    return [{"id": each["id"], "nodes": [node["html"][:200] for node in each["nodes"][:3]]} for each in found]
 
 
 @pytest.mark.parametrize(

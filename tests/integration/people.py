@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from sqlalchemy import select
 
 from local.stack import LocalStack
 from opencode_cloud.access.credentials import session_of_cookie
@@ -68,6 +69,15 @@ class People:
             version=1,
             value=json.dumps(known),
         )
+        return self._with_session(email, account)
+
+    def signed_in(self, email: str) -> Person:
+        """Sign in the person of an account that exists."""
+        with self._database.transaction() as connection:
+            account: str = connection.execute(select(accounts.c.id).where(accounts.c.email == email)).scalar_one()
+        return self._with_session(email, account)
+
+    def _with_session(self, email: str, account: str) -> Person:
         cookie = secrets.token_urlsafe(32)
         session, seconds = session_of_cookie(cookie), int(time.time())
         self._put(

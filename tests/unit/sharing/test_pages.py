@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import web_assets
+from opencode_cloud.kit.content_codings import Coding, unpack
 from opencode_cloud.sharing.rendering import pages
 from opencode_cloud.sharing.rendering.outline import INLINE
 from tests.unit.sharing.browser_side import ALLOWED, ATTRIBUTES
@@ -345,6 +346,15 @@ def test_assets_of_this_version_can_be_kept_for_good_and_others_cannot() -> None
     assert versioned.media_type == "text/javascript"
     assert versioned.cache_control == "public, max-age=31536000, immutable"
     assert plain.cache_control == outdated.cache_control == "public, max-age=60"
+
+
+@pytest.mark.parametrize("coding", [Coding.ZSTD, Coding.GZIP])
+def test_a_packed_asset_is_the_same_file_and_smaller(coding: Coding) -> None:
+    asset = web_assets.static_asset("follow.js")
+    assert asset
+    packed = web_assets.packed(asset, coding)
+    assert unpack(packed, coding) == asset.body
+    assert len(packed) < len(asset.body) / 2
 
 
 @pytest.mark.parametrize("path", ["", "../templates/share.html", "share.html", "/etc/passwd", "0123456789ab/../x", "."])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from opencode_cloud.kit import languages
+from opencode_cloud.kit.content_codings import Coding, pack
 from opencode_cloud.kit.web_folder import web_folder
 
 if TYPE_CHECKING:
@@ -21,12 +22,22 @@ _VERSION = re.compile(r"([0-9a-f]{12})/(.+)")
 _CODE = re.compile(r"(?<!`)`++([^`]+)`+")
 
 
+PACK_FROM_BYTES = 1024
+"""Static files of this size are packed: a page of a share loads thirty, most of them small."""
+
+
 class Asset(msgspec.Struct, frozen=True):
     """A static file, ready to serve."""
 
     body: bytes
     media_type: str
     cache_control: str
+
+
+@lru_cache(maxsize=256)
+def packed(asset: Asset, coding: Coding) -> bytes:
+    """Return a static file in a coding, as small as possible: it is packed once and kept."""
+    return pack(asset.body, coding, gzip_level=9, zstd_level=19)
 
 
 def content_security_policy(

@@ -15,6 +15,7 @@ import msgspec
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.http.reader_language import headers_of, language_of
 from opencode_cloud.kit import http_events, languages, web_assets
+from opencode_cloud.kit.content_codings import Coding
 from opencode_cloud.kit.errors import Gone, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.sharing.models import OwnerPanel
@@ -148,6 +149,9 @@ class ReaderPages:
         headers = {"Cache-Control": asset.cache_control, "X-Content-Type-Options": "nosniff"}
         if asset.media_type == "application/octet-stream":
             return http_events.reply_binary(asset.body, asset.media_type, headers=headers)
+        coding = http_events.accepted_coding(event)
+        if coding is not Coding.IDENTITY and len(asset.body) >= web_assets.PACK_FROM_BYTES:
+            return http_events.reply_packed(web_assets.packed(asset, coding), coding, asset.media_type, headers=headers)
         return http_events.reply(event, asset.body, asset.media_type, headers=headers)
 
     def _base(self, event: http_events.Event) -> str:
