@@ -8,6 +8,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
+from local.examples import add_examples
 from local.planes.gateway import gateway
 from local.planes.logins import logins
 from local.planes.publishing import publishing
@@ -16,7 +17,6 @@ from local.problems import problems
 from opencode_cloud.http import openapi
 from opencode_cloud.http.api import api_app
 from opencode_cloud.http.gate import Gate
-from opencode_cloud.http.openapi_examples import add_examples
 from opencode_cloud.kit.settings import load, variables
 from opencode_cloud.payments.routes import AutoReloadRoutes, InvoiceRoutes, PlanRoutes, RefundRoutes, TopUpRoutes
 from opencode_cloud.sharing.routes.api import ShareApi

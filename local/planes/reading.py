@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
+from local.examples.common import SHARE
 from local.planes.parts import (
     ANY,
     ANYONE,
@@ -27,7 +28,6 @@ from local.planes.parts import (
     service_fault,
     several,
 )
-from opencode_cloud.http.openapi_examples import SHARE
 from opencode_cloud.sharing.protocol.comments import LONGEST_QUOTE, MOST_LINES, DiffSide
 
 READING, COMMENTS = "Reading shares", "Comments"

@@ -14,11 +14,11 @@ import jsonschema
 import pytest
 import schemathesis
 
+from local.examples import NoExample, add_examples
 from opencode_cloud.contracts.access import login_required
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http import documents
 from opencode_cloud.http.openapi import METHODS, OTHER_NEEDS, PROBLEMS, Undocumented, document, extend
-from opencode_cloud.http.openapi_examples import NoExample, add_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "docs" / "openapi.json"
