@@ -14,6 +14,7 @@ from opencode_cloud.console.audit import AuditPages
 from opencode_cloud.console.billing import BillingPages
 from opencode_cloud.console.budgets import BudgetPages
 from opencode_cloud.console.calls import CallPages
+from opencode_cloud.console.exports import ExportPages
 from opencode_cloud.console.groups import GroupPages
 from opencode_cloud.console.keys import KeyPages
 from opencode_cloud.console.members import MemberPages
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from opencode_cloud.identity.pages import IdentityPages
     from opencode_cloud.operators.pages import OperatorPages
     from opencode_cloud.policies.service import Publisher
-    from opencode_cloud.usage.service import UsageReader
+    from opencode_cloud.usage.service import ExportService, UsageReader
     from opencode_cloud.workspaces.services import WorkspaceServices
 
 
@@ -56,6 +57,7 @@ class Console(msgspec.Struct, frozen=True):
     publisher: Publisher
     reading: AuditReading
     usage: UsageReader
+    exports: ExportService
     budgets: BudgetServices
     limits: EffectiveLimits
     catalogue: CatalogueCache
@@ -74,6 +76,7 @@ class Console(msgspec.Struct, frozen=True):
         WorkspacePages(app, self.access, self.team.workspaces).mount(resolver)
         Overview(app, self.team, self.publisher, self.reading, self.usage, self.budgets).mount()
         UsagePages(app, self.usage, self.team.groups).mount()
+        ExportPages(app, self.exports).mount()
         CallPages(app, self.usage, self.reading, self.settled, self.budgets.budgets).mount()
         AuditPages(app, self.reading).mount()
         BudgetPages(app, self.budgets, self.team).mount()
@@ -115,7 +118,8 @@ def site_of(parts: ConsoleParts) -> APIGatewayHttpResolver:
     reading, usage, budgets = plane.audit_reading, parts.usage.reader, parts.budgets
     catalogue = CatalogueCache(plane.current_catalogue)
     settled = SettledCalls(settings.usage_table)
-    services = (allowed, team, plane.publisher, reading, usage, budgets, parts.limits, catalogue, settled)
+    exports = parts.usage.exports
+    services = (allowed, team, plane.publisher, reading, usage, exports, budgets, parts.limits, catalogue, settled)
     pages = Console(console, *services, coupons=coupons, billing=reader, sells=sells)
     pages.mount(app)
     return app
