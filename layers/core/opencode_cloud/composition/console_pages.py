@@ -13,10 +13,12 @@ from opencode_cloud.console.app import ConsoleApp, form_answers
 from opencode_cloud.console.audit import AuditPages
 from opencode_cloud.console.billing import BillingPages
 from opencode_cloud.console.budgets import BudgetPages
+from opencode_cloud.console.call_list import CallList
 from opencode_cloud.console.calls import CallPages
 from opencode_cloud.console.exports import ExportPages
 from opencode_cloud.console.groups import GroupPages
 from opencode_cloud.console.keys import KeyPages
+from opencode_cloud.console.live_calls import LiveCalls
 from opencode_cloud.console.members import MemberPages
 from opencode_cloud.console.menu import pages_of
 from opencode_cloud.console.one_member import OneMemberPage
@@ -77,7 +79,9 @@ class Console(msgspec.Struct, frozen=True):
         Overview(app, self.team, self.publisher, self.reading, self.usage, self.budgets).mount()
         UsagePages(app, self.usage, self.team.groups).mount()
         ExportPages(app, self.exports).mount()
-        CallPages(app, self.usage, self.reading, self.settled, self.budgets.budgets).mount()
+        calls = CallList(self.usage, self.reading)
+        LiveCalls(app, calls).mount()  # before the page of one call, whose id could be any word
+        CallPages(app, self.usage, calls, self.settled, self.budgets.budgets).mount()
         AuditPages(app, self.reading).mount()
         BudgetPages(app, self.budgets, self.team).mount()
         if self.billing is not None and self.coupons is not None:
