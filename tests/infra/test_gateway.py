@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from infra.stacks.gateway import ADAPTER_SETTINGS, CALL_SECONDS
 from infra.stage import InvalidStage, load
 from opencode_cloud.composition.gateway import HEALTH
 from opencode_cloud.kit.asgi_middleware import ORIGIN_HEADER, VIEWER_HEADER
+from opencode_cloud.usage.service.exporting import NIGHTLY
 from tests.infra.synthesis import Synthesis, synthesize
 
 ROOT = Path(__file__).parents[2]
@@ -171,7 +173,8 @@ def test_settled_calls_come_in_batches(synthesis: Synthesis, template: str, name
 def test_leases_are_looked_at_every_minute_and_books_every_night(synthesis: Synthesis) -> None:
     assert synthesis.one("gateway", "AWS::Events::Rule")["ScheduleExpression"] == "rate(1 minute)"
     nightly = synthesis.one("console", "AWS::Events::Rule", "Nightly")
-    assert nightly["ScheduleExpression"].startswith("cron(")
+    minute, hour = nightly["ScheduleExpression"].removeprefix("cron(").split()[:2]
+    assert timedelta(hours=int(hour), minutes=int(minute)) == NIGHTLY, "the page of exports says this time"
 
 
 def test_a_sleeping_database_is_woken_once_a_night(synthesis: Synthesis) -> None:

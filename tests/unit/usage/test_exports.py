@@ -25,7 +25,7 @@ from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.usage.deliveries import ExportDeliveries
 from opencode_cloud.usage.models import Export, ExportFile, ExportPeriod, ExportRequest, ExportState, UsageExportFormat
 from opencode_cloud.usage.service import ExportService, ExportWriter, Ingest
-from opencode_cloud.usage.service.exporting import MOST_UNFINISHED, last_period
+from opencode_cloud.usage.service.exporting import MOST_UNFINISHED, NIGHTLY, last_period
 from opencode_cloud.usage.store import parquet
 from opencode_cloud.usage.store.events import EventArchive
 from opencode_cloud.usage.store.exports import ExportFiles, ExportQueue, ExportStore
@@ -266,3 +266,20 @@ class TestSchedule:
     def test_periods_are_of_the_calendar(self, every: ExportPeriod, since: str, until: str) -> None:
         found = last_period(every, datetime(2026, 3, 1, 2, 41))  # noqa: DTZ001
         assert found == (datetime.fromisoformat(since), datetime.fromisoformat(until))
+
+
+@pytest.mark.parametrize("every", ExportPeriod)
+def test_the_next_export_is_announced_exactly(office: Office, every: ExportPeriod) -> None:
+    schedule = office.exports.put_schedule(office.ann, office.workspace, every, UsageExportFormat.CSV)
+    exporting = office.exporting()
+    for day in range(45):
+        night = LAST + day * timedelta(days=1) + NIGHTLY
+        announced = office.exports.following(schedule, night - timedelta(minutes=1))
+        begun = exporting.make_scheduled(night)
+        assert (begun == 1) == (announced.at == night)
+        if begun:
+            made = office.exports.of_workspace(office.workspace, None, 1)[0]
+            assert (made.since, made.until) == (announced.since, announced.until)
+            advance = {"state": ExportState.DONE, "finished_at": night}
+            assert office.store.advance(made, advance)
+        assert office.exports.following(schedule, night).at > night

@@ -13,9 +13,12 @@ from opencode_cloud.console.app import ConsoleApp, form_answers
 from opencode_cloud.console.audit import AuditPages
 from opencode_cloud.console.billing import BillingPages
 from opencode_cloud.console.budgets import BudgetPages
+from opencode_cloud.console.call_list import CallList
 from opencode_cloud.console.calls import CallPages
+from opencode_cloud.console.exports import ExportPages
 from opencode_cloud.console.groups import GroupPages
 from opencode_cloud.console.keys import KeyPages
+from opencode_cloud.console.live_calls import LiveCalls
 from opencode_cloud.console.members import MemberPages
 from opencode_cloud.console.menu import pages_of
 from opencode_cloud.console.one_member import OneMemberPage
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
     from opencode_cloud.identity.pages import IdentityPages
     from opencode_cloud.operators.pages import OperatorPages
     from opencode_cloud.policies.service import Publisher
-    from opencode_cloud.usage.service import UsageReader
+    from opencode_cloud.usage.service import ExportService, UsageReader
     from opencode_cloud.workspaces.services import WorkspaceServices
 
 
@@ -56,6 +59,7 @@ class Console(msgspec.Struct, frozen=True):
     publisher: Publisher
     reading: AuditReading
     usage: UsageReader
+    exports: ExportService
     budgets: BudgetServices
     limits: EffectiveLimits
     catalogue: CatalogueCache
@@ -74,7 +78,10 @@ class Console(msgspec.Struct, frozen=True):
         WorkspacePages(app, self.access, self.team.workspaces).mount(resolver)
         Overview(app, self.team, self.publisher, self.reading, self.usage, self.budgets).mount()
         UsagePages(app, self.usage, self.team.groups).mount()
-        CallPages(app, self.usage, self.reading, self.settled, self.budgets.budgets).mount()
+        ExportPages(app, self.exports).mount()
+        calls = CallList(self.usage, self.reading)
+        LiveCalls(app, calls).mount()  # before the page of one call, whose id could be any word
+        CallPages(app, self.usage, calls, self.settled, self.budgets.budgets).mount()
         AuditPages(app, self.reading).mount()
         BudgetPages(app, self.budgets, self.team).mount()
         if self.billing is not None and self.coupons is not None:
@@ -115,7 +122,8 @@ def site_of(parts: ConsoleParts) -> APIGatewayHttpResolver:
     reading, usage, budgets = plane.audit_reading, parts.usage.reader, parts.budgets
     catalogue = CatalogueCache(plane.current_catalogue)
     settled = SettledCalls(settings.usage_table)
-    services = (allowed, team, plane.publisher, reading, usage, budgets, parts.limits, catalogue, settled)
+    exports = parts.usage.exports
+    services = (allowed, team, plane.publisher, reading, usage, exports, budgets, parts.limits, catalogue, settled)
     pages = Console(console, *services, coupons=coupons, billing=reader, sells=sells)
     pages.mount(app)
     return app

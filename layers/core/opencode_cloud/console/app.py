@@ -38,6 +38,9 @@ _WORKSPACE = 2  # index of the id in "/console/{workspace}".split("/")
 
 DONE = {
     "coupon": gettext_noop("Coupon redeemed."),
+    "export": gettext_noop("Export requested. It is listed below, and its files follow when they are written."),
+    "schedule": gettext_noop("Schedule saved."),
+    "unscheduled": gettext_noop("No exports are scheduled any more. Existing exports stay."),
     "reload": gettext_noop("Automatic reloads saved."),
     "plan": gettext_noop("Plan changed."),
     "refund": gettext_noop("The refund was asked for. The operator of this deployment decides."),
@@ -225,8 +228,11 @@ class ConsoleApp:
         self._note_use(person.session_id)
         return person
 
-    def page(self, request: PageRequest, template: str = "", **values: Any) -> Response[str]:
-        """Answer with a page of the workspace. The default template is the one of the menu page."""
+    def page(self, request: PageRequest, template: str = "", *, polls: bool = False, **values: Any) -> Response[str]:
+        """Answer with a page of the workspace. The default template is the one of the menu page.
+
+        With ``polls``, scripts of the page may fetch from this site.
+        """
         done = "" if request.failed else DONE.get(request.query("done"), "")
         frame = {
             "request": request,
@@ -237,9 +243,12 @@ class ConsoleApp:
             "done": done,
             "unsent": SIGNED_OUT if request.query(UNSENT) and not request.failed else "",
         }
-        return self.plain_page(template or request.page.template, request.actor, request.status, **frame, **values)
+        name = template or request.page.template
+        return self.plain_page(name, request.actor, request.status, polls=polls, **frame, **values)
 
-    def plain_page(self, template: str, person: Actor, status: int = HTTPStatus.OK, **values: Any) -> Response[str]:
+    def plain_page(
+        self, template: str, person: Actor, status: int = HTTPStatus.OK, *, polls: bool = False, **values: Any
+    ) -> Response[str]:
         """Answer with a page for a signed-in person; in its template, ``token(action)`` returns a form token."""
         binder, key = requests.cookie(self.event, requests.SESSION_COOKIE), self._key()
 
@@ -255,7 +264,7 @@ class ConsoleApp:
             "operates": operates,
         }
         body = render(f"administration/{template}", **shared, **values)
-        return page(body, status=status)
+        return page(body, status=status, connect="'self'" if polls else "'none'")
 
     def leave(self, request: PageRequest, url: str) -> Response[str]:
         """Answer with a page that leads to another site. A redirect would break the rule of the form's own page."""

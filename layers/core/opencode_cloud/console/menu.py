@@ -10,6 +10,9 @@ from opencode_cloud.kit.languages import gettext_noop
 
 OVERVIEW = ConsolePage("", gettext_noop("Overview"), Permission.WORKSPACE_READ, "overview.html")
 USAGE = ConsolePage("/usage", gettext_noop("Usage"), Permission.USAGE_OWN, "usage.html", gettext_noop("Activity"))
+EXPORTS = ConsolePage(
+    "/usage/exports", gettext_noop("Exports"), Permission.USAGE_READ, "exports.html", gettext_noop("Activity")
+)
 CALLS = ConsolePage("/calls", gettext_noop("Calls"), Permission.USAGE_OWN, "calls.html", gettext_noop("Activity"))
 SHARES = ConsolePage("/shares", gettext_noop("Shares"), Permission.SHARE_OWN, "shares.html", gettext_noop("Activity"))
 AUDIT = ConsolePage("/audit", gettext_noop("Audit"), Permission.AUDIT_READ, "audit.html", gettext_noop("Activity"))
@@ -56,6 +59,7 @@ SETTINGS = ConsolePage(
 PAGES = (
     OVERVIEW,
     USAGE,
+    EXPORTS,
     CALLS,
     SHARES,
     AUDIT,

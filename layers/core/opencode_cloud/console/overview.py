@@ -13,7 +13,7 @@ from opencode_cloud.audit.models import AuditFilter
 from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.budgets import BudgetRow, row_of
-from opencode_cloud.console.calls import REFUSED_CALL
+from opencode_cloud.console.call_list import REFUSED_CALL
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.console.ranges import DayRange, month_of
 from opencode_cloud.console.usage import change_of, forecast_of

@@ -120,12 +120,15 @@ def page(
     status: int = HTTPStatus.OK,
     cookies: Sequence[str] = (),
     forms: str = "'self'",
+    connect: str = "'none'",
 ) -> Response[str]:
     """Answer with a page.
 
-    ``forms`` names where its forms may lead, also by redirects. Only our own files are its scripts.
+    ``forms`` names where its forms may lead, also by redirects, and ``connect`` from where its scripts may fetch. Only
+    our own files are its scripts.
     """
-    headers = web_assets.headers(web_assets.content_security_policy(forms=forms, scripts="'self'"))
+    policy = web_assets.content_security_policy(forms=forms, scripts="'self'", connect=connect)
+    headers = web_assets.headers(policy)
     headers.update(headers_of(languages.present()))
     content_type = headers.pop("Content-Type")
     return with_cookies(Response(status, content_type, body, headers), cookies)  # pyright: ignore[reportArgumentType]

@@ -248,9 +248,23 @@ class ExportSchedule(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: datetime
 
 
+class NextExport(msgspec.Struct, frozen=True, kw_only=True):
+    """The next export of a schedule. Times are UTC without a zone."""
+
+    at: datetime
+    """The beginning of the nightly run that makes it."""
+    since: datetime
+    until: datetime
+
+
 def export_not_found() -> NotFound:
     """Return the error for an export that does not exist in the workspace."""
     return NotFound("export_not_found", "There is no export with this id.")
+
+
+def file_not_found() -> NotFound:
+    """Return the error for a file that an export does not have, or not any more."""
+    return NotFound("file_not_found", "This export has no such file. Files are kept for 30 days. Request a new export.")
 
 
 def schedule_not_found() -> NotFound:

@@ -23,10 +23,12 @@ from opencode_cloud.usage.models import (
     ExportRequest,
     ExportSchedule,
     ExportState,
+    NextExport,
     Selection,
     StoredEvent,
     UsageExportFormat,
     export_not_found,
+    file_not_found,
     schedule_not_found,
     too_many_exports,
 )
@@ -48,6 +50,9 @@ STEP_SECONDS = 90
 """Seconds after which another message continues. One more file takes less than the rest of the time limit."""
 KEPT = timedelta(days=30)
 """The retention of files, which a lifecycle rule of the bucket enforces."""
+NIGHTLY = timedelta(hours=4, minutes=19)
+"""Time after midnight in UTC at which the nightly run begins, which makes scheduled exports."""
+_DAY = timedelta(days=1)
 COMMITTED_SECONDS = 60
 Convert = Callable[[Path, Sequence[str], Path], None]
 SCHEDULER = "schedule"
@@ -114,6 +119,33 @@ class ExportService:
         with self._outbox.unit() as unit:
             self._audit.record(unit.connection, actor, "export.fetched", Target("export", export_id))
         return export, list(self._files.addresses(export))
+
+    def address(self, actor: Actor, workspace_id: WorkspaceId, export_id: ExportId, name: str) -> str:
+        """Return the address of one file, valid for some minutes; record this in the audit log.
+
+        Raises ``export_not_found`` or ``file_not_found``.
+        """
+        export = self.get(workspace_id, export_id)
+        if name not in {file.name for file in export.files}:
+            raise file_not_found()
+        _, files = self.fetch(actor, workspace_id, export_id)
+        addresses = {file.name: address for file, address in files}
+        if name not in addresses:
+            raise file_not_found()
+        return addresses[name]
+
+    def following(self, schedule: ExportSchedule, now: datetime | None = None) -> NextExport:
+        """Return the next export of a schedule: the first night whose last complete period has no export yet."""
+        now = now or utc_now()
+        night = day_start(now)
+        if now - night >= NIGHTLY:
+            night += _DAY
+        since, until = last_period(schedule.every, night)
+        if self._store.has_period(schedule.workspace_id, period_name(schedule.every, since), schedule.format):
+            while last_period(schedule.every, night) == (since, until):
+                night += _DAY
+            since, until = last_period(schedule.every, night)
+        return NextExport(at=night + NIGHTLY, since=since, until=until)
 
     def schedule(self, workspace_id: WorkspaceId) -> ExportSchedule:
         """Return the schedule; raises ``schedule_not_found``."""
@@ -202,7 +234,7 @@ class ExportWriter:
             export = Export(
                 id=ExportId(new_id("exp")),
                 workspace_id=schedule.workspace_id,
-                period=f"{schedule.every}-{since:%Y-%m-%d}",
+                period=period_name(schedule.every, since),
                 since=since,
                 until=until,
                 format=schedule.format,
@@ -273,6 +305,11 @@ class ExportWriter:
 def continuation(export_id: ExportId) -> ExportRequest:
     """Return the message that continues an export."""
     return ExportRequest(export_id=export_id, sent_at=now_seconds())
+
+
+def period_name(every: ExportPeriod, since: datetime) -> str:
+    """Return the name of a period that begins at a time, such as ``daily-2026-11-24``."""
+    return f"{every}-{since:%Y-%m-%d}"
 
 
 def last_period(every: ExportPeriod, now: datetime) -> tuple[datetime, datetime]:

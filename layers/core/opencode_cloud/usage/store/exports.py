@@ -14,7 +14,14 @@ from sqlalchemy.dialects.mysql import insert
 from opencode_cloud.contracts.ids import ExportId, WorkspaceId
 from opencode_cloud.kit import aws
 from opencode_cloud.schema.usage import usage_export_schedules, usage_exports
-from opencode_cloud.usage.models import Export, ExportFile, ExportRequest, ExportSchedule, ExportState
+from opencode_cloud.usage.models import (
+    Export,
+    ExportFile,
+    ExportRequest,
+    ExportSchedule,
+    ExportState,
+    UsageExportFormat,
+)
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection, Database
@@ -62,6 +69,15 @@ class ExportStore:
         with self._database.transaction() as connection:
             rows = connection.execute(query.order_by(usage_exports.c.id.desc()).limit(limit)).mappings()
             return [_export(row) for row in rows]
+
+    def has_period(self, workspace_id: WorkspaceId, period: str, form: UsageExportFormat) -> bool:
+        """Tell whether a scheduled export of a period and format exists."""
+        column = usage_exports.c
+        query = select(column.id).where(
+            column.workspace_id == workspace_id, column.period == period, column.format == form
+        )
+        with self._database.transaction() as connection:
+            return connection.execute(query).first() is not None
 
     def advance(self, export: Export, values: Mapping[str, Any]) -> bool:
         """Set columns of an export; False when another process has advanced it since ``export`` was read."""
