@@ -61,7 +61,8 @@ def test_a_call_and_a_refusal_appear_without_a_reload(page: Any, shop: Shop) -> 
     made = call(shop)
     page.locator(f'[data-key$="/{made}"]').wait_for(timeout=60_000)
     assert not page.get_by_text("No call from").is_visible()
-    assert shop.post("/zen/v1/chat/completions", {"model": "unknown", "messages": []}).status_code >= 400
+    refused = {"model": "unknown", "messages": [{"role": "user", "content": "Hello"}]}
+    assert shop.post("/zen/v1/chat/completions", refused).status_code >= 400
     until(lambda: rows(page).count() == 2)
     assert "refused" in rows(page).first.inner_text()
     assert "new call" in page.locator("[data-news]").text_content()
