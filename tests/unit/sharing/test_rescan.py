@@ -167,6 +167,8 @@ def test_comments_and_what_they_quote_are_searched_too(plane: Plane) -> None:
     assert KEY.encode() not in plane.stored().replace(repr(OWNERSHIP.title).encode(), b"")
     [comment] = plane.store.comments(SHARE.id)
     assert comment.text == "not [redacted: anthropic-api-key]!"
+    assert comment.lines is not None
+    assert comment.lines.is_of("key = [redacted: anthropic-api-key]")
     assert plane.pushes.told == 1
     plane.rescan.run(SHARE.id)
     assert plane.pushes.told == 1

@@ -199,12 +199,17 @@ def test_an_entry_is_read_alone_by_its_key() -> None:
     whole, objects = stored(numbered(items))
     for key in ("message/msg_007", "part/msg_007/prt_0", "part/msg_007/prt_8", "session_diff"):
         [published] = [each for each in items if each.key == key]
-        entry = whole.entry(key, list)
-        assert entry is not None
-        assert entry.raw == published.data
+        entries = whole.entries([key], list)
+        assert [entry.raw for entry in entries.values()] == [published.data]
     assert len(objects.ranges) == 3
-    for key in ("part/msg_007/prt_9", "message/msg_999", "part/msg_007", "other", ""):
-        assert whole.entry(key, list) is None
+    assert whole.entries(["part/msg_007/prt_9", "message/msg_999", "part/msg_007", "other", ""], list) == {}
+
+
+def test_entries_of_one_place_are_read_together() -> None:
+    whole, objects = stored(numbered(long()))
+    keys = ["message/msg_007", "part/msg_007/prt_0"]
+    assert whole.entries(keys, list).keys() == set(keys)
+    assert len(objects.ranges) == 1
 
 
 def test_an_entry_is_the_present_one_wherever_it_is_stored() -> None:
@@ -219,22 +224,22 @@ def test_an_entry_is_the_present_one_wherever_it_is_stored() -> None:
     def fill(wanted: Sequence[Item]) -> list[Item]:
         return [msgspec.structs.replace(each, data=json.dumps({"body": each.body}).encode()) for each in wanted]
 
+    window = whole.newest()
+    entries = whole.entries([each.key for each in (*new, *elsewhere)], fill)
     for published in new:
-        entry = whole.entry(published.key, fill)
-        assert entry is not None
-        assert entry.raw == published.data
+        assert entries[published.key].raw == published.data
     for each in elsewhere:
-        entry = whole.entry(each.key, fill)
-        assert entry is not None
-        assert json.loads(entry.raw) == {"body": each.body}
+        assert json.loads(entries[each.key].raw) == {"body": each.body}
+    # A window that was opened before still leaves to its reader what is stored elsewhere.
+    assert window.transcript.diff is not None
+    assert not window.transcript.diff.inline
 
 
 def test_large_changes_in_a_snapshot_are_read_from_where_they_are_stored() -> None:
     changes = Item(key="session_diff", type="session_diff", data=b"", body="there", seq=900, at=BEGIN)
     whole, _ = stored([*numbered(long()), changes])
-    entry = whole.entry("session_diff", lambda wanted: [msgspec.structs.replace(wanted[0], data=b"[1]")])
-    assert entry is not None
-    assert entry.raw == b"[1]"
+    entries = whole.entries(["session_diff"], lambda wanted: [msgspec.structs.replace(wanted[0], data=b"[1]")])
+    assert entries["session_diff"].raw == b"[1]"
 
 
 def test_a_session_in_one_item_has_no_outline() -> None:

@@ -24,6 +24,8 @@ _CODE = re.compile(r"(?<!`)`++([^`]+)`+")
 
 PACK_FROM_BYTES = 1024
 """Static files of this size are packed: a page of a share loads thirty, most of them small."""
+PACK_LEVEL = 9
+"""Higher levels of Zstandard save 4 % more bytes in ten times the time of the first reader."""
 
 
 class Asset(msgspec.Struct, frozen=True):
@@ -36,8 +38,8 @@ class Asset(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=256)
 def packed(asset: Asset, coding: Coding) -> bytes:
-    """Return a static file in a coding, as small as possible: it is packed once and kept."""
-    return pack(asset.body, coding, gzip_level=9, zstd_level=19)
+    """Return a static file in a coding. It is packed once and kept, so it may take longer than an answer."""
+    return pack(asset.body, coding, gzip_level=PACK_LEVEL, zstd_level=PACK_LEVEL)
 
 
 def content_security_policy(

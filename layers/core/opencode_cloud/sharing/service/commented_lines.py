@@ -18,21 +18,22 @@ from opencode_cloud.sharing.rendering.changed_lines import changes_in, text_of
 from opencode_cloud.sharing.rendering.lenient import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from opencode_cloud.sharing.models import Item
     from opencode_cloud.sharing.rendering.patches import FilePatch
+    from opencode_cloud.sharing.rendering.transcript import TranscriptEntry
     from opencode_cloud.sharing.service.windows import Conversation
 
 
 class LineFinder:
-    """Finds lines in the present state of a conversation. Each item is read once."""
+    """Finds lines in the present state of some items of a conversation, which are read together."""
 
-    def __init__(self, conversation: Conversation, fill: Callable[[Sequence[Item]], Sequence[Item]]) -> None:
+    def __init__(
+        self, conversation: Conversation, keys: Iterable[str], fill: Callable[[Sequence[Item]], Sequence[Item]]
+    ) -> None:
         """``fill`` returns items with the bodies that are stored elsewhere."""
-        self._conversation = conversation
-        self._fill = fill
-        self._changes: dict[str, Sequence[FilePatch]] = {}
+        self._changes = {key: _changes(entry) for key, entry in conversation.entries(keys, fill).items()}
 
     def find(self, item: str, wanted: WantedLines, redacted: Callable[[str], str]) -> CommentedLines:
         """Return the lines with their text, from which ``redacted`` removes secrets.
@@ -40,7 +41,7 @@ class LineFinder:
         Raises ``invalid_lines`` (400) for lines that the page does not show, and ``lines_changed`` (409) if their text
         is another one than the quote of ``wanted``.
         """
-        text = text_of(self._of(item), wanted)
+        text = text_of(self._changes.get(item, ()), wanted)
         if wanted.quote is not None and text[:LONGEST_QUOTE] != wanted.quote[:LONGEST_QUOTE]:
             raise lines_changed()
         return CommentedLines(
@@ -63,13 +64,10 @@ class LineFinder:
     def _shows(self, item: str, lines: CommentedLines) -> bool:
         wanted = WantedLines(file=lines.file, first=lines.first, last=lines.last, side=lines.side, change=lines.change)
         try:
-            return lines.is_of(text_of(self._of(item), wanted))
+            return lines.is_of(text_of(self._changes.get(item, ()), wanted))
         except BadRequest:
             return False
 
-    def _of(self, item: str) -> Sequence[FilePatch]:
-        if item not in self._changes:
-            entry = self._conversation.entry(item, self._fill)
-            value = entry.decoded if entry and entry.decoded is not None else decode(entry.raw) if entry else None
-            self._changes[item] = changes_in(item, value)
-        return self._changes[item]
+
+def _changes(entry: TranscriptEntry) -> Sequence[FilePatch]:
+    return changes_in(entry.key, decode(entry.raw) if entry.decoded is None else entry.decoded)

@@ -29,7 +29,7 @@ from opencode_cloud.sharing.service.owning import governs, owner_of
 from opencode_cloud.sharing.service.redaction import redacted_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from opencode_cloud.access.service import Access
     from opencode_cloud.audit.audit_queue import AuditQueue
@@ -79,9 +79,10 @@ class Commenting:
         if not takes_comments(share, self._share_access.audience(share)):
             return ()
         comments = self._store.comments(share.id)
-        if all(comment.lines is None for comment in comments):
+        items = {comment.item for comment in comments if comment.lines is not None}
+        if not items:
             return comments
-        finder = self._finder(share.id, conversation())
+        finder = self._finder(share.id, conversation(), items)
         return [finder.checked(comment) for comment in comments]
 
     def read(self, share_id: ShareId, visitor: Visitor) -> tuple[Share, Sequence[Comment]]:
@@ -114,7 +115,7 @@ class Commenting:
         rules = self._share_access.rules(share)
         lines: CommentedLines | None = None
         if wanted is not None:
-            finder = self._finder(share_id, self._reading.conversation(share_id, visitor))
+            finder = self._finder(share_id, self._reading.conversation(share_id, visitor), [item])
             lines = finder.find(item, wanted, lambda quote: redacted_text(share, rules, quote))
         comment = Comment(
             id=CommentId(new_id("cmt")),
@@ -156,10 +157,10 @@ class Commenting:
         self._store.delete_comment(share_id, comment_id)
         self._changed(actor, share, "share.comment_deleted", comment)
 
-    def _finder(self, share_id: ShareId, conversation: Conversation) -> LineFinder:
+    def _finder(self, share_id: ShareId, conversation: Conversation, keys: Iterable[str]) -> LineFinder:
         from opencode_cloud.sharing.service.commented_lines import LineFinder  # syncs need no renderers
 
-        return LineFinder(conversation, lambda items: self._reading.inline(share_id, items))
+        return LineFinder(conversation, keys, lambda items: self._reading.inline(share_id, items))
 
     def _admitted(self, share_id: ShareId, visitor: Visitor) -> Share:
         return self._share_access.admit(share_id, self._store.share(share_id), visitor).share

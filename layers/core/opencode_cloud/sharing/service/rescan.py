@@ -64,11 +64,12 @@ class Rescan:
         A share that is gone, or whose workspace does not search, is left alone.
         """
         rewritten = 0
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
             share = self._store.share(share_id)
             if share is None or is_over(share):
                 break
-            self._redact_comments(share)
+            if not number:  # a later comment is searched as it comes
+                self._redact_comments(share)
             changed = self._pass(share)
             rewritten += changed
             if not changed:
@@ -123,7 +124,10 @@ class Rescan:
         for comment in self._store.comments(share.id):
             lines = comment.lines
             if lines is not None:
-                lines = msgspec.structs.replace(lines, quote=redacted_text(share, rules, lines.quote))
+                quote = redacted_text(share, rules, lines.quote)
+                # The change itself gets as much longer or shorter, and must still be found.
+                length = lines.length + len(quote) - len(lines.quote)
+                lines = msgspec.structs.replace(lines, quote=quote, length=length)
             redacted = msgspec.structs.replace(comment, text=redacted_text(share, rules, comment.text), lines=lines)
             if redacted != comment:
                 found |= self._store.replace_comment(share.id, redacted)

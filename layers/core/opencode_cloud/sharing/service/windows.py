@@ -7,7 +7,7 @@ short, or was last published by an older version: its chunks are made here.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -151,24 +151,27 @@ class Conversation:
             entry.raw = bodies.get(entry.key, b"")
         return messages, end
 
-    def entry(self, key: str, fill: Callable[[Sequence[Item]], Sequence[Item]]) -> TranscriptEntry | None:
-        """Return the message, the part or the changes of the session with this key; None if there are none.
+    def entries(
+        self, keys: Iterable[str], fill: Callable[[Sequence[Item]], Sequence[Item]]
+    ) -> Mapping[str, TranscriptEntry]:
+        """Return the messages, the parts and the changes of the session that have one of ``keys``, by key.
 
-        ``fill`` returns items with the bodies that are stored elsewhere.
+        ``fill`` returns items with the bodies that are stored elsewhere. The entries of windows stay without them.
         """
-        entry = self.single.diff if key == "session_diff" else self._entry(key, fill)
-        if entry and not entry.inline and key in self._elsewhere:
-            entry.raw = fill([self._elsewhere[key]])[0].data
-        return entry
-
-    def _entry(self, key: str, fill: Callable[[Sequence[Item]], Sequence[Item]]) -> TranscriptEntry | None:
-        cursor = key.partition("/")[2]
-        name = cursor.partition("/")[0]
-        if name not in self._position:
-            return None
-        messages, _ = self.some(self.chunk_at(cursor), 0, fill)
-        entries = (entry for message in messages if message.id == name for entry in (message.entry, *message.parts))
-        return next((entry for entry in entries if entry and entry.key == key), None)
+        wanted = frozenset(keys)
+        cursors = [cursor for key in wanted if (cursor := key.partition("/")[2])]
+        known = [cursor for cursor in cursors if cursor.partition("/")[0] in self._position]
+        found = {"session_diff": self.single.diff} if self.single.diff else {}
+        for chunk in sorted({self.chunk_at(cursor) for cursor in known}):
+            for message in self._messages(chunk, chunk + 1):
+                found.update({entry.key: entry for entry in (message.entry, *message.parts) if entry})
+        chosen = {key: entry for key, entry in found.items() if key in wanted}
+        empty = [self._elsewhere[key] for key, entry in chosen.items() if not entry.inline and key in self._elsewhere]
+        bodies = {item.key: item.data for item in fill(empty)}
+        return {
+            key: msgspec.structs.replace(entry, raw=bodies[key]) if key in bodies else entry
+            for key, entry in chosen.items()
+        }
 
     def _back(self, end: int, cost: int) -> int:
         """Return the first of the chunks before ``end`` that together are within ``cost``; at least one."""
