@@ -80,6 +80,12 @@ def test_a_comment_on_a_line_is_live_lasts_and_becomes_outdated(
     expect(page.locator("#status")).to_have_text("Live", timeout=PATIENCE)
     page.locator(".comment-list").get_by_role("link", name="line 40 of src/app.py").click()
     expect(page.locator(".line-row article")).to_be_focused()
+    address = re.compile(f"/share/{share.id}/comments/")
+    page.route(address, lambda route: route.fulfill(status=503))
+    page.locator(".line-row").get_by_role("button", name="Resolve").click()
+    expect(page.locator(".line-row").get_by_role("alert")).to_have_text("The comment was not changed. Try again.")
+    page.unroute(address)
+    mine.errors.clear()  # the browser reports the status
     page.locator(".line-row").get_by_role("button", name="Resolve").click()
     expect(page.locator(".line-row").get_by_role("button", name="Open again")).to_be_focused()
     expect(other.locator(".line-row")).to_contain_text("resolved", timeout=PATIENCE)

@@ -1,9 +1,11 @@
 // Keeps the list of comments live, and leads from a comment to its lines, message or part and back.
 
 import { keepFocus, LineComments, placeOfComment } from "./line-comments.js"
+import { itemOf } from "./lines.js"
 import { gettext as _ } from "./words.js"
 
 const NOT_SENT = _("The comment was not sent. Try again.")
+const NOT_CHANGED = _("The comment was not changed. Try again.")
 const REASONS = {
   __proto__: null,
   comments_off: _("This share takes no comments any more."),
@@ -72,17 +74,28 @@ async function act(event) {
   const { value } = event.submitter
   const request =
     value === "delete" ? { method: "DELETE" } : { method: "POST", body: JSON.stringify({ resolved: value === "resolve" }) }
-  try {
-    await fetch(`${section.dataset.href}/${id}`, { ...request, credentials: "same-origin" })
-  } catch (error) {
-    console.warn("The comment could not be changed.", error)
-  }
+  // A comment that another member has deleted is gone, as the list then shows.
+  const isDone = await fetch(`${section.dataset.href}/${id}`, { ...request, credentials: "same-origin" }).then(
+    (response) => response.ok || response.status === 404,
+    () => false, // the network
+  )
   await refresh()
   const shown = isInRow ? document.querySelector(`[data-comment="${CSS.escape(id)}"]`) : document.getElementById(id)
+  if (!isDone) tell(shown)
   const button = shown?.querySelector("[name=action]")
   if (button) button.focus()
   else if (isInRow) lines.focusLine(place)
   else section.querySelector("h2").focus()
+}
+
+/** Say at a comment that it was not changed. */
+function tell(comment) {
+  const words = document.createElement("p")
+  words.className = "problem"
+  words.role = "alert"
+  words.textContent = NOT_CHANGED
+  comment?.querySelector(".problem")?.remove()
+  comment?.append(words)
 }
 
 /** Return the element of an item, by its key. */
@@ -95,14 +108,6 @@ function elementOf(item) {
 
 /** Return the id that the element of an item has, where it is in the page. */
 const anchorOf = (item) => (item.startsWith("part/") ? `p-${item.slice(5)}` : `m-${item.split("/")[1]}`)
-
-/** Return the key of the message or part that an element belongs to. */
-function itemOf(element) {
-  const part = element.closest(".part[data-key]")
-  if (part) return part.dataset.key
-  const message = element.closest(".message[data-id]")
-  return message ? `message/${message.dataset.id}` : ""
-}
 
 function lead(event) {
   const comment = event.target.closest(".comment-place")?.closest("li")
@@ -126,7 +131,7 @@ function choose(event) {
   if (!item || !choice) return
   let option = [...choice.options].find((each) => each.value === item)
   if (!option) {
-    option = new Option("the selected part", item)
+    option = new Option(_("the selected part"), item)
     choice.add(option)
   }
   choice.value = item

@@ -1,12 +1,12 @@
 // The lines of changes in the page, as comments name them: {item, file, side, first, last, change}.
 // opencode_cloud/sharing/rendering/changed_lines.py finds the same lines: change both together.
 
-/** The key of the item whose changes an element belongs to. */
-function itemOf(element) {
+/** The key of the message or part that an element belongs to; empty outside of them. */
+export function itemOf(element) {
   const part = element.closest(".part[data-key]")
   if (part) return part.dataset.key
   const message = element.closest(".message[data-id]")
-  return message ? `message/${message.dataset.id}` : "session_diff"
+  return message ? `message/${message.dataset.id}` : ""
 }
 
 /** The element that shows the changes of an item; null if it is not in the page, or not yet. */
@@ -45,7 +45,7 @@ function numbered({ patches }, side) {
 
 /** The change that holds a patch, and its numbered lines: {item, file, change, old, new}. */
 export function changeOf(patch) {
-  const item = itemOf(patch)
+  const item = itemOf(patch) || "session_diff"
   const root = rootOf(item)
   const found = root && changesIn(root).find(({ patches }) => patches.includes(patch))
   if (!found) return { item, file: "", change: 0, old: new Map(), new: new Map() } // a newer one is on its way

@@ -91,6 +91,7 @@ export default {
  "The answer has no body.": "响应没有正文。",
  "The change does not show these lines any more. Choose them again.": "更改中已不再显示这些行。请重新选择。",
  "The change shows no such line.": "更改中没有显示此行。",
+ "The comment was not changed. Try again.": "评论未更改。请重试。",
  "The comment was not sent. Try again.": "评论未发送。请重试。",
  "The operators' secret": "运维人员的密钥",
  "The request uses your session.": "请求使用您的会话。",
@@ -131,6 +132,7 @@ export default {
  "pending": "等待中",
  "rejected": "已拒绝",
  "running": "运行中",
+ "the selected part": "所选部分",
  "undone": "已撤销",
  "unknown": "未知",
  "unnamed file": "未命名文件"
