@@ -1,11 +1,13 @@
-"""Fixtures of the e2e tests: the scripted model, home folders of clients, and a running client of each generation."""
+"""Fixtures of the e2e tests: a browser, the scripted model, homes of clients, a running client of each generation."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import Browser
 
 from local.stack import LocalStack
 
+from .browser import headless_chromium
 from .model import ScriptedModel, scripted_model
 from .opencode import Client, Home
 from .recorder import Recorder, recording
@@ -16,6 +18,13 @@ MakeHome = Callable[[], Home]
 @pytest.fixture(scope="session")
 def model() -> Iterator[ScriptedModel]:
     with scripted_model() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Run Chromium for the tests of a module. Playwright keeps an event loop, so no other module may meet it."""
+    with headless_chromium() as running:
         yield running
 
 

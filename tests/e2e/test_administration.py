@@ -7,45 +7,38 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from local.stack import LocalStack
 from opencode_cloud.contracts.permissions import Role
 from tests.integration.people import People, Person
 from tests.waiting import until
 
-from .browser import headless_chromium
-
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with headless_chromium() as browser:
-        yield browser
-
-
-def at_browser(chromium: Any, stack: LocalStack, person: Person) -> Any:
-    context = chromium.new_context(java_script_enabled=False)
+def at_browser(browser: Browser, stack: LocalStack, person: Person) -> Any:
+    context = browser.new_context(java_script_enabled=False)
     context.add_cookies([{"name": "opencode_session", "value": person.cookie, "url": stack.url}])
     return context.new_page()
 
 
 @pytest.mark.slow
-def test_an_admin_invites_and_removes_a_person_by_clicking(chromium: Any, stack: LocalStack) -> None:
+def test_an_admin_invites_and_removes_a_person_by_clicking(browser: Browser, stack: LocalStack) -> None:
     people = People(stack)
     owner = people.somebody()
     workspace = owner.found("Clicked")
     admin = people.joined(owner, workspace, Role.ADMIN)
     bob = people.somebody(f"bob-{secrets.token_hex(4)}@example.com")
 
-    page = at_browser(chromium, stack, admin)
+    page = at_browser(browser, stack, admin)
     page.goto(f"{stack.url}/console")
     page.get_by_role("navigation", name="Workspace").get_by_role("link", name="Members").click()
     page.get_by_label("E-mail addresses").fill(bob.email)
     page.get_by_role("button", name="Invite").click()
     assert page.get_by_role("status").inner_text() == "Invitation sent."
 
-    theirs = at_browser(chromium, stack, bob)
+    theirs = at_browser(browser, stack, bob)
     theirs.goto(f"{stack.url}/invitations")
     theirs.get_by_role("link", name="Clicked").click()
     theirs.get_by_role("button", name="Join Clicked").click()
@@ -70,12 +63,12 @@ def test_an_admin_invites_and_removes_a_person_by_clicking(chromium: Any, stack:
 
 
 @pytest.fixture
-def scripted(chromium: Any, stack: LocalStack) -> Iterator[tuple[Any, Person, str]]:
+def scripted(browser: Browser, stack: LocalStack) -> Iterator[tuple[Any, Person, str]]:
     """Return a browser with scripts that fails on errors of pages, its person, and a workspace of theirs."""
     people = People(stack)
     owner = people.somebody()
     workspace = owner.found("Scripted")
-    context = chromium.new_context(timezone_id="Asia/Tokyo", locale="en-US")
+    context = browser.new_context(timezone_id="Asia/Tokyo", locale="en-US")
     context.add_cookies([{"name": "opencode_session", "value": owner.cookie, "url": stack.url}])
     page, errors = context.new_page(), list[str]()
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)

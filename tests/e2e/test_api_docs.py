@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from local.stack import LocalStack
 from opencode_cloud.contracts.permissions import Role
 from tests.integration.people import People, Person
 
-from .browser import headless_chromium
 from .judging import PICTURES, violations
 
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with headless_chromium() as browser:
-        yield browser
-
-
-def reference(chromium: Any, stack: LocalStack, person: Person | None, **options: Any) -> Any:
+def reference(browser: Browser, stack: LocalStack, person: Person | None, **options: Any) -> Any:
     """Open the reference in a browser whose requests stay on the stage."""
-    context = chromium.new_context(locale="en-US", **options)
+    context = browser.new_context(locale="en-US", **options)
     if person:
         context.add_cookies([{"name": "opencode_session", "value": person.cookie, "url": stack.url}])
-    page, elsewhere = context.new_page(), list[str]()
+    page: Any = context.new_page()
+    elsewhere: list[str] = []
     page.on("request", lambda request: None if request.url.startswith(stack.url) else elsewhere.append(request.url))
     page.elsewhere = elsewhere
     page.goto(f"{stack.url}/api/docs")
@@ -41,8 +34,8 @@ def article(page: Any, operation: str) -> Any:
     return page.locator(f'article[data-operation="{operation}"]')
 
 
-def test_the_search_filters_while_one_types(chromium: Any, stack: LocalStack) -> None:
-    page = reference(chromium, stack, None)
+def test_the_search_filters_while_one_types(browser: Browser, stack: LocalStack) -> None:
+    page = reference(browser, stack, None)
     page.get_by_label("Search operations").fill("rotate key")
     expect(page.locator("#found")).to_have_text("1 operation")
     assert page.locator("article[data-operation]:visible").count() == 1
@@ -51,19 +44,19 @@ def test_the_search_filters_while_one_types(chromium: Any, stack: LocalStack) ->
     assert page.elsewhere == []
 
 
-def test_a_reader_without_scripts_searches_too(chromium: Any, stack: LocalStack) -> None:
-    page = reference(chromium, stack, None, java_script_enabled=False)
+def test_a_reader_without_scripts_searches_too(browser: Browser, stack: LocalStack) -> None:
+    page = reference(browser, stack, None, java_script_enabled=False)
     page.get_by_label("Search operations").fill("rotate key")
     page.get_by_role("button", name="Search").click()
     assert page.locator("article[data-operation]").count() == 1
     assert page.get_by_role("button", name="Try it").count() == 0
 
 
-def test_a_request_is_sent_with_the_session_and_changes_are_confirmed(chromium: Any, stack: LocalStack) -> None:
+def test_a_request_is_sent_with_the_session_and_changes_are_confirmed(browser: Browser, stack: LocalStack) -> None:
     people = People(stack)
     owner = people.somebody()
     workspace = owner.found("Tried")
-    page = reference(chromium, stack, owner)
+    page = reference(browser, stack, owner)
     read = article(page, "read_workspace")
     read.get_by_role("button", name="Try it").click()
     read.get_by_label("workspace").select_option(workspace)
@@ -92,12 +85,12 @@ def test_a_request_is_sent_with_the_session_and_changes_are_confirmed(chromium: 
 
 
 @pytest.mark.slow
-def test_a_role_without_the_permission_is_told_before(chromium: Any, stack: LocalStack) -> None:
+def test_a_role_without_the_permission_is_told_before(browser: Browser, stack: LocalStack) -> None:
     people = People(stack)
     owner = people.somebody()
     workspace = owner.found("Refused")
     viewer = people.joined(owner, workspace, Role.VIEWER)
-    page = reference(chromium, stack, viewer)
+    page = reference(browser, stack, viewer)
     change = article(page, "invite_somebody")
     change.get_by_role("button", name="Try it").click()
     change.get_by_label("workspace").select_option(workspace)
@@ -108,11 +101,11 @@ def test_a_role_without_the_permission_is_told_before(chromium: Any, stack: Loca
 
 
 @pytest.mark.slow
-def test_a_visitor_can_sign_in_or_send_a_key(chromium: Any, stack: LocalStack) -> None:
+def test_a_visitor_can_sign_in_or_send_a_key(browser: Browser, stack: LocalStack) -> None:
     owner = People(stack).somebody()
     workspace = owner.found("Keyed")
     key = owner.key(workspace, scopes=["admin"])
-    page = reference(chromium, stack, None)
+    page = reference(browser, stack, None)
     read = article(page, "read_workspace")
     read.get_by_role("button", name="Try it").click()
     assert read.get_by_role("link", name="Sign in").get_attribute("href") == "/login?continue=%2Fapi%2Fdocs"
@@ -123,10 +116,10 @@ def test_a_visitor_can_sign_in_or_send_a_key(chromium: Any, stack: LocalStack) -
 
 
 @pytest.mark.slow
-def test_the_reference_is_accessible_on_a_phone_in_both_themes(chromium: Any, stack: LocalStack) -> None:
+def test_the_reference_is_accessible_on_a_phone_in_both_themes(browser: Browser, stack: LocalStack) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     for theme in ("light", "dark"):
-        page = reference(chromium, stack, None, viewport={"width": 390, "height": 844}, color_scheme=theme)
+        page = reference(browser, stack, None, viewport={"width": 390, "height": 844}, color_scheme=theme)
         page.get_by_label("Search operations").fill("create key")
         article(page, "create_key").get_by_role("button", name="Try it").click()
         article(page, "create_key").get_by_role("button", name="Send request").wait_for()

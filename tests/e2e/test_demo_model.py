@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from local.demo_model import MODEL, SMALL_MODEL, DemoModel
 from local.demo_model.offering import UPSTREAM, start
@@ -18,7 +18,6 @@ from tests.integration.tokens import access_token
 from tests.upstreams.world import Shop, World
 from tests.waiting import eventually, until
 
-from .browser import headless_chromium
 from .model import ScriptedModel
 from .opencode import Home
 
@@ -112,15 +111,9 @@ def test_a_client_with_a_key_is_answered_as_the_documents_say(shop: Shop, home: 
     assert "no neural network" in said
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with headless_chromium() as browser:
-        yield browser
-
-
-def test_the_playground_asks_two_models_and_shows_what_the_calls_have_cost(shop: Shop, chromium: Any) -> None:
+def test_the_playground_asks_two_models_and_shows_what_the_calls_have_cost(shop: Shop, browser: Browser) -> None:
     url, before = f"{shop.world.stack.url}/console/{shop.workspace}", len(shop.events())
-    context = chromium.new_context(java_script_enabled=False)
+    context = browser.new_context(java_script_enabled=False)
     context.add_cookies([{"name": "opencode_session", "value": shop.owner.cookie, "url": url}])
     page = context.new_page()
     page.goto(url)
@@ -144,12 +137,12 @@ def test_the_playground_asks_two_models_and_shows_what_the_calls_have_cost(shop:
         assert (event.agent, event.key_id, event.account_id) == ("playground", "", shop.owner.account)
 
 
-def test_a_budget_that_is_used_up_is_said_by_the_playground(shop: Shop, chromium: Any) -> None:
+def test_a_budget_that_is_used_up_is_said_by_the_playground(shop: Shop, browser: Browser) -> None:
     limit = {"scope": "workspace", "unit": "cost", "period": "total", "limit": 1}
     made = shop.owner.http.post(f"{shop.path}/budgets", json=limit)
     assert made.is_success, made.text
     url = f"{shop.world.stack.url}/console/{shop.workspace}/playground"
-    context = chromium.new_context(java_script_enabled=False)
+    context = browser.new_context(java_script_enabled=False)
     context.add_cookies([{"name": "opencode_session", "value": shop.owner.cookie, "url": url}])
     page = context.new_page()
 

@@ -25,7 +25,6 @@ from tests.integration.publisher import new_session_id
 from tests.menu import console_menu
 from tests.sharing_stage import STAGE_FILE
 
-from .browser import headless_chromium
 from .judging import HEAVIEST, LOOKS, Judge, kind
 from .test_payments import GOOD, Payer
 
@@ -73,12 +72,6 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         yield Deployed(stack, people, owner, workspace)
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with headless_chromium() as browser:
-        yield browser
-
-
 def walk(judge: Judge, begin: str = "/", elsewhere: re.Pattern[str] = ELSEWHERE) -> set[str]:
     """Judge one page of each kind that links lead to, also in a few of its views, and return the kinds."""
     kinds, views, todo = {kind(begin)}, Counter[str](), deque([begin])
@@ -94,9 +87,9 @@ def walk(judge: Judge, begin: str = "/", elsewhere: re.Pattern[str] = ELSEWHERE)
     return kinds
 
 
-def test_every_page_of_the_owner(deployed: Deployed, chromium: Browser) -> None:
-    fill(deployed, chromium)
-    judge = Judge(chromium, deployed.stack.url, deployed.owner.cookie, who="owner")
+def test_every_page_of_the_owner(deployed: Deployed, browser: Browser) -> None:
+    fill(deployed, browser)
+    judge = Judge(browser, deployed.stack.url, deployed.owner.cookie, who="owner")
     kinds = walk(judge)
     expected = {kind(deployed.base + page.path) for page in console_menu(billing=True)}
     assert expected - kinds == set()
@@ -104,12 +97,12 @@ def test_every_page_of_the_owner(deployed: Deployed, chromium: Browser) -> None:
     judge.close()
 
 
-def fill(deployed: Deployed, chromium: Browser) -> None:
+def fill(deployed: Deployed, browser: Browser) -> None:
     """Give the workspace an open invitation and an invoice, which the demo lacks."""
     owner, base = deployed.owner, f"/api/v1/workspaces/{deployed.workspace}"
     wish = {"email": f"{secrets.token_hex(4)}@example.com", "role": "member"}
     owner.http.post(f"{base}/invitations", json=wish).raise_for_status()
-    context = chromium.new_context()
+    context = browser.new_context()
     context.add_cookies([{"name": "opencode_session", "value": owner.cookie, "url": deployed.stack.url}])
     payer = Payer(deployed.stack, owner, deployed.workspace, context.new_page())
     payer.begin()
@@ -119,9 +112,9 @@ def fill(deployed: Deployed, chromium: Browser) -> None:
 
 
 @pytest.mark.parametrize("role", [Role.BILLING, Role.MEMBER, Role.VIEWER])
-def test_every_page_of_the_other_roles_on_a_phone(deployed: Deployed, chromium: Browser, role: Role) -> None:
+def test_every_page_of_the_other_roles_on_a_phone(deployed: Deployed, browser: Browser, role: Role) -> None:
     person = deployed.people.joined(deployed.owner, deployed.workspace, role)
-    judge = Judge(chromium, deployed.stack.url, person.cookie, looks=PHONE, who=str(role))
+    judge = Judge(browser, deployed.stack.url, person.cookie, looks=PHONE, who=str(role))
     kinds = walk(judge, deployed.base, BRIEFLY)
     expected = {
         kind(deployed.base + page.path) for page in console_menu(billing=True) if allows(role, None, page.permission)
@@ -131,26 +124,26 @@ def test_every_page_of_the_other_roles_on_a_phone(deployed: Deployed, chromium: 
     judge.close()
 
 
-def test_every_page_in_chinese_on_a_phone(deployed: Deployed, chromium: Browser) -> None:
+def test_every_page_in_chinese_on_a_phone(deployed: Deployed, browser: Browser) -> None:
     judge = Judge(
-        chromium, deployed.stack.url, deployed.owner.cookie, looks=PHONE, who="chinese-owner", language="zh-CN"
+        browser, deployed.stack.url, deployed.owner.cookie, looks=PHONE, who="chinese-owner", language="zh-CN"
     )
     assert len(walk(judge, deployed.base, BRIEFLY)) > len(console_menu(billing=True))
     assert judge.faults == []
     judge.close()
 
 
-def test_every_page_of_operators(deployed: Deployed, chromium: Browser) -> None:
+def test_every_page_of_operators(deployed: Deployed, browser: Browser) -> None:
     operator = deployed.people.somebody(OPERATOR)
-    judge = Judge(chromium, deployed.stack.url, operator.cookie, who="operator")
+    judge = Judge(browser, deployed.stack.url, operator.cookie, who="operator")
     kinds = walk(judge, "/operator", re.compile(r"^(?!/operator)|[?&]language="))
     assert {"/operator", "/operator/books", "/operator/queues", "/operator/people/*"} <= kinds
     assert judge.faults == []
     judge.close()
 
 
-def test_every_page_of_a_visitor(deployed: Deployed, chromium: Browser) -> None:
-    judge = Judge(chromium, deployed.stack.url)
+def test_every_page_of_a_visitor(deployed: Deployed, browser: Browser) -> None:
+    judge = Judge(browser, deployed.stack.url)
     kinds = walk(judge, elsewhere=re.compile(FILES))
     assert {"/", "/login", "/api/docs", "/api/docs/problems"} <= kinds
     judge.open("/nowhere", 404)
@@ -158,7 +151,7 @@ def test_every_page_of_a_visitor(deployed: Deployed, chromium: Browser) -> None:
     judge.close()
 
 
-def test_the_pages_of_shares(deployed: Deployed, chromium: Browser) -> None:
+def test_the_pages_of_shares(deployed: Deployed, browser: Browser) -> None:
     gallery = publish(deployed.stack.url, new_session_id()).removeprefix(deployed.stack.url)
     listed = deployed.owner.http.get(f"/api/v1/workspaces/{deployed.workspace}/shares").json()["data"]
     share, restricted = f"/share/{listed[0]['id']}", with_password(deployed)
@@ -172,7 +165,7 @@ def test_the_pages_of_shares(deployed: Deployed, chromium: Browser) -> None:
     ):
         # A new browser, in which also the files of workers are loaded for the first time.
         judge = Judge(
-            chromium, deployed.stack.url, cookie, who=who, heaviest=OF_GALLERY if path == gallery else HEAVIEST
+            browser, deployed.stack.url, cookie, who=who, heaviest=OF_GALLERY if path == gallery else HEAVIEST
         )
         judge.open(path, status)
         faults += judge.faults
@@ -191,8 +184,8 @@ def with_password(deployed: Deployed) -> str:
     return f"/share/{share}"
 
 
-def test_the_pages_that_forms_lead_to(deployed: Deployed, chromium: Browser) -> None:
-    judge = Judge(chromium, deployed.stack.url, deployed.owner.cookie, who="form")
+def test_the_pages_that_forms_lead_to(deployed: Deployed, browser: Browser) -> None:
+    judge = Judge(browser, deployed.stack.url, deployed.owner.cookie, who="form")
     tab, url = judge.tab, deployed.stack.url
     device = httpx.post(f"{url}/auth/device/code", json={"client_id": "opencode-cli"}, timeout=60).json()
     judge.open(f"/device?user_code={device['user_code']}")
@@ -216,7 +209,7 @@ def test_the_pages_that_forms_lead_to(deployed: Deployed, chromium: Browser) -> 
     assert judge.faults == []
     judge.close()
 
-    stranger = Judge(chromium, url, who="form")
+    stranger = Judge(browser, url, who="form")
     stranger.tab.goto(f"{url}/login")
     stranger.tab.fill("#email", "somebody@example.com")
     stranger.tab.get_by_role("button", name="Send me a code").click()

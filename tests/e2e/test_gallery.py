@@ -20,19 +20,12 @@ from local.gallery import Gallery, publish
 from local.stack import LocalStack
 from tests.integration.publisher import new_session_id
 
-from .browser import headless_chromium
 from .judging import PICTURES, violations
 from .test_page import OUTLINE
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 60_000  # milliseconds; each step takes well under a second on an idle machine
 DESKTOP, PHONE = (1280, 900), (390, 844)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with headless_chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, Page, expect
 from tests.integration.publisher import new_session_id
 from tests.unit.sharing.conversation import assistant, part, session, tool, user
 
-from .browser import headless_chromium
 from .test_page import PATIENCE, Reader, Shared, watch
 
 pytestmark = pytest.mark.e2e
@@ -23,12 +22,6 @@ class Stack(Protocol):
 
     @property
     def url(self) -> str: ...
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with headless_chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from local.stack import LocalStack
 from tests.integration.projected import People, share_as
 from tests.integration.publisher import message, new_session_id, session
 
-from .browser import headless_chromium
 from .test_gallery import PHONE, PICTURES, violations
 from .test_owner_page import PATIENCE, Reader
 
@@ -27,12 +25,6 @@ PATCH = """--- src/app.py
 +    return result
  # end
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with headless_chromium() as running:
-        yield running
 
 
 @pytest.fixture

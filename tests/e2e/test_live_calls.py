@@ -6,20 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.upstreams import Script
 from tests.upstreams.world import REQUEST, Shop, World, model_of
 from tests.waiting import until
 
-from .browser import headless_chromium
-
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("gateway")]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with headless_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -28,10 +21,10 @@ def shop(world: World) -> Shop:
 
 
 @pytest.fixture
-def page(chromium: Any, shop: Shop) -> Iterator[Any]:
+def page(browser: Browser, shop: Shop) -> Iterator[Any]:
     """Return the page of calls of a workspace, which fails on errors of its scripts."""
     url = shop.world.stack.url
-    context = chromium.new_context()
+    context = browser.new_context()
     context.add_cookies([{"name": "opencode_session", "value": shop.owner.cookie, "url": url}])
     page, errors = context.new_page(), list[str]()
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -98,8 +91,8 @@ def test_the_list_says_that_it_is_disconnected_goes_on_and_ends_with_the_session
     assert page.get_by_role("button", name="Live").get_attribute("aria-pressed") == "false"
 
 
-def test_without_scripts_there_is_no_switch(chromium: Any, shop: Shop) -> None:
-    context = chromium.new_context(java_script_enabled=False)
+def test_without_scripts_there_is_no_switch(browser: Browser, shop: Shop) -> None:
+    context = browser.new_context(java_script_enabled=False)
     url = shop.world.stack.url
     context.add_cookies([{"name": "opencode_session", "value": shop.owner.cookie, "url": url}])
     page = context.new_page()

@@ -18,7 +18,6 @@ from opencode_cloud.kit.ids import new_object_id
 from tests.codes import code_of
 from tests.waiting import eventually
 
-from .browser import headless_chromium
 from .conftest import MakeHome
 from .opencode import Home
 
@@ -28,21 +27,15 @@ NEAR_EXPIRY_MS = 60_000
 """The client refreshes a token that expires in less than five minutes."""
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with headless_chromium() as running:
-        yield running
-
-
 @pytest.fixture
 def email() -> str:
     return f"{new_object_id()[:12]}@example.com"
 
 
 @pytest.fixture
-def page(chromium: Browser, stack: LocalStack, email: str) -> Iterator[Page]:
+def page(browser: Browser, stack: LocalStack, email: str) -> Iterator[Page]:
     """Return a browser page in which the person `email` has signed in by a code."""
-    context = chromium.new_context()
+    context = browser.new_context()
     page = context.new_page()
     page.goto(f"{stack.url}/login")
     page.fill("#email", email)

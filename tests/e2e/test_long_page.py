@@ -14,17 +14,10 @@ from local.stack import LocalStack
 from tests.integration.publisher import new_session_id
 from tests.unit.sharing.conversation import BEGIN, assistant, item, part, session, user
 
-from .browser import headless_chromium
 from .test_page import PATIENCE, Reader, Shared, watch
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 MESSAGES = 1_200
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with headless_chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

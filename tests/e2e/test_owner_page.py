@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,19 +13,11 @@ from tests.integration.publisher import message, new_session_id, part, session
 from tests.unit.sharing.redaction.secrets import FORMATS, Draw
 from tests.waiting import until
 
-from .browser import headless_chromium
-
 pytestmark = pytest.mark.e2e
 PICTURES = Path(__file__).parents[2] / ".local" / "screenshots"
 PATIENCE = 30_000  # milliseconds; each step takes well under a second on an idle machine
 KEY = FORMATS["github-personal"](Draw(1))
 MARK = "[redacted: github-pat]"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with headless_chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog,
 from tests.integration.publisher import new_session_id
 from tests.unit.sharing.conversation import BEGIN, Item, assistant, conversation, item, part, session, tool, user
 
-from .browser import Cable, headless_chromium
+from .browser import Cable
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 60_000  # milliseconds; each step takes well under a second on an idle machine
@@ -83,12 +83,6 @@ class Reader:
 
     def outline(self) -> list[Any]:
         return self.page.evaluate(OUTLINE)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with headless_chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

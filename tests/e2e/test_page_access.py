@@ -12,17 +12,9 @@ from local.stack import LocalStack
 from tests.integration.projected import OwnedShare, People, Person, share_as
 from tests.integration.publisher import message, new_session_id, part, session
 
-from .browser import headless_chromium
-
 pytestmark = pytest.mark.e2e
 PATIENCE = 30_000  # milliseconds; each step takes well under a second on an idle machine
 PASSWORD = "correct horse"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with headless_chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 from pypdf import PdfReader
 
 from local.stack import LocalStack
@@ -16,17 +17,9 @@ from tests.integration.people import People, Person
 from tests.stripe_stand_in import StandIn
 from tests.waiting import until
 
-from .browser import headless_chromium
-
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 GOOD, DECLINED, ASKS = "4242 4242 4242 4242", "4000 0000 0000 0002", "4000 0027 6000 3184"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with headless_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +62,12 @@ class Payer:
 
 
 @pytest.fixture
-def payer(selling: LocalStack, chromium: Any) -> Payer:
+def payer(selling: LocalStack, browser: Browser) -> Payer:
     people = People(selling)
     owner = people.somebody()
     workspace = owner.found("Acme")
     person = people.joined(owner, workspace, Role.BILLING)
-    context = chromium.new_context()
+    context = browser.new_context()
     context.add_cookies([{"name": "opencode_session", "value": person.cookie, "url": selling.url}])
     return Payer(selling, person, workspace, context.new_page())
 
