@@ -141,7 +141,10 @@ def _attempt(home: Path, subject: Subject, factor: float) -> Json:
         )
         if done.returncode or not report.exists():
             raise RuntimeError(f"Lighthouse could not judge {subject.url}: {done.stderr[-1000:]}")
-        return json.loads(report.read_text())
+        found: Json = json.loads(report.read_text())
+    if any(found["categories"][name]["score"] is None for name in CATEGORIES):
+        raise RuntimeError(f"Lighthouse could not score {subject.url}: {found.get('runtimeError') or 'no trace'}")
+    return found
 
 
 def chrome() -> str:
