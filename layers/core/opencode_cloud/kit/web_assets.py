@@ -23,7 +23,7 @@ _CODE = re.compile(r"(?<!`)`++([^`]+)`+")
 
 
 PACK_FROM_BYTES = 1024
-"""Static files of this size are packed: a page of a share loads thirty, most of them small."""
+"""Static files of this size are packed: a page may load thirty, most of them small."""
 PACK_LEVEL = 9
 """Higher levels of Zstandard save 4 % more bytes in ten times the time of the first reader."""
 
