@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from local.database import OWNER, LocalDatabase
+from local.stack import LocalStack
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.sql import Database, utc_now
@@ -25,6 +26,10 @@ def owner(database_server: LocalDatabase) -> Database:
 
 def test_code_and_schema_agree(owner: Database) -> None:
     migration.check(owner.engine, MIGRATIONS)
+
+
+def test_the_stage_s_database_has_the_schema_of_the_code(stack: LocalStack) -> None:
+    migration.check(Database(stack.database.access.url(OWNER)).engine, MIGRATIONS)
 
 
 def test_a_second_migration_changes_nothing_and_says_the_version(owner: Database) -> None:

@@ -19,7 +19,6 @@ from sqlalchemy import func, select, text
 from local.database import OWNER, LocalDatabase
 from local.mariadb import NoServer, find
 from local.processes import accepts
-from local.stack import LocalStack
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.sql import Database, utc_now
 from opencode_cloud.schema.identity import accounts
@@ -137,10 +136,6 @@ def test_a_machine_without_any_is_told_what_to_install(tmp_path: Path, monkeypat
     monkeypatch.setattr("shutil.which", lambda *_args, **_options: None)
     with pytest.raises(NoServer, match="mariadb-install-db"):
         find(tmp_path)
-
-
-def test_the_stage_s_database_has_the_schema_of_the_code(stack: LocalStack) -> None:
-    migration.check(Database(stack.database.access.url(OWNER)).engine, MIGRATIONS)
 
 
 def test_processes_of_a_new_checkout_fetch_one_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

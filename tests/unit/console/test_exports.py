@@ -199,8 +199,10 @@ def test_files_that_retention_deleted_have_no_links(office: Office) -> None:
 
 
 def test_the_list_is_read_page_by_page_the_newest_first(office: Office) -> None:
+    owner, now = office.acting(office.people[Role.OWNER]), utc_now()
     for _ in range(53):
-        change(office, requested(office), state=ExportState.FAILED)
+        export = usage_of(office).exports.create(owner, office.workspace, now - DAY, now, UsageExportFormat.CSV)
+        change(office, export, state=ExportState.FAILED)
     seen, browser, link = list[str](), office.browser(Role.OWNER), page_of(office)
     while link:
         page = browser.open(link)
