@@ -96,3 +96,57 @@ def test_a_configuration_that_cannot_be_read_says_why(office: Office) -> None:
     for text, words in (('{"a": 1, "a": 2}', "twice"), ('{"a": 1,\n}', "not JSON"), ("[1]", ""), ("[" * 20_000, "")):
         refused = browser.submit(page, action, text=text)
         assert (refused.status, words in refused.text) == (422, True)
+
+
+def test_other_models_and_the_budget_of_a_session_are_set_changed_and_removed(office: Office) -> None:
+    browser, action = office.browser(Role.ADMIN), f"{office.base}/policy"
+    rule = {"fallback_0_model": "acme/m1", "fallback_0_to": "acme/m2,  acme/m3", "fallback_0_percent": "80"}
+    shown = browser.submit(browser.open(action), action, session_budget="5", **rule)
+    assert "Published" in shown.text
+    policy = published(office)
+    assert policy.session_budget == 500_000_000
+    [chain] = policy.fallbacks
+    assert (chain.model, chain.to, chain.when, chain.budget_percent) == (
+        "acme/m1",
+        ["acme/m2", "acme/m3"],
+        ["unavailable"],
+        80,
+    )
+    fields = shown.forms[action].fields
+    assert (fields["session_budget"], fields["fallback_0_to"], fields["fallback_rows"]) == (
+        "5.00",
+        "acme/m2, acme/m3",
+        "3",
+    )
+    second = {"fallback_1_model": "acme/m4", "fallback_1_to": "acme/m5"}
+    shown = browser.submit(shown, action, **second)
+    assert [each.model for each in published(office).fallbacks] == ["acme/m1", "acme/m4"]
+    shown = browser.submit(shown, action, fallback_0_model="", fallback_0_to="", session_budget="")
+    assert [each.model for each in published(office).fallbacks] == ["acme/m4"]
+    assert published(office).session_budget is None
+    assert shown.forms[action].fields["fallback_0_model"] == "acme/m4"
+
+
+def test_faults_of_other_models_stand_at_their_row(office: Office) -> None:
+    browser, action = office.browser(Role.ADMIN), f"{office.base}/policy"
+    wrong = {"fallback_1_model": "acme/m1", "fallback_1_to": "", "fallback_1_percent": "many", "session_budget": "0"}
+    refused = browser.submit(browser.open(action), action, **wrong)
+    assert refused.status == 422
+    faults = re.findall(r'class="fault">([^<]*)', refused.answer.text.partition('id="fallbacks"')[2])
+    assert faults == ["Choose at least one", "Write a whole number", "Write an amount such as 20.00"]
+    fields = refused.forms[action].fields
+    assert (fields["fallback_0_model"], fields["fallback_0_percent"], fields["session_budget"]) == (
+        "acme/m1",
+        "many",
+        "0",
+    )
+    twice = {
+        f"fallback_{row}_{name}": model for row in (0, 1) for name, model in (("model", "acme/m1"), ("to", "acme/m2"))
+    }
+    refused = browser.submit(browser.open(action), action, **twice)
+    assert "2 rules of acme/m1" in refused.text
+    assert office.plane.publisher.current(Versioned.POLICY, office.workspace).version == 0
+
+
+def published(office: Office) -> Policy:
+    return Policy.model_validate(office.plane.publisher.current(Versioned.POLICY, office.workspace).document)

@@ -18,7 +18,8 @@ from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.languages import gettext_noop
 
 Model = TypeVar("Model", bound=BaseModel)
-MOST_FIELDS = 100
+MOST_FIELDS = 1000
+"""A policy has up to 200 rules of other models with four fields each."""
 LARGEST_VERSION = 999_999_999
 LONGEST_NUMBER = 18
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")

@@ -11,11 +11,14 @@ from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
+from opencode_cloud.console.fallback_rows import EMPTY_ROWS, REASONS, FallbackRow, rows_of, typed_rows
 from opencode_cloud.console.forms import LARGEST_VERSION, Form, InvalidForm, checked
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.console.places import ExcerptLine, excerpt, parse
+from opencode_cloud.contracts.budgets import LARGEST_LIMIT
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
+from opencode_cloud.kit import money
 from opencode_cloud.kit.errors import Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.languages import gettext_noop
@@ -166,8 +169,10 @@ class PolicyPages(VersionPages):
         policy = Policy.model_validate(current.document)
         filled = _fields(policy) | {"version": str(current.version), "comment": ""}
         previewed = bool(request.form.one("preview")) and not request.failed
+        fallbacks = rows_of(policy.fallbacks)
         if request.failed or previewed:
             filled = {name: request.form.one(name) for name in filled}
+            fallbacks = typed_rows(request.form) + [FallbackRow()] * EMPTY_ROWS
         if previewed:
             policy = Policy.model_validate({**current.document, **self.typed(request.form)[0]})
         catalogue = self._catalogue.current()
@@ -176,6 +181,8 @@ class PolicyPages(VersionPages):
             "effects": effects_of(policy, catalogue),
             "choices": choices_of(catalogue),
             "filled": filled,
+            "fallbacks": fallbacks,
+            "reasons": REASONS,
             "present": current,
             "rules": RULES,
             "modes": MODES,
@@ -200,6 +207,11 @@ class PolicyPages(VersionPages):
                 "patterns": [_pattern(line) for line in form.lines("share_patterns")],
             },
         }
+        # A form from before these fields existed changes none of them.
+        if "session_budget" in form.fields:
+            policy["session_budget"] = _session_budget(form, faults)
+        if "fallback_rows" in form.fields:
+            policy["fallbacks"] = [row.document() for row in typed_rows(form)]
         try:
             change = checked(PolicyChange, {"policy": policy, "comment": form.one("comment")})
         except InvalidForm as error:
@@ -308,6 +320,7 @@ def _fields(policy: Policy) -> dict[str, str]:
         "share_patterns": "\n".join(f"{each.name} {each.pattern}" for each in policy.share.patterns),
         "default_model": policy.default_model or "",
         "small_model": policy.small_model or "",
+        "session_budget": "" if policy.session_budget is None else money.exact(policy.session_budget),
     }
     for name in RULES:
         rules: PolicyRules = getattr(policy, name)
@@ -357,6 +370,20 @@ def _lifetime(form: Form, faults: list[DocumentFault]) -> int | None:
         )
         return None
     return int(text) * size
+
+
+def _session_budget(form: Form, faults: list[DocumentFault]) -> int | None:
+    """Return the most that a session may cost in micro-cents; None for no limit. Add what is wrong to ``faults``."""
+    if not form.one("session_budget"):
+        return None
+    try:
+        amount = form.dollars("session_budget")
+    except InvalidForm:
+        amount = 0
+    if 0 < amount <= LARGEST_LIMIT:
+        return amount
+    faults.append(DocumentFault(path="/policy/session_budget", message=gettext_noop("Write an amount such as 20.00")))
+    return None
 
 
 def _number(text: str, kind: Versioned) -> int:
