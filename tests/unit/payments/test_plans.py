@@ -111,6 +111,21 @@ class TestStarting:
         assert _try(lambda: shop.planning.begin_by_card(PAYER, WORKSPACE, BASE))
         assert (place_with_plan.plan.state, place_with_plan.paid()) == (PlanState.ACTIVE, [6000])
 
+    @pytest.mark.parametrize("fault", ["drop_before", "drop_after"])
+    def test_a_repeated_start_goes_on_with_the_first_card(self, place_with_plan: PlanShop, fault: str) -> None:
+        place_with_plan.save_card()
+        shop = place_with_plan.shop
+        shop.stand_in.fault(fault, method="POST", path="/v1/subscriptions", times=3)
+        with pytest.raises(Unavailable):
+            shop.planning.begin_by_card(PAYER, WORKSPACE, BASE)
+        first = place_with_plan.plan.card_id
+        assert first
+        place_with_plan.save_card("pm_card_mastercard")
+        assert _try(lambda: shop.planning.begin_by_card(PAYER, WORKSPACE, BASE))
+        plan = place_with_plan.plan
+        assert (plan.state, place_with_plan.paid(), plan.card_id) == (PlanState.ACTIVE, [6000], first)
+        assert shop.client.subscriptions.retrieve(plan.subscription_id).default_payment_method == first
+
     def test_two_tabs_lead_to_one_page_and_one_plan(self, place_with_plan: PlanShop) -> None:
         planning = place_with_plan.shop.planning
         first, page = planning.begin(PAYER, WORKSPACE, BASE, BACK)

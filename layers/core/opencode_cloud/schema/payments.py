@@ -156,6 +156,7 @@ plans = table(
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("tried_at", Moment, comment="when the card was first asked to start the plan"),
+    _stripe_id("card_id", comment="the card that was first asked to start the plan"),
     Column("checked_at", Moment, comment="when the state was last read at Stripe"),
     UniqueConstraint("workspace_id", "live"),
     Index(None, "subscription_id"),

@@ -87,6 +87,8 @@ class SeatPlan(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     tried_at: datetime | None = None
     """When the card was first asked to start the plan."""
+    card_id: str = ""
+    """That card. A repetition must name it again, because Stripe refuses other parameters under the same key."""
     checked_at: datetime | None = None
     """When the state was last read at Stripe."""
 

@@ -113,9 +113,7 @@ class Planning:
         """Return the card that the plan is charged to, and the customer's default one, else the one saved last."""
         self._api.check()
         own = self._stripe.subscription(plan.subscription_id).card if plan and plan.runs else None
-        customer_id = self._topping_up.known_customer(workspace_id)
-        saved = (self._api.card(customer_id) or self._api.newest_card(customer_id)) if customer_id else None
-        return own, saved
+        return own, self._saved_card(self._topping_up.known_customer(workspace_id))
 
     # ------------------------------------------------------------------------------------- starting
 
@@ -151,21 +149,22 @@ class Planning:
         """Start a plan by the saved card, which is charged at once; return the plan as it is now.
 
         Raises the errors of :meth:`begin`, or ``no_card`` (409). After ``plan_refused`` nothing was charged. After
-        ``stripe_unavailable`` the same call goes on.
+        ``stripe_unavailable`` the same call goes on, with the card that was asked first.
         """
         plan = self._starting(actor, workspace_id, base_url)
         customer_id = self._topping_up.known_customer(workspace_id)
-        card = (self._api.card(customer_id) or self._api.newest_card(customer_id)) if customer_id else None
-        if card is None:
-            self._change(plan, state=PlanState.ENDED, reason="no_card")
-            raise no_card()
-        plan = self._begin_card(plan)
+        if not plan.card_id:
+            card = self._saved_card(customer_id)
+            if card is None:
+                self._change(plan, state=PlanState.ENDED, reason="no_card")
+                raise no_card()
+            plan = self._begin_card(plan, card.id)
         if plan.session_id:
             # A page that is still open must not start a second subscription.
             self._close(plan)
             plan = self._change(plan, session_id="")
         try:
-            subscription_id = self._stripe.start(plan, customer_id, self._stripe.price(plan.seat_price), card.id)
+            subscription_id = self._stripe.start(plan, customer_id, self._stripe.price(plan.seat_price), plan.card_id)
         except StripeRefused as error:
             self._change(plan, state=PlanState.ENDED, reason=error.decline[:64])
             raise plan_refused(error.decline) from error
@@ -184,15 +183,19 @@ class Planning:
             self._api.expire(checkout.id)
         raise stripe_away()
 
-    def _begin_card(self, plan: SeatPlan) -> SeatPlan:
-        """Write that the card is asked; from then on no page is opened. Return the plan with the page that is open."""
+    def _saved_card(self, customer_id: str) -> CardView | None:
+        """Return the customer's default card, else the one that was saved last; None without one."""
+        return (self._api.card(customer_id) or self._api.newest_card(customer_id)) if customer_id else None
+
+    def _begin_card(self, plan: SeatPlan, card_id: str) -> SeatPlan:
+        """Write which card is asked; from then on no page is opened. Return the plan with the page that is open."""
         with self._outbox.unit() as unit:
             present = self._store.get(unit.connection, plan.id, lock=True)
             if present is None or present.state is not PlanState.STARTING:
                 raise stripe_away()
-            if present.tried_at is None:
-                present = msgspec.structs.replace(present, tried_at=utc_now())
-                self._store.change(unit.connection, plan.id, tried_at=present.tried_at)
+            if not present.card_id:
+                present = msgspec.structs.replace(present, tried_at=utc_now(), card_id=card_id)
+                self._store.change(unit.connection, plan.id, tried_at=present.tried_at, card_id=card_id)
             return present
 
     def look_up(self, workspace_id: WorkspaceId, plan_id: PlanId) -> SeatPlan | None:
