@@ -143,11 +143,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupSchedul
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests that need the stage. Keep a module's tests in one process unless they name a group."""
+    """Mark tests that need the stage, and give slow ones time.
+
+    A module's tests stay in one process unless they name a group.
+    """
     for item in items:
         needs: list[str] = getattr(item, "fixturenames", [])
         if "stack" in needs:
             item.add_marker("stage")
+        if item.get_closest_marker("slow") and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
         if item.get_closest_marker("xdist_group") is None:
             module = item.path.relative_to(ROOT).as_posix()
             item.add_marker(pytest.mark.xdist_group("syntheses" if "syntheses" in needs else module))
@@ -169,6 +174,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if hasattr(report, "node") and report.nodeid.rfind("@") > report.nodeid.rfind("]"):
         report.nodeid = report.nodeid.rpartition("@")[0]
 
+
+SLOW_SECONDS = 1200
+"""How long a slow test may take. A busy machine takes four times as long as a free one."""
 
 LONGEST = ("gateway", "client")
 """The longest groups begin first, so that none of them runs alone at the end."""
