@@ -120,9 +120,10 @@ class Upstreams:
         options = record.body.get("stream_options") or {}
         reply = Reply(f"{next(self._numbers):06d}", model, usage=used, usage_asked=bool(options.get("include_usage")))
         if script.steps and not heard.tools:
-            return dataclasses.replace(reply, words=words(TITLE))  # the client requests a title of the turn
+            return dataclasses.replace(reply, words=words(TITLE))  # a title of the turn, or a summary, is asked for
         done = len(heard.results)
-        for step in script.steps:
+        # A summary stands for the results that the client had before.
+        for step in () if TITLE in json.dumps(record.body) else script.steps:
             if done < len(step):
                 think = words(script.think)
                 calls = tuple(call.filled(heard.results) for call in step[done:])
