@@ -40,7 +40,7 @@ QUIET = {
 }
 """Settings that keep a client off the internet."""
 LISTENING = "opencode server listening on "
-CALL_TIMEOUT = 120.0  # seconds; a turn against the scripted model takes under one
+CALL_TIMEOUT = 300.0  # seconds; a turn against the scripted model takes under one, on a free machine
 
 
 @dataclass(frozen=True)
