@@ -9,7 +9,7 @@ stays right.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -50,6 +50,24 @@ def conceal(items: Sequence[Item], session: SealedSession, secret: str) -> list[
         )
         for item in items
     ]
+
+
+def session_ids_in(text: str) -> list[str]:
+    """Return the session ids in a text that has no escapes, each once."""
+    return [found.decode() for found in dict.fromkeys(_form.findall(text.encode()))]
+
+
+def concealed_text(text: str, pseudonym_key: bytes, shown: Collection[str]) -> str:
+    """Replace session ids and secrets of shares in a text that a reader wrote.
+
+    A reader knows pseudonyms, and names sessions by them. ``shown`` are the known ones, which stay.
+    """
+
+    def name(match: re.Match[str]) -> str:
+        found = match[0]
+        return found if found in shown else pseudonym_of(pseudonym_key, ClientSessionId(found))
+
+    return re.sub(_SECRET.decode(), HIDDEN_SECRET, re.sub(_FORM.decode(), name, text))
 
 
 @lru_cache(REMEMBERED)
