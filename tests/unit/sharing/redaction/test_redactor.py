@@ -71,6 +71,32 @@ def test_a_block_that_is_cut_off_is_replaced_to_its_end() -> None:
     assert redacted({"text": "key:\n" + key[:150]}) == {"text": "key:\n[redacted: private-key]"}
 
 
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [("{number:05}| ", ""), ("{number}: ", ""), ("     {number}\t", ""), ("{number}-", ""), ("-", ""), ("> ", ""),
+     ("    '", "\\n'"), ('    "', '\\n" +'), ("# ", "")],
+)  # fmt: skip
+def test_a_key_that_is_cut_off_is_replaced_with_something_before_each_line(begin: str, end: str) -> None:
+    lines = FORMATS["rsa-private-key"](Draw(3)).split("\n")[:10]  # as a tool prints the first lines of a file
+    text = "\n".join(begin.format(number=number) + line + end for number, line in enumerate(lines, 1))
+    after = redacted({"output": text})["output"]
+    assert not any(line in after for line in lines)
+
+
+def test_a_search_for_keys_keeps_the_names_of_members_and_the_text_after_it() -> None:
+    call = {"pattern": "-----BEGIN RSA PRIVATE KEY-----", "additionalProperties": False}
+    assert "additionalProperties" in redacted({"input": call})["input"]
+    text = "grep -r '-----BEGIN PRIVATE KEY-----' /srv/projects/example finds nothing"
+    assert redacted({"text": text}) == {"text": text}
+
+
+@pytest.mark.parametrize(
+    "text", ["class sk-chase", "model xai-grok4", "gsk_renderer", "see sk-loading and task-12345678901234567890"]
+)
+def test_names_that_begin_like_keys_of_providers_stay(text: str) -> None:
+    assert redacted({"text": text}) == {"text": text}
+
+
 def test_a_slash_may_be_escaped() -> None:
     raw = b'{"text":"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI\\/K7MDENG\\/bPxRfiCYzQ8aB3cD4eF"}'
     after = Redactor(b"key").redact(Item(key="key", type="part", data=raw)).item.data
@@ -192,11 +218,10 @@ def test_each_byte_of_the_text_has_its_place(text: str, ascii_only: bool) -> Non
     assert origins == sorted(origins)
 
 
-def test_a_span_over_several_strings_is_cut_at_their_ends() -> None:
+def test_a_span_over_several_strings_is_cut_at_their_ends_and_leaves_names() -> None:
     document = b'{"a":"xy","b":["z"]}'
     found = list(places(document, [(6, 17)]))
     assert [(document[place.start : place.end], place.field) for place in found] == [
         (b"xy", "a"),
-        (b"b", "*"),
-        (b"z", "*[0]"),
+        (b"z", "b[0]"),
     ]
