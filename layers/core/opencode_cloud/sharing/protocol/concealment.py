@@ -31,6 +31,9 @@ REMEMBERED = 1024
 REMEMBERED_NAMES = 100
 """Pseudonyms that are kept of one share."""
 _SHORT_CORE = 16  # a shorter core could occur in other text by accident, so only the full id is replaced
+_DEEP = rb"\\+u00([2-7][0-9A-Fa-f])"
+"""An escape of a document within a string, whose backslashes are escaped themselves, once or more."""
+_WORD = rb"(?:[A-Za-z0-9_-]|\\+u00[2-7][0-9A-Fa-f])+"
 _ESCAPE = rb"(?<!\\)((?:\\\\)*)\\u00([2-7][0-9A-Fa-f])"
 
 
@@ -95,6 +98,16 @@ class _Concealment:
         return self.raw(text.encode()).decode()
 
     def raw(self, raw: bytes) -> bytes:
+        return self._replaced(re.sub(_WORD, self._word, raw) if b"\\\\u00" in raw else raw)
+
+    def _word(self, match: re.Match[bytes]) -> bytes:
+        """Return a word without escapes of any depth if it holds what must be concealed, else as it was."""
+        if b"\\" not in match[0]:
+            return match[0]
+        plain = re.sub(_DEEP, lambda escape: _character(escape[1]) or escape[0], match[0])
+        return match[0] if self._replaced(plain) == plain else plain
+
+    def _replaced(self, raw: bytes) -> bytes:
         if b"ses_" in raw:
             raw = self._ids.sub(self._pseudonym, raw)
         if _PREFIX in raw:
@@ -120,5 +133,11 @@ def _plain(raw: bytes) -> bytes:
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:
-    character = bytes.fromhex(match[2].decode())
-    return match[1] + character if character.isalnum() or character in b"_-" else match[0]
+    character = _character(match[2])
+    return match[1] + character if character else match[0]
+
+
+def _character(code: bytes) -> bytes:
+    """Return the letter, digit, ``_`` or ``-`` with a hexadecimal code; empty for others."""
+    character = bytes.fromhex(code.decode())
+    return character if character.isalnum() or character in b"_-" else b""
