@@ -15,9 +15,10 @@ from opencode_cloud.contracts.ids import ClientSessionId, ShareId
 from opencode_cloud.http.requests import form_token
 from opencode_cloud.sharing.models import Mode
 from opencode_cloud.sharing.protocol.capability import pseudonym_key
-from opencode_cloud.sharing.protocol.comments import LONGEST_COMMENT
+from opencode_cloud.sharing.protocol.comments import LONGEST_COMMENT, MOST_COMMENT_BYTES
 from opencode_cloud.sharing.protocol.frames import comments_frame
 from opencode_cloud.sharing.protocol.ids import pseudonym_of
+from opencode_cloud.sharing.service import commenting
 from tests.unit.aws import Cloud
 from tests.unit.sharing.redaction.secrets import FORMATS, Draw
 from tests.unit.sharing.test_owner_panel import KEY, OWNER, SHARE, Desk
@@ -109,6 +110,16 @@ def test_a_policy_that_ends_sharing_ends_comments(room: Room) -> None:
 def test_a_comment_has_a_length(room: Room, text: str) -> None:
     status, body = room.say(text)
     assert (status, body["error"]) == (400, "invalid_comment")
+
+
+def test_comments_of_a_share_stay_within_one_answer(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MOST_COMMENT_BYTES * 5 < 6_000_000  # escapes of HTML make a mark five times as long
+    monkeypatch.setattr(commenting, "MOST_COMMENT_BYTES", 20_000)
+    answers = [room.say("字" * LONGEST_COMMENT)[0] for _ in range(4)]
+    assert answers == [201, 201, 409, 409]
+    [first, _] = room.read()
+    assert room.ask("DELETE", f"{PATH}/{first['id']}", COLLEAGUE)[0] == 200
+    assert room.say("Hello")[0] == 201
 
 
 def test_secrets_in_comments_are_replaced(room: Room) -> None:

@@ -16,6 +16,7 @@ from opencode_cloud.sharing.models import Mode, Share, message_not_found, share_
 from opencode_cloud.sharing.protocol.capability import pseudonym_key
 from opencode_cloud.sharing.protocol.comments import (
     LONGEST_COMMENT,
+    MOST_COMMENT_BYTES,
     MOST_COMMENTS,
     Comment,
     CommentedLines,
@@ -116,7 +117,8 @@ class Commenting:
         text = text.strip()
         if not 0 < len(text) <= LONGEST_COMMENT or len(item) > MAXIMUM_KEY:
             raise invalid_comment()
-        if len(self._store.comments(share_id)) >= MOST_COMMENTS:
+        present = self._store.comments(share_id)
+        if len(present) >= MOST_COMMENTS or len(msgspec.json.encode(present)) >= MOST_COMMENT_BYTES:
             raise too_many_comments()
         rules = self._share_access.rules(share)
         conversation = self._reading.conversation(share_id, visitor) if item or wanted else None
