@@ -97,6 +97,42 @@ def test_names_that_begin_like_keys_of_providers_stay(text: str) -> None:
     assert redacted({"text": text}) == {"text": text}
 
 
+def test_headers_and_options_of_a_model_are_replaced_and_the_report_names_them() -> None:
+    model = {
+        "id": "m",
+        "options": {"apiKey": "internal", "reasoningEffort": "high", "headers": {"X-Team": 'blue "fox" {1}'}},
+        "headers": {"X-Gateway": "open sesame", "anthropic-beta": "a-1", "Empty": ""},
+    }
+    item = Item(key="model", type="model", data=json.dumps([model]).encode())
+    outcome = Redactor(b"key").redact(item)
+    assert json.loads(outcome.item.data) == [
+        {
+            "id": "m",
+            "options": {
+                "apiKey": "[redacted: header]",
+                "reasoningEffort": "high",
+                "headers": {"X-Team": "[redacted: header]"},
+            },
+            "headers": {"X-Gateway": "[redacted: header]", "anthropic-beta": "a-1", "Empty": ""},
+        }
+    ]
+    fields = ["[0].options.apiKey", "[0].options.headers.X-Team", "[0].headers.X-Gateway"]
+    assert [(each.kind, each.field) for each in outcome.findings] == [("header", field) for field in fields]
+    again = Redactor(b"key").redact(outcome.item)
+    assert again.item is outcome.item
+    assert Redactor(b"key", allowed=["header"]).redact(item).item is item
+
+
+def test_headers_of_an_answer_are_replaced_where_their_name_says_so() -> None:
+    headers = {"set-cookie": "a=b", "x-api-key": "k", "retry-after": "5"}
+    data: dict[str, Any] = {"responseBody": '{"headers":{"key":"no"}}', "responseHeaders": headers}
+    message = {"id": "msg_1", "error": {"name": "APIError", "data": data}, "headers": {"cookie": "another kind"}}
+    item = Item(key="message/msg_1", type="message", data=json.dumps(message).encode())
+    after = json.loads(Redactor(b"key").redact(item).item.data)
+    data["responseHeaders"] = {**headers, "set-cookie": "[redacted: header]", "x-api-key": "[redacted: header]"}
+    assert after == message
+
+
 def test_a_slash_may_be_escaped() -> None:
     raw = b'{"text":"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI\\/K7MDENG\\/bPxRfiCYzQ8aB3cD4eF"}'
     after = Redactor(b"key").redact(Item(key="key", type="part", data=raw)).item.data
