@@ -185,6 +185,8 @@ class ShareReader:
     ) -> ShareDocument | Redirect:
         """Return a rendering of the whole state, such as a transcript. ``name`` identifies it within the share."""
         state = self.state(share_id, visitor)
+        if refusal := state.share.refusal:  # the rendering tells of it, and it changes without a new item
+            name = f"{name}-without-{refusal.since}-{refusal.last}"
         whole = SharedState(state.share, state.seq, self.inline(share_id, state.items))
         return self._document(share_id, f"{name}-{state.seq:012d}", lambda: render(whole), content_type)
 
