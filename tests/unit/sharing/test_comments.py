@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,13 +11,17 @@ import msgspec
 import pytest
 
 from opencode_cloud.contracts.access import EnforcedPolicy
+from opencode_cloud.contracts.ids import ClientSessionId, ShareId
 from opencode_cloud.http.requests import form_token
 from opencode_cloud.sharing.models import Mode
-from opencode_cloud.sharing.protocol.comments import LONGEST_COMMENT
+from opencode_cloud.sharing.protocol.capability import pseudonym_key
+from opencode_cloud.sharing.protocol.comments import LONGEST_COMMENT, MOST_COMMENT_BYTES
 from opencode_cloud.sharing.protocol.frames import comments_frame
+from opencode_cloud.sharing.protocol.ids import pseudonym_of
+from opencode_cloud.sharing.service import commenting
 from tests.unit.aws import Cloud
 from tests.unit.sharing.redaction.secrets import FORMATS, Draw
-from tests.unit.sharing.test_owner_panel import OWNER, SHARE, Desk
+from tests.unit.sharing.test_owner_panel import KEY, OWNER, SHARE, Desk
 
 COLLEAGUE, ADMIN, NOBODY = "a colleague", "an admin", ""
 PATH = f"/share/{SHARE.id}/comments"
@@ -107,11 +112,50 @@ def test_a_comment_has_a_length(room: Room, text: str) -> None:
     assert (status, body["error"]) == (400, "invalid_comment")
 
 
+def test_comments_of_a_share_stay_within_one_answer(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MOST_COMMENT_BYTES * 5 < 6_000_000  # escapes of HTML make a mark five times as long
+    monkeypatch.setattr(commenting, "MOST_COMMENT_BYTES", 20_000)
+    answers = [room.say("字" * LONGEST_COMMENT)[0] for _ in range(4)]
+    assert answers == [201, 201, 409, 409]
+    [first, _] = room.read()
+    assert room.ask("DELETE", f"{PATH}/{first['id']}", COLLEAGUE)[0] == 200
+    assert room.say("Hello")[0] == 201
+
+
 def test_secrets_in_comments_are_replaced(room: Room) -> None:
     key = FORMATS["github-personal"](Draw(1))
     room.say(f"use {key} here")
     assert room.read()[0]["text"] == "use [redacted: github-pat] here"
     assert key not in repr(room.store.comments(SHARE.id))
+
+
+def test_session_ids_and_secrets_of_shares_in_comments_are_replaced(room: Room) -> None:
+    own, other = "ses_0123456789abOwnOwnOwnOwnOw", "ses_" + "0123456789abcdef" * 4
+    secret = "shs_" + "a" * 22 + "b" * 43
+    room.say(f"opencode -s {own} or {other}, then {own}; the secret is {secret}.", item="message/msg_1")
+    [comment] = room.store.comments(SHARE.id)
+    names = re.findall("ses_[0-9A-Za-z]+", comment.text)
+    assert names == [pseudonym_of(pseudonym_key(KEY), ClientSessionId(each)) for each in (own, other, own)]
+    assert comment.text.endswith("the secret is [redacted: share-secret].")
+
+
+def test_the_pseudonym_of_a_shared_session_stays_in_a_comment(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, unknown = "ses_0123456789abShownShownShow", "ses_0123456789abUnknownUnknown"
+    sub_agent = msgspec.structs.replace(SHARE, id=ShareId("shr_2"), pseudonym=shown)
+    monkeypatch.setattr(room.store, "relatives", lambda _, named: [sub_agent] if shown in named else [])
+    room.say(f"see {shown}, not {unknown}")
+    text = room.read()[0]["text"]
+    assert text.startswith(f"see {shown}, not ses_")
+    assert unknown not in text
+
+
+@pytest.mark.parametrize(
+    "item", ["message/msg_2", "part/msg_1/prt_1", "session_diff", "other", "message/msg_1\r\r# 9. User", "part/msg_1"]
+)
+def test_a_comment_on_what_the_session_does_not_have_is_refused(room: Room, item: str) -> None:
+    status, body = room.say("Hello", item=item)
+    assert (status, body["error"]) == (404, "message_not_found")
+    assert room.read() == []
 
 
 def test_a_comment_is_resolved_and_opened_again_by_any_member(room: Room) -> None:

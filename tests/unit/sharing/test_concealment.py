@@ -119,6 +119,27 @@ def test_no_reader_can_find_an_id_planted_anywhere_and_nothing_else_changes(
     assert after == json.loads(replaced(json.dumps(before, ensure_ascii=False)))
 
 
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("needle", [OWN, CHILD, SECRET, PROOF, "ses_", "s", "_", "0"])
+def test_no_escape_in_a_document_within_a_string_hides_anything(needle: str, depth: int) -> None:
+    value: object = {"task": CHILD, OWN: [f"<{SECRET}>", PROOF], "code": "\\u0073\\u003c", "text": "is s_0"}
+    document = escaped(json.dumps(value), needle)
+    for _ in range(depth):
+        document = json.dumps({"arguments": document})
+    (item,) = conceal([Item(key="x", type="x", data=document.encode())], SESSION, SECRET)
+    shown: object = json.loads(item.data)
+    for _ in range(depth):
+        assert isinstance(shown, dict)
+        shown = json.loads(shown["arguments"])
+    assert shown == json.loads(replaced(json.dumps(value)))
+
+
+def test_escapes_that_hide_nothing_stay() -> None:
+    data = json.dumps({"go": json.dumps({"html": "<b>ses_1</b>"}).replace("<", "\\u003c"), "regex": "\\\\u0073[a-z]+"})
+    (item,) = conceal([Item(key="x", type="x", data=data.encode())], SESSION, SECRET)
+    assert item.data == data.encode()
+
+
 @given(st.from_regex(CLIENTS_FORM, fullmatch=True))
 def test_any_id_of_the_clients_form_gets_a_pseudonym_of_that_form(session_id: str) -> None:
     (item,) = conceal([Item(key="x", type="x", data=json.dumps([session_id]).encode())], SESSION, SECRET)

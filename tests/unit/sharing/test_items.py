@@ -11,6 +11,8 @@ import pytest
 from opencode_cloud.kit.errors import BadRequest
 from opencode_cloud.sharing.models import Item
 from opencode_cloud.sharing.protocol.items import from_legacy, parse, to_legacy_key
+from opencode_cloud.sharing.rendering.transcript import transcribe
+from opencode_cloud.sharing.service.reading import legacy_data
 
 SESSION = "ses_dfa12facaffe9CT4lEoCRhKTNh"
 KINDS, NO_OBJECTS = (b"session", b"message", b"part"), (b"5", b'"x"', b"[1]", b"null")
@@ -35,6 +37,28 @@ def raw(kind: str, data: object) -> bytes:
 )
 def test_an_item_gets_the_key_by_which_the_clients_queue_knows_it(kind: str, data: object, key: str) -> None:
     assert parse([raw(kind, data)])[0].key == key
+
+
+def test_two_objects_never_have_the_same_key() -> None:
+    published = [
+        ("message", {"id": "a"}),
+        ("message", {"id": "a/b"}),
+        ("message", {"id": "a~1b"}),
+        ("message/a", 5),
+        ("part", {"messageID": "a/b", "id": "c"}),
+        ("part", {"messageID": "a", "id": "b/c"}),
+        ("part/a", {"id": "b~1c"}),
+        ("todo", {"messageID": "a", "id": "b"}),
+        ("todo", {"id": "a/b"}),
+    ]
+    keys = [each.key for each in parse([raw(kind, data) for kind, data in published])]
+    assert len({*keys}) == len(published), keys
+
+
+def test_a_part_belongs_to_its_message_whatever_its_id() -> None:
+    items = parse([raw("message", {"id": "a/b"}), raw("part", {"messageID": "a/b", "id": "c"}), raw("message/a", 5)])
+    transcript = transcribe(items)
+    assert [(message.id, len(message.parts)) for message in transcript.messages] == [("a~1b", 1)]
 
 
 def test_a_body_keeps_every_byte_as_it_was_sent() -> None:
@@ -91,3 +115,29 @@ def test_types_unknown_to_the_legacy_protocol_have_no_legacy_key() -> None:
 def test_legacy_content_that_is_no_object_is_refused(content: bytes) -> None:
     with pytest.raises(BadRequest, match="no object"):
         from_legacy("session/message/ses_1/msg_1", msgspec.Raw(content))
+
+
+@pytest.mark.parametrize(
+    ("message", "texts"),
+    [
+        ({"parts": [{"text": "in"}], "metadata": {}}, ["in", "alone"]),
+        ({"parts": []}, ["alone"]),
+        ({"parts": None}, ["alone"]),
+        ({"summary": {"parts": 5}}, ["alone"]),
+        ({}, ["alone"]),
+    ],
+)
+def test_legacy_readers_get_the_parts_inside_a_message_and_those_that_came_alone(
+    message: dict[str, object], texts: list[str]
+) -> None:
+    part = {"id": "prt_1", "messageID": "msg_1", "text": "alone", "cost": 1}
+    items = parse([raw("message", {"id": "msg_1", **message}), raw("part", part)])
+    for count, expected in ((2, texts), (1, texts[:-1])):
+        shown = json.loads(legacy_data(items[:count]), object_pairs_hook=_once)["messages"]["msg_1"]
+        assert [each["text"] for each in shown["parts"]] == expected
+        assert shown == {"id": "msg_1", **message, "parts": shown["parts"]}
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)

@@ -214,6 +214,8 @@ def test_secrets_in_a_quote_are_replaced(review: Review) -> None:
     review.mark(LINE)
     assert "[redacted: github-pat]" in review.lines()["quote"]
     assert key not in repr(review.store.comments(SHARE.id))
+    review.publish(edit(PATCH.replace("return result", "token = '[redacted: github-pat]'")))  # as a rescan does
+    assert not review.lines()["outdated"]
 
 
 def test_the_audit_trail_has_the_place_and_no_text(review: Review) -> None:

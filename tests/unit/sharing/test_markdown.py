@@ -25,6 +25,7 @@ from tests.unit.sharing.conversation import (
 SHARE = "S" * 22
 BASE = "https://cloud.example"
 parse = MarkdownIt("commonmark").parse
+writing = st.text(alphabet="\r\n# >a-`")
 markup = st.text(alphabet="`~<>#*-_ \n!?abc/[]()\\\t1.")
 
 
@@ -160,7 +161,7 @@ def test_a_second_generation_session_is_readable() -> None:
     assert "## 1. User\n\n> hello" in render(session(location={}), item("messages", blob))
 
 
-@given(markup)
+@given(markup | writing)
 def test_a_quotation_holds_all_of_what_it_quotes(words: str) -> None:
     assert headings(f"{quote(words)}\n\n## after") == ["after"]
     assert {token.type for token in parse(quote(words)) if token.level == 0} == {"blockquote_open", "blockquote_close"}

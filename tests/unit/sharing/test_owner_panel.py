@@ -94,7 +94,7 @@ class Desk:
         reading = ShareReader(self.store, objects, Snapshots(self.store, objects), gate)
         self.app = HttpRoutes()
         forms = OwnerForms(owning, this, this, self.store, access, lambda: KEY)
-        comments = CommentRoutes(Commenting(self.store, reading, gate, access, this, this), lambda: KEY)
+        comments = CommentRoutes(Commenting(self.store, reading, gate, access, this, this, lambda: KEY), lambda: KEY)
         comments.mount(self.app)
         ReaderRoutes(reading, gate, forms, comments, public_url="https://cloud.example").mount(self.app)
         assert self.store.create(SHARE)

@@ -99,3 +99,17 @@ def test_a_colleague_does_not_find_the_share(api: OwnersApi, method: str, path: 
     assert api.call(method, path, "a colleague")[0] == 404
     assert api.call(method, path, "an admin")[0] in (200, 202)
     assert api.call(method, path, "unknown")[0] == 401
+
+
+@pytest.mark.parametrize("end", ["9999-12-31T23:59:59-12:00", "2000-01-01T00:00:00Z", "0001-01-01T00:00:00+12:00"])
+def test_an_end_that_no_calendar_can_show_or_that_has_passed_is_refused(api: OwnersApi, end: str) -> None:
+    status, body = api.call("PATCH", body={"expires_at": end})
+    assert (status, body["code"]) == (400, "invalid_expiry")
+    assert api.call("GET")[1]["expires_at"] is None
+
+
+def test_the_last_end_of_the_calendar_can_be_read(api: OwnersApi) -> None:
+    last = "9999-12-31T23:59:59Z"
+    assert api.call("PATCH", body={"expires_at": last})[0] == 200
+    assert api.call("GET")[1]["expires_at"] == last
+    assert "9999-12-31 23:59 UTC" in api.page(OWNER)["body"]

@@ -77,6 +77,13 @@ def stored(
     return Conversation(cast("Any", None), 0, "", read, tail, chunks), kept
 
 
+def test_a_message_may_have_a_member_named_like_the_item_of_all_messages() -> None:
+    odd = {"id": "msg_1", "role": "user", "metadata": {}, "parts": [], "messages": [{"id": "msg_9", "text": "no"}]}
+    tail = [Item(key="message/msg_1", type="message", data=json.dumps(odd).encode(), seq=9, at=BEGIN + 9)]
+    opened, _ = stored(numbered([session(), user("msg_1")]), tail)
+    assert [message.id for message in opened.newest().transcript.messages] == ["msg_1"]
+
+
 def keys(window: MessageWindow) -> list[str]:
     """Return the keys of a window's parts."""
     return [entry.key for message in window.transcript.messages for entry in message.parts]

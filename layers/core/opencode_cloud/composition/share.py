@@ -148,10 +148,10 @@ def routes(
         lambda: aws.secret(settings.admin_secret),
         public_url=url,
     ).mount(app)
-    key = lambda: aws.secret(settings.session_key_secret)  # noqa: E731 - two services read it
+    key = lambda: aws.secret(settings.session_key_secret)  # noqa: E731 - several services read it
     owner_forms = OwnerForms(services.owning, deletion, services.tasks, store, services.access, key)
     audit = AuditQueue(settings.audit_queue_url)
-    commenting = Commenting(store, reading, services.gate, services.access, services.fan_out, audit)
+    commenting = Commenting(store, reading, services.gate, services.access, services.fan_out, audit, key)
     comment_routes = CommentRoutes(commenting, key)
     comment_routes.mount(app)
     ReaderRoutes(reading, services.gate, owner_forms, comment_routes, public_url=url, upload_mb=upload_mb).mount(app)

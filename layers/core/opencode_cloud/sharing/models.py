@@ -23,6 +23,7 @@ FUNCTION_MB = 6  # of a request to a function, by AWS Lambda's limit
 CONTAINER_MB = 32
 LONGEST_SHARE_ID = 64  # in characters; ours have 22
 LAST_SEQ = 10**12 - 1  # sort keys of the log have twelve digits
+LAST_MOMENT = 253_402_300_799  # seconds since the epoch: the end of the year 9999, after which there are no dates
 SCHEMA = 1  # version of the documents for readers; see docs/protocol.md, "Versions"
 SESSION_ID = r"ses_[A-Za-z0-9]{1,128}"  # all forms that clients have used
 
@@ -452,5 +453,5 @@ def invalid_allowed_secrets() -> BadRequest:
 
 
 def invalid_expiry() -> BadRequest:
-    """Return the error for an expiry in the past."""
-    return BadRequest("invalid_expiry", "`expires_at` must be in the future.")
+    """Return the error for an expiry in the past, or one that is no date."""
+    return BadRequest("invalid_expiry", "`expires_at` must be in the future, and before the year 10000 in UTC.")

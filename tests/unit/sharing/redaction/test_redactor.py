@@ -71,6 +71,68 @@ def test_a_block_that_is_cut_off_is_replaced_to_its_end() -> None:
     assert redacted({"text": "key:\n" + key[:150]}) == {"text": "key:\n[redacted: private-key]"}
 
 
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [("{number:05}| ", ""), ("{number}: ", ""), ("     {number}\t", ""), ("{number}-", ""), ("-", ""), ("> ", ""),
+     ("    '", "\\n'"), ('    "', '\\n" +'), ("# ", "")],
+)  # fmt: skip
+def test_a_key_that_is_cut_off_is_replaced_with_something_before_each_line(begin: str, end: str) -> None:
+    lines = FORMATS["rsa-private-key"](Draw(3)).split("\n")[:10]  # as a tool prints the first lines of a file
+    text = "\n".join(begin.format(number=number) + line + end for number, line in enumerate(lines, 1))
+    after = redacted({"output": text})["output"]
+    assert not any(line in after for line in lines)
+
+
+def test_a_search_for_keys_keeps_the_names_of_members_and_the_text_after_it() -> None:
+    call = {"pattern": "-----BEGIN RSA PRIVATE KEY-----", "additionalProperties": False}
+    assert "additionalProperties" in redacted({"input": call})["input"]
+    text = "grep -r '-----BEGIN PRIVATE KEY-----' /srv/projects/example finds nothing"
+    assert redacted({"text": text}) == {"text": text}
+
+
+@pytest.mark.parametrize(
+    "text", ["class sk-chase", "model xai-grok4", "gsk_renderer", "see sk-loading and task-12345678901234567890"]
+)
+def test_names_that_begin_like_keys_of_providers_stay(text: str) -> None:
+    assert redacted({"text": text}) == {"text": text}
+
+
+def test_headers_and_options_of_a_model_are_replaced_and_the_report_names_them() -> None:
+    model = {
+        "id": "m",
+        "options": {"apiKey": "internal", "reasoningEffort": "high", "headers": {"X-Team": 'blue "fox" {1}'}},
+        "headers": {"X-Gateway": "open sesame", "anthropic-beta": "a-1", "Empty": ""},
+    }
+    item = Item(key="model", type="model", data=json.dumps([model]).encode())
+    outcome = Redactor(b"key").redact(item)
+    assert json.loads(outcome.item.data) == [
+        {
+            "id": "m",
+            "options": {
+                "apiKey": "[redacted: header]",
+                "reasoningEffort": "high",
+                "headers": {"X-Team": "[redacted: header]"},
+            },
+            "headers": {"X-Gateway": "[redacted: header]", "anthropic-beta": "a-1", "Empty": ""},
+        }
+    ]
+    fields = ["[0].options.apiKey", "[0].options.headers.X-Team", "[0].headers.X-Gateway"]
+    assert [(each.kind, each.field) for each in outcome.findings] == [("header", field) for field in fields]
+    again = Redactor(b"key").redact(outcome.item)
+    assert again.item is outcome.item
+    assert Redactor(b"key", allowed=["header"]).redact(item).item is item
+
+
+def test_headers_of_an_answer_are_replaced_where_their_name_says_so() -> None:
+    headers = {"set-cookie": "a=b", "x-api-key": "k", "retry-after": "5"}
+    data: dict[str, Any] = {"responseBody": '{"headers":{"key":"no"}}', "responseHeaders": headers}
+    message = {"id": "msg_1", "error": {"name": "APIError", "data": data}, "headers": {"cookie": "another kind"}}
+    item = Item(key="message/msg_1", type="message", data=json.dumps(message).encode())
+    after = json.loads(Redactor(b"key").redact(item).item.data)
+    data["responseHeaders"] = {**headers, "set-cookie": "[redacted: header]", "x-api-key": "[redacted: header]"}
+    assert after == message
+
+
 def test_a_slash_may_be_escaped() -> None:
     raw = b'{"text":"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI\\/K7MDENG\\/bPxRfiCYzQ8aB3cD4eF"}'
     after = Redactor(b"key").redact(Item(key="key", type="part", data=raw)).item.data
@@ -192,11 +254,10 @@ def test_each_byte_of_the_text_has_its_place(text: str, ascii_only: bool) -> Non
     assert origins == sorted(origins)
 
 
-def test_a_span_over_several_strings_is_cut_at_their_ends() -> None:
+def test_a_span_over_several_strings_is_cut_at_their_ends_and_leaves_names() -> None:
     document = b'{"a":"xy","b":["z"]}'
     found = list(places(document, [(6, 17)]))
     assert [(document[place.start : place.end], place.field) for place in found] == [
         (b"xy", "a"),
-        (b"b", "*"),
-        (b"z", "*[0]"),
+        (b"z", "b[0]"),
     ]

@@ -12,6 +12,7 @@ from opencode_cloud.kit.errors import BadRequest, Conflict, Forbidden, NotFound
 
 LONGEST_COMMENT = 4000  # characters
 MOST_COMMENTS = 1000  # of one share
+MOST_COMMENT_BYTES = 800_000  # of one share, as JSON: all are in its page, and an answer has at most 6 MB
 MOST_LINES = 50  # of one comment
 LONGEST_QUOTE = 2000  # characters; mostly all of the lines, so that a later change is noticed
 
@@ -120,5 +121,8 @@ def comment_not_found() -> NotFound:
 
 
 def too_many_comments() -> Conflict:
-    """Return the error for a share that has as many comments as it may have."""
-    return Conflict("too_many_comments", f"A share has at most {MOST_COMMENTS:,} comments. Delete some first.")
+    """Return the error for a share that has as many comments as it may have, or as much text in them."""
+    return Conflict(
+        "too_many_comments",
+        f"A share has at most {MOST_COMMENTS:,} comments with {MOST_COMMENT_BYTES // 1000} KB. Delete some first.",
+    )

@@ -9,7 +9,7 @@ stays right.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -31,6 +31,9 @@ REMEMBERED = 1024
 REMEMBERED_NAMES = 100
 """Pseudonyms that are kept of one share."""
 _SHORT_CORE = 16  # a shorter core could occur in other text by accident, so only the full id is replaced
+_DEEP = rb"\\+u00([2-7][0-9A-Fa-f])"
+"""An escape of a document within a string, whose backslashes are escaped themselves, once or more."""
+_WORD = rb"(?:[A-Za-z0-9_-]|\\+u00[2-7][0-9A-Fa-f])+"
 _ESCAPE = rb"(?<!\\)((?:\\\\)*)\\u00([2-7][0-9A-Fa-f])"
 
 
@@ -50,6 +53,24 @@ def conceal(items: Sequence[Item], session: SealedSession, secret: str) -> list[
         )
         for item in items
     ]
+
+
+def session_ids_in(text: str) -> list[str]:
+    """Return the session ids in a text that has no escapes, each once."""
+    return [found.decode() for found in dict.fromkeys(_form.findall(text.encode()))]
+
+
+def concealed_text(text: str, pseudonym_key: bytes, shown: Collection[str]) -> str:
+    """Replace session ids and secrets of shares in a text that a reader wrote.
+
+    A reader knows pseudonyms, and names sessions by them. ``shown`` are the known ones, which stay.
+    """
+
+    def name(match: re.Match[str]) -> str:
+        found = match[0]
+        return found if found in shown else pseudonym_of(pseudonym_key, ClientSessionId(found))
+
+    return re.sub(_SECRET.decode(), HIDDEN_SECRET, re.sub(_FORM.decode(), name, text))
 
 
 @lru_cache(REMEMBERED)
@@ -77,6 +98,16 @@ class _Concealment:
         return self.raw(text.encode()).decode()
 
     def raw(self, raw: bytes) -> bytes:
+        return self._replaced(re.sub(_WORD, self._word, raw) if b"\\\\u00" in raw else raw)
+
+    def _word(self, match: re.Match[bytes]) -> bytes:
+        """Return a word without escapes of any depth if it holds what must be concealed, else as it was."""
+        if b"\\" not in match[0]:
+            return match[0]
+        plain = re.sub(_DEEP, lambda escape: _character(escape[1]) or escape[0], match[0])
+        return match[0] if self._replaced(plain) == plain else plain
+
+    def _replaced(self, raw: bytes) -> bytes:
         if b"ses_" in raw:
             raw = self._ids.sub(self._pseudonym, raw)
         if _PREFIX in raw:
@@ -102,5 +133,11 @@ def _plain(raw: bytes) -> bytes:
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:
-    character = bytes.fromhex(match[2].decode())
-    return match[1] + character if character.isalnum() or character in b"_-" else match[0]
+    character = _character(match[2])
+    return match[1] + character if character else match[0]
+
+
+def _character(code: bytes) -> bytes:
+    """Return the letter, digit, ``_`` or ``-`` with a hexadecimal code; empty for others."""
+    character = bytes.fromhex(code.decode())
+    return character if character.isalnum() or character in b"_-" else b""

@@ -54,7 +54,7 @@ def _key(position: int, kind: str, data: bytes) -> str:
     if kind in OBJECTS and not is_object:
         raise invalid_item(position, f"is a {kind} whose data is no object")
     if kind in ("session", "session_diff", "model") or not is_object:
-        return kind
+        return _segment(kind)
     try:
         identity = msgspec.json.decode(data, type=_Identity)
     except msgspec.DecodeError as error:
@@ -64,10 +64,15 @@ def _key(position: int, kind: str, data: bytes) -> str:
         raise invalid_item(position, f"is a {kind} without {'`id`' if kind == 'message' else '`id` and `messageID`'}")
     if kind == "message":
         parts = parts[-1:]
-    key = "/".join([kind, *parts])
+    key = "/".join(map(_segment, (kind, *parts)))
     if len(key) > MAXIMUM_KEY:
         raise invalid_item(position, f"has ids that are too long (its key is over {MAXIMUM_KEY} characters)")
     return key
+
+
+def _segment(text: str) -> str:
+    """Return a type or an id as one segment of a key (RFC 6901, 3), so that no two objects have the same key."""
+    return text.replace("~", "~0").replace("/", "~1") if "/" in text or "~" in text else text
 
 
 def from_legacy(key: str, content: msgspec.Raw) -> Item:

@@ -115,7 +115,7 @@ def places(document: bytes, spans: Sequence[tuple[int, int]]) -> Iterator[Place]
     """Yield the parts of the document's strings that ``spans`` cover. They must ascend and not overlap.
 
     Anything outside strings is structure, and is left out. A field is named like ``state.input.command`` or
-    ``diffs[2].after``. A name that is covered itself appears as ``*``.
+    ``diffs[2].after``. A name that is covered itself appears as ``*``. A name stays where a span began before it.
     """
     frames: list[_Frame] = []
     pending = 0
@@ -129,6 +129,8 @@ def places(document: bytes, spans: Sequence[tuple[int, int]]) -> Iterator[Place]
         if mark == 0x22:  # a quotation mark
             covered = list(_covered(spans, pending, start + 1, end - 1))
             at_name = bool(frames) and frames[-1].at_name
+            if at_name:  # the lines of a key are values of a list, and no name goes on from them
+                covered = [each for each in covered if spans[each[0]][0] > start]
             if at_name:
                 frames[-1].name = "*" if covered else document[start + 1 : end - 1].decode("utf-8", "replace")
             for span, low, high in covered:

@@ -12,6 +12,8 @@ import msgspec
 from opencode_cloud.kit.linear_patterns import small_pattern
 from opencode_cloud.sharing.models import Finding, Item
 from opencode_cloud.sharing.redaction.documents import PlainText, places
+from opencode_cloud.sharing.redaction.headers import KIND as HEADER
+from opencode_cloud.sharing.redaction.headers import header_values
 from opencode_cloud.sharing.redaction.rules import Found, Scanner, scanner
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class Redactor:
 
         A claim-checked item is returned as it is: the caller must give it its body first.
         """
-        data, findings = self._document(item.data)
+        data, findings = self._document(item.data, [*header_values(item.type, item.data)])
         key, in_key = self._text(item.key)
         kind, in_type = self._text(item.type)
         counts = Counter([*findings, *in_key, *in_type])
@@ -61,12 +63,23 @@ class Redactor:
         """Return ``text`` with each secret replaced."""
         return self._text(text)[0]
 
-    def _document(self, document: bytes) -> tuple[bytes, list[Finding]]:
-        plain = PlainText(document)
+    def _document(self, document: bytes, headers: Sequence[tuple[int, int]] = ()) -> tuple[bytes, list[Finding]]:
+        """Replace the secrets in a document, and the values at the places ``headers``."""
+        whole = [Found(*place, HEADER) for place in sorted(set(headers))]
+        whole = [each for each in whole if not self._is_allowed(each, document)]
+        kept, of_headers = self._replaced(document, document, whole, [(each.start, each.end) for each in whole])
+        plain = PlainText(kept)
         found = self._found(plain)
+        spans = [plain.place(each.start, each.end) for each in found]
+        redacted, findings = self._replaced(kept, plain.text, found, spans)
+        return redacted, [*of_headers, *findings]
+
+    def _replaced(
+        self, document: bytes, text: bytes, found: Sequence[Found], spans: Sequence[tuple[int, int]]
+    ) -> tuple[bytes, list[Finding]]:
+        """Replace what was found in ``text`` at its places in the document."""
         if not found:
             return document, []
-        spans = [plain.place(each.start, each.end) for each in found]
         pieces: list[bytes] = []
         findings: dict[int, Finding] = {}
         at = 0
@@ -75,7 +88,7 @@ class Redactor:
             pieces += [document[at : place.start], _mark(each.kind)]
             at = place.end
             # A secret may go on in the next string, such as a key that is a list of lines.
-            findings.setdefault(place.span, self._finding(each, plain.text, place.field))
+            findings.setdefault(place.span, self._finding(each, text, place.field))
         return b"".join((*pieces, document[at:])), [*findings.values()]
 
     def _text(self, text: str) -> tuple[str, list[Finding]]:

@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from opencode_cloud.kit.linear_patterns import LinearPattern, PatternSet, escaped
+from opencode_cloud.sharing.redaction.headers import KIND as HEADER
 
 FOLDER = Path(__file__).parent
 FILES = ("gitleaks.json", "own.json")
@@ -182,8 +183,8 @@ def rule_lists() -> tuple[RuleList, ...]:
 
 @cache
 def known_kinds() -> frozenset[str]:
-    """Return the kinds of all rules."""
-    return frozenset(rule.id for each in rule_lists() for rule in each.rules)
+    """Return the kinds of all rules, and that of secrets by their place."""
+    return frozenset((HEADER, *(rule.id for each in rule_lists() for rule in each.rules)))
 
 
 def entropy_of(secret: bytes) -> float:

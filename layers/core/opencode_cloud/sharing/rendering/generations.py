@@ -19,7 +19,7 @@ def is_first_generation(item_type: str, raw: bytes) -> bool:
 def converted(key: str, raw: bytes) -> Iterator[tuple[str, str, JsonObject]]:
     """Read an item as messages and parts: the kind of each, its identity key, and its data."""
     value = mapping(decode(raw))
-    if "messages" in value or not key.startswith("message/"):
+    if not key.startswith("message/"):
         yield from _second_generation(value)
         return
     name = key.partition("/")[2]

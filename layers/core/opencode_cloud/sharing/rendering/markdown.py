@@ -21,6 +21,7 @@ from opencode_cloud.sharing.rendering.transcript import (
 )
 
 LIMIT = 4_000_000  # characters: a million tokens, more than any agent reads
+_LINE_END = re.compile(r"\r\n?|\n")
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~])")
 
 
@@ -171,6 +172,6 @@ def quote(words: str) -> str:
     """Return Markdown of the user or the model as a block quotation, which ends all constructs that it leaves open.
 
     The quoted text can therefore neither swallow the text after it, nor pass for a heading or a tool call of the
-    transcript.
+    transcript. Any of Markdown's line ends begins a line: text that people wrote may hold a lone carriage return.
     """
-    return "\n".join(f"> {line}".rstrip() for line in words.strip("\n").split("\n"))
+    return "\n".join(f"> {line}".rstrip() for line in _LINE_END.split(words.strip("\r\n")))

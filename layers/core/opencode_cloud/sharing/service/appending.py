@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from opencode_cloud.contracts.names import shown_name
 from opencode_cloud.kit.retry import Backoff
 from opencode_cloud.sharing.models import Item, Position, Record, Share, contended
 from opencode_cloud.sharing.service.access import existing
@@ -96,9 +97,11 @@ class Appending:
         if session is None:
             return
         try:
-            title = msgspec.json.decode(session.data, type=_Titled).title[:TITLE_CHARACTERS]
+            title = msgspec.json.decode(session.data, type=_Titled).title
         except msgspec.DecodeError:
             return  # the client sent a session without a title that a list could show
+        # A model writes titles. Lists, the audit trail and terminals of operators show them beside other text.
+        title = shown_name(title[: 4 * TITLE_CHARACTERS], TITLE_CHARACTERS)
         if title != share.ownership.title:
             self._store.set_title(share.id, title)
 

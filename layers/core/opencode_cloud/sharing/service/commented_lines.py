@@ -44,13 +44,14 @@ class LineFinder:
         text = text_of(self._changes.get(item, ()), wanted)
         if wanted.quote is not None and text[:LONGEST_QUOTE] != wanted.quote[:LONGEST_QUOTE]:
             raise lines_changed()
+        text = redacted(text)  # as a rescan will leave it, if the change was stored before the rules knew a secret
         return CommentedLines(
             file=wanted.file,
             first=wanted.first,
             last=wanted.last or wanted.first,
             side=wanted.side,
             change=wanted.change,
-            quote=redacted(text)[:LONGEST_QUOTE],
+            quote=text[:LONGEST_QUOTE],
             length=len(text),
         )
 

@@ -12,9 +12,11 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.sharing.models import Mode, Share, share_not_found
+from opencode_cloud.sharing.models import Mode, Share, message_not_found, share_not_found
+from opencode_cloud.sharing.protocol.capability import pseudonym_key
 from opencode_cloud.sharing.protocol.comments import (
     LONGEST_COMMENT,
+    MOST_COMMENT_BYTES,
     MOST_COMMENTS,
     Comment,
     CommentedLines,
@@ -24,8 +26,10 @@ from opencode_cloud.sharing.protocol.comments import (
     invalid_comment,
     too_many_comments,
 )
+from opencode_cloud.sharing.protocol.concealment import concealed_text, session_ids_in
 from opencode_cloud.sharing.protocol.items import MAXIMUM_KEY
 from opencode_cloud.sharing.service.owning import governs, owner_of
+from opencode_cloud.sharing.service.reading import MOST_RELATIVES
 from opencode_cloud.sharing.service.redaction import redacted_text
 
 if TYPE_CHECKING:
@@ -63,13 +67,16 @@ class Commenting:
         access: Access,
         sockets: ViewerSockets,
         audit: AuditQueue,
+        session_key: Callable[[], str],
     ) -> None:
+        """``session_key`` returns the deployment's key, from which the key of pseudonyms is made."""
         self._store = store
         self._reading = reading
         self._share_access = share_access
         self._access = access
         self._sockets = sockets
         self._audit = audit
+        self._session_key = session_key
 
     def of(self, share: Share, conversation: Callable[[], Conversation]) -> Sequence[Comment]:
         """Return the comments of a share that the caller has admitted a reader to, in the order of their creation.
@@ -103,26 +110,30 @@ class Commenting:
         """Add a comment, on the lines ``wanted`` of the item's changes if given. Secrets are treated as in the share.
 
         Raises the errors of reading the share; ``comments_off`` or ``not_permitted`` (403), ``invalid_comment`` or
-        ``invalid_lines`` (400), ``lines_changed`` or ``too_many_comments`` (409).
+        ``invalid_lines`` (400), ``message_not_found`` (404), ``lines_changed`` or ``too_many_comments`` (409).
         """
         share = self._admitted(share_id, visitor)
         actor = self._writer(share, visitor)
         text = text.strip()
         if not 0 < len(text) <= LONGEST_COMMENT or len(item) > MAXIMUM_KEY:
             raise invalid_comment()
-        if len(self._store.comments(share_id)) >= MOST_COMMENTS:
+        present = self._store.comments(share_id)
+        if len(present) >= MOST_COMMENTS or len(msgspec.json.encode(present)) >= MOST_COMMENT_BYTES:
             raise too_many_comments()
         rules = self._share_access.rules(share)
+        conversation = self._reading.conversation(share_id, visitor) if item or wanted else None
         lines: CommentedLines | None = None
-        if wanted is not None:
-            finder = self._finder(share_id, self._reading.conversation(share_id, visitor), [item])
+        if conversation and wanted:
+            finder = self._finder(share_id, conversation, [item])
             lines = finder.find(item, wanted, lambda quote: redacted_text(share, rules, quote))
+        elif conversation and not conversation.has(item):
+            raise message_not_found()
         comment = Comment(
             id=CommentId(new_id("cmt")),
             item=item,
             author=owner_of(actor),
             name=_shown(actor),
-            text=redacted_text(share, rules, text),
+            text=redacted_text(share, rules, self._concealed(share, text)),
             created_at=now_ms(),
             lines=lines,
         )
@@ -156,6 +167,12 @@ class Commenting:
             raise comment_not_found()
         self._store.delete_comment(share_id, comment_id)
         self._changed(actor, share, "share.comment_deleted", comment)
+
+    def _concealed(self, share: Share, text: str) -> str:
+        """Return a text without session ids and secrets of shares. Pseudonyms of shared sessions stay."""
+        named = session_ids_in(text)
+        shown = {other.pseudonym for other in self._store.relatives(share.family, named[:MOST_RELATIVES])}
+        return concealed_text(text, pseudonym_key(self._session_key()), {share.pseudonym, *shown})
 
     def _finder(self, share_id: ShareId, conversation: Conversation, keys: Iterable[str]) -> LineFinder:
         from opencode_cloud.sharing.service.commented_lines import LineFinder  # syncs need no renderers

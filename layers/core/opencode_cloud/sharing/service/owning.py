@@ -17,6 +17,7 @@ from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.parallel import pool
 from opencode_cloud.kit.throttle import Throttle
 from opencode_cloud.sharing.models import (
+    LAST_MOMENT,
     ItemFindings,
     Listed,
     Mode,
@@ -345,7 +346,7 @@ def _changed_end(share: Share, change: ShareUpdate, terms: Terms) -> int | None:
         return share.expires_at
     # 0 removes the end.
     expires_at = change.expires_at or None
-    if expires_at is not None and expires_at <= now_seconds():
+    if expires_at is not None and not now_seconds() < expires_at <= LAST_MOMENT:
         raise invalid_expiry()
     longest = terms.workspace.policy.share_lifetime_seconds
     # Count from the creation, so that repeated changes cannot extend the lifetime.

@@ -185,6 +185,8 @@ class ShareReader:
     ) -> ShareDocument | Redirect:
         """Return a rendering of the whole state, such as a transcript. ``name`` identifies it within the share."""
         state = self.state(share_id, visitor)
+        if refusal := state.share.refusal:  # the rendering tells of it, and it changes without a new item
+            name = f"{name}-without-{refusal.since}-{refusal.last}"
         whole = SharedState(state.share, state.seq, self.inline(share_id, state.items))
         return self._document(share_id, f"{name}-{state.seq:012d}", lambda: render(whole), content_type)
 
@@ -222,7 +224,17 @@ def legacy_data(items: Sequence[Item]) -> bytes:
 
 
 def _with_parts(message: Item, parts: dict[str, list[bytes]]) -> bytes:
-    """Insert ``parts`` into a message's object as bytes, so that the rest of the object stays as it was sent."""
-    own = b'"parts":[' + b",".join(parts.get(message.key.partition("/")[2], [])) + b"]"
+    """Insert ``parts`` into a message's object as bytes, so that the rest of the object stays as it was sent.
+
+    A message of the oldest clients has its parts inside. They stay, before those that came alone.
+    """
+    alone = parts.get(message.key.partition("/")[2], [])
+    if b'"parts"' in message.data:
+        members = msgspec.json.decode(message.data, type=dict[str, msgspec.Raw])
+        inside = bytes(members.get("parts", msgspec.Raw()))
+        kept = msgspec.json.decode(inside, type=list[msgspec.Raw]) if inside.startswith(b"[") else []
+        members["parts"] = msgspec.Raw(b"[" + b",".join([*map(bytes, kept), *alone]) + b"]")
+        return msgspec.json.encode(members)
+    own = b'"parts":[' + b",".join(alone) + b"]"
     body = message.data.rstrip()[:-1].rstrip()
     return body + (own if body == b"{" else b"," + own) + b"}"

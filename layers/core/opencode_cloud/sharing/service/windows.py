@@ -119,6 +119,13 @@ class Conversation:
             raise message_not_found()
         return self._position[message], f"part/{cursor}" if part else ""
 
+    def has(self, key: str) -> bool:
+        """Tell whether there is a message or a part of this key, or the changes of the session."""
+        kind, _, cursor = key.partition("/")
+        if kind == "message":
+            return cursor in self._position
+        return key in self.entries([key], lambda _: ())
+
     @property
     def chunks(self) -> int:
         """Return the number of chunks."""
