@@ -49,6 +49,7 @@ OVERLAPS = {
     "604800": gettext_noop("in a week"),
 }
 """Times after which the old key of a rotation ends, in seconds."""
+ONLY_NARROWER = gettext_noop("The limits of a key can only be narrowed. For wider limits, create another key.")
 SHOWN_MACHINES = 200
 MODEL = "MODEL"
 """The name in setups of agents where the policy has no default model."""
@@ -158,14 +159,25 @@ class KeyPages:
 
     def change(self, request: PageRequest, key_id: KeyId) -> Response[str]:
         """``POST .../keys/{key_id}``: rename a key, or set narrower limits."""
-        form = request.form
+        form, key = request.form, self._keys.get(request.actor, request.workspace.id, key_id)
         values = {
             "name": form.one("name"),
             "scopes": form.many("scopes"),
             "models": form.lines("models") or None,
             "networks": form.lines("networks") or None,
         }
-        body = checked(KeyChange, values)
+        # The API takes null for "no change", but an empty field of the form asks for a key without the limit.
+        faults = [
+            DocumentFault(path=f"/{name}", message=ONLY_NARROWER)
+            for name in ("models", "networks")
+            if getattr(key, name) and not values[name]
+        ]
+        try:
+            body = checked(KeyChange, values)
+        except InvalidForm as error:
+            raise InvalidForm([*faults, *error.faults]) from error
+        if faults:
+            raise InvalidForm(faults)
         update = UpdateKey(name=body.name, scopes=body.scopes, models=body.models, networks=body.networks)
         self._keys.narrow(request.actor, request.workspace.id, key_id, update)
         return see(f"{request.base}/keys?done=narrowed")
@@ -193,8 +205,14 @@ class KeyPages:
 
     def create_machine(self, request: PageRequest) -> Response[str]:
         """``POST .../service-accounts``."""
-        body = checked(NewServiceAccount, {"name": request.form.one("name")})
-        self._machines.create(request.actor, request.workspace.id, body.name)
+        # The page has the field `name` of another form too, so the fault has the id of this one.
+        try:
+            name = checked(NewServiceAccount, {"name": request.form.one("name")}).name
+        except InvalidForm as error:
+            raise InvalidForm(
+                [DocumentFault(path="/machine", message=each.message) for each in error.faults]
+            ) from error
+        self._machines.create(request.actor, request.workspace.id, name)
         return see(f"{request.base}/keys?done=machine")
 
     def disable(self, request: PageRequest, machine: str) -> Response[str]:
