@@ -12,6 +12,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from opencode_cloud.access.service import AccessRequest
+from opencode_cloud.console.field_labels import FaultLine, line_of
 from opencode_cloud.console.forms import Form, faults_of, read
 from opencode_cloud.contracts.access import login_required, workspace_not_found
 from opencode_cloud.contracts.ids import SessionId, WorkspaceId
@@ -122,6 +123,11 @@ class PageRequest(msgspec.Struct, frozen=True):
     def failed(self) -> bool:
         """True when a submitted form was refused and is shown again."""
         return bool(self.words)
+
+    @property
+    def summary(self) -> Sequence[FaultLine]:
+        """The faults as the page lists them at its top."""
+        return [line_of(fault) for fault in self.faults]
 
     def may(self, permission: str) -> bool:
         """Tell whether the actor's role includes a permission. Use it only for display: services check again."""

@@ -23,6 +23,7 @@ from opencode_cloud.keys.service import CreateKey, UpdateKey
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_id, page_of
 from opencode_cloud.policies.models import Versioned
@@ -251,12 +252,12 @@ class KeyPages:
         if limit is None:
             return ""
         if not request.may(Permission.BUDGET_MANAGE):
-            return "Its budget was not created: your role does not include budgets. Ask an admin for one."
+            return _("Its budget was not created: your role does not include budgets. Ask an admin for one.")
         wanted = CreateBudget(
             scope=BudgetScope.KEY, unit=BudgetUnit.COST, period=BudgetPeriod.MONTH, limit=limit, subject=key.id
         )
         try:
             self._budgets.create(request.actor, request.workspace.id, wanted)
         except ServiceError as error:
-            return f"Its budget was not created: {error.message}"
+            return _("Its budget was not created: %(reason)s", reason=_(error.message))
         return ""

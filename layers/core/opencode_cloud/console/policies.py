@@ -21,6 +21,7 @@ from opencode_cloud.http.pages import see
 from opencode_cloud.kit import money
 from opencode_cloud.kit.errors import Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
 from opencode_cloud.policies.compilation import enforced
@@ -249,7 +250,7 @@ class ConfigurationPages(VersionPages):
 
     def publish(self, request: PageRequest) -> Response[str]:
         """``POST .../configuration``: publish the next version; first show the programs that it changes."""
-        document, _ = self.typed(request.form)
+        document = self.typed(request.form)[0]
         workspace_id = request.workspace.id
         self.publisher.preview(workspace_id, document, here=self._app.base_url())
         changed = changed_programs(self.publisher.current(self._kind, workspace_id).document, document)
@@ -263,14 +264,21 @@ class ConfigurationPages(VersionPages):
         """See the base class."""
         text = form.one("text")
         if len(text) > LARGEST_TEXT:
-            raise InvalidForm([DocumentFault(path="", message=f"the text is longer than {LARGEST_TEXT} characters")])
+            words = _("Write at most {max_length} characters").format(max_length=LARGEST_TEXT)
+            raise InvalidForm([DocumentFault(path="/text", message=words)])
         try:
             document = parse(text)
         except json.JSONDecodeError as error:
-            position = f"line {error.lineno}, column {error.colno}"
-            raise InvalidForm([DocumentFault(path=f"/{position}", message=f"this is not JSON: {error.msg}")]) from error
+            words = _(
+                "line %(line)s, column %(column)s: this is not JSON: %(reason)s",
+                line=error.lineno,
+                column=error.colno,
+                reason=error.msg,
+            )
+            raise InvalidForm([DocumentFault(path="/text", message=words)]) from error
         except (ValueError, RecursionError) as error:
-            raise InvalidForm([DocumentFault(path="", message=f"this cannot be read: {error}")]) from error
+            words = _("this cannot be read: %(reason)s", reason=error)
+            raise InvalidForm([DocumentFault(path="/text", message=words)]) from error
         change = checked(ConfigurationChange, {"configuration": document, "comment": form.one("comment")})
         return change.configuration, change.comment
 
