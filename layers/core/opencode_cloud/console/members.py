@@ -143,7 +143,7 @@ class MemberPages:
         return see(f"{request.base}/members?done={'roles' if changes else 'same'}")
 
     def _changes(self, request: PageRequest) -> list[RoleChange]:
-        """Return the roles that the person chose anew. The form has the roles of all shown members.
+        """Return the roles that the person changed. The form has the roles of all shown members.
 
         Raises ``stale_roles`` (409) if somebody else has changed one of these members since the form was shown.
         """
