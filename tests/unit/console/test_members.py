@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from opencode_cloud.contracts.ids import MemberId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.workspaces.models import InvitationState
@@ -80,7 +81,7 @@ def test_roles_that_somebody_else_changed_meanwhile_are_not_set_back(office: Off
     browser, page = office.browser(Role.OWNER), f"{office.base}/members"
     owner, member, viewer = (office.acting(office.people[role]) for role in (Role.OWNER, Role.MEMBER, Role.VIEWER))
     shown = browser.open(page)
-    office.team.members.change_role(owner, office.workspace, member.id, Role.VIEWER)
+    office.team.members.change_role(owner, office.workspace, MemberId(member.id), Role.VIEWER)
     saved = browser.submit(shown, page, **{f"role:{viewer.id}": "billing"})
     assert "Roles changed" in saved.text
     assert office.acting(office.people[Role.MEMBER]).role == "viewer"
@@ -91,7 +92,7 @@ def test_a_role_that_two_people_change_is_shown_before_it_is_changed_again(offic
     browser, page = office.browser(Role.OWNER), f"{office.base}/members"
     owner, member, viewer = (office.acting(office.people[role]) for role in (Role.OWNER, Role.MEMBER, Role.VIEWER))
     shown = browser.open(page)
-    office.team.members.change_role(owner, office.workspace, member.id, Role.VIEWER)
+    office.team.members.change_role(owner, office.workspace, MemberId(member.id), Role.VIEWER)
     chosen = {f"role:{member.id}": "billing", f"role:{viewer.id}": "member"}
     refused = browser.submit(shown, page, **chosen)
     assert (refused.status, "somebody else has changed a role" in refused.text) == (409, True)

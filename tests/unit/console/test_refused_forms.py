@@ -107,8 +107,8 @@ def test_a_service_account_is_refused_at_its_own_field(office: Office) -> None:
 
 def test_a_key_does_not_keep_a_limit_in_silence(office: Office) -> None:
     actor = office.acting(office.owner)
-    limits = {"models": ["a/*"], "networks": ["203.0.113.0/24"]}
-    key = office.team.keys.create(actor, office.workspace, CreateKey(name="ci", scopes=[KeyScope.INFERENCE], **limits))
+    wanted = CreateKey(name="ci", scopes=[KeyScope.INFERENCE], models=["a/*"], networks=["203.0.113.0/24"])
+    key = office.team.keys.create(actor, office.workspace, wanted)
     path = f"/keys/{key.id}"
     sent = {"name": "", "scopes": "inference", "models": "", "networks": ""}
     shown = kept(office, path, path, sent)
