@@ -41,6 +41,8 @@ VERSIONED = frozenset(
         ("DELETE", ""),
         ("PUT", "/policy"),
         ("PUT", "/configuration"),
+        ("POST", "/policy/versions/{version}/restore"),
+        ("POST", "/configuration/versions/{version}/restore"),
         ("PATCH", "/budgets/{budget}"),
         ("PATCH", "/groups/{group}"),
         ("DELETE", "/groups/{group}"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from opencode_cloud.contracts.ids import MemberId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.workspaces.models import InvitationState
@@ -74,3 +75,39 @@ def test_people_are_not_offered_to_remove_themselves_and_only_readers_of_usage_s
     assert f"{office.base}/members/{member.id}/remove" in page.links
     assert "$1.50 this month" in page.text
     assert not re.search("this month", office.browser(Role.VIEWER).open(f"{office.base}/members").text)
+
+
+def test_roles_that_somebody_else_changed_meanwhile_are_not_set_back(office: Office) -> None:
+    browser, page = office.browser(Role.OWNER), f"{office.base}/members"
+    owner, member, viewer = (office.acting(office.people[role]) for role in (Role.OWNER, Role.MEMBER, Role.VIEWER))
+    shown = browser.open(page)
+    office.team.members.change_role(owner, office.workspace, MemberId(member.id), Role.VIEWER)
+    saved = browser.submit(shown, page, **{f"role:{viewer.id}": "billing"})
+    assert "Roles changed" in saved.text
+    assert office.acting(office.people[Role.MEMBER]).role == "viewer"
+    assert office.acting(office.people[Role.VIEWER]).role == "billing"
+
+
+def test_a_role_that_two_people_change_is_shown_before_it_is_changed_again(office: Office) -> None:
+    browser, page = office.browser(Role.OWNER), f"{office.base}/members"
+    owner, member, viewer = (office.acting(office.people[role]) for role in (Role.OWNER, Role.MEMBER, Role.VIEWER))
+    shown = browser.open(page)
+    office.team.members.change_role(owner, office.workspace, MemberId(member.id), Role.VIEWER)
+    chosen = {f"role:{member.id}": "billing", f"role:{viewer.id}": "member"}
+    refused = browser.submit(shown, page, **chosen)
+    assert (refused.status, "somebody else has changed a role" in refused.text) == (409, True)
+    fields = refused.forms[page].fields
+    assert chosen.items() <= fields.items()
+    assert fields[f"shown:{member.id}"] == "viewer"
+    assert [office.acting(office.people[role]).role for role in (Role.MEMBER, Role.VIEWER)] == ["viewer", "viewer"]
+    assert "Roles changed" in browser.submit(refused, page).text
+    assert [office.acting(office.people[role]).role for role in (Role.MEMBER, Role.VIEWER)] == ["billing", "member"]
+
+
+def test_a_form_of_invitations_that_is_sent_twice_invites_once_and_reports_no_error(office: Office) -> None:
+    browser, page = office.browser(Role.ADMIN), f"{office.base}/members"
+    action = f"{office.base}/invitations"
+    shown = browser.open(page)
+    for _ in range(2):
+        assert "Invitation sent" in browser.submit(shown, action, email="zoe@example.com", role="viewer").text
+    assert invited(office) == {"zoe@example.com"}

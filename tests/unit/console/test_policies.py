@@ -150,3 +150,18 @@ def test_faults_of_other_models_stand_at_their_row(office: Office) -> None:
 
 def published(office: Office) -> Policy:
     return Policy.model_validate(office.plane.publisher.current(Versioned.POLICY, office.workspace).document)
+
+
+def test_faults_between_fields_of_a_policy_are_all_said_at_the_fields(office: Office) -> None:
+    browser, action = office.browser(Role.ADMIN), f"{office.base}/policy"
+    wrong = {"models_deny": "a/*", "default_model": "a/b", "small_model": "a/c"}
+    row = {"fallback_0_model": "b/x", "fallback_0_to": "b/x", "fallback_0_when": "unavailable"}
+    shown = browser.submit(browser.open(action), action, **wrong, **row)
+    [summary] = re.findall(r'<div class="error" role="alert".*?</div>', shown.answer.text, re.DOTALL)
+    assert re.findall(r'<a href="#(\w+)">', summary) == ["default_model", "small_model", "fallbacks"]
+    assert summary.count("is not among the providers") == 2
+    faults = re.findall(r'name="(\w+_model)"[^>]*><p class="fault">([^<]*)', shown.answer.text)
+    assert [(name, words.partition(" ")[0]) for name, words in faults] == [
+        ("default_model", "a/b"),
+        ("small_model", "a/c"),
+    ]

@@ -22,7 +22,13 @@ def test_no_cursor_is_the_first_page() -> None:
     assert decode_cursor(None, tuple[str]) is None
 
 
-@pytest.mark.parametrize("cursor", ["x", "e30", "WyJhIl0K", "AAAA", "W10"])
+BEFORE_TIME, AFTER_TIME = (
+    encode_cursor((moment, "x")) for moment in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59")
+)
+"""Cursors with times that have no UTC."""
+
+
+@pytest.mark.parametrize("cursor", ["x", "e30", "WyJhIl0K", "AAAA", "W10", BEFORE_TIME, AFTER_TIME])
 def test_a_cursor_of_another_kind_is_refused(cursor: str) -> None:
     with pytest.raises(BadRequest) as refusal:
         decode_cursor(cursor, tuple[datetime, str])

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from opencode_cloud.access.service import Access
 from opencode_cloud.audit.models import AuditFilter, AuditRecord
@@ -24,6 +24,7 @@ from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.http_app import response_of
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
+from opencode_cloud.kit.timestamps import to_utc
 
 LARGEST_EXPORT = 5000
 """Entries in one answer. They take about 3 MB at most; a function's answer may have 6 MB."""
@@ -91,8 +92,9 @@ WorkspaceParameter = Annotated[WorkspaceId, Path(description="Id of the workspac
 ActorFilter = Annotated[str, Query(alias="actor", max_length=254, description="Id or name of the actor.")]
 ActionFilter = Annotated[str, Query(alias="action", max_length=64, description="An action, or a prefix as `member.*`.")]
 TargetFilter = Annotated[str, Query(alias="target", max_length=255, description="Id or name of the target.")]
-Since = Annotated[AwareDatetime | None, Query(alias="from", description="The start of the period, inclusive.")]
-Until = Annotated[AwareDatetime | None, Query(alias="to", description="The end of the period, exclusive.")]
+Moment = Annotated[AwareDatetime, AfterValidator(to_utc)]
+Since = Annotated[Moment | None, Query(alias="from", description="The start of the period, inclusive.")]
+Until = Annotated[Moment | None, Query(alias="to", description="The end of the period, exclusive.")]
 TAG = "Audit"
 
 
@@ -160,11 +162,7 @@ class AuditRoutes:
 
 
 def _filter(actor: str, action: str, target: str, since: datetime | None, until: datetime | None) -> AuditFilter:
-    return AuditFilter(actor=actor, action=action, target=target, since=_naive(since), until=_naive(until))
-
-
-def _naive(moment: datetime | None) -> datetime | None:
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment else None
+    return AuditFilter(actor=actor, action=action, target=target, since=since, until=until)
 
 
 def _key(entry: AuditRecord) -> tuple[datetime, str]:

@@ -12,6 +12,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from opencode_cloud.access.service import AccessRequest
+from opencode_cloud.console.field_labels import FaultLine, line_of
 from opencode_cloud.console.forms import Form, faults_of, read
 from opencode_cloud.contracts.access import login_required, workspace_not_found
 from opencode_cloud.contracts.ids import SessionId, WorkspaceId
@@ -123,6 +124,11 @@ class PageRequest(msgspec.Struct, frozen=True):
         """True when a submitted form was refused and is shown again."""
         return bool(self.words)
 
+    @property
+    def summary(self) -> Sequence[FaultLine]:
+        """The faults as the page lists them at its top."""
+        return [line_of(fault) for fault in self.faults]
+
     def may(self, permission: str) -> bool:
         """Tell whether the actor's role includes a permission. Use it only for display: services check again."""
         return self.actor.may(Permission(permission))
@@ -207,11 +213,11 @@ class ConsoleApp:
             form = read(self.event)
             request = msgspec.structs.replace(request, form=form)
             try:
-                self._check_token(form)
+                self.check_token(form)
             except Forbidden as error:
                 return self._stale(request, error, back, ids)
             try:
-                return self._once(request, lambda: handler(request, **ids))
+                return self.once(request.actor, form, lambda: handler(request, **ids))
             except ServiceError as error:
                 return back(refused(request, error), **ids)
 
@@ -275,8 +281,29 @@ class ConsoleApp:
     def form(self) -> Form:
         """Return the submitted form; raises ``stale_form`` (403) if no page of this browser's session has made it."""
         form = read(self.event)
-        self._check_token(form)
+        self.check_token(form)
         return form
+
+    def check_token(self, form: Form) -> None:
+        """Raise ``stale_form`` (403) for a form that no page of this browser's session has made."""
+        binder = requests.cookie(self.event, requests.SESSION_COOKIE)
+        requests.check_form_token(self._key(), binder, self.event["rawPath"], form.one("token"))
+
+    def once(self, person: Actor, form: Form, answer: Callable[[], Response[str]]) -> Response[str]:
+        """Answer a form that counts once. The same form, sent again by a reload or a second click, changes nothing."""
+        value = form.one(ONCE)
+        if self._answers is None or not value:
+            return answer()
+        # Changed fields make it another form, such as after the browser's button "back".
+        sent = hashlib.sha256(http_events.raw_body(self.event)).hexdigest()
+        try:
+            return self._answers.answer_once(self.event, person.account_id, f"form:{sent}", answer)
+        except Conflict as error:
+            if error.code != "idempotency_in_progress":
+                raise
+            raise Conflict(
+                "form_in_progress", "This form was sent twice. Wait a moment, then reload the page."
+            ) from error
 
     def _elsewhere(self, request: PageRequest) -> list[tuple[KnownMember, KnownWorkspace, str]]:
         """Return the person's workspaces, each with the path of this page there, or of the overview."""
@@ -315,32 +342,12 @@ class ConsoleApp:
         self._note_use(actor.session_id)
         return PageRequest(actor, workspace, self.event, page)
 
-    def _check_token(self, form: Form) -> None:
-        binder = requests.cookie(self.event, requests.SESSION_COOKIE)
-        requests.check_form_token(self._key(), binder, self.event["rawPath"], form.one("token"))
-
     def _stale(self, request: PageRequest, error: Forbidden, back: Handler, ids: dict[str, str]) -> Response[str]:
         """Show a form of an earlier session again, with what was typed and a valid token."""
         try:
             return back(msgspec.structs.replace(request, words=STALE, status=error.status, error=error), **ids)
         except ServiceError:
             raise error from None
-
-    def _once(self, request: PageRequest, answer: Callable[[], Response[str]]) -> Response[str]:
-        """Answer a form that counts once. The same form, sent again by a reload or a second click, changes nothing."""
-        value = request.form.one(ONCE)
-        if self._answers is None or not value:
-            return answer()
-        # Changed fields make it another form, such as after the browser's button "back".
-        sent = hashlib.sha256(http_events.raw_body(self.event)).hexdigest()
-        try:
-            return self._answers.answer_once(self.event, request.actor.account_id, f"form:{sent}", answer)
-        except Conflict as error:
-            if error.code != "idempotency_in_progress":
-                raise
-            raise Conflict(
-                "form_in_progress", "This form was sent twice. Wait a moment, then reload the page."
-            ) from error
 
 
 def form_answers(sessions_table: str, key: Callable[[], str]) -> Idempotency:

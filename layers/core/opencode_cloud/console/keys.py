@@ -23,6 +23,7 @@ from opencode_cloud.keys.service import CreateKey, UpdateKey
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_id, page_of
 from opencode_cloud.policies.models import Versioned
@@ -49,6 +50,7 @@ OVERLAPS = {
     "604800": gettext_noop("in a week"),
 }
 """Times after which the old key of a rotation ends, in seconds."""
+ONLY_NARROWER = gettext_noop("The limits of a key can only be narrowed. For wider limits, create another key.")
 SHOWN_MACHINES = 200
 MODEL = "MODEL"
 """The name in setups of agents where the policy has no default model."""
@@ -158,14 +160,25 @@ class KeyPages:
 
     def change(self, request: PageRequest, key_id: KeyId) -> Response[str]:
         """``POST .../keys/{key_id}``: rename a key, or set narrower limits."""
-        form = request.form
+        form, key = request.form, self._keys.get(request.actor, request.workspace.id, key_id)
         values = {
             "name": form.one("name"),
             "scopes": form.many("scopes"),
             "models": form.lines("models") or None,
             "networks": form.lines("networks") or None,
         }
-        body = checked(KeyChange, values)
+        # The API takes null for "no change", but an empty field of the form asks for a key without the limit.
+        faults = [
+            DocumentFault(path=f"/{name}", message=ONLY_NARROWER)
+            for name in ("models", "networks")
+            if getattr(key, name) and not values[name]
+        ]
+        try:
+            body = checked(KeyChange, values)
+        except InvalidForm as error:
+            raise InvalidForm([*faults, *error.faults]) from error
+        if faults:
+            raise InvalidForm(faults)
         update = UpdateKey(name=body.name, scopes=body.scopes, models=body.models, networks=body.networks)
         self._keys.narrow(request.actor, request.workspace.id, key_id, update)
         return see(f"{request.base}/keys?done=narrowed")
@@ -193,8 +206,14 @@ class KeyPages:
 
     def create_machine(self, request: PageRequest) -> Response[str]:
         """``POST .../service-accounts``."""
-        body = checked(NewServiceAccount, {"name": request.form.one("name")})
-        self._machines.create(request.actor, request.workspace.id, body.name)
+        # The page has the field `name` of another form too, so the fault has the id of this one.
+        try:
+            name = checked(NewServiceAccount, {"name": request.form.one("name")}).name
+        except InvalidForm as error:
+            raise InvalidForm(
+                [DocumentFault(path="/machine", message=each.message) for each in error.faults]
+            ) from error
+        self._machines.create(request.actor, request.workspace.id, name)
         return see(f"{request.base}/keys?done=machine")
 
     def disable(self, request: PageRequest, machine: str) -> Response[str]:
@@ -233,12 +252,12 @@ class KeyPages:
         if limit is None:
             return ""
         if not request.may(Permission.BUDGET_MANAGE):
-            return "Its budget was not created: your role does not include budgets. Ask an admin for one."
+            return _("Its budget was not created: your role does not include budgets. Ask an admin for one.")
         wanted = CreateBudget(
             scope=BudgetScope.KEY, unit=BudgetUnit.COST, period=BudgetPeriod.MONTH, limit=limit, subject=key.id
         )
         try:
             self._budgets.create(request.actor, request.workspace.id, wanted)
         except ServiceError as error:
-            return f"Its budget was not created: {error.message}"
+            return _("Its budget was not created: %(reason)s", reason=_(error.message))
         return ""

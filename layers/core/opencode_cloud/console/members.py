@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -19,9 +19,10 @@ from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.kit.errors import ServiceError
+from opencode_cloud.kit.errors import Conflict, ServiceError
 from opencode_cloud.kit.json_documents import DocumentFault
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.languages import gettext as _
+from opencode_cloud.kit.languages import gettext_noop, ngettext
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_id, page_of
 from opencode_cloud.usage.models import Dimension, Selection
 from opencode_cloud.workspaces.addresses import clean_address
@@ -42,6 +43,8 @@ MOST_SPENDERS = 2000
 """The most members whose cost is read."""
 ROLE_OF = "role:"
 """The prefix of the fields with members' roles; the id of the member follows."""
+SHOWN_OF = "shown:"
+"""The prefix of the fields with the roles that the page showed; the id of the member follows."""
 RAISED = frozenset({Role.OWNER, Role.ADMIN})
 """Roles that are given only after a second look."""
 _SEPARATORS = re.compile(r"[\s,;]+")
@@ -89,6 +92,7 @@ class MemberPages:
             search=search,
             roles=[role for role in Role if owner or role is not Role.OWNER],
             owner=owner,
+            chosen=dict(_chosen(request.form)) if request.failed else {},
             spent=self._spent(request, rows),
             invitations=self._open(request) if request.may(Permission.MEMBER_INVITE) else [],
         )
@@ -100,7 +104,9 @@ class MemberPages:
         if not addresses:
             faults.append(DocumentFault(path="/email", message=gettext_noop("Write at least one e-mail address")))
         if len(addresses) > MOST_INVITED:
-            faults.append(DocumentFault(path="/email", message=f"Write at most {MOST_INVITED} addresses"))
+            faults.append(
+                DocumentFault(path="/email", message=_("Write at most %(most)s addresses", most=MOST_INVITED))
+            )
         wanted = [self._wanted(address, form.one("role"), faults) for address in addresses[: MOST_INVITED + 1]]
         if faults:
             raise InvalidForm(faults)
@@ -137,15 +143,23 @@ class MemberPages:
         return see(f"{request.base}/members?done={'roles' if changes else 'same'}")
 
     def _changes(self, request: PageRequest) -> list[RoleChange]:
-        """Return the roles of the form that differ from the present ones."""
+        """Return the roles that the person changed. The form has the roles of all shown members.
+
+        Raises ``stale_roles`` (409) if somebody else has changed one of these members since the form was shown.
+        """
         changes: list[RoleChange] = []
-        for name in request.form.fields:
-            if name.startswith(ROLE_OF):
-                member_id = MemberId(name.removeprefix(ROLE_OF))
-                role = checked(MemberChange, {"role": request.form.one(name)}).role
-                member = self._members.get(request.workspace.id, member_id)
-                if member.role != role:
-                    changes.append(RoleChange(member, role))
+        for member_id, chosen in _chosen(request.form):
+            role = checked(MemberChange, {"role": chosen}).role
+            member = self._members.get(request.workspace.id, member_id)
+            shown = request.form.one(f"{SHOWN_OF}{member_id}")
+            if shown and member.role not in {shown, role}:
+                raise Conflict(
+                    "stale_roles",
+                    "Nothing was changed: somebody else has changed a role since you opened the page. The roles below "
+                    "are the present ones, but for those that you chose. Check them, and save again.",
+                )
+            if member.role != role:
+                changes.append(RoleChange(member, role))
         return changes
 
     def _wanted(self, address: str, role: str, faults: list[DocumentFault]) -> NewInvitation | None:
@@ -155,15 +169,22 @@ class MemberPages:
         except InvalidForm as error:
             faults += error.faults
         except ServiceError:
-            faults.append(DocumentFault(path="/email", message=f"{address[:LONGEST_SEARCH]} is no e-mail address"))
+            words = _("%(address)s is no e-mail address", address=address[:LONGEST_SEARCH])
+            faults.append(DocumentFault(path="/email", message=words))
         return None
 
     def _partly_invited(self, request: PageRequest, sent: int, refused: Mapping[str, ServiceError]) -> Response[str]:
         """Show the addresses that were not invited, each with the reason, in the form again."""
         fields = {**request.form.fields, "email": ("\n".join(refused),)}
-        faults = [DocumentFault(path="/email", message=f"{each}: {error.message}") for each, error in refused.items()]
+        faults = [
+            DocumentFault(path="/email", message=f"{each}: {_(error.message)}") for each, error in refused.items()
+        ]
         status = next(iter(refused.values())).status
-        words = f"{sent} invitation{'' if sent == 1 else 's'} sent. These addresses were not invited."
+        words = ngettext(
+            "%(num)s invitation sent. These addresses were not invited.",
+            "%(num)s invitations sent. These addresses were not invited.",
+            sent,
+        )
         return self.show(
             msgspec.structs.replace(request, form=Form(fields), words=words, status=status, faults=faults, listed=True)
         )
@@ -195,3 +216,12 @@ class MemberPages:
         find = self._invitations.of_workspace
         pending = find(request.workspace.id, state=InvitationState.PENDING, limit=SHOWN_INVITATIONS)
         return [*pending, *find(request.workspace.id, state=InvitationState.EXPIRED, limit=SHOWN_EXPIRED)]
+
+
+def _chosen(form: Form) -> Iterator[tuple[MemberId, str]]:
+    """Yield the members to whom a form gives another role than the page showed, each with that role."""
+    for name in form.fields:
+        if name.startswith(ROLE_OF):
+            member_id, role = name.removeprefix(ROLE_OF), form.one(name)
+            if role != form.one(f"{SHOWN_OF}{member_id}"):
+                yield MemberId(member_id), role

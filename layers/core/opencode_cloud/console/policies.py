@@ -21,15 +21,24 @@ from opencode_cloud.http.pages import see
 from opencode_cloud.kit import money
 from opencode_cloud.kit.errors import Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
 from opencode_cloud.policies.compilation import enforced
-from opencode_cloud.policies.models import Policy, PolicyRules, Redaction, ShareMode, Versioned, version_not_found
+from opencode_cloud.policies.models import (
+    BETWEEN_FAULTS,
+    Policy,
+    PolicyRules,
+    Redaction,
+    ShareMode,
+    Versioned,
+    version_not_found,
+)
 from opencode_cloud.policies.programs import Program, changed_programs, programs_of
 from opencode_cloud.policies.requests import ConfigurationChange, PolicyChange, Restoration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from opencode_cloud.catalogue.models import Catalogue
     from opencode_cloud.catalogue.service.caching import CatalogueCache
@@ -197,7 +206,7 @@ class PolicyPages(VersionPages):
     def typed(self, form: Form) -> tuple[dict[str, Any], str]:
         """See the base class."""
         faults: list[DocumentFault] = []
-        policy = {name: _rules(form, name) for name in RULES} | {
+        policy: dict[str, Any] = {name: _rules(form, name) for name in RULES} | {
             "default_model": form.one("default_model") or None,
             "small_model": form.one("small_model") or None,
             "share": {
@@ -215,7 +224,7 @@ class PolicyPages(VersionPages):
         try:
             change = checked(PolicyChange, {"policy": policy, "comment": form.one("comment")})
         except InvalidForm as error:
-            raise InvalidForm([*faults, *error.faults]) from error
+            raise InvalidForm([*faults, *_placed(error.faults)]) from error
         if faults:
             raise InvalidForm(faults)
         return change.policy.model_dump(mode="json", include=set(policy)), change.comment
@@ -249,7 +258,7 @@ class ConfigurationPages(VersionPages):
 
     def publish(self, request: PageRequest) -> Response[str]:
         """``POST .../configuration``: publish the next version; first show the programs that it changes."""
-        document, _ = self.typed(request.form)
+        document = self.typed(request.form)[0]
         workspace_id = request.workspace.id
         self.publisher.preview(workspace_id, document, here=self._app.base_url())
         changed = changed_programs(self.publisher.current(self._kind, workspace_id).document, document)
@@ -263,14 +272,21 @@ class ConfigurationPages(VersionPages):
         """See the base class."""
         text = form.one("text")
         if len(text) > LARGEST_TEXT:
-            raise InvalidForm([DocumentFault(path="", message=f"the text is longer than {LARGEST_TEXT} characters")])
+            words = _("Write at most {max_length} characters").format(max_length=LARGEST_TEXT)
+            raise InvalidForm([DocumentFault(path="/text", message=words)])
         try:
             document = parse(text)
         except json.JSONDecodeError as error:
-            position = f"line {error.lineno}, column {error.colno}"
-            raise InvalidForm([DocumentFault(path=f"/{position}", message=f"this is not JSON: {error.msg}")]) from error
+            words = _(
+                "line %(line)s, column %(column)s: this is not JSON: %(reason)s",
+                line=error.lineno,
+                column=error.colno,
+                reason=error.msg,
+            )
+            raise InvalidForm([DocumentFault(path="/text", message=words)]) from error
         except (ValueError, RecursionError) as error:
-            raise InvalidForm([DocumentFault(path="", message=f"this cannot be read: {error}")]) from error
+            words = _("this cannot be read: %(reason)s", reason=error)
+            raise InvalidForm([DocumentFault(path="/text", message=words)]) from error
         change = checked(ConfigurationChange, {"configuration": document, "comment": form.one("comment")})
         return change.configuration, change.comment
 
@@ -346,6 +362,18 @@ def choices_of(catalogue: Catalogue) -> dict[str, list[str]]:
         "models": [f"{catalogue.provider}/{model}" for model in sorted(catalogue.models)],
         "tools": list(TOOLS),
     }
+
+
+def _placed(faults: Sequence[DocumentFault]) -> Iterator[DocumentFault]:
+    """Yield faults, those between fields of the policy at the field whose name begins the message."""
+    for fault in faults:
+        if fault.path != "/policy":
+            yield fault
+            continue
+        for message in fault.message.split(BETWEEN_FAULTS):
+            name, _blank, words = message.partition(" ")
+            known = name in Policy.model_fields
+            yield DocumentFault(path=f"/policy/{name}", message=words) if known else fault
 
 
 def _pattern(line: str) -> dict[str, str]:

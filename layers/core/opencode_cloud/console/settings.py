@@ -15,6 +15,7 @@ from opencode_cloud.contracts.ids import DomainId, MemberId
 from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.workspaces.requests import NewDomain, WorkspaceChange
 
 if TYPE_CHECKING:
@@ -132,4 +133,6 @@ class SettingsPages:
         """Raise :class:`InvalidForm` unless the person typed the workspace's name, so that no click is enough."""
         name = self._team.workspaces.get(request.workspace.id).name
         if request.form.one(field) != name:
-            raise InvalidForm([DocumentFault(path=f"/{field}", message=f"Type the name exactly: {name}")])
+            raise InvalidForm(
+                [DocumentFault(path=f"/{field}", message=_("Type the name exactly: %(name)s", name=name))]
+            )

@@ -165,8 +165,12 @@ def update_of(form: Form, listed: Listed) -> ShareUpdate:
         faults.append(DocumentFault(path="/mode", message=gettext_noop("Choose one of the offered values")))
     if password and mode is not Mode.PASSWORD:
         faults.append(DocumentFault(path="/password", message=gettext_noop("Only a share with a password has one")))
-    if password and not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        faults.append(DocumentFault(path="/password", message=f"Write at least {SHORTEST_PASSWORD} characters"))
+    if password and len(password) < SHORTEST_PASSWORD:
+        words = _("Write at least {min_length} characters").format(min_length=SHORTEST_PASSWORD)
+        faults.append(DocumentFault(path="/password", message=words))
+    if password and len(password) > LONGEST_PASSWORD:
+        words = _("Write at most {max_length} characters").format(max_length=LONGEST_PASSWORD)
+        faults.append(DocumentFault(path="/password", message=words))
     if mode is Mode.PASSWORD and not password and not listed.ownership.password_hash:
         faults.append(DocumentFault(path="/password", message=gettext_noop("Write a password")))
     ends = 0

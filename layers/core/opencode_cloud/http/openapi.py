@@ -150,6 +150,7 @@ _REFUSALS = (
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
     HTTPStatus.PRECONDITION_FAILED,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
     HTTPStatus.PRECONDITION_REQUIRED,
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -331,6 +332,8 @@ def _refusals(method: str, name: str, operation: Mapping[str, Any]) -> list[HTTP
         statuses += [HTTPStatus.NOT_FOUND]
     if method != "get":
         statuses += [HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY]
+    if "requestBody" in operation:
+        statuses += [HTTPStatus.UNSUPPORTED_MEDIA_TYPE]
     return statuses
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hmac
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from opencode_cloud.access.service import AccessRequest
 from opencode_cloud.kit import http_events
-from opencode_cloud.kit.errors import Forbidden
+from opencode_cloud.kit.errors import BadRequest, Forbidden
 from opencode_cloud.kit.ids import base64url
 from opencode_cloud.kit.log import logger
 
@@ -108,6 +108,15 @@ def set_cookie(event: http_events.Event, name: str, value: str, max_age: int | N
 def form_token(key: str, browser: str, form: str) -> str:
     """Return the token of ``form`` (its action) for the browser with the cookie value ``browser``."""
     return base64url(hmac.digest(key.encode(), f"form\0{form}\0{browser}".encode(), "sha256"))
+
+
+def form_pairs(event: http_events.Event, most: int, *, keep_blank: bool = False) -> list[tuple[str, str]]:
+    """Return the fields of a submitted form; raises ``malformed_form`` (400) for more than ``most``."""
+    text = http_events.raw_body(event).decode(errors="replace")
+    try:
+        return parse_qsl(text, keep_blank_values=keep_blank, max_num_fields=most)
+    except ValueError as error:
+        raise BadRequest("malformed_form", f"A form has at most {most} fields.") from error
 
 
 def check_form_token(key: str, browser: str, form: str, token: str) -> None:

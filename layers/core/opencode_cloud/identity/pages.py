@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -18,13 +18,15 @@ from opencode_cloud.contracts.ids import AccountId, SessionId, WorkspaceId
 from opencode_cloud.http import requests
 from opencode_cloud.http.agents import describe
 from opencode_cloud.http.pages import page, problem, render, see
-from opencode_cloud.http.paths import safe_path
+from opencode_cloud.http.paths import login_path, safe_path
+from opencode_cloud.identity.models import DeviceState
 from opencode_cloud.identity.routes import oauth_request, origin_of
-from opencode_cloud.identity.service.devices import shown_user_code
+from opencode_cloud.identity.service.devices import normal_user_code, shown_user_code
 from opencode_cloud.identity.service.exchanges import OAuthResponse
 from opencode_cloud.identity.service.sessions import WEB_SECONDS
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, TooManyRequests, Unauthorized
+from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.mail_addresses import canonical_address
 from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter
@@ -58,6 +60,8 @@ CODES_BY_ADDRESS = RateLimit("sign-in-codes-by-address", 120, 3600)
 LOGINS = RateLimit("logins", 60)
 """The limit of redirects to a provider and back that each address may make in a minute."""
 BROWSER_SECONDS = 86_400
+MOST_FIELDS = 64
+"""The most fields of one form."""
 AUTHORIZATION_PARAMETERS = frozenset(
     {"response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method"}
 )
@@ -145,10 +149,12 @@ class IdentityPages:
         event = self._event()
         self._services.limiter.take(LOGINS, http_events.source_network(event))
         method = self._services.methods.provider(name)
-        if http_events.query(event, "error"):
-            return self._login_page("/", f"{method.shown} did not sign you in.", HTTPStatus.FORBIDDEN)
         browser = requests.cookie(event, requests.BROWSER)
         state, code = http_events.query(event, "state"), http_events.query(event, "code")
+        if http_events.query(event, "error"):
+            words = _("%(provider)s did not sign you in.", provider=method.shown)
+            proceed = safe_path(self._services.logins.abandon(method, browser, state))
+            return self._login_page(proceed, words, HTTPStatus.FORBIDDEN)
         person, proceed = self._services.logins.finish(method, self._callback(name), browser, state, code)
         return self._begin_session(person, proceed)
 
@@ -162,9 +168,12 @@ class IdentityPages:
             email = clean_address(form.get("email", ""), check_domain=False)
             address = canonical_address(email)
             methods.check_domain(address)
+            self._limit_mails(address, http_events.source_network(event))
         except ServiceError as error:
-            return self._login_page(proceed, error.message, error.status, form.get("email", ""))
-        self._limit_mails(address, http_events.source_network(event))
+            page_again = self._login_page(proceed, error.message, error.status, form.get("email", ""))
+            if isinstance(error, TooManyRequests):
+                page_again.headers["Retry-After"] = str(error.retry_after)
+            return page_again
         origin = origin_of(event)
         browser = requests.cookie(event, requests.BROWSER)
         challenge = services.challenges.begin(email, browser, proceed, origin.address, describe(origin.user_agent))
@@ -271,7 +280,9 @@ class IdentityPages:
 
     def settle_device(self) -> Response[str]:
         """``POST /device``: approve or deny the device."""
-        person = self._person()
+        person = self._signed_in()
+        if person is None:
+            return see(login_path(self._device_again()))
         form = self._form("/device")
         self._count_entry(person)
         approved = form.get("decision") == "approve"
@@ -282,13 +293,20 @@ class IdentityPages:
             workspace_id=self._chosen(person, form) if approved else WorkspaceId(""),
         )
         client = self._services.clients.name(request.client)
-        self._record(
-            person,
-            "device.approved" if approved else "device.denied",
-            Target("device", request.client, client),
-            {"address": request.address, "program": describe(request.user_agent)},
-        )
+        if request.state == DeviceState.PENDING:  # else a second click sent the form again
+            self._record(
+                person,
+                "device.approved" if approved else "device.denied",
+                Target("device", request.client, client),
+                {"address": request.address, "program": describe(request.user_agent)},
+            )
         return self._page("identity/settled.html", {"person": person, "client": client, "approved": approved})
+
+    def _device_again(self) -> str:
+        """Return the page of the code in a form that was sent without a session. It asks for the decision again."""
+        sent = dict(requests.form_pairs(self._event(), MOST_FIELDS))
+        code = normal_user_code(sent.get("user_code", ""))
+        return f"/device?{urlencode({'user_code': shown_user_code(code)})}" if code else "/device"
 
     def _chosen(self, person: Actor, form: Mapping[str, str]) -> WorkspaceId:
         """Return the workspace that a person chose for a device; empty if the form offered none.
@@ -392,7 +410,7 @@ class IdentityPages:
         event = self._event()
         if not requests.same_origin(event):
             raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
-        fields = _single(parse_qsl(http_events.raw_body(event).decode(errors="replace"), max_num_fields=64))
+        fields = _single(requests.form_pairs(event, MOST_FIELDS))
         binder = requests.cookie(event, requests.BROWSER if form.startswith("/login/") else requests.SESSION_COOKIE)
         requests.check_form_token(self._services.key(), binder, form, fields.get("token", ""))
         return fields

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from opencode_cloud.kit.errors import BadRequest
 from opencode_cloud.kit.ids import base64url
+from opencode_cloud.kit.timestamps import to_utc
 
 Item = TypeVar("Item", bound=BaseModel)
 Row = TypeVar("Row")
@@ -51,9 +52,9 @@ def decode_cursor(cursor: str | None, form: type[Key]) -> Key | None:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         key = msgspec.json.decode(text, type=form)
+        return form(to_utc(part) if isinstance(part, datetime) else part for part in key)
     except (binascii.Error, msgspec.DecodeError, ValueError) as error:
         raise BadRequest("invalid_cursor", "Invalid cursor. Pass `next_cursor` exactly as returned.") from error
-    return form(_naive(part) for part in key)
 
 
 def decode_id(cursor: str | None) -> str | None:
@@ -69,9 +70,3 @@ def page_of(
     shown = rows[:limit]
     more = len(rows) > limit
     return Page(data=[show(row) for row in shown], next_cursor=encode_cursor(key(shown[-1])) if more else None)
-
-
-def _naive(part: Any) -> Any:
-    if isinstance(part, datetime) and part.tzinfo:
-        return part.astimezone(UTC).replace(tzinfo=None)
-    return part

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -18,7 +17,7 @@ from opencode_cloud.http import requests
 from opencode_cloud.http.pages import page, render
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound
+from opencode_cloud.kit.errors import Forbidden, NotFound
 from opencode_cloud.kit.mail_addresses import InvalidMailAddress, canonical_address
 
 if TYPE_CHECKING:
@@ -131,11 +130,7 @@ class OperatorApp:
         )
 
     def _form(self) -> dict[str, str]:
-        body = http_events.raw_body(self.event).decode(errors="replace")
-        try:
-            fields = dict(parse_qsl(body, keep_blank_values=True, max_num_fields=MOST_FIELDS))
-        except ValueError as error:
-            raise BadRequest("malformed_form", f"A form has at most {MOST_FIELDS} fields.") from error
+        fields = dict(requests.form_pairs(self.event, MOST_FIELDS, keep_blank=True))
         binder = requests.cookie(self.event, requests.SESSION_COOKIE)
         requests.check_form_token(self._key(), binder, self.event["rawPath"], fields.get("token", ""))
         return fields

@@ -22,6 +22,8 @@ MAX_PATTERNS = 200
 DAY_SECONDS = 86_400
 MOST_SECRET_PATTERNS = 20
 """Each is searched in everything that is shared."""
+BETWEEN_FAULTS = "; "
+"""Between faults of several fields. The name of a field begins each."""
 MOST_FALLBACKS = 3
 """Models in one chain. Each takes as long as its upstreams need to fail."""
 
@@ -167,16 +169,20 @@ class Policy(_Form):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for name, model in (("default_model", self.default_model), ("small_model", self.small_model)):
-            if model and not self.permits(model):
-                raise ValueError(f"{name} {model} is not among the providers and models that the policy allows")
-        for (model, reason), number in Counter(
-            (rule.model, each) for rule in self.fallbacks for each in rule.when
-        ).items():
-            if number > 1:
-                raise ValueError(f"fallbacks has {number} rules of {model} for the reason {reason}")
-        if circular := next((rule.model for rule in self.fallbacks if rule.model in rule.to), None):
-            raise ValueError(f"fallbacks names {circular} in its own place")
+        rules = Counter((rule.model, reason) for rule in self.fallbacks for reason in rule.when)
+        faults = [
+            f"{name} {model} is not among the providers and models that the policy allows"
+            for name, model in (("default_model", self.default_model), ("small_model", self.small_model))
+            if model and not self.permits(model)
+        ]
+        faults += [
+            f"fallbacks has {number} rules of {model} for the reason {reason}"
+            for (model, reason), number in rules.items()
+            if number > 1
+        ]
+        faults += [f"fallbacks names {rule.model} in its own place" for rule in self.fallbacks if rule.model in rule.to]
+        if faults:
+            raise ValueError(BETWEEN_FAULTS.join(faults))
         return self
 
     def permits(self, model: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 LINKS = RateLimit("invitation-links", 60)
 """Rate limit by IP address: links opened or answered in a minute."""
 BROWSER_SECONDS = 86_400
+MOST_FIELDS = 8
+"""The most fields of one form."""
 
 
 class InvitationPages:
@@ -124,7 +125,7 @@ class InvitationPages:
         event = self._event()
         if not requests.same_origin(event):
             raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
-        fields = dict(parse_qsl(http_events.raw_body(event).decode(errors="replace"), max_num_fields=8))
+        fields = dict(requests.form_pairs(event, MOST_FIELDS))
         binder = requests.cookie(event, requests.SESSION_COOKIE if self._signed_in() else requests.BROWSER)
         requests.check_form_token(self._key(), binder, f"/invitations/{token}", fields.get("token", ""))
         return fields.get("decision", "")

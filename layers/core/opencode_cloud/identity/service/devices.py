@@ -81,13 +81,21 @@ class Devices:
     ) -> DeviceRequest:
         """Approve or deny the request with this code, once. Raises ``unknown_code`` (404).
 
-        ``workspace_id`` is a workspace of the person, chosen for a client that wants one.
+        ``workspace_id`` is a workspace of the person, chosen for a client that wants one. The returned request has the
+        state of before. A person who sends the same decision again, by a second click, gets the same answer.
         """
-        request = self.of_user_code(user_code)
         state = DeviceState.APPROVED if approved else DeviceState.DENIED
-        if not self._store.settle_device(request.id, state, account_id, workspace_id):
+        request = self._store.device_of_user_code(self._digest(user_code))
+        if request is None or request.expires_at <= now_seconds():
             raise unknown_code()
-        return request
+        if request.state == DeviceState.PENDING and self._store.settle_device(
+            request.id, state, account_id, workspace_id
+        ):
+            return request
+        settled = self._store.device(request.id)
+        if settled is None or not _is_settled_by(settled, state, account_id, workspace_id):
+            raise unknown_code()
+        return settled
 
     def polls_too_fast(self, request: DeviceRequest) -> bool:
         """Record a poll and tell whether it came before the interval was over. An early poll increases the interval."""
@@ -103,6 +111,14 @@ class Devices:
     def _digest(self, user_code: str) -> str:
         """Return the stored form of a user code. It is keyed, since the code is too short for a plain hash."""
         return base64url(derive(self._key(), "user-code", normal_user_code(user_code)))
+
+
+def _is_settled_by(
+    request: DeviceRequest, state: DeviceState, account_id: AccountId, workspace_id: WorkspaceId
+) -> bool:
+    """Tell whether the person has made this decision on a request."""
+    decided = DeviceState.APPROVED if request.state == DeviceState.USED else request.state
+    return (decided, request.account_id, request.workspace_id) == (state, account_id, workspace_id)
 
 
 def new_user_code() -> str:

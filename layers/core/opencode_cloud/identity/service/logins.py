@@ -51,6 +51,18 @@ class Logins:
         Raises ``stale_login`` (403) for a state that was not issued, was issued to another browser or for another
         provider, or was already used. Otherwise an attacker could sign a stranger in to the attacker's account.
         """
+        login = self._taken(method, browser, state)
+        if login is None:
+            raise stale_login()
+        return self._providers().finish(method, redirect_uri, code, *self._secrets(state)), login.proceed
+
+    def abandon(self, method: Method, browser: str, state: str) -> str:
+        """End a sign-in that the provider refused; return the path that it was for, or ``/`` if it is not known."""
+        login = self._taken(method, browser, state)
+        return login.proceed if login else "/"
+
+    def _taken(self, method: Method, browser: str, state: str) -> LoginState | None:
+        """Return the sign-in of this browser; None if it is not in progress here."""
         # Take the state before checking it: a state is used once, whatever the result.
         login = self._store.take_state(hash_of(state)) if state else None
         if (
@@ -59,8 +71,8 @@ class Logins:
             or login.provider != method.name
             or not hmac.compare_digest(login.browser, hash_of(browser))
         ):
-            raise stale_login()
-        return self._providers().finish(method, redirect_uri, code, *self._secrets(state)), login.proceed
+            return None
+        return login
 
     def _secrets(self, state: str) -> tuple[str, str]:
         """Return the nonce and the PKCE verifier of a sign-in. Both are derived, so that no table holds them."""
