@@ -111,6 +111,22 @@ class TestRefunds:
         assert (till.books.available(), till.books.limit()) == (20 * DOLLAR, 20 * DOLLAR)
         till("refund", PAYMENT, "re_2", GROSS)
 
+    def test_a_refund_that_fails_after_it_succeeded_is_undone_once(self, till: Till) -> None:
+        till.paid()
+        till("settle", "txn_1", PAYMENT, GROSS, 92 * CENT)
+        before = {each: amount for each, amount in till.books.sums().items() if amount}
+        till("refund", PAYMENT, "re_1", 700 * CENT)
+        till("refund_succeeded", "re_1")
+        till("refund_paid", "re_1", PAYMENT, 700 * CENT)
+        for _ in range(2):
+            till("refund_failed", "re_1")
+        assert (till.books.available(), till.books.limit()) == (20 * DOLLAR, 20 * DOLLAR)
+        assert {each: amount for each, amount in till.books.sums().items() if amount} == before
+        with pytest.raises(Conflict):
+            till("refund_succeeded", "re_1")
+        till("refund", PAYMENT, "re_2", GROSS)
+        till.books.verify()
+
     def test_a_refund_of_spent_credit_leaves_a_debt_that_the_next_top_up_pays(self, till: Till) -> None:
         till.paid()
         till.books.take(till.books.use(1, 15 * DOLLAR))
@@ -168,12 +184,19 @@ class TestDisputes:
         assert caught.value.code == "payment_disputed"
         assert till.books.available() == 0
 
-    def test_a_dispute_ends_once(self, till: Till) -> None:
+    def test_a_lost_dispute_that_an_appeal_wins_leaves_everything_as_it_was(self, till: Till) -> None:
         till.paid()
-        till("dispute", PAYMENT, "du_1", GROSS)
-        till("dispute_lost", "du_1")
-        with pytest.raises(Conflict):
+        before = till.books.sums()
+        till("dispute", PAYMENT, "du_1", 500 * CENT)
+        for _ in range(2):
+            till("dispute_lost", "du_1")
+        for _ in range(2):
             till("dispute_won", "du_1")
+        assert till.books.available() == 20 * DOLLAR
+        assert {each: amount for each, amount in till.books.sums().items() if amount} == before
+        with pytest.raises(Conflict):
+            till("dispute_lost", "du_1")
+        till.books.verify()
 
 
 STEPS = st.lists(

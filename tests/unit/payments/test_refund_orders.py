@@ -294,6 +294,22 @@ def test_a_late_read_of_an_earlier_state_moves_no_order_back(shop: Shop) -> None
     assert shop.balance == 1_340_555_818
 
 
+def test_an_order_whose_refund_fails_after_it_succeeded_fails_and_what_it_paid_may_be_ordered_again(desk: Desk) -> None:
+    order = desk.order(700 * CENT)
+    desk.work()
+    refund = desk.shop.client.refunds.list({"limit": 1}).data[0].id
+    old = desk.shop.effects.of("refund.updated", refund)
+    desk.shop.stand_in.control("refunds/fail", refund=refund)
+    desk.shop.deliver_all()
+    assert old is not None
+    with desk.shop.books.booking.unit() as unit:
+        old(unit)
+
+    assert desk.state(order)[0] == "failed"
+    assert desk.shop.balance == TWENTY
+    assert desk.order(key="again").amount == 2123 * CENT
+
+
 class TestCommands:
     def test_operators_order_list_approve_and_reject(self, desk: Desk) -> None:
         orders = desk.shop.refund_orders

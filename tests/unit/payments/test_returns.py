@@ -103,6 +103,25 @@ def test_a_refund_that_fails_gives_the_credit_back(shop: Shop) -> None:
     shop.books.verify()
 
 
+def test_a_refund_that_fails_after_it_succeeded_gives_the_credit_back_once(shop: Shop) -> None:
+    """The bank may return the money up to 30 days later."""
+    top_up = shop.buy()
+    refund = shop.client.refunds.create({"payment_intent": shop.intent_of(top_up).id, "amount": 700})
+    shop.deliver_all()
+    assert shop.balance == 1_340_555_818
+
+    shop.stand_in.control("refunds/fail", refund=refund.id)
+    for _ in range(2):
+        shop.deliver(*shop.events()[::-1])
+
+    assert (shop.balance, shop.kept()) == (TWENTY, [])
+    assert shop.sum(AccountKind.BANK) == 2123 * CENT - shop.sum(AccountKind.STRIPE_FEES)
+    shop.client.refunds.create({"payment_intent": shop.intent_of(top_up).id})
+    shop.deliver_all()
+    assert (shop.balance, shop.sum(AccountKind.FEES_INCOME)) == (0, 0)
+    shop.books.verify()
+
+
 def _dispute(shop: Shop, amount: int | None = None, **more: Any) -> str:
     top_up = shop.buy()
     charge = shop.intent_of(top_up).latest_charge.id
@@ -120,6 +139,20 @@ def test_a_dispute_freezes_what_it_withdraws_and_a_won_one_gives_it_back(shop: S
 
     assert shop.balance == TWENTY
     assert shop.sum(AccountKind.DISPUTES) == 0
+    shop.books.verify()
+
+
+def test_a_lost_dispute_that_an_appeal_wins_gives_the_credit_back(shop: Shop) -> None:
+    dispute = _dispute(shop)
+    shop.stand_in.control("disputes/end", dispute=dispute, won=False)
+    shop.deliver_all()
+    assert shop.balance == 0
+
+    shop.stand_in.control("disputes/end", dispute=dispute, won=True)
+    shop.deliver_all()
+
+    assert (shop.balance, shop.kept()) == (TWENTY, [])
+    assert shop.sum(AccountKind.BANK) == 2123 * CENT - shop.sum(AccountKind.STRIPE_FEES)
     shop.books.verify()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.billing.models.payments import Shares
+from opencode_cloud.billing.models.payments import HoldState, Shares
 from opencode_cloud.contracts.ids import PaymentId
 from opencode_cloud.kit.money import CENT
 from opencode_cloud.payments.models import (
@@ -51,9 +51,9 @@ REFUND_STATES = {
 BEFORE = {
     RefundState.PENDING: (RefundState.ORDERED,),
     RefundState.SUCCEEDED: (RefundState.ORDERED, RefundState.PENDING),
-    RefundState.FAILED: (RefundState.ORDERED, RefundState.PENDING),
+    RefundState.FAILED: (RefundState.ORDERED, RefundState.PENDING, RefundState.SUCCEEDED),
 }
-"""States from which an order moves on."""
+"""States from which an order moves on. The bank may send the money of a refund back that had succeeded."""
 TYPES = (
     "checkout.session.completed",
     "checkout.session.expired",
@@ -284,12 +284,14 @@ class Effects:
 
     def _apply_refund(self, unit: UnitOfWork, refund: RefundView) -> None:
         hold = self._payments.refund(unit, refund.payment_id, refund.id, refund.amount * CENT, refund.at)
-        if refund.status == "succeeded":
+        # A refund that failed never succeeds afterwards: such a read is older than what is booked.
+        if refund.status == "succeeded" and hold.state is not HoldState.VOIDED:
             self._payments.refund_succeeded(unit, refund.id, refund.at)
             self._payments.refund_paid(unit, refund.id, refund.payment_id, refund.amount * CENT, refund.at)
             self._documents.credit_note(unit, hold.workspace_id, refund, hold.shares)
         elif refund.status in ("failed", "canceled"):
             self._payments.refund_failed(unit, refund.id, refund.at)
+            self._documents.undo_credit_note(unit, hold.workspace_id, refund)
         self._follow_order(unit, refund)
 
     def _follow_order(self, unit: UnitOfWork, refund: RefundView) -> None:
