@@ -167,6 +167,26 @@ def test_a_lost_dispute_over_a_part_takes_its_share(shop: Shop) -> None:
     shop.books.verify()
 
 
+@pytest.mark.parametrize("won", [False, True])
+def test_a_dispute_over_all_after_a_refund_of_a_part_freezes_what_stripe_withdraws(shop: Shop, won: bool) -> None:
+    """28.23 of 21.23 are away. In any order of events the payer owes the share of 7.00, until the dispute is won."""
+    top_up = shop.buy()
+    intent = shop.intent_of(top_up)
+    shop.client.refunds.create({"payment_intent": intent.id, "amount": 700})
+    dispute = shop.stand_in.control("disputes/open", charge=intent.latest_charge.id)
+    shop.deliver(*shop.events()[::-1])
+    assert (shop.balance, shop.kept()) == (-659_444_182, [])
+
+    shop.stand_in.control("disputes/end", dispute=dispute, won=won)
+    shop.deliver_all()
+
+    away = 700 if won else 2823
+    assert abs(shop.balance - (1_340_555_818 if won else -659_444_182)) <= 1
+    assert shop.sum(AccountKind.BANK) == (2123 - away) * CENT - shop.sum(AccountKind.STRIPE_FEES)
+    assert (shop.sum(AccountKind.DISPUTES), shop.kept()) == (0, [])
+    shop.books.verify()
+
+
 def test_an_inquiry_books_nothing(shop: Shop) -> None:
     inquiry = _dispute(shop, reason="inquiry")
     shop.deliver_all()

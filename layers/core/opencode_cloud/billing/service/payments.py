@@ -19,7 +19,6 @@ from opencode_cloud.billing.models.errors import (
     payment_disputed,
     payment_exists,
     payment_not_found,
-    returns_too_much,
 )
 from opencode_cloud.billing.models.payments import Hold, HoldState, Payment, Purpose, Shares
 from opencode_cloud.billing.models.transactions import LedgerTransaction, TransactionDraft, TransactionKind
@@ -169,18 +168,13 @@ class Payments:
     def refund(self, unit: UnitOfWork, payment_id: PaymentId, refund_id: str, gross: int, at: datetime) -> Hold:
         """Freeze the workspace's share of a refund of ``gross``. The gateway's limit shrinks with it.
 
-        If the credit was spent, the balance becomes negative.
-
-        Raises:
-            payment_not_found: (404) The payment was never credited.
-            payment_disputed: (409) A dispute has withdrawn the money already.
-            returns_too_much: (422) Refunds and disputes would exceed the payment.
+        The refund exists at Stripe, so it is booked whatever else was returned: :meth:`locked` is for orders. If the
+        credit was spent, the balance becomes negative. Raises ``payment_not_found`` (404) for an unknown payment.
         """
         locked, payment = self._locked(unit, payment_id)
         if known := self._same(unit, f"refund:{refund_id}", payment, gross):
             return known
-        self._check_undisputed(unit, payment_id)
-        shares = _checked(payment, gross)
+        shares = _shares(payment, gross)
         return self._freeze(
             unit, locked, payment, f"refund:{refund_id}", drafts.refund_pending(payment, refund_id, shares, at), shares
         )
@@ -202,12 +196,13 @@ class Payments:
     def dispute(self, unit: UnitOfWork, payment_id: PaymentId, dispute_id: str, gross: int, at: datetime) -> Hold:
         """Freeze the workspace's share of what a dispute withdraws. An inquiry withdraws nothing: do not call this.
 
-        Raises ``payment_not_found`` or ``returns_too_much``.
+        A dispute may withdraw the whole payment after a part was refunded. The debt is frozen too, until the end.
+        Raises ``payment_not_found`` (404).
         """
         locked, payment = self._locked(unit, payment_id)
         if known := self._same(unit, f"dispute:{dispute_id}", payment, gross):
             return known
-        shares = _checked(payment, gross)
+        shares = _shares(payment, gross)
         return self._freeze(
             unit, locked, payment, f"dispute:{dispute_id}", drafts.dispute(payment, dispute_id, shares, at), shares
         )
@@ -290,9 +285,7 @@ class Payments:
             self._store.set_returned(unit.connection, payment.id, subtracted(payment.returned, hold.shares))
 
 
-def _checked(payment: Payment, gross: int) -> Shares:
+def _shares(payment: Payment, gross: int) -> Shares:
     if gross <= 0:
         raise invalid_amount("a refund or a dispute is positive")
-    if payment.returned.gross + gross > payment.paid.gross:
-        raise returns_too_much(payment.id)
     return shares_of(payment, gross)
