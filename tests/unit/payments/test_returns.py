@@ -12,7 +12,7 @@ from opencode_cloud.billing.models.accounts import AccountKind
 from opencode_cloud.billing.store.checks import clearing
 from opencode_cloud.kit.clock import utc_now
 from tests.unit.billing.books import CENT, DOLLAR
-from tests.unit.payments.shop import TWENTY, Shop
+from tests.unit.payments.shop import OPERATOR, TWENTY, Shop
 from tests.unit.usage.events import WORKSPACE
 
 
@@ -184,6 +184,24 @@ def test_a_dispute_over_all_after_a_refund_of_a_part_freezes_what_stripe_withdra
     assert abs(shop.balance - (1_340_555_818 if won else -659_444_182)) <= 1
     assert shop.sum(AccountKind.BANK) == (2123 - away) * CENT - shop.sum(AccountKind.STRIPE_FEES)
     assert (shop.sum(AccountKind.DISPUTES), shop.kept()) == (0, [])
+    shop.books.verify()
+
+
+def test_a_refund_of_a_second_payment_that_an_operator_has_assigned_takes_the_credit_back(shop: Shop) -> None:
+    top_up = shop.buy()
+    shop.deliver_all()
+    again: dict[str, Any] = {"amount": 2123, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True}
+    again |= {"customer": shop.topping_up.customer(WORKSPACE), "metadata": {"top_up": top_up.id}}
+    second = shop.client.payment_intents.create(again).id
+    shop.deliver_all()
+    assert (shop.balance, shop.kept()) == (TWENTY, ["payment_differs"])
+    shop.credits.assign(OPERATOR, second, WORKSPACE, "paid twice")
+    assert (shop.receiving.replay_kept(), shop.balance) == (1, TWENTY + 2123 * CENT)
+
+    shop.client.refunds.create({"payment_intent": second})
+    shop.deliver_all()
+
+    assert (shop.balance, shop.kept()) == (TWENTY, [])
     shop.books.verify()
 
 

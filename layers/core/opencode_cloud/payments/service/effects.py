@@ -222,11 +222,12 @@ class Effects:
             if top_up and top_up.state not in ENDED:
                 self._follow(unit, top_up, payment)
             return APPLIED
-        if top_up is None and self._payments.is_known(unit, payment.id):
-            # An operator has given it to a workspace.
+        fits = top_up is not None and self._fits(unit, top_up, payment)
+        if not fits and self._payments.is_known(unit, payment.id):
+            # An operator has given it to a workspace, such as the second payment of one purchase.
             self._settle(unit, payment)
             return APPLIED
-        if top_up is None or not self._fits(unit, top_up, payment):
+        if top_up is None or not fits:
             # The money is real: it waits on the account `suspense` until an operator assigns it.
             self._payments.suspend(unit, payment.id, payment.received * CENT, payment.at, payment.currency)
             self._settle(unit, payment)
