@@ -174,6 +174,40 @@ def test_the_sweep_credits_what_was_never_delivered(shop: Shop) -> None:
     assert shop.balance == TWENTY
 
 
+@pytest.mark.parametrize("error", [Unavailable("stripe_unavailable", "Away."), AttributeError("no such field")])
+def test_an_event_that_always_fails_does_not_keep_the_sweep_from_the_others(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    bad = shop.intent_of(shop.buy()).id
+    shop.buy(30 * DOLLAR)
+    of = shop.effects.of
+
+    def failing(kind: str, object_id: str) -> Any:
+        return _raising(error)() if object_id == bad else of(kind, object_id)
+
+    monkeypatch.setattr(shop.effects, "of", failing)
+    shop.receiving.sweep()
+    assert shop.balance >= 30 * DOLLAR
+
+    monkeypatch.undo()
+    shop.receiving.sweep()
+    assert shop.balance == 50 * DOLLAR
+
+
+def test_a_sweep_leaves_its_events_when_stripe_is_away(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def failing(_kind: str, object_id: str) -> Any:
+        asked.append(object_id)
+        raise Unavailable("stripe_unavailable", "Away.")
+
+    for _ in range(3):
+        shop.buy()
+    monkeypatch.setattr(shop.effects, "of", failing)
+    shop.receiving.sweep()
+    assert len(asked) == receiving.FAILURES
+
+
 def test_a_sweep_without_the_operators_secret_asks_for_nothing(shop: Shop) -> None:
     shop.api._secret = lambda: "{}"
 
