@@ -152,6 +152,24 @@ class TestMonths:
         with office.books.database.transaction() as connection:
             assert office.closing.closed(connection) == ["2026-08", "2026-09", "2026-10"]
 
+    def test_each_month_that_closes_at_once_has_its_statement_and_none_is_from_before_the_first_booking(
+        self, office: Office
+    ) -> None:
+        """The job may have been away for months, and a workspace may begin later than another one."""
+        office.books.book(pay(1, datetime(2026, 8, 1)))  # noqa: DTZ001
+        office.books.book(drafts.grant(OTHER, DOLLAR, "g", NOVEMBER))
+        assert office.months.run() == 3
+        months = ("2026-07", "2026-08", "2026-09", "2026-10")
+        found = [office.statement(month) for month in months]
+        assert [each and (each.opening, each.closing) for each in found] == [
+            None,
+            (0, 20 * DOLLAR),
+            (20 * DOLLAR, 20 * DOLLAR),
+            (20 * DOLLAR, 20 * DOLLAR),
+        ]
+        with office.books.database.transaction() as connection:
+            assert office.closing.statements(connection, OTHER) == []
+
     def test_a_statement_shows_what_is_frozen(self, office: Office) -> None:
         till = Till(office.books)
         office.books.book(pay(9, OCTOBER))
