@@ -17,6 +17,7 @@ from opencode_cloud.billing.store.checks import clearing
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import Conflict, NotFound, ServiceError, Unavailable, Unprocessable
 from opencode_cloud.payments.models.plans import PlanState, PlanTerms, StaleRead
+from opencode_cloud.payments.stripe_plans import StripePlans
 from opencode_cloud.schema.audit import audit_entries
 from opencode_cloud.schema.payments import plans
 from opencode_cloud.schema.workspaces import workspaces
@@ -205,6 +206,15 @@ class TestStarting:
             shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
         (session,) = shop.client.checkout.sessions.list({"customer": place_with_plan.customer}).data
         assert (session.status, place_with_plan.plan.state) == ("expired", PlanState.ACTIVE)
+
+    def test_a_price_that_was_archived_is_replaced(self, place_with_plan: PlanShop) -> None:
+        shop = place_with_plan.shop
+        prices = StripePlans(shop.api)
+        archived = prices.price(20 * DOLLAR)
+        shop.client.prices.update(archived, {"active": False})
+        shop.stand_in.control("idempotency_keys/forget")
+        assert prices.price(20 * DOLLAR) != archived
+        assert place_with_plan.started().runs
 
     def test_a_deployment_without_a_price_offers_none(self, place_with_plan: PlanShop) -> None:
         shop = place_with_plan.shop

@@ -38,6 +38,8 @@ class StripePlans:
             "recurring": {"interval": "month"},
             "product_data": {"name": PRODUCT},
             "lookup_key": key,
+            # An archived price keeps its key otherwise, and Stripe refuses the new one.
+            "transfer_lookup_key": True,
         }
         return self._stripe.write(prices.create, params, key=f"price:{key}").id
 
