@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
+import stripe
 from sqlalchemy import select, update
 
 from opencode_cloud.billing.models.accounts import AccountKind
@@ -206,6 +208,30 @@ class TestStarting:
             shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
         (session,) = shop.client.checkout.sessions.list({"customer": place_with_plan.customer}).data
         assert (session.status, place_with_plan.plan.state) == ("expired", PlanState.ACTIVE)
+
+    def test_a_first_payment_that_waits_for_its_payer_is_no_plan_until_an_attempt_is_paid(
+        self, place_with_plan: PlanShop
+    ) -> None:
+        """Checkout may make a subscription for each attempt that the bank asks about."""
+        shop = place_with_plan.shop
+        plan, _ = shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
+        asked: Any = {"customer": place_with_plan.customer, "payment_behavior": "default_incomplete"}
+        asked |= {"items": [{"price": StripePlans(shop.api).price(20 * DOLLAR), "quantity": 3}]}
+        waiting = shop.client.subscriptions.create(asked | {"metadata": {"seat_plan": plan.id}})
+        ask: Any = {"payment_method": "pm_card_authenticationRequired", "off_session": False}
+        with suppress(stripe.StripeError):
+            shop.client.invoices.pay(waiting.latest_invoice, ask)
+        shop.deliver_all()
+        shop.receiving.sweep()
+        assert (place_with_plan.plan.state, place_with_plan.plan.subscription_id) == (PlanState.STARTING, "")
+
+        shop.stand_in.control("checkout/complete", session=place_with_plan.row(plan.id)["session_id"])
+        shop.deliver_all()
+
+        assert (place_with_plan.plan.state, shop.kept()) == (PlanState.ACTIVE, [])
+        assert place_with_plan.plan.subscription_id != waiting.id
+        assert (place_with_plan.paid(), shop.balance) == ([6000], 15 * DOLLAR)
+        assert place_with_plan.mails("plan_unpaid") == []
 
     def test_a_price_that_was_archived_is_replaced(self, place_with_plan: PlanShop) -> None:
         shop = place_with_plan.shop
