@@ -8,7 +8,8 @@ from local.stripe.amounts import check_charge, check_quantity
 from local.stripe.errors import lacking, missing, refused
 from local.stripe.listing import include, page
 from local.stripe.objects import Json, changes, listing, make
-from local.stripe.resources.cards import ADDRESS, from_token
+from local.stripe.resources import invoicing
+from local.stripe.resources.cards import ADDRESS, from_token, needs_authentication
 from local.stripe.resources.customers import attach_to
 from local.stripe.resources.customers import create as create_customer
 from local.stripe.resources.customers import update as update_customer
@@ -258,13 +259,39 @@ def _subscribe(account: Account, session: Json, method_id: str) -> Json:
     lines = [{"price": line["price"]["id"], "quantity": line["quantity"]} for line in plan["lines"]]
     values = {"customer": session["customer"], "items": lines, "default_payment_method": method_id}
     values |= {name: plan["subscription_data"][name] for name in plan["subscription_data"]}
+    if needs_authentication(account, method_id):
+        return _ask_for_subscription(account, session, values)
     made = start_subscription(account, values | {"payment_behavior": "error_if_incomplete"})
     if method["customer"] is None:
         method["customer"] = session["customer"]
         account.emit("payment_method.attached", method)
-    session.update(subscription=made["id"], invoice=made["latest_invoice"], payment_status="paid")
-    _complete(account, session)
+    _begin(account, session, made)
     return made
+
+
+def _ask_for_subscription(account: Account, session: Json, values: dict[str, Any]) -> Json:
+    """Store a subscription that waits for its payer at the bank's page, and return the intent of its invoice.
+
+    Another attempt on the page makes another subscription. The one that is paid ends the session.
+    """
+    made = start_subscription(account, values | {"payment_behavior": "default_incomplete"})
+    intent = invoicing.intent_of(account, account.at("invoice", made["latest_invoice"]))
+    account.plans[session["id"]].setdefault("asked", {})[intent["id"]] = made["id"]
+    take_method(account, intent, values["default_payment_method"])
+    pay(account, intent, off_session=False)
+    return intent
+
+
+def _begin(account: Account, session: Json, subscription: Json) -> None:
+    session.update(subscription=subscription["id"], invoice=subscription["latest_invoice"], payment_status="paid")
+    _complete(account, session)
+
+
+def session_of(account: Account, intent: Json) -> Json | None:
+    """Return the session that an intent pays; None without one."""
+    by_intent = next(account.all("checkout.session", payment_intent=intent["id"]), None)
+    asking = (key for key, plan in account.plans.items() if intent["id"] in plan.get("asked", {}))
+    return by_intent or next((account.at("checkout.session", key) for key in asking), None)
 
 
 def _complete(account: Account, session: Json) -> None:
@@ -274,8 +301,13 @@ def _complete(account: Account, session: Json) -> None:
 
 @listen
 def _follow(account: Account, intent: Json) -> None:
-    session = next(account.all("checkout.session", payment_intent=intent["id"]), None)
+    session = session_of(account, intent)
     if session is None:
+        return
+    if session["mode"] == "subscription":
+        if intent["status"] == "succeeded" and session["status"] == "open":
+            made = account.plans[session["id"]]["asked"][intent["id"]]
+            _begin(account, session, account.at("subscription", made))
         return
     if intent["status"] == "processing":
         _complete(account, session)

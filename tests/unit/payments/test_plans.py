@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 import stripe
@@ -232,6 +233,40 @@ class TestStarting:
         assert place_with_plan.plan.subscription_id != waiting.id
         assert (place_with_plan.paid(), shop.balance) == ([6000], 15 * DOLLAR)
         assert place_with_plan.mails("plan_unpaid") == []
+
+    def test_a_card_that_the_bank_asks_about_starts_a_plan_after_its_payer_has_confirmed(
+        self, place_with_plan: PlanShop
+    ) -> None:
+        """3-D Secure, which fails at first: nothing is charged, nobody is told, and the page is still there."""
+        shop, number = place_with_plan.shop, "4000002760003184"
+        plan, page = shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
+        for answer, state, charged in (
+            ("fail", PlanState.STARTING, []),
+            ("complete", PlanState.ACTIVE, [6000]),
+        ):
+            bank = httpx.post(page, data={"number": number, "email": "payer@example.com"}).headers["location"]
+            assert "/pages/authenticate/" in bank
+            shop.deliver_all()
+            shop.receiving.sweep()
+            assert place_with_plan.plan.state is PlanState.STARTING
+            assert shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)[1] == page
+            done = httpx.post(f"{shop.server.url}{bank}", data={"answer": answer})
+            assert answer == "fail" or done.headers["location"] == f"{BACK}?plan={plan.id}"
+            shop.deliver_all()
+            assert (place_with_plan.plan.state, place_with_plan.paid()) == (state, charged)
+        assert (shop.kept(), place_with_plan.mails("plan_unpaid"), len(place_with_plan.invoices())) == ([], [], 1)
+        assert shop.balance == 15 * DOLLAR
+        with pytest.raises(Conflict):
+            shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
+
+    def test_a_start_that_is_canceled_at_the_bank_s_page_and_paid_there_runs(self, place_with_plan: PlanShop) -> None:
+        shop = place_with_plan.shop
+        _, page = shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
+        bank = httpx.post(page, data={"number": "4000002760003184", "email": "payer@example.com"}).headers["location"]
+        assert shop.planning.cancel(PAYER, WORKSPACE).state is PlanState.ENDED
+        httpx.post(f"{shop.server.url}{bank}", data={"answer": "complete"})
+        shop.deliver_all()
+        assert (place_with_plan.plan.state, place_with_plan.paid(), shop.kept()) == (PlanState.ACTIVE, [6000], [])
 
     def test_a_price_that_was_archived_is_replaced(self, place_with_plan: PlanShop) -> None:
         shop = place_with_plan.shop
