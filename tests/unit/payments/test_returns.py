@@ -156,6 +156,25 @@ def test_a_lost_dispute_that_an_appeal_wins_gives_the_credit_back(shop: Shop) ->
     shop.books.verify()
 
 
+def test_a_dispute_takes_what_was_charged_although_the_account_is_paid_out_in_another_currency(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispute = _dispute(shop)
+    ask = shop.api.ask
+
+    def in_euros(request: Any) -> Any:
+        found = ask(request)
+        if getattr(found, "id", "") == dispute:
+            for each in found.balance_transactions:
+                each.amount, each.currency = each.amount * 9 // 10, "eur"
+        return found
+
+    monkeypatch.setattr(shop.api, "ask", in_euros)
+    shop.deliver_all()
+
+    assert shop.balance == 0
+
+
 def test_a_lost_dispute_over_a_part_takes_its_share(shop: Shop) -> None:
     dispute = _dispute(shop, 500)
     shop.stand_in.control("disputes/end", dispute=dispute, won=False)

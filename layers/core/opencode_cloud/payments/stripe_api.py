@@ -272,7 +272,8 @@ class StripeApi(StripeConnection):
         return DisputeView(
             id=found.id,
             status=found.status,
-            withdrawn=max((-each.amount for each in found.balance_transactions), default=0),
+            # The entries of the balance are in the currency of the payout, the dispute in that of the charge.
+            withdrawn=found.amount if any(each.amount < 0 for each in found.balance_transactions) else 0,
             payment_id=PaymentId(id_of(found.payment_intent)),
             at=moment_of(found.created),
         )
