@@ -225,6 +225,24 @@ def test_an_unfinished_top_up_is_looked_up_by_itself(shop: Shop, monkeypatch: py
     assert shop.balance == TWENTY
 
 
+def test_the_refusal_of_a_card_that_is_written_late_does_not_end_the_debit_that_followed_it(shop: Shop) -> None:
+    top_up, session = shop.begin()
+    with pytest.raises(Exception, match="402"):
+        shop.stand_in.control("checkout/complete", session=session, payment_method="pm_card_chargeDeclined")
+    late = shop.effects.of("payment_intent.payment_failed", shop.intent_of(top_up).id)
+    shop.stand_in.control("checkout/complete", session=session, payment_method="pm_usBankAccount_success")
+    shop.deliver_all()
+    assert shop.top_up(top_up).state is TopUpState.PENDING
+    assert late is not None
+    with pytest.raises(Unavailable), shop.books.booking.unit() as unit:
+        late(unit)
+    assert shop.top_up(top_up).state is TopUpState.PENDING
+
+    shop.stand_in.control("payment_intents/settle", payment_intent=shop.intent_of(top_up).id, paid=False)
+    shop.deliver_all()
+    assert shop.top_up(top_up).state is TopUpState.FAILED
+
+
 def test_a_bank_debit_is_pending_until_it_arrives(shop: Shop) -> None:
     top_up = shop.buy(card="pm_usBankAccount_success")
     shop.deliver_all()

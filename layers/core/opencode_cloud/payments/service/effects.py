@@ -25,6 +25,7 @@ from opencode_cloud.payments.models import (
     TopUpKind,
     TopUpState,
 )
+from opencode_cloud.payments.models.plans import StaleRead
 from opencode_cloud.payments.models.refunds import RefundState
 
 if TYPE_CHECKING:
@@ -260,6 +261,9 @@ class Effects:
             case "canceled" if top_up.kind is TopUpKind.CHECKOUT:
                 self._change(unit, top_up, state=TopUpState.FAILED, reason="canceled")
             case "requires_payment_method" if top_up.state is TopUpState.PENDING:
+                if payment.read_at is not None and payment.read_at <= top_up.updated_at:
+                    # It may be the refusal of a card, read before the payer chose the debit that is on its way.
+                    raise StaleRead
                 # A bank debit came back after the end of Checkout, so no other card can be tried there.
                 self._change(unit, top_up, state=TopUpState.FAILED, reason=payment.code)
                 self._ends.failed(unit, top_up, payment.code)
