@@ -95,7 +95,7 @@ def resolve(account: Account, given: str, param: str = "payment_method") -> Json
 
 
 def refuse_detached(account: Account, method: Json) -> None:
-    """Check that a payment method was never detached: such a one is not used again, by nobody.
+    """Check that a payment method was never detached. A detached one is not used again.
 
     Raises:
         StripeError: It was detached.

@@ -1,4 +1,4 @@
-"""What Stripe refuses is refused here too, so that no request works only against the stand-in."""
+"""The stand-in refuses the requests that Stripe refuses, so that none works only here."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ class TestStarting:
     def test_a_card_that_the_bank_asks_about_starts_a_plan_after_its_payer_has_confirmed(
         self, place_with_plan: PlanShop
     ) -> None:
-        """3-D Secure, which fails at first: nothing is charged, nobody is told, and the page is still there."""
+        """3-D Secure, which fails at first: nothing is charged, no mail is sent, and the page is still there."""
         shop, number = place_with_plan.shop, "4000002760003184"
         plan, page = shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
         for answer, state, charged in (
