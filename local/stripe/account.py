@@ -28,6 +28,7 @@ class Account:
         self.behaviours: dict[str, str] = {}
         """Token of the test card by payment method."""
         self.set_up: set[str] = set()
+        self.detached: set[str] = set()
         """Payment methods that were authenticated for later payments."""
         self.told_upcoming: dict[str, int] = {}
         """By subscription, the end of the period whose renewal was announced."""

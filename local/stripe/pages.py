@@ -143,8 +143,7 @@ class Pages:
     def _after(self, account: Account, intent: Json) -> str:
         """Return where the browser goes after 3-D Secure."""
         action: Json = intent["next_action"] or {}
-        session = next(account.all("checkout.session", payment_intent=intent["id"]), None)
-        if session:
+        if session := checkout.session_of(account, intent):
             return _success(session) if session["status"] == "complete" else f"/pages/checkout/{session['id']}"
         payment = next(
             (p for p in account.all("invoice_payment") if p["payment"]["payment_intent"] == intent["id"]), None

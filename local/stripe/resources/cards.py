@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from local.stripe.account import Account
-from local.stripe.errors import card_error, missing_object
+from local.stripe.errors import card_error, missing_object, refused
 from local.stripe.objects import Json, make
 
 
@@ -92,6 +92,17 @@ def resolve(account: Account, given: str, param: str = "payment_method") -> Json
     if found is None:
         raise missing_object("payment_method", given, param)
     return found
+
+
+def refuse_detached(account: Account, method: Json) -> None:
+    """Check that a payment method was never detached. A detached one is not used again.
+
+    Raises:
+        StripeError: It was detached.
+    """
+    if method["id"] in account.detached:
+        message = "The provided PaymentMethod was detached from a Customer. It may not be used again."
+        raise refused(message, None, "payment_method")
 
 
 def behaviour(account: Account, method_id: str) -> TestCard:

@@ -12,6 +12,7 @@ from local.stripe.routing import Methods
 methods = Methods()
 DISPUTE_FEE = 1500
 """In the minor unit."""
+CLOSED = ("won", "lost", "warning_closed")
 
 
 methods.add_retrieve("charge")
@@ -94,6 +95,8 @@ methods.add_list("dispute", "charge payment_intent")
 def update_dispute(account: Account, values: dict[str, Any], dispute_id: str) -> Json:
     """Submit evidence: the texts `winning_evidence` and `losing_evidence` decide, as in Stripe's test mode."""
     made = account.at("dispute", dispute_id)
+    if made["status"] in CLOSED and "evidence" in values:
+        raise refused("This dispute is already closed.", None, "evidence")
     made.update(changes(made, values))
     text = values.get("evidence", {}).get("uncategorized_text")
     made["evidence"]["uncategorized_text"] = text or made["evidence"]["uncategorized_text"]
@@ -108,7 +111,7 @@ def update_dispute(account: Account, values: dict[str, Any], dispute_id: str) ->
 def close_dispute(account: Account, _values: dict[str, Any], dispute_id: str) -> Json:
     """Accept the loss of a dispute."""
     made = account.at("dispute", dispute_id)
-    if made["status"] in ("won", "lost", "warning_closed"):
+    if made["status"] in CLOSED:
         raise refused("This dispute is already closed.")
     end_dispute(account, made, won=False)
     return made
@@ -193,8 +196,13 @@ def entry(account: Account, kind: str, source: Json, amount: int, fee: int) -> J
 
 
 def _charge_of(account: Account, values: dict[str, Any]) -> Json:
+    if "charge" in values and "payment_intent" in values:
+        raise refused("You may only specify one of these parameters: charge, payment_intent.", None, "charge")
     if "charge" in values:
-        return account.get("charge", values["charge"], "charge")
+        charge = account.get("charge", values["charge"], "charge")
+        if charge["status"] == "failed":
+            raise refused(f"Charge {charge['id']} has failed; there is nothing to refund.", None, "charge")
+        return charge
     if "payment_intent" not in values:
         raise refused("One of the following params should be provided for this request: payment_intent or charge.")
     intent = account.get("payment_intent", values["payment_intent"], "payment_intent")

@@ -4,17 +4,19 @@ import secrets
 from typing import Any
 
 from local.stripe.account import Account
+from local.stripe.amounts import check_charge, check_quantity
 from local.stripe.errors import lacking, missing, refused
 from local.stripe.listing import include, page
 from local.stripe.objects import Json, changes, listing, make
-from local.stripe.resources.cards import ADDRESS, from_token
+from local.stripe.resources import invoicing
+from local.stripe.resources.cards import ADDRESS, from_token, needs_authentication
 from local.stripe.resources.customers import attach_to
 from local.stripe.resources.customers import create as create_customer
 from local.stripe.resources.customers import update as update_customer
 from local.stripe.resources.intents import complete_setup, new_intent, new_setup, take_method
 from local.stripe.resources.payments import listen, pay
 from local.stripe.resources.products import price_of
-from local.stripe.resources.subscriptions import create as create_subscription
+from local.stripe.resources.subscriptions import start as start_subscription
 from local.stripe.routing import Methods
 
 methods = Methods()
@@ -38,7 +40,7 @@ def create(account: Account, values: dict[str, Any]) -> Json:
     _check(account, values, mode)
     now = account.now(values.get("customer"))
     lines = [_line(account, line, index) for index, line in enumerate(values.get("line_items", []))]
-    total = sum(line["amount_total"] for line in lines)
+    total = _total(mode, lines)
     made = make(
         "checkout.session",
         automatic_tax={"enabled": False, "liability": None, "provider": None, "status": None},
@@ -92,6 +94,9 @@ def _check(account: Account, values: dict[str, Any], mode: str | None) -> None:
         raise missing("line_items")
     if values.get("automatic_tax", {}).get("enabled") or values.get("ui_mode", "hosted_page") != "hosted_page":
         raise lacking("taxes, and checkout pages inside of other pages")
+    for name in ("success_url", "cancel_url"):
+        if name in values and not values[name].startswith(("http://", "https://")):
+            raise refused("Not a valid URL", "url_invalid", name)
     _check_customer(account, values)
     _check_expiry(account, values)
     for name, fitting in (("payment_intent_data", "payment"), ("subscription_data", "subscription")):
@@ -105,6 +110,10 @@ def _check_customer(account: Account, values: dict[str, Any]) -> None:
             message = "You may only specify one of these parameters: customer, customer_email, customer_creation."
             raise refused(message, None, "customer")
         account.get("customer", values["customer"], "customer")
+        taxed = values.get("tax_id_collection", {}).get("enabled")
+        if taxed and values.get("customer_update", {}).get("name") != "auto":
+            message = "Tax ID collection requires updating business name on the customer: set `customer_update[name]`."
+            raise refused(message, None, "customer_update")
     elif "customer_update" in values:
         raise refused("`customer_update` can only be used with `customer`.", None, "customer_update")
 
@@ -119,11 +128,29 @@ def _check_expiry(account: Account, values: dict[str, Any]) -> None:
             raise refused(message, None, "expires_at")
 
 
+def _total(mode: str | None, lines: list[Json]) -> int:
+    """Return what the lines cost now; raises StripeError if they do not fit the mode, or each other."""
+    if len({line["currency"] for line in lines}) > 1:
+        raise refused("All line items must have the same currency.", None, "line_items")
+    recurring = [line for line in lines if line["price"]["recurring"]]
+    if mode == "payment" and recurring:
+        message = "You specified `payment` mode but passed a recurring price. Use `subscription` mode instead."
+        raise refused(message, None, "line_items")
+    if mode == "subscription" and not recurring:
+        message = "You must provide at least one recurring price in `subscription` mode when using prices."
+        raise refused(message, None, "line_items")
+    total = sum(line["amount_total"] for line in lines)
+    if mode == "payment":
+        check_charge(total, "line_items")
+    return total
+
+
 def _line(account: Account, line: dict[str, Any], index: int) -> Json:
     price = price_of(account, line, f"line_items[{index}]")
     quantity = line.get("quantity")
     if quantity is None:
         raise missing(f"line_items[{index}][quantity]")
+    check_quantity(quantity, f"line_items[{index}]", 1)
     amount = price["unit_amount"] * quantity
     sums = {"amount_discount": 0, "amount_subtotal": amount, "amount_tax": 0, "amount_total": amount}
     product = account.at("product", price["product"])
@@ -232,13 +259,39 @@ def _subscribe(account: Account, session: Json, method_id: str) -> Json:
     lines = [{"price": line["price"]["id"], "quantity": line["quantity"]} for line in plan["lines"]]
     values = {"customer": session["customer"], "items": lines, "default_payment_method": method_id}
     values |= {name: plan["subscription_data"][name] for name in plan["subscription_data"]}
-    made = create_subscription(account, values | {"payment_behavior": "error_if_incomplete"})
+    if needs_authentication(account, method_id):
+        return _ask_for_subscription(account, session, values)
+    made = start_subscription(account, values | {"payment_behavior": "error_if_incomplete"})
     if method["customer"] is None:
         method["customer"] = session["customer"]
         account.emit("payment_method.attached", method)
-    session.update(subscription=made["id"], invoice=made["latest_invoice"], payment_status="paid")
-    _complete(account, session)
+    _begin(account, session, made)
     return made
+
+
+def _ask_for_subscription(account: Account, session: Json, values: dict[str, Any]) -> Json:
+    """Store a subscription that waits for its payer at the bank's page, and return the intent of its invoice.
+
+    Another attempt on the page makes another subscription. The one that is paid ends the session.
+    """
+    made = start_subscription(account, values | {"payment_behavior": "default_incomplete"})
+    intent = invoicing.intent_of(account, account.at("invoice", made["latest_invoice"]))
+    account.plans[session["id"]].setdefault("asked", {})[intent["id"]] = made["id"]
+    take_method(account, intent, values["default_payment_method"])
+    pay(account, intent, off_session=False)
+    return intent
+
+
+def _begin(account: Account, session: Json, subscription: Json) -> None:
+    session.update(subscription=subscription["id"], invoice=subscription["latest_invoice"], payment_status="paid")
+    _complete(account, session)
+
+
+def session_of(account: Account, intent: Json) -> Json | None:
+    """Return the session that an intent pays; None without one."""
+    by_intent = next(account.all("checkout.session", payment_intent=intent["id"]), None)
+    asking = (key for key, plan in account.plans.items() if intent["id"] in plan.get("asked", {}))
+    return by_intent or next((account.at("checkout.session", key) for key in asking), None)
 
 
 def _complete(account: Account, session: Json) -> None:
@@ -248,8 +301,13 @@ def _complete(account: Account, session: Json) -> None:
 
 @listen
 def _follow(account: Account, intent: Json) -> None:
-    session = next(account.all("checkout.session", payment_intent=intent["id"]), None)
+    session = session_of(account, intent)
     if session is None:
+        return
+    if session["mode"] == "subscription":
+        if intent["status"] == "succeeded" and session["status"] == "open":
+            made = account.plans[session["id"]]["asked"][intent["id"]]
+            _begin(account, session, account.at("subscription", made))
         return
     if intent["status"] == "processing":
         _complete(account, session)

@@ -7,7 +7,7 @@ from local.stripe.account import Account
 from local.stripe.errors import missing, refused
 from local.stripe.listing import include, page
 from local.stripe.objects import Json, changes, listing, make
-from local.stripe.resources.cards import ADDRESS, refuse_attachment, resolve
+from local.stripe.resources.cards import ADDRESS, refuse_attachment, refuse_detached, resolve
 from local.stripe.routing import Methods
 
 methods = Methods()
@@ -105,6 +105,7 @@ def detach(account: Account, _values: dict[str, Any], method_id: str) -> Json:
     customer = account.find("customer", method["customer"])
     if customer is None:
         raise refused("The payment method you provided is not attached to a customer so detachment is impossible.")
+    account.detached.add(method_id)
     account.change(method, None, customer=None)
     account.emit("payment_method.detached", method, {"customer": customer["id"]})
     if customer["invoice_settings"]["default_payment_method"] == method_id:
@@ -145,6 +146,7 @@ def attach_to(account: Account, method: Json, customer_id: str) -> Json:
     account.get("customer", customer_id, "customer")
     if method["customer"] not in (None, customer_id):
         raise refused("The payment method you provided has already been attached to a customer.")
+    refuse_detached(account, method)
     refuse_attachment(account, method["id"])
     if method["customer"] is None:
         method["customer"] = customer_id

@@ -4,16 +4,15 @@ import secrets
 from typing import Any
 
 from local.stripe.account import Account
+from local.stripe.amounts import check_charge, currency_of
 from local.stripe.errors import StripeError, refused
 from local.stripe.objects import Json, changes, make
-from local.stripe.resources.cards import needs_authentication, resolve
+from local.stripe.resources.cards import needs_authentication, refuse_detached, resolve
 from local.stripe.resources.customers import attach_to
 from local.stripe.resources.payments import pay
 from local.stripe.routing import Methods
 
 methods = Methods()
-SMALLEST = 50
-"""The least amount of a charge in US dollars, in cents."""
 _CONFIRM = "payment_method off_session return_url setup_future_usage receipt_email"
 _CREATE = "amount currency customer allowed_payment_method_types automatic_payment_methods confirm metadata description"
 
@@ -36,10 +35,8 @@ def new_intent(account: Account, values: dict[str, Any]) -> Json:
     Raises:
         StripeError: The amount is too small, or customer or method are unknown.
     """
-    if values["amount"] < SMALLEST:
-        raise refused(f"Amount must be at least {SMALLEST} cents.", "amount_too_small", "amount")
-    if len(values["currency"]) != 3:
-        raise refused(f"Invalid currency: {values['currency']}.", None, "currency")
+    check_charge(values["amount"])
+    currency = currency_of(values["currency"])
     customer_id = values.get("customer")
     if customer_id:
         account.get("customer", customer_id, "customer")
@@ -52,7 +49,7 @@ def new_intent(account: Account, values: dict[str, Any]) -> Json:
         capture_method="automatic_async",
         confirmation_method="automatic",
         created=account.now(customer_id),
-        currency=values["currency"].lower(),
+        currency=currency,
         customer=customer_id,
         description=values.get("description"),
         metadata=values.get("metadata") or {},
@@ -76,6 +73,7 @@ def take_method(account: Account, intent: Json, given: str) -> None:
         StripeError: There is no such method, or it belongs to another customer.
     """
     method = resolve(account, given)
+    refuse_detached(account, method)
     if method["customer"] not in (None, intent["customer"]):
         message = "The provided PaymentMethod is attached to another Customer. Detach it first."
         raise refused(message, "payment_method_customer_mismatch", "payment_method")
@@ -115,6 +113,8 @@ def update(account: Account, values: dict[str, Any], intent_id: str) -> Json:
     if set(values) - {"metadata", "description"} and not intent["status"].startswith("requires_"):
         message = f"This PaymentIntent could not be updated because it has a status of {intent['status']}."
         raise refused(message, "payment_intent_unexpected_state")
+    if "amount" in values:
+        check_charge(values["amount"])
     if values.get("payment_method"):
         take_method(account, intent, values["payment_method"])
     intent.update(changes(intent, values, "amount description"))
@@ -125,6 +125,9 @@ def update(account: Account, values: dict[str, Any], intent_id: str) -> Json:
 def cancel(account: Account, values: dict[str, Any], intent_id: str) -> Json:
     """Cancel an intent."""
     intent = account.at("payment_intent", intent_id)
+    if any(account.all("checkout.session", payment_intent=intent_id, status="open")):
+        message = "You cannot cancel this PaymentIntent because it belongs to a Checkout Session. Expire the session."
+        raise refused(message, "payment_intent_unexpected_state")
     if not intent["status"].startswith("requires_"):
         message = f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}."
         raise refused(message, "payment_intent_unexpected_state")

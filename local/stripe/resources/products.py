@@ -3,11 +3,14 @@
 from typing import Any
 
 from local.stripe.account import Account
-from local.stripe.errors import lacking, missing, refused
+from local.stripe.amounts import check_price, currency_of
+from local.stripe.errors import invalid, lacking, missing, refused
 from local.stripe.objects import Json, changes, make
 from local.stripe.routing import Methods
 
 methods = Methods()
+LONGEST = {"day": 1095, "week": 156, "month": 36, "year": 3}
+"""The most intervals between two invoices: three years."""
 
 
 @methods.add("POST", "/v1/products", "ProductCreateParams", "id name description metadata active unit_label tax_code")
@@ -48,7 +51,10 @@ _PRICE = "active currency product unit_amount recurring.interval recurring.inter
 
 
 @methods.add(
-    "POST", "/v1/prices", "PriceCreateParams", f"{_PRICE} lookup_key nickname metadata tax_behavior product_data"
+    "POST",
+    "/v1/prices",
+    "PriceCreateParams",
+    f"{_PRICE} lookup_key transfer_lookup_key nickname metadata tax_behavior product_data",
 )
 def create_price(account: Account, values: dict[str, Any]) -> Json:
     """Create a price."""
@@ -66,14 +72,18 @@ def create_price(account: Account, values: dict[str, Any]) -> Json:
 
 def new_price(account: Account, values: dict[str, Any], product_id: str) -> Json:
     """Store and return a price of a product."""
-    recurring = values.get("recurring")
+    recurring, lookup_key = values.get("recurring"), values.get("lookup_key")
+    check_price(values["unit_amount"], "unit_amount")
+    currency = currency_of(values["currency"])
+    if lookup_key:
+        _take_key(account, lookup_key, transfer=values.get("transfer_lookup_key", False))
     made = make(
         "price",
         active=values.get("active", True),
         billing_scheme="per_unit",
         created=account.now(),
-        currency=values["currency"].lower(),
-        lookup_key=values.get("lookup_key"),
+        currency=currency,
+        lookup_key=lookup_key,
         metadata=values.get("metadata") or {},
         nickname=values.get("nickname"),
         product=product_id,
@@ -84,6 +94,14 @@ def new_price(account: Account, values: dict[str, Any], product_id: str) -> Json
         unit_amount_decimal=str(values["unit_amount"]),
     )
     return account.add(made)
+
+
+def _take_key(account: Account, lookup_key: str, *, transfer: bool) -> None:
+    """Check that no price has a lookup key, also no archived one; or take it from that price."""
+    for other in account.all("price", lookup_key=lookup_key):
+        if not transfer:
+            raise refused(f"A price (`{other['id']}`) already uses that lookup key.", None, "lookup_key")
+        account.change(other, "price.updated", lookup_key=None)
 
 
 def price_of(account: Account, line: dict[str, Any], param: str) -> Json:
@@ -111,10 +129,12 @@ def price_of(account: Account, line: dict[str, Any], param: str) -> Json:
     return new_price(account, data | {"active": False}, product_id)
 
 
-@methods.add("POST", "/v1/prices/{}", "PriceUpdateParams", "active nickname metadata lookup_key")
+@methods.add("POST", "/v1/prices/{}", "PriceUpdateParams", "active nickname metadata lookup_key transfer_lookup_key")
 def update_price(account: Account, values: dict[str, Any], price_id: str) -> Json:
     """Change a price; its amount never changes."""
     made = account.at("price", price_id)
+    if values.get("lookup_key") and values["lookup_key"] != made["lookup_key"]:
+        _take_key(account, values["lookup_key"], transfer=values.get("transfer_lookup_key", False))
     return account.change(made, "price.updated", **changes(made, values, "active nickname lookup_key"))
 
 
@@ -127,9 +147,18 @@ methods.add_list(
 )
 
 
+def _check_rhythm(interval: str, count: int) -> None:
+    if count < 1:
+        raise invalid("This value must be greater than or equal to 1.", None, "recurring[interval_count]")
+    if count > LONGEST[interval]:
+        message = "Invalid recurring[interval_count]: the maximum number of intervals is three years."
+        raise refused(message, None, "recurring[interval_count]")
+
+
 def _recurring(given: dict[str, Any]) -> Json:
     usage_type = given.get("usage_type", "licensed")
     if usage_type != "licensed":
         raise lacking(f"prices of the usage type {usage_type}")
+    _check_rhythm(given["interval"], given.get("interval_count", 1))
     counted = {"interval_count": given.get("interval_count", 1), "trial_period_days": None, "meter": None}
     return {"interval": given["interval"], "usage_type": usage_type, **counted}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from local.stripe.account import Account
+from local.stripe.amounts import check_quantity
 from local.stripe.errors import StripeError, lacking, missing, refused
 from local.stripe.objects import Json, changes, listing, make
 from local.stripe.resources import invoicing
@@ -21,12 +22,22 @@ _CREATE = (
 
 @methods.add("POST", "/v1/subscriptions", "SubscriptionCreateParams", _CREATE)
 def create(account: Account, values: dict[str, Any]) -> Json:
-    """Create a subscription and its first invoice, and try to collect it."""
+    """Create a subscription of a card that is the customer's."""
+    if values.get("customer"):
+        _check_method(account, values, account.get("customer", values["customer"], "customer"))
+    return start(account, values)
+
+
+def start(account: Account, values: dict[str, Any]) -> Json:
+    """Store a subscription and its first invoice, and try to collect it."""
     if not values.get("customer") or not values.get("items"):
         name = "items" if values.get("customer") else "customer"
         raise missing(name)
     customer = account.get("customer", values["customer"], "customer")
     prices = [price_of(account, line, f"items[{index}]") for index, line in enumerate(values["items"])]
+    _check_prices(account, customer, prices)
+    for index, line in enumerate(values["items"]):
+        check_quantity(line.get("quantity", 1), f"items[{index}]")
     made = _new(account, customer, values, prices)
     account.emit("customer.subscription.created", made)
     if made["status"] == "trialing":
@@ -42,6 +53,23 @@ def create(account: Account, values: dict[str, Any]) -> Json:
                 invoicing.void(account, invoice, "void", "invoice.voided")
                 raise
     return made
+
+
+def _check_method(account: Account, values: dict[str, Any], customer: Json) -> None:
+    method_id = values.get("default_payment_method")
+    if method_id and (account.find("payment_method", method_id) or {}).get("customer") != customer["id"]:
+        message = f"The customer does not have a payment method with the ID {method_id}. Attach it first."
+        raise refused(message, "resource_missing", "default_payment_method")
+
+
+def _check_prices(account: Account, customer: Json, prices: list[Json]) -> None:
+    """Check that the prices differ, and that they and the customer's other subscriptions are of one currency."""
+    if len({each["id"] for each in prices}) < len(prices):
+        raise refused("Cannot add multiple subscription items with the same price.", None, "items")
+    others = account.all("subscription", customer=customer["id"])
+    used = {each["currency"] for each in others if each["status"] not in ("canceled", "incomplete_expired")}
+    if len(used | {each["currency"] for each in prices}) > 1:
+        raise refused("You cannot combine currencies on a single customer.", None, "currency")
 
 
 def _new(account: Account, customer: Json, values: dict[str, Any], prices: list[Json]) -> Json:
@@ -194,6 +222,7 @@ def update(account: Account, values: dict[str, Any], subscription_id: str) -> Js
     made = account.at("subscription", subscription_id)
     if made["status"] in ("canceled", "incomplete_expired"):
         raise refused("A canceled subscription can only update its cancellation_details and metadata.", None, "id")
+    _check_method(account, values, account.at("customer", made["customer"]))
     before = {"items": _quantities(made)}
     fields = changes(made, values, "cancel_at_period_end default_payment_method description")
     before |= {name: made[name] for name in fields if made[name] != fields[name]}
@@ -212,6 +241,11 @@ def update(account: Account, values: dict[str, Any], subscription_id: str) -> Js
 
 
 def _change_item(account: Account, subscription: Json, line: dict[str, Any], param: str, behaviour: str) -> None:
+    check_quantity(line.get("quantity", 0), param)
+    if "price" in line:
+        kept = [each["price"] for each in subscription["items"]["data"] if each["id"] != line.get("id")]
+        price = price_of(account, {"price": line["price"]}, param)
+        _check_prices(account, account.at("customer", subscription["customer"]), [*kept, price])
     if "id" not in line:
         price = price_of(account, {"price": line.get("price")}, param)
         add_item(account, subscription, price, line.get("quantity", 1), {})

@@ -157,6 +157,29 @@ def test_a_session_subscribes(stand_in: StandIn) -> None:
     assert done.subscription["items"].data[0].quantity == 3
 
 
+def test_a_session_subscribes_by_a_card_that_asks_its_payer(stand_in: StandIn) -> None:
+    client = stand_in.client()
+    price = client.v1.prices.create(
+        {"currency": "usd", "unit_amount": 1000, "recurring": {"interval": "month"}, "product_data": {"name": "Seat"}}
+    )
+    lines: Any = [{"price": price.id, "quantity": 3}]
+    made = client.v1.checkout.sessions.create({"mode": "subscription", "success_url": BACK, "line_items": lines})
+
+    bank = type_card(made, "4000002760003184").headers["location"]
+    assert client.v1.checkout.sessions.retrieve(made.id).status == "open"
+    (waiting,) = client.v1.subscriptions.list({"status": "all"}).data
+    assert waiting.status == "incomplete"
+    origin = str(made.url).partition("/pages/")[0]
+    assert httpx.post(f"{origin}{bank}", data={"answer": "complete"}).headers["location"] == BACK
+
+    done = client.v1.checkout.sessions.retrieve(made.id, {"expand": ["subscription", "invoice"]})
+    assert (done.status, done.payment_status) == ("complete", "paid")
+    assert isinstance(done.subscription, stripe.Subscription)
+    assert isinstance(done.invoice, stripe.Invoice)
+    assert (done.subscription.id, done.subscription.status) == (waiting.id, "active")
+    assert done.invoice.status == "paid"
+
+
 def test_the_portal_replaces_a_card(stand_in: StandIn) -> None:
     client = stand_in.client()
     customer = client.v1.customers.create({"payment_method": "pm_card_visa"})

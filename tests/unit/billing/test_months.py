@@ -22,6 +22,7 @@ from opencode_cloud.billing.service.checking import BookReconciliation
 from opencode_cloud.billing.service.checkpoints import Checkpoints, sums_of
 from opencode_cloud.billing.service.closing import MonthClose
 from opencode_cloud.billing.service.exporting import LedgerExport, write_export
+from opencode_cloud.billing.sheets import as_csv
 from opencode_cloud.billing.store import checks
 from opencode_cloud.billing.store.checkpoints import CheckpointStore
 from opencode_cloud.billing.store.checks import BookChecks
@@ -120,6 +121,7 @@ class TestMonths:
             ("gpt", CENT // 2, 1),
         ]
         assert statement.usage_cents == 301
+        assert b"2026-10,usage,claude-sonnet," in as_csv(statement)
         assert [each.kind for each in statement.movements] == ["top_up", "grant"]
 
     def test_late_usage_is_booked_into_the_open_month_and_old_statements_stay(self, office: Office) -> None:
@@ -151,6 +153,31 @@ class TestMonths:
         office.months.run()
         with office.books.database.transaction() as connection:
             assert office.closing.closed(connection) == ["2026-08", "2026-09", "2026-10"]
+
+    def test_each_month_that_closes_at_once_has_its_statement_and_none_is_from_before_the_first_booking(
+        self, office: Office
+    ) -> None:
+        """The job may have been away for months, and a workspace may begin later than another one."""
+        office.books.book(pay(1, datetime(2026, 8, 1)))  # noqa: DTZ001
+        office.books.book(drafts.grant(OTHER, DOLLAR, "g", NOVEMBER))
+        assert office.months.run() == 3
+        months = ("2026-07", "2026-08", "2026-09", "2026-10")
+        found = [office.statement(month) for month in months]
+        assert [each and (each.opening, each.closing) for each in found] == [
+            None,
+            (0, 20 * DOLLAR),
+            (20 * DOLLAR, 20 * DOLLAR),
+            (20 * DOLLAR, 20 * DOLLAR),
+        ]
+        with office.books.database.transaction() as connection:
+            assert office.closing.statements(connection, OTHER) == []
+
+    def test_a_model_whose_name_begins_like_a_formula_is_a_text_in_the_sheet(self, office: Office) -> None:
+        office.set_clock(OCTOBER)
+        office.books.take(office.books.use(1, CENT, at=ms(OCTOBER), model="@cf/meta/llama"))
+        office.set_clock(NOVEMBER)
+        office.months.run()
+        assert b"2026-10,usage,'@cf/meta/llama," in as_csv(office.statement("2026-10"))
 
     def test_a_statement_shows_what_is_frozen(self, office: Office) -> None:
         till = Till(office.books)
@@ -334,6 +361,12 @@ class TestSeals:
         lines = (folder / "entries.csv").read_text().splitlines()
         assert lines[0].endswith("amount_microcents,amount")
         assert sum(int(line.split(",")[-2]) for line in lines[1:]) == 0
+
+    def test_a_key_of_an_operator_writes_no_line_of_the_journal(self, office: Office, tmp_path: Path) -> None:
+        key = 'a"\n2026-11-20 * "free" \\'
+        office.books.book(drafts.grant(WORKSPACE, DOLLAR, key, NOVEMBER))
+        journal = (office.exported(tmp_path) / "journal.beancount").read_text()
+        assert '"operator:a\\" 2026-11-20 * \\"free\\" \\\\" ^ltx_' in journal
 
     def test_transactions_long_without_a_seal_are_refused(self, office: Office, tmp_path: Path) -> None:
         office.set_clock(NOVEMBER + timedelta(days=3))

@@ -68,6 +68,21 @@ def test_a_failed_refund_has_no_credit_note(shop: Shop) -> None:
     assert [document.kind for document in of(shop)] == [DocumentKind.INVOICE]
 
 
+def test_a_refund_that_fails_after_its_credit_note_has_an_invoice_that_takes_the_note_back(shop: Shop) -> None:
+    top_up = shop.buy()
+    refund = shop.client.refunds.create({"payment_intent": shop.intent_of(top_up).id, "amount": 700})
+    shop.deliver_all()
+    shop.stand_in.control("refunds/fail", refund=refund.id)
+    for _ in range(2):
+        shop.deliver_all()
+
+    undone, note, invoice = of(shop)
+    assert (undone.number, undone.kind, undone.corrects) == ("INV-000002", DocumentKind.INVOICE, "CRN-000001")
+    assert [line.cents for line in undone.lines] == [-line.cents for line in note.lines]
+    assert (undone.total_cents, note.corrects) == (700, invoice.number)
+    assert sum(each.total_cents for each in of(shop)) == 2123
+
+
 def purchase(number: int) -> tuple[TopUp, PaymentView]:
     now = utc_now()
     top_up = TopUp(

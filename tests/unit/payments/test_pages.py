@@ -214,6 +214,8 @@ def test_a_refund_is_asked_for_by_a_form_that_keeps_what_was_typed(cashier: Cash
     refused = browser.submit(page, action, refund_amount="30", refund_reason="too much")
     assert refused.status == 422
     assert refused.forms[action].fields["refund_amount"] == "30"
+    for nothing in ("0", "0.00"):
+        assert "cannot be paid back" in browser.submit(refused, action, refund_amount=nothing).text
     asked = browser.submit(refused, action, refund_amount="7")
     assert "The operator of this deployment decides." in asked.text
     assert "asked for" in browser.open(f"{cashier.base}/payments").text

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
+import stripe
 from sqlalchemy import select, update
 
 from opencode_cloud.billing.models.accounts import AccountKind
@@ -17,6 +20,7 @@ from opencode_cloud.billing.store.checks import clearing
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import Conflict, NotFound, ServiceError, Unavailable, Unprocessable
 from opencode_cloud.payments.models.plans import PlanState, PlanTerms, StaleRead
+from opencode_cloud.payments.stripe_plans import StripePlans
 from opencode_cloud.schema.audit import audit_entries
 from opencode_cloud.schema.payments import plans
 from opencode_cloud.schema.workspaces import workspaces
@@ -205,6 +209,73 @@ class TestStarting:
             shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
         (session,) = shop.client.checkout.sessions.list({"customer": place_with_plan.customer}).data
         assert (session.status, place_with_plan.plan.state) == ("expired", PlanState.ACTIVE)
+
+    def test_a_first_payment_that_waits_for_its_payer_is_no_plan_until_an_attempt_is_paid(
+        self, place_with_plan: PlanShop
+    ) -> None:
+        """Checkout may make a subscription for each attempt that the bank asks about."""
+        shop = place_with_plan.shop
+        plan, _ = shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
+        asked: Any = {"customer": place_with_plan.customer, "payment_behavior": "default_incomplete"}
+        asked |= {"items": [{"price": StripePlans(shop.api).price(20 * DOLLAR), "quantity": 3}]}
+        waiting = shop.client.subscriptions.create(asked | {"metadata": {"seat_plan": plan.id}})
+        ask: Any = {"payment_method": "pm_card_authenticationRequired", "off_session": False}
+        with suppress(stripe.StripeError):
+            shop.client.invoices.pay(waiting.latest_invoice, ask)
+        shop.deliver_all()
+        shop.receiving.sweep()
+        assert (place_with_plan.plan.state, place_with_plan.plan.subscription_id) == (PlanState.STARTING, "")
+
+        shop.stand_in.control("checkout/complete", session=place_with_plan.row(plan.id)["session_id"])
+        shop.deliver_all()
+
+        assert (place_with_plan.plan.state, shop.kept()) == (PlanState.ACTIVE, [])
+        assert place_with_plan.plan.subscription_id != waiting.id
+        assert (place_with_plan.paid(), shop.balance) == ([6000], 15 * DOLLAR)
+        assert place_with_plan.mails("plan_unpaid") == []
+
+    def test_a_card_that_the_bank_asks_about_starts_a_plan_after_its_payer_has_confirmed(
+        self, place_with_plan: PlanShop
+    ) -> None:
+        """3-D Secure, which fails at first: nothing is charged, no mail is sent, and the page is still there."""
+        shop, number = place_with_plan.shop, "4000002760003184"
+        plan, page = shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
+        for answer, state, charged in (
+            ("fail", PlanState.STARTING, []),
+            ("complete", PlanState.ACTIVE, [6000]),
+        ):
+            bank = httpx.post(page, data={"number": number, "email": "payer@example.com"}).headers["location"]
+            assert "/pages/authenticate/" in bank
+            shop.deliver_all()
+            shop.receiving.sweep()
+            assert place_with_plan.plan.state is PlanState.STARTING
+            assert shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)[1] == page
+            done = httpx.post(f"{shop.server.url}{bank}", data={"answer": answer})
+            assert answer == "fail" or done.headers["location"] == f"{BACK}?plan={plan.id}"
+            shop.deliver_all()
+            assert (place_with_plan.plan.state, place_with_plan.paid()) == (state, charged)
+        assert (shop.kept(), place_with_plan.mails("plan_unpaid"), len(place_with_plan.invoices())) == ([], [], 1)
+        assert shop.balance == 15 * DOLLAR
+        with pytest.raises(Conflict):
+            shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
+
+    def test_a_start_that_is_canceled_at_the_bank_s_page_and_paid_there_runs(self, place_with_plan: PlanShop) -> None:
+        shop = place_with_plan.shop
+        _, page = shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
+        bank = httpx.post(page, data={"number": "4000002760003184", "email": "payer@example.com"}).headers["location"]
+        assert shop.planning.cancel(PAYER, WORKSPACE).state is PlanState.ENDED
+        httpx.post(f"{shop.server.url}{bank}", data={"answer": "complete"})
+        shop.deliver_all()
+        assert (place_with_plan.plan.state, place_with_plan.paid(), shop.kept()) == (PlanState.ACTIVE, [6000], [])
+
+    def test_a_price_that_was_archived_is_replaced(self, place_with_plan: PlanShop) -> None:
+        shop = place_with_plan.shop
+        prices = StripePlans(shop.api)
+        archived = prices.price(20 * DOLLAR)
+        shop.client.prices.update(archived, {"active": False})
+        shop.stand_in.control("idempotency_keys/forget")
+        assert prices.price(20 * DOLLAR) != archived
+        assert place_with_plan.started().runs
 
     def test_a_deployment_without_a_price_offers_none(self, place_with_plan: PlanShop) -> None:
         shop = place_with_plan.shop

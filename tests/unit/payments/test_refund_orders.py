@@ -36,7 +36,7 @@ class Desk:
         shop.deliver_all()
         self.payment = shop.top_up(top_up).payment_id
 
-    def order(self, amount: int = 0, key: str = "k", by: Actor = ANN) -> RefundOrder:
+    def order(self, amount: int | None = None, key: str = "k", by: Actor = ANN) -> RefundOrder:
         return self.shop.refund_orders.order(by, self.payment, amount, "asked by mail", key)
 
     def work(self) -> None:
@@ -69,7 +69,7 @@ def desk(shop: Shop) -> Desk:
 
 
 def test_parts_and_the_rest_are_paid_back_and_booked_without_a_webhook(desk: Desk) -> None:
-    for key, amount, left in (("a", 700 * CENT, 1_340_555_818), ("b", 700 * CENT, 681_111_635), ("c", 0, 0)):
+    for key, amount, left in (("a", 700 * CENT, 1_340_555_818), ("b", 700 * CENT, 681_111_635), ("c", None, 0)):
         order = desk.order(amount, key)
         desk.work()
         assert desk.shop.balance == left
@@ -135,14 +135,14 @@ class TestOrdering:
                 desk.order(amount, "b")
             assert caught.value.code == "returns_too_much"
         desk.work()
-        assert desk.order(0, "c").amount == 123 * CENT
+        assert desk.order(None, "c").amount == 123 * CENT
         with pytest.raises(Unprocessable):
-            desk.order(0, "d")
+            desk.order(None, "d")
 
     def test_ten_orders_of_the_rest_at_once_make_one(self, desk: Desk) -> None:
         def attempt(number: int) -> str:
             try:
-                return desk.order(0, f"k{number}").state
+                return desk.order(None, f"k{number}").state
             except ServiceError as error:
                 return error.code
 
@@ -163,10 +163,10 @@ class TestOrdering:
 
     def test_unknown_payments_and_impossible_amounts_are_refused(self, desk: Desk) -> None:
         with pytest.raises(NotFound):
-            desk.shop.refund_orders.order(ANN, PaymentId("pi_0"), 0, "no", "k")
+            desk.shop.refund_orders.order(ANN, PaymentId("pi_0"), None, "no", "k")
         with pytest.raises(NotFound):
-            desk.shop.refund_orders.order(PAYER, desk.payment, 0, "no", "k", OTHER)
-        for amount in (-CENT, CENT // 2):
+            desk.shop.refund_orders.order(PAYER, desk.payment, None, "no", "k", OTHER)
+        for amount in (-CENT, 0, CENT // 2):
             with pytest.raises(Unprocessable) as caught:
                 desk.order(amount)
             assert caught.value.code == "invalid_refund"
@@ -225,7 +225,7 @@ class TestStripe:
         assert shop.refunding.sweep() == 1
         assert (desk.state(order)[0], shop.balance) == ("failed", TWENTY)
         # The rest may be paid back again.
-        assert desk.order(0, "again").amount == 2123 * CENT
+        assert desk.order(None, "again").amount == 2123 * CENT
 
     @pytest.mark.parametrize("fault", ["drop_after", "drop_before", "error"])
     def test_an_answer_that_is_lost_is_asked_for_again(self, desk: Desk, fault: str) -> None:
@@ -294,6 +294,22 @@ def test_a_late_read_of_an_earlier_state_moves_no_order_back(shop: Shop) -> None
     assert shop.balance == 1_340_555_818
 
 
+def test_an_order_whose_refund_fails_after_it_succeeded_fails_and_what_it_paid_may_be_ordered_again(desk: Desk) -> None:
+    order = desk.order(700 * CENT)
+    desk.work()
+    refund = desk.shop.client.refunds.list({"limit": 1}).data[0].id
+    old = desk.shop.effects.of("refund.updated", refund)
+    desk.shop.stand_in.control("refunds/fail", refund=refund)
+    desk.shop.deliver_all()
+    assert old is not None
+    with desk.shop.books.booking.unit() as unit:
+        old(unit)
+
+    assert desk.state(order)[0] == "failed"
+    assert desk.shop.balance == TWENTY
+    assert desk.order(key="again").amount == 2123 * CENT
+
+
 class TestCommands:
     def test_operators_order_list_approve_and_reject(self, desk: Desk) -> None:
         orders = desk.shop.refund_orders
@@ -310,7 +326,8 @@ class TestCommands:
     def test_the_command_line_says_what_the_function_expects(self) -> None:
         for arguments, expected in (
             (["refunds", "order", "pi_1", "7.00", "--reason", "r", "--key", "k"], {"micro_cents": 700 * CENT}),
-            (["refunds", "order", "pi_1", "--reason", "r"], {"payment_id": "pi_1", "micro_cents": 0}),
+            (["refunds", "order", "pi_1", "--reason", "r"], {"payment_id": "pi_1", "micro_cents": None}),
+            (["refunds", "order", "pi_1", "0", "--reason", "r"], {"micro_cents": 0}),
             (["refunds", "approve", "rfd_1"], {"order_id": "rfd_1"}),
             (["refunds", "reject", "rfd_1", "--reason", "no"], {"reason": "no"}),
             (["refunds", "list"], {"action": "list"}),

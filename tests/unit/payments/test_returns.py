@@ -12,7 +12,7 @@ from opencode_cloud.billing.models.accounts import AccountKind
 from opencode_cloud.billing.store.checks import clearing
 from opencode_cloud.kit.clock import utc_now
 from tests.unit.billing.books import CENT, DOLLAR
-from tests.unit.payments.shop import TWENTY, Shop
+from tests.unit.payments.shop import OPERATOR, TWENTY, Shop
 from tests.unit.usage.events import WORKSPACE
 
 
@@ -103,6 +103,25 @@ def test_a_refund_that_fails_gives_the_credit_back(shop: Shop) -> None:
     shop.books.verify()
 
 
+def test_a_refund_that_fails_after_it_succeeded_gives_the_credit_back_once(shop: Shop) -> None:
+    """The bank may return the money up to 30 days later."""
+    top_up = shop.buy()
+    refund = shop.client.refunds.create({"payment_intent": shop.intent_of(top_up).id, "amount": 700})
+    shop.deliver_all()
+    assert shop.balance == 1_340_555_818
+
+    shop.stand_in.control("refunds/fail", refund=refund.id)
+    for _ in range(2):
+        shop.deliver(*shop.events()[::-1])
+
+    assert (shop.balance, shop.kept()) == (TWENTY, [])
+    assert shop.sum(AccountKind.BANK) == 2123 * CENT - shop.sum(AccountKind.STRIPE_FEES)
+    shop.client.refunds.create({"payment_intent": shop.intent_of(top_up).id})
+    shop.deliver_all()
+    assert (shop.balance, shop.sum(AccountKind.FEES_INCOME)) == (0, 0)
+    shop.books.verify()
+
+
 def _dispute(shop: Shop, amount: int | None = None, **more: Any) -> str:
     top_up = shop.buy()
     charge = shop.intent_of(top_up).latest_charge.id
@@ -123,6 +142,39 @@ def test_a_dispute_freezes_what_it_withdraws_and_a_won_one_gives_it_back(shop: S
     shop.books.verify()
 
 
+def test_a_lost_dispute_that_an_appeal_wins_gives_the_credit_back(shop: Shop) -> None:
+    dispute = _dispute(shop)
+    shop.stand_in.control("disputes/end", dispute=dispute, won=False)
+    shop.deliver_all()
+    assert shop.balance == 0
+
+    shop.stand_in.control("disputes/end", dispute=dispute, won=True)
+    shop.deliver_all()
+
+    assert (shop.balance, shop.kept()) == (TWENTY, [])
+    assert shop.sum(AccountKind.BANK) == 2123 * CENT - shop.sum(AccountKind.STRIPE_FEES)
+    shop.books.verify()
+
+
+def test_a_dispute_takes_what_was_charged_although_the_account_is_paid_out_in_another_currency(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispute = _dispute(shop)
+    ask = shop.api.ask
+
+    def in_euros(request: Any) -> Any:
+        found = ask(request)
+        if getattr(found, "id", "") == dispute:
+            for each in found.balance_transactions:
+                each.amount, each.currency = each.amount * 9 // 10, "eur"
+        return found
+
+    monkeypatch.setattr(shop.api, "ask", in_euros)
+    shop.deliver_all()
+
+    assert shop.balance == 0
+
+
 def test_a_lost_dispute_over_a_part_takes_its_share(shop: Shop) -> None:
     dispute = _dispute(shop, 500)
     shop.stand_in.control("disputes/end", dispute=dispute, won=False)
@@ -131,6 +183,44 @@ def test_a_lost_dispute_over_a_part_takes_its_share(shop: Shop) -> None:
     shop.deliver_all()
 
     assert shop.balance == TWENTY - 471_031_559
+    shop.books.verify()
+
+
+@pytest.mark.parametrize("won", [False, True])
+def test_a_dispute_over_all_after_a_refund_of_a_part_freezes_what_stripe_withdraws(shop: Shop, won: bool) -> None:
+    """28.23 of 21.23 are away. In any order of events the payer owes the share of 7.00, until the dispute is won."""
+    top_up = shop.buy()
+    intent = shop.intent_of(top_up)
+    shop.client.refunds.create({"payment_intent": intent.id, "amount": 700})
+    dispute = shop.stand_in.control("disputes/open", charge=intent.latest_charge.id)
+    shop.deliver(*shop.events()[::-1])
+    assert (shop.balance, shop.kept()) == (-659_444_182, [])
+
+    shop.stand_in.control("disputes/end", dispute=dispute, won=won)
+    shop.deliver_all()
+
+    away = 700 if won else 2823
+    assert abs(shop.balance - (1_340_555_818 if won else -659_444_182)) <= 1
+    assert shop.sum(AccountKind.BANK) == (2123 - away) * CENT - shop.sum(AccountKind.STRIPE_FEES)
+    assert (shop.sum(AccountKind.DISPUTES), shop.kept()) == (0, [])
+    shop.books.verify()
+
+
+def test_a_refund_of_a_second_payment_that_an_operator_has_assigned_takes_the_credit_back(shop: Shop) -> None:
+    top_up = shop.buy()
+    shop.deliver_all()
+    again: dict[str, Any] = {"amount": 2123, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True}
+    again |= {"customer": shop.topping_up.customer(WORKSPACE), "metadata": {"top_up": top_up.id}}
+    second = shop.client.payment_intents.create(again).id
+    shop.deliver_all()
+    assert (shop.balance, shop.kept()) == (TWENTY, ["payment_differs"])
+    shop.credits.assign(OPERATOR, second, WORKSPACE, "paid twice")
+    assert (shop.receiving.replay_kept(), shop.balance) == (1, TWENTY + 2123 * CENT)
+
+    shop.client.refunds.create({"payment_intent": second})
+    shop.deliver_all()
+
+    assert (shop.balance, shop.kept()) == (TWENTY, [])
     shop.books.verify()
 
 

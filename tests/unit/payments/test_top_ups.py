@@ -174,6 +174,40 @@ def test_the_sweep_credits_what_was_never_delivered(shop: Shop) -> None:
     assert shop.balance == TWENTY
 
 
+@pytest.mark.parametrize("error", [Unavailable("stripe_unavailable", "Away."), AttributeError("no such field")])
+def test_an_event_that_always_fails_does_not_keep_the_sweep_from_the_others(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    bad = shop.intent_of(shop.buy()).id
+    shop.buy(30 * DOLLAR)
+    of = shop.effects.of
+
+    def failing(kind: str, object_id: str) -> Any:
+        return _raising(error)() if object_id == bad else of(kind, object_id)
+
+    monkeypatch.setattr(shop.effects, "of", failing)
+    shop.receiving.sweep()
+    assert shop.balance >= 30 * DOLLAR
+
+    monkeypatch.undo()
+    shop.receiving.sweep()
+    assert shop.balance == 50 * DOLLAR
+
+
+def test_a_sweep_leaves_its_events_when_stripe_is_away(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def failing(_kind: str, object_id: str) -> Any:
+        asked.append(object_id)
+        raise Unavailable("stripe_unavailable", "Away.")
+
+    for _ in range(3):
+        shop.buy()
+    monkeypatch.setattr(shop.effects, "of", failing)
+    shop.receiving.sweep()
+    assert len(asked) == receiving.FAILURES
+
+
 def test_a_sweep_without_the_operators_secret_asks_for_nothing(shop: Shop) -> None:
     shop.api._secret = lambda: "{}"
 
@@ -189,6 +223,24 @@ def test_an_unfinished_top_up_is_looked_up_by_itself(shop: Shop, monkeypatch: py
 
     assert shop.top_up(top_up).state is TopUpState.PAID
     assert shop.balance == TWENTY
+
+
+def test_the_refusal_of_a_card_that_is_written_late_does_not_end_the_debit_that_followed_it(shop: Shop) -> None:
+    top_up, session = shop.begin()
+    with pytest.raises(Exception, match="402"):
+        shop.stand_in.control("checkout/complete", session=session, payment_method="pm_card_chargeDeclined")
+    late = shop.effects.of("payment_intent.payment_failed", shop.intent_of(top_up).id)
+    shop.stand_in.control("checkout/complete", session=session, payment_method="pm_usBankAccount_success")
+    shop.deliver_all()
+    assert shop.top_up(top_up).state is TopUpState.PENDING
+    assert late is not None
+    with pytest.raises(Unavailable), shop.books.booking.unit() as unit:
+        late(unit)
+    assert shop.top_up(top_up).state is TopUpState.PENDING
+
+    shop.stand_in.control("payment_intents/settle", payment_intent=shop.intent_of(top_up).id, paid=False)
+    shop.deliver_all()
+    assert shop.top_up(top_up).state is TopUpState.FAILED
 
 
 def test_a_bank_debit_is_pending_until_it_arrives(shop: Shop) -> None:

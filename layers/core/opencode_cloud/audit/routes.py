@@ -24,6 +24,7 @@ from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.http_app import response_of
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
+from opencode_cloud.kit.spreadsheets import harmless
 from opencode_cloud.kit.timestamps import to_utc
 
 LARGEST_EXPORT = 5000
@@ -46,7 +47,6 @@ _COLUMNS = (
     "address",
     "correlation_id",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class AuditActor(BaseModel):
@@ -208,4 +208,4 @@ def _cell(value: Any) -> str:
         return value.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     # Other people choose the names: a spreadsheet must not interpret one as a formula.
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return harmless(text)

@@ -7,6 +7,7 @@ import io
 
 from opencode_cloud.billing.models.documents import Statement
 from opencode_cloud.kit import money
+from opencode_cloud.kit.spreadsheets import harmless
 
 COLUMNS = ("period", "section", "name", "key", "count", "amount_microcents", "amount_usd")
 
@@ -23,5 +24,6 @@ def as_csv(statement: Statement) -> bytes:
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     for *cells, amount in rows:
-        writer.writerow((statement.period, *cells, amount, money.exact(amount, money.PLACES)))
+        texts = [harmless(each) if isinstance(each, str) else each for each in cells]
+        writer.writerow((statement.period, *texts, amount, money.exact(amount, money.PLACES)))
     return out.getvalue().encode()

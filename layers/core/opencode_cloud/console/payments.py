@@ -114,7 +114,7 @@ class PaymentPages:
     def ask_refund(self, request: PageRequest) -> Response[str]:
         """``POST .../payments/refunds``: ask the operator to pay a part of a payment back."""
         form = request.form
-        amount = form.dollars("refund_amount") if form.one("refund_amount") else 0
+        amount = form.dollars("refund_amount") if form.one("refund_amount") else None
         payment_id, reason = PaymentId(form.one("payment")), form.one("refund_reason")[:255]
         self._refunds.order(request.actor, payment_id, amount, reason, new_id("req"), request.workspace.id)
         return see(f"{request.base}/payments?done=refund")

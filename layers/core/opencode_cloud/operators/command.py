@@ -184,7 +184,7 @@ def _refunds(commands: Any) -> None:
     add = refunds.add_subparsers(dest="action", required=True).add_parser
     order = add("order", help="pay a payment back; above $100 a second operator must approve")
     order.add_argument("payment", help="pi_...")
-    order.add_argument("usd", type=_amount, nargs="?", default=0, help="dollars, fee included; default: the rest")
+    order.add_argument("usd", type=_amount, nargs="?", help="dollars, fee included; default: the rest")
     order.add_argument("--reason", required=True, help="reason, for the audit trail")
     order.add_argument("--key", help="idempotency key: a second order with the same key changes nothing")
     approve = add("approve", help="carry out a refund that a workspace or another operator proposed")
@@ -231,7 +231,7 @@ def _with_action(options: argparse.Namespace) -> dict[str, Any]:
         return {
             "action": options.action,
             "payment_id": getattr(options, "payment", ""),
-            "micro_cents": getattr(options, "usd", 0),
+            "micro_cents": getattr(options, "usd", None),
             "reason": getattr(options, "reason", ""),
             "key": getattr(options, "key", None) or secrets.token_hex(16),
             "order_id": getattr(options, "order", ""),

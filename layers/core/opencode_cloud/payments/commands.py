@@ -23,8 +23,8 @@ class RefundCommand(msgspec.Struct, tag="refunds"):
 
     action: Literal["order", "approve", "reject", "list"]
     payment_id: PaymentId = PaymentId("")
-    micro_cents: int = 0
-    """The amount to pay back, with the share of the fee; 0: all that is left of the payment."""
+    micro_cents: int | None = None
+    """The amount to pay back, with the share of the fee; None: all that is left of the payment."""
     reason: Annotated[str, msgspec.Meta(max_length=255)] = ""
     key: Annotated[str, msgspec.Meta(max_length=64)] = ""
     order_id: RefundOrderId = RefundOrderId("")

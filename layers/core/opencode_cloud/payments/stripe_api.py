@@ -16,6 +16,7 @@ import msgspec
 import stripe
 
 from opencode_cloud.contracts.ids import PaymentId, WorkspaceId
+from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.money import CENT
 from opencode_cloud.payments.models import (
@@ -210,7 +211,7 @@ class StripeApi(StripeConnection):
 
     def payment(self, payment_id: PaymentId) -> PaymentView:
         """Return the present state of a payment intent."""
-        expand: Any = {"expand": ["latest_charge.balance_transaction"]}
+        read_at, expand = utc_now(), cast("Any", {"expand": ["latest_charge.balance_transaction"]})
         found = self.ask(lambda: self.client.v1.payment_intents.retrieve(payment_id, expand))
         charge = found.latest_charge if isinstance(found.latest_charge, stripe.Charge) else None
         entry = charge.balance_transaction if charge else None
@@ -229,6 +230,7 @@ class StripeApi(StripeConnection):
             balance_transaction_id=id_of(entry),
             stripe_fee=entry.fee if isinstance(entry, stripe.BalanceTransaction) else 0,
             buyer=buyer_of(charge),
+            read_at=read_at,
         )
 
     def payment_for(self, customer_id: str, top_up: TopUp) -> PaymentId:
@@ -272,7 +274,8 @@ class StripeApi(StripeConnection):
         return DisputeView(
             id=found.id,
             status=found.status,
-            withdrawn=max((-each.amount for each in found.balance_transactions), default=0),
+            # The entries of the balance are in the currency of the payout, the dispute in that of the charge.
+            withdrawn=found.amount if any(each.amount < 0 for each in found.balance_transactions) else 0,
             payment_id=PaymentId(id_of(found.payment_intent)),
             at=moment_of(found.created),
         )

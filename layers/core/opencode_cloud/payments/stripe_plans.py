@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opencode_cloud.contracts.ids import PaymentId, PlanId
 from opencode_cloud.kit.money import CENT
 from opencode_cloud.payments.models import Checkout
-from opencode_cloud.payments.models.plans import InvoiceView, NextInvoice, SeatPlan, SubscriptionView
+from opencode_cloud.payments.models.plans import UNPAID_STARTS, InvoiceView, NextInvoice, SeatPlan, SubscriptionView
 from opencode_cloud.payments.stripe_objects import SEAT_PLAN, card_of, id_of, moment_of, plan_of
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class StripePlans:
             "recurring": {"interval": "month"},
             "product_data": {"name": PRODUCT},
             "lookup_key": key,
+            # An archived price keeps its key otherwise, and Stripe refuses the new one.
+            "transfer_lookup_key": True,
         }
         return self._stripe.write(prices.create, params, key=f"price:{key}").id
 
@@ -129,10 +131,11 @@ class StripePlans:
         )
 
     def subscription_for(self, customer_id: str, plan: SeatPlan) -> str:
-        """Return the subscription of a plan whose request got no answer; empty if Stripe has none."""
+        """Return the subscription of a plan whose request got no answer; empty if Stripe has none that is paid."""
         params: Any = {"customer": customer_id, "status": "all", "limit": 100}
         found = self._stripe.ask(lambda: list(self._stripe.client.v1.subscriptions.list(params).auto_paging_iter()))
-        return next((each.id for each in found if plan_of(each.metadata) == plan.id), "")
+        own = (each for each in found if plan_of(each.metadata) == plan.id and each.status not in UNPAID_STARTS)
+        return next((each.id for each in own), "")
 
     def invoice(self, invoice_id: str) -> InvoiceView:
         """Return the present state of an invoice."""

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.kit import money
+from opencode_cloud.kit.spreadsheets import harmless
 from opencode_cloud.kit.timestamps import rfc3339
 from opencode_cloud.usage.models import StoredEvent, UsageLine
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 EVENT_COLUMNS = (
     *("id", "at", "member_id", "member", "service_account_id", "service_account", "key_id", "key"),
     *("model", "requested_model", "fallback", "upstream", "upstream_model", "format", "streamed", "byok"),
@@ -90,8 +90,7 @@ def _cell(value: Any, *, plain: bool) -> Any:
             return str(value).lower()
         case datetime():
             return rfc3339(value)
-        case str() if not plain and value.startswith(_FORMULA):
-            # Other people choose the names, so a spreadsheet must not interpret one as a formula.
-            return f"'{value}"
+        case str() if not plain:
+            return harmless(value)
         case _:
             return value

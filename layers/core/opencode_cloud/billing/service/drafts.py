@@ -248,6 +248,14 @@ def hold_end(payment: Payment, hold: Hold, kind: TransactionKind, at: datetime, 
     return draft(kind, key, _payment(payment.id), payment.workspace_id, at, legs, terms, hold.transaction_id)
 
 
+def hold_undone(payment: Payment, hold: Hold, kind: TransactionKind, at: datetime) -> TransactionDraft:
+    """Return the opposite of a posted refund or dispute: its money is back. It names the transaction that posted it."""
+    legs = _signed(_taken(payment, hold.shares, _K.BANK), Layer.POSTED, -1)
+    terms = {"gross": hold.shares.gross, "payment": payment.id}
+    key = hold.id.partition(":")[2]
+    return draft(kind, key, _payment(payment.id), payment.workspace_id, at, legs, terms, hold.ended_by)
+
+
 def refund_paid(refund_id: str, payment: Payment, gross: int, at: datetime) -> TransactionDraft:
     """Return Stripe's balance transaction of a refund: the money has left."""
     legs = {house(_K.REFUNDS, payment.currency): gross, house(_K.BANK, payment.currency): -gross}

@@ -126,7 +126,7 @@ def as_journal(bodies: Sequence[str]) -> str:
         if not entries:
             continue
         day = _time(body["booked_at"])[:10]
-        lines.append(f'{day} * "{body["kind"]}" "{":".join(body["cause"])}" ^{body["id"]}')
+        lines.append(f'{day} * "{body["kind"]}" "{_quotable(":".join(body["cause"]))}" ^{body["id"]}')
         for account, amount in entries:
             name, currency = _account(account)
             opened.setdefault(f"{name} {currency}", min(day, opened.get(f"{name} {currency}", day)))
@@ -142,6 +142,11 @@ def _account(account_id: str) -> tuple[str, str]:
     words = "".join(word.capitalize() for word in kind.split("_"))
     owner = "" if workspace == "house" else f":{workspace.replace('_', '-').capitalize()}"
     return f"{_GROUPS[AccountKind(kind)]}:{words}{owner}", currency
+
+
+def _quotable(text: str) -> str:
+    """Return a text for between the quotes of a journal, on one line. Operators choose keys of idempotency."""
+    return " ".join(text.replace("\\", "\\\\").replace('"', '\\"').split())
 
 
 def _time(microseconds: int) -> str:

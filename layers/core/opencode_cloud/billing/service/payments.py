@@ -19,7 +19,6 @@ from opencode_cloud.billing.models.errors import (
     payment_disputed,
     payment_exists,
     payment_not_found,
-    returns_too_much,
 )
 from opencode_cloud.billing.models.payments import Hold, HoldState, Payment, Purpose, Shares
 from opencode_cloud.billing.models.transactions import LedgerTransaction, TransactionDraft, TransactionKind
@@ -169,52 +168,55 @@ class Payments:
     def refund(self, unit: UnitOfWork, payment_id: PaymentId, refund_id: str, gross: int, at: datetime) -> Hold:
         """Freeze the workspace's share of a refund of ``gross``. The gateway's limit shrinks with it.
 
-        If the credit was spent, the balance becomes negative.
-
-        Raises:
-            payment_not_found: (404) The payment was never credited.
-            payment_disputed: (409) A dispute has withdrawn the money already.
-            returns_too_much: (422) Refunds and disputes would exceed the payment.
+        The refund exists at Stripe, so it is booked whatever else was returned: :meth:`locked` is for orders. If the
+        credit was spent, the balance becomes negative. Raises ``payment_not_found`` (404) for an unknown payment.
         """
         locked, payment = self._locked(unit, payment_id)
         if known := self._same(unit, f"refund:{refund_id}", payment, gross):
             return known
-        self._check_undisputed(unit, payment_id)
-        shares = _checked(payment, gross)
+        shares = _shares(payment, gross)
         return self._freeze(
             unit, locked, payment, f"refund:{refund_id}", drafts.refund_pending(payment, refund_id, shares, at), shares
         )
 
-    def refund_succeeded(self, unit: UnitOfWork, refund_id: str, at: datetime) -> LedgerTransaction:
+    def refund_succeeded(self, unit: UnitOfWork, refund_id: str, at: datetime) -> None:
         """Post a refund that Stripe has accepted; raises ``hold_not_found`` or ``hold_ended``."""
-        return self._end(unit, f"refund:{refund_id}", TransactionKind.REFUND, HoldState.POSTED, at)
+        self._end(unit, f"refund:{refund_id}", TransactionKind.REFUND, HoldState.POSTED, at)
 
-    def refund_failed(self, unit: UnitOfWork, refund_id: str, at: datetime) -> LedgerTransaction:
-        """Give back what a failed refund froze; raises ``hold_not_found`` or ``hold_ended``."""
-        return self._end(unit, f"refund:{refund_id}", TransactionKind.REFUND_FAILED, HoldState.VOIDED, at)
+    def refund_failed(self, unit: UnitOfWork, refund_id: str, at: datetime) -> None:
+        """Give back what a failed refund froze or took; raises ``hold_not_found``.
+
+        A bank may send the money of a refund back that had succeeded, up to 30 days later
+        (https://docs.stripe.com/refunds#failed-refunds).
+        """
+        self._end(unit, f"refund:{refund_id}", TransactionKind.REFUND_FAILED, HoldState.VOIDED, at)
 
     # ------------------------------------------------------------------------------------- disputes
 
     def dispute(self, unit: UnitOfWork, payment_id: PaymentId, dispute_id: str, gross: int, at: datetime) -> Hold:
         """Freeze the workspace's share of what a dispute withdraws. An inquiry withdraws nothing: do not call this.
 
-        Raises ``payment_not_found`` or ``returns_too_much``.
+        A dispute may withdraw the whole payment after a part was refunded. The debt is frozen too, until the end.
+        Raises ``payment_not_found`` (404).
         """
         locked, payment = self._locked(unit, payment_id)
         if known := self._same(unit, f"dispute:{dispute_id}", payment, gross):
             return known
-        shares = _checked(payment, gross)
+        shares = _shares(payment, gross)
         return self._freeze(
             unit, locked, payment, f"dispute:{dispute_id}", drafts.dispute(payment, dispute_id, shares, at), shares
         )
 
-    def dispute_won(self, unit: UnitOfWork, dispute_id: str, at: datetime) -> LedgerTransaction:
-        """Give back what a dispute froze, to the micro-cent; raises ``hold_not_found`` or ``hold_ended``."""
-        return self._end(unit, f"dispute:{dispute_id}", TransactionKind.DISPUTE_WON, HoldState.VOIDED, at)
+    def dispute_won(self, unit: UnitOfWork, dispute_id: str, at: datetime) -> None:
+        """Give back what a dispute froze, to the micro-cent; raises ``hold_not_found``.
 
-    def dispute_lost(self, unit: UnitOfWork, dispute_id: str, at: datetime) -> LedgerTransaction:
+        An appeal may win a dispute that was lost. Then what was taken is given back.
+        """
+        self._end(unit, f"dispute:{dispute_id}", TransactionKind.DISPUTE_WON, HoldState.VOIDED, at)
+
+    def dispute_lost(self, unit: UnitOfWork, dispute_id: str, at: datetime) -> None:
         """Post what a dispute froze; raises ``hold_not_found`` or ``hold_ended``."""
-        return self._end(unit, f"dispute:{dispute_id}", TransactionKind.DISPUTE_LOST, HoldState.POSTED, at)
+        self._end(unit, f"dispute:{dispute_id}", TransactionKind.DISPUTE_LOST, HoldState.POSTED, at)
 
     # ------------------------------------------------------------------------------------- internals
 
@@ -262,28 +264,28 @@ class Payments:
         self._store.set_returned(unit.connection, payment.id, added(payment.returned, shares))
         return hold
 
-    def _end(
-        self, unit: UnitOfWork, hold_id: str, kind: TransactionKind, state: HoldState, at: datetime
-    ) -> LedgerTransaction:
+    def _end(self, unit: UnitOfWork, hold_id: str, kind: TransactionKind, state: HoldState, at: datetime) -> None:
+        """End a pending transfer once. A posted one may be undone later, by a transaction that names the posted one."""
         hold = self._store.hold(unit.connection, hold_id)
         if hold is None:
             raise hold_not_found(hold_id)
         locked, payment = self._locked(unit, hold.payment_id)
         hold = self._store.hold(unit.connection, hold_id) or hold
-        if hold.state not in {HoldState.PENDING, state}:
+        if hold.state is state:
+            return
+        if hold.state is HoldState.VOIDED:
             raise hold_ended(hold_id, hold.state)
-        draft = drafts.hold_end(payment, hold, kind, at, post=state is HoldState.POSTED)
-        (booked,) = self._booking.book(unit, locked, [draft])
         if hold.state is HoldState.PENDING:
-            self._store.end_hold(unit.connection, hold_id, state, booked.id)
-            if state is HoldState.VOIDED:
-                self._store.set_returned(unit.connection, payment.id, subtracted(payment.returned, hold.shares))
-        return booked
+            draft = drafts.hold_end(payment, hold, kind, at, post=state is HoldState.POSTED)
+        else:
+            draft = drafts.hold_undone(payment, hold, kind, at)
+        (booked,) = self._booking.book(unit, locked, [draft])
+        self._store.end_hold(unit.connection, hold_id, state, booked.id)
+        if state is HoldState.VOIDED:
+            self._store.set_returned(unit.connection, payment.id, subtracted(payment.returned, hold.shares))
 
 
-def _checked(payment: Payment, gross: int) -> Shares:
+def _shares(payment: Payment, gross: int) -> Shares:
     if gross <= 0:
         raise invalid_amount("a refund or a dispute is positive")
-    if payment.returned.gross + gross > payment.paid.gross:
-        raise returns_too_much(payment.id)
     return shares_of(payment, gross)

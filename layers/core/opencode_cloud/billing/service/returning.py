@@ -6,10 +6,11 @@ from opencode_cloud.billing.models.payments import Payment, Shares
 
 
 def shares_of(payment: Payment, gross: int) -> Shares:
-    """Return the shares of a further return of ``gross``, which must be between 1 and the rest of the payment.
+    """Return the shares of a further return of ``gross``, which is positive.
 
     The total that was taken is ``credit * returned // gross`` at every moment, so parts in any order end at the same
     sums, and a full return takes exactly what was credited. The fee follows the same rule; the tax takes the rest.
+    A dispute after a refund may return more than the payment: the rule goes on beyond it.
     """
     paid, before = payment.paid, payment.returned
     total = before.gross + gross

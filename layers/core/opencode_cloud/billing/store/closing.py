@@ -44,10 +44,12 @@ class ClosingStore:
         return connection.execute(select(func.min(ledger_transactions.c.period))).scalar()
 
     def without_statement(self, connection: Connection, period: str, limit: int) -> list[WorkspaceId]:
-        """Return workspaces that have accounts and no statement of a month."""
+        """Return workspaces with a transaction of a month, or before it, that have no statement of the month."""
         there = select(ledger_statements.c.workspace_id).where(ledger_statements.c.period == period)
-        account = ledger_accounts.c.workspace_id
-        query = select(account).where(account != "", account.not_in(there)).distinct().order_by(account).limit(limit)
+        account, transaction = ledger_accounts.c.workspace_id, ledger_transactions.c
+        began = select(transaction.seq).where(transaction.workspace_id == account, transaction.period <= period)
+        query = select(account).where(account != "", account.not_in(there), began.exists())
+        query = query.distinct().order_by(account).limit(limit)
         return [WorkspaceId(each) for each in connection.execute(query).scalars()]
 
     def add_statement(self, connection: Connection, statement: Statement, at: datetime) -> None:

@@ -101,6 +101,8 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     stripe_fee: int = 0
     buyer: tuple[str, ...] = ()
     """Name and address that the payer gave, line by line."""
+    read_at: datetime | None = None
+    """When Stripe was asked, so that an older state is not taken for a newer one."""
 
 
 class RefundView(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,7 +44,10 @@ class SaleDocument(ApiModel):
     total_cents: int = Field(description="All lines and the tax; negative for a credit note.")
     paid_at: Instant = Field(description="When the money moved. The document is a receipt.")
     payment_id: PaymentId
-    corrects: str | None = Field(description="The number of the invoice that a credit note corrects.")
+    corrects: str | None = Field(
+        description="The number of the invoice that a credit note corrects, or of the credit note that an invoice "
+        "takes back because its refund failed later."
+    )
 
 
 def numbered(kind: DocumentKind, number: int) -> str:
@@ -83,6 +86,24 @@ def sale_document(
         paid_at=paid_at,
         payment_id=payment_id,
         corrects=corrects,
+    )
+
+
+def opposite(note: SaleDocument, number: int, issued_at: datetime) -> SaleDocument:
+    """Return the invoice that takes a credit note back: the same lines with the opposite signs. It names the note."""
+    return SaleDocument(
+        number=numbered(DocumentKind.INVOICE, number),
+        kind=DocumentKind.INVOICE,
+        issued_at=issued_at,
+        seller=note.seller,
+        buyer=note.buyer,
+        currency=note.currency,
+        lines=[DocumentLine(text=each.text, cents=-each.cents) for each in note.lines],
+        tax_cents=-note.tax_cents,
+        total_cents=-note.total_cents,
+        paid_at=issued_at,
+        payment_id=note.payment_id,
+        corrects=note.number,
     )
 
 

@@ -52,6 +52,8 @@ PLAN_STATES = {
     "incomplete_expired": PlanState.ENDED,
 }
 """States by the status of a subscription at Stripe."""
+UNPAID_STARTS = frozenset({"incomplete", "incomplete_expired"})
+"""Statuses of a subscription whose first payment is not made. Checkout may make one for each attempt."""
 
 
 class SeatPlan(msgspec.Struct, frozen=True, kw_only=True):

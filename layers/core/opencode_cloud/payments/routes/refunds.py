@@ -80,7 +80,7 @@ class RefundRoutes:
         asks once.
         """
         order = self._orders.order(
-            self._gate.actor, body.payment_id, body.amount or 0, body.reason, new_id("req"), workspace_id
+            self._gate.actor, body.payment_id, body.amount, body.reason, new_id("req"), workspace_id
         )
         return document(_view(order), HTTPStatus.CREATED)
 

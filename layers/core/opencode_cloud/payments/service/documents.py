@@ -17,6 +17,7 @@ from opencode_cloud.payments.models.documents import (
     SaleDocument,
     document_not_found,
     numbered,
+    opposite,
     sale_document,
 )
 
@@ -81,6 +82,15 @@ class Documents:
             corrects=invoice.number,
         )
         self._store.add(connection, workspace_id, refund.id, number, document)
+
+    def undo_credit_note(self, unit: UnitOfWork, workspace_id: WorkspaceId, refund: RefundView) -> None:
+        """Issue the invoice that takes back the credit note of a refund that failed after it had succeeded, once."""
+        kind, connection = DocumentKind.INVOICE, unit.connection
+        note = self._store.of_subject(connection, DocumentKind.CREDIT_NOTE, refund.id)
+        if note is None or self._store.of_subject(connection, kind, refund.id):
+            return
+        number, now = self._store.next(connection, kind), utc_now()
+        self._store.add(connection, workspace_id, refund.id, number, opposite(note, number, now))
 
     def get(self, workspace_id: WorkspaceId, name: str) -> SaleDocument:
         """Return a document by its number, such as ``INV-000001``; raises ``document_not_found`` (404)."""

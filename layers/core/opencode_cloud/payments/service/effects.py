@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.billing.models.payments import Shares
+from opencode_cloud.billing.models.payments import HoldState, Shares
 from opencode_cloud.contracts.ids import PaymentId
 from opencode_cloud.kit.money import CENT
 from opencode_cloud.payments.models import (
@@ -25,6 +25,7 @@ from opencode_cloud.payments.models import (
     TopUpKind,
     TopUpState,
 )
+from opencode_cloud.payments.models.plans import StaleRead
 from opencode_cloud.payments.models.refunds import RefundState
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ REFUND_STATES = {
 BEFORE = {
     RefundState.PENDING: (RefundState.ORDERED,),
     RefundState.SUCCEEDED: (RefundState.ORDERED, RefundState.PENDING),
-    RefundState.FAILED: (RefundState.ORDERED, RefundState.PENDING),
+    RefundState.FAILED: (RefundState.ORDERED, RefundState.PENDING, RefundState.SUCCEEDED),
 }
-"""States from which an order moves on."""
+"""States from which an order moves on. The bank may send the money of a refund back that had succeeded."""
 TYPES = (
     "checkout.session.completed",
     "checkout.session.expired",
@@ -222,11 +223,12 @@ class Effects:
             if top_up and top_up.state not in ENDED:
                 self._follow(unit, top_up, payment)
             return APPLIED
-        if top_up is None and self._payments.is_known(unit, payment.id):
-            # An operator has given it to a workspace.
+        fits = top_up is not None and self._fits(unit, top_up, payment)
+        if not fits and self._payments.is_known(unit, payment.id):
+            # An operator has given it to a workspace, such as the second payment of one purchase.
             self._settle(unit, payment)
             return APPLIED
-        if top_up is None or not self._fits(unit, top_up, payment):
+        if top_up is None or not fits:
             # The money is real: it waits on the account `suspense` until an operator assigns it.
             self._payments.suspend(unit, payment.id, payment.received * CENT, payment.at, payment.currency)
             self._settle(unit, payment)
@@ -259,6 +261,9 @@ class Effects:
             case "canceled" if top_up.kind is TopUpKind.CHECKOUT:
                 self._change(unit, top_up, state=TopUpState.FAILED, reason="canceled")
             case "requires_payment_method" if top_up.state is TopUpState.PENDING:
+                if payment.read_at is not None and payment.read_at <= top_up.updated_at:
+                    # It may be the refusal of a card, read before the payer chose the debit that is on its way.
+                    raise StaleRead
                 # A bank debit came back after the end of Checkout, so no other card can be tried there.
                 self._change(unit, top_up, state=TopUpState.FAILED, reason=payment.code)
                 self._ends.failed(unit, top_up, payment.code)
@@ -284,12 +289,14 @@ class Effects:
 
     def _apply_refund(self, unit: UnitOfWork, refund: RefundView) -> None:
         hold = self._payments.refund(unit, refund.payment_id, refund.id, refund.amount * CENT, refund.at)
-        if refund.status == "succeeded":
+        # A refund that failed never succeeds afterwards: such a read is older than what is booked.
+        if refund.status == "succeeded" and hold.state is not HoldState.VOIDED:
             self._payments.refund_succeeded(unit, refund.id, refund.at)
             self._payments.refund_paid(unit, refund.id, refund.payment_id, refund.amount * CENT, refund.at)
             self._documents.credit_note(unit, hold.workspace_id, refund, hold.shares)
         elif refund.status in ("failed", "canceled"):
             self._payments.refund_failed(unit, refund.id, refund.at)
+            self._documents.undo_credit_note(unit, hold.workspace_id, refund)
         self._follow_order(unit, refund)
 
     def _follow_order(self, unit: UnitOfWork, refund: RefundView) -> None:

@@ -19,6 +19,7 @@ from opencode_cloud.payments.models import EventState, PaymentView, Result, Sess
 from opencode_cloud.payments.models.plans import (
     NOT_STARTED,
     PLAN_STATES,
+    UNPAID_STARTS,
     InvoiceView,
     PlanInvoice,
     PlanState,
@@ -41,7 +42,9 @@ PlanEffect = Callable[["UnitOfWork"], Result]
 APPLIED = Result(EventState.APPLIED)
 ATTEMPTS = 3
 """Attempts at a state that changes while it is read."""
-PERIOD_REASONS = frozenset({"subscription_create", "subscription_cycle"})
+FIRST = "subscription_create"
+"""The reason of the first invoice."""
+PERIOD_REASONS = frozenset({FIRST, "subscription_cycle"})
 """Reasons of invoices that are for a whole period."""
 
 
@@ -167,9 +170,12 @@ class PlanEffects:
             return Result(EventState.IGNORED, "no_plan")
         if not self._is_ours(unit, plan, found.customer_id):
             return Result(EventState.KEPT, "plan_differs")
-        if plan.subscription_id not in ("", found.id):
+        is_known = plan.subscription_id == found.id
+        if found.status in UNPAID_STARTS and not is_known:
+            return APPLIED  # The attempt that is paid becomes the plan, and no other one.
+        if plan.subscription_id and not is_known and plan.state is not PlanState.STARTING:
             return Result(EventState.KEPT, "second_subscription")
-        if version != (plan.version if plan.subscription_id else 0):
+        if version != (plan.version if is_known else 0):
             raise StaleRead
         state = PLAN_STATES.get(found.status, PlanState.PAST_DUE)
         if state is not PlanState.ENDED and plan.state is PlanState.ENDED:
@@ -212,6 +218,8 @@ class PlanEffects:
                 self.book(unit, payment)
         if found.status == "draft":
             return APPLIED  # It has no number yet, and may be deleted.
+        if known is None and not plan.runs and found.reason == FIRST and found.status != "paid":
+            return APPLIED  # An attempt of a start: paying it later beside another one would buy two plans.
         if found.status == "paid":
             self._grant(unit, plan, found)
         fails = found.status == "open" and found.attempted and found.remaining > 0

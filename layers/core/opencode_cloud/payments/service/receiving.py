@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ SWEPT = timedelta(days=3)
 LOOKED_UP_AFTER = timedelta(minutes=15)
 """Age at which an unfinished top-up is looked up by itself."""
 BATCH = 200
+FAILURES = 5
+"""Failed events in a row after which a sweep leaves the other events to the next one: Stripe is away."""
 
 
 class Receiving:
@@ -98,14 +101,28 @@ class Receiving:
         heads = self._api.events(TYPES, utc_now() - SWEPT)
         with self._outbox.unit() as unit:
             known = self._events.known(unit.connection, [head.id for head in heads])
-        missed = [head for head in heads if head.id not in known]
-        for head in missed:
-            count("StripeEventSwept")
-            self.process(head, AppliedBy.SWEEP)
+        swept = self._sweep_events([head for head in heads if head.id not in known])
         with self._outbox.unit() as unit:
             unfinished = self._top_ups.unfinished(unit.connection, utc_now() - LOOKED_UP_AFTER, BATCH)
         looked_up = sum(self.look_up(each) for each in unfinished)
-        return len(missed) + looked_up + self._reloading.sweep() + self._refunding.sweep() + self._plans.sweep()
+        return swept + looked_up + self._reloading.sweep() + self._refunding.sweep() + self._plans.sweep()
+
+    def _sweep_events(self, missed: Sequence[EventHead]) -> int:
+        """Process events that never arrived; return how many. One bad event must not keep the others from it."""
+        swept = in_a_row = 0
+        for head in missed:
+            try:
+                self.process(head, AppliedBy.SWEEP)
+            except Exception:  # noqa: BLE001 - logged, counted, and tried again in an hour
+                count("StripeEventFailed")
+                logger.exception("an event could not be swept", extra={"event": head.id})
+                in_a_row += 1
+                if in_a_row == FAILURES:
+                    break
+            else:
+                count("StripeEventSwept")
+                swept, in_a_row = swept + 1, 0
+        return swept
 
     def look_up(self, top_up: TopUp) -> bool:
         """Apply the present state of an unfinished top-up, for which no event came yet; return whether it could."""

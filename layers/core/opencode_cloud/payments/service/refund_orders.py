@@ -54,12 +54,12 @@ class RefundOrders:
         self,
         actor: Actor,
         payment_id: PaymentId,
-        amount: int,
+        amount: int | None,
         reason: str,
         key: str,
         workspace_id: WorkspaceId | None = None,
     ) -> RefundOrder:
-        """Order a refund of ``amount``, once for each idempotency ``key`` of the payment; 0: all that is left.
+        """Order a refund of ``amount``, once for each idempotency ``key`` of the payment; None: all that is left.
 
         An operator's order above ``ALONE`` waits for a second operator, and one of a person for an operator.
 
@@ -76,9 +76,9 @@ class RefundOrders:
             payment_disputed: (409) A dispute has withdrawn the money already.
             idempotency_key_reused: (409) Another amount was ordered under the key.
             returns_too_much: (422) The orders and returns would exceed the payment.
-            invalid_refund: (422) The amount is negative, or not in whole cents.
+            invalid_refund: (422) The amount is not positive, or not in whole cents.
         """
-        if amount < 0 or amount % CENT:
+        if amount is not None and (amount <= 0 or amount % CENT):
             raise invalid_refund("the amount is positive, in whole cents")
         with self._outbox.unit() as unit:
             # One order at a time, and no booking beside it, looks at what is left of the payment.
@@ -86,20 +86,21 @@ class RefundOrders:
             if workspace_id not in (None, payment.workspace_id):
                 raise payment_not_found(payment_id)
             if known := self._store.of_key(unit.connection, payment_id, key):
-                if known.asked != amount:
+                if known.asked != (amount or 0):
                     raise refund_key_reused(key)
                 return known
             left = self._left(unit, payment)
-            if not left or amount > left:
+            gross = left if amount is None else amount
+            if not 0 < gross <= left:
                 raise returns_too_much(payment_id)
-            now, gross = utc_now(), amount or left
+            now = utc_now()
             may_alone = actor.kind is ActorKind.OPERATOR and gross <= ALONE
             order = RefundOrder(
                 id=RefundOrderId(new_id("rfd")),
                 workspace_id=payment.workspace_id,
                 payment_id=payment_id,
                 amount=gross,
-                asked=amount,
+                asked=amount or 0,
                 idempotency_key=key,
                 reason=reason,
                 state=RefundState.ORDERED if may_alone else RefundState.PROPOSED,
