@@ -11,6 +11,7 @@ import msgspec
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.chat.reasoning import read_call_signature, read_reasoning, write_reasoning
 from opencode_cloud.gateway.formats.custom import custom_arguments, custom_tool
+from opencode_cloud.gateway.formats.efforts import effort_within
 from opencode_cloud.gateway.formats.media import audio_name, audio_type, document_at, image_at, image_url, to_data_url
 from opencode_cloud.gateway.formats.models import (
     Block,
@@ -260,7 +261,7 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
         "frequency_penalty": request.frequency_penalty,
         "presence_penalty": request.presence_penalty,
         "response_format": _write_shape(request.shape),
-        "reasoning_effort": (effort_of(request.thinking) or None) if request.thinking else None,
+        "reasoning_effort": _write_effort(request.thinking, model),
         "verbosity": request.verbosity or None,
         "user": request.user or None,
         "prompt_cache_key": request.cache_key or None,
@@ -361,6 +362,10 @@ def _write_choice(choice: ToolChoice | None) -> str | dict[str, Any] | None:
     if len(functions) == 1:
         return functions[0]
     return {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": functions}}
+
+
+def _write_effort(thinking: Thinking | None, model: str) -> str | None:
+    return effort_within(effort_of(thinking), model) or None if thinking else None
 
 
 def _write_shape(shape: Shape | None) -> dict[str, Any] | None:

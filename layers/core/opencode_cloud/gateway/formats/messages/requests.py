@@ -45,11 +45,14 @@ LEAST_BUDGET = 1024
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2})(?!\d))?")
 _PREVIEW = (5, 0)
 """The version of a model whose name has none."""
+_UNKNOWN = (0, 0)
+_FIRST_THINKING = (3, 7)
 _FUNCTIONS = ("", "custom")
 """Types of tools that the client defines. It runs others too, but only Anthropic's models know them."""
 _CHOICES = {"auto": Choice.AUTO, "none": Choice.NONE, "any": Choice.REQUIRED}
 _CHOICE_NAMES = {choice: name for name, choice in _CHOICES.items()}
 _EFFORTS = {"minimal": "low"}
+_EFFORTS_OF_4_6 = _EFFORTS | {"xhigh": "max"}
 
 
 def read(node: Node) -> ModelRequest:
@@ -351,7 +354,7 @@ def _write_shape(shape: Shape | None) -> dict[str, Any]:
 def _write_thinking(request: ModelRequest, model: str, limit: int) -> dict[str, Any]:
     """Write the thinking options, in the form of the model's generation."""
     thinking = request.thinking
-    if thinking is None:
+    if thinking is None or _UNKNOWN < _version(model) < _FIRST_THINKING:
         return {}
     if thinking.effort == "none" or thinking.budget == 0:
         # Later models refuse to be told not to think, and do not think by themselves or think little.
@@ -363,7 +366,8 @@ def _write_thinking(request: ModelRequest, model: str, limit: int) -> dict[str, 
         return {}  # refused together
     if _is_adaptive(model):
         effort = effort_of(thinking)
-        config = {"output_config": {"effort": _EFFORTS.get(effort, effort)}} if effort else {}
+        names = _EFFORTS if _version(model) >= (4, 7) else _EFFORTS_OF_4_6
+        config = {"output_config": {"effort": names.get(effort, effort)}} if effort else {}
         return {"thinking": {"type": "adaptive", "display": "summarized" if thinking.shown else "omitted"}, **config}
     if _unsigned_call(request.messages):
         return {}  # refused together
@@ -387,7 +391,7 @@ def _is_adaptive(model: str) -> bool:
 def _version(model: str) -> tuple[int, int]:
     version = _VERSION.search(model)
     if version is None:
-        return _PREVIEW if "claude-mythos" in model else (0, 0)
+        return _PREVIEW if "claude-mythos" in model else _UNKNOWN
     return int(version[1]), int(version[2] or 0)
 
 
