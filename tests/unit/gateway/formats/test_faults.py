@@ -15,6 +15,7 @@ from opencode_cloud.gateway.formats import (
     UpstreamGarbage,
     answer_error,
     error_event,
+    is_own_error,
     relay_answer,
     relay_stream,
     upstream_fault,
@@ -51,6 +52,8 @@ from tests.unit.gateway.formats.speaking import FORMATS, ask, data_events, encod
         ),
         (Format.CHAT, 404, b'{"detail":"Not Found"}', "", "", "Not Found"),
         (Format.CHAT, 500, b'{"error":"model not loaded"}', "", "", "model not loaded"),
+        (Format.CHAT, 422, b'{"detail":[{"loc":["body","n"],"msg":"too big"}]}', "", "", "body.n: too big"),
+        (Format.CHAT, 422, b'{"object":"error","message":{"detail":[{"msg":"Extra inputs"}]}}', "", "", "Extra inputs"),
         (
             Format.MESSAGES,
             403,
@@ -240,6 +243,32 @@ def test_an_error_of_responses_alone_is_understood(upstream: Format) -> None:
     relay.feed(event)
     assert relay.fault is not None
     assert (relay.fault.status, relay.fault.code, relay.fault.message) == (429, "rate_limit_exceeded", "Slow")
+
+
+OWN = {
+    Format.CHAT: {"error": {"message": "no", "type": "invalid_request_error", "code": None}},
+    Format.RESPONSES: {"error": {"message": "no", "type": "invalid_request_error", "code": None}},
+    Format.MESSAGES: {"type": "error", "error": {"type": "invalid_request_error", "message": "no"}},
+    Format.GENERATE: {"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}},
+}
+FOREIGN: list[Any] = [
+    {"message": "Malformed input request"},
+    {"detail": [{"msg": "field required"}]},
+    {"error": "model not loaded"},
+    {"object": "error", "message": "no", "code": 400},
+    [{"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}],
+    {"error": {"code": 400}},
+    "no",
+]
+
+
+@pytest.mark.parametrize("format_", OWN)
+def test_only_an_error_in_the_clients_own_form_is_passed_on(format_: Format) -> None:
+    assert is_own_error(format_, json.dumps(OWN[format_]).encode())
+    for body in FOREIGN:
+        assert not is_own_error(format_, json.dumps(body).encode()), body
+    for page in (b"<html><h1>413 Request Entity Too Large</h1></html>", b"", b"[" * 100_000, b"\xff"):
+        assert not is_own_error(format_, page)
 
 
 def test_an_error_event_of_responses_is_numbered() -> None:

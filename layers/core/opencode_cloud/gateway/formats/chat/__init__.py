@@ -8,7 +8,7 @@ from opencode_cloud.gateway.formats.chat.members import MEMBERS
 from opencode_cloud.gateway.formats.chat.metering import ChatMeter
 from opencode_cloud.gateway.formats.chat.streams import ChatReader, ChatWriter
 from opencode_cloud.gateway.formats.defaults import fixed_path, itself, no_count
-from opencode_cloud.gateway.formats.error_forms import openai_body
+from opencode_cloud.gateway.formats.error_forms import is_openai_error, openai_body
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.service_tiers import tier_of_answer
@@ -53,6 +53,7 @@ CHAT = WireFormat(
     reader=ChatReader,
     writer=ChatWriter,
     meter=ChatMeter,
+    is_error=is_openai_error,
     error_body=openai_body,
     error_event=errors.event,
     heartbeat=COMMENT,

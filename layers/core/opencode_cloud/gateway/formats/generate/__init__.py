@@ -2,6 +2,7 @@
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats.defaults import always_usage, error_in
+from opencode_cloud.gateway.formats.error_forms import is_google_error
 from opencode_cloud.gateway.formats.generate import addressing, answers, errors, requests, usage
 from opencode_cloud.gateway.formats.generate.inspection import inspect
 from opencode_cloud.gateway.formats.generate.limits import LIMITS
@@ -57,6 +58,7 @@ GENERATE = WireFormat(
     reader=GenerateReader,
     writer=GenerateWriter,
     meter=GenerateMeter,
+    is_error=is_google_error,
     error_body=errors.body,
     error_event=errors.event,
     heartbeat=HEARTBEAT,

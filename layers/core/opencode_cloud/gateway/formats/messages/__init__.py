@@ -9,7 +9,7 @@ from opencode_cloud.gateway.formats.defaults import (
     model_override,
     one_answer,
 )
-from opencode_cloud.gateway.formats.error_forms import anthropic_body
+from opencode_cloud.gateway.formats.error_forms import anthropic_body, is_anthropic_error
 from opencode_cloud.gateway.formats.messages import answers, errors, requests, usage
 from opencode_cloud.gateway.formats.messages.inspection import inspect
 from opencode_cloud.gateway.formats.messages.limits import LIMITS
@@ -59,6 +59,7 @@ MESSAGES = WireFormat(
     reader=MessagesReader,
     writer=MessagesWriter,
     meter=MessagesMeter,
+    is_error=is_anthropic_error,
     error_body=anthropic_body,
     error_event=errors.event,
     heartbeat=COMMENT,

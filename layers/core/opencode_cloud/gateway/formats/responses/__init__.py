@@ -2,7 +2,7 @@
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats.defaults import always_usage, error_in, fixed_path, itself, one_answer
-from opencode_cloud.gateway.formats.error_forms import openai_body
+from opencode_cloud.gateway.formats.error_forms import is_openai_error, openai_body
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.responses import answers, errors, requests, usage
@@ -53,6 +53,7 @@ RESPONSES = WireFormat(
     reader=ResponsesReader,
     writer=ResponsesWriter,
     meter=ResponsesMeter,
+    is_error=is_openai_error,
     error_body=openai_body,
     error_event=errors.event,
     heartbeat=COMMENT,
