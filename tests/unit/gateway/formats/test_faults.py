@@ -271,6 +271,36 @@ def test_only_an_error_in_the_clients_own_form_is_passed_on(format_: Format) -> 
         assert not is_own_error(format_, page)
 
 
+@pytest.mark.parametrize("client", [Format.CHAT, Format.MESSAGES])
+@pytest.mark.parametrize("reason", ["network_error", "insufficient_system_resource", "abort", "error"])
+def test_a_server_that_gives_up_in_the_middle_has_not_answered(client: Format, reason: str) -> None:
+    relay = relay_stream(ask(client, stream=True), Format.CHAT)
+    relay.feed(b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": "half"}}]}).encode() + b"\n\n")
+    end = {"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": reason}]}
+    assert relay.feed(b"data: " + json.dumps(end).encode() + b"\n\ndata: [DONE]\n\n") == b""
+    relay.end()
+    assert relay.fault is not None
+    assert not relay.complete
+    whole = {"choices": [{"index": 0, "message": {"content": "half"}, "finish_reason": reason}]}
+    with pytest.raises(UpstreamGarbage):
+        relay_answer(ask(client), Format.CHAT, json.dumps(whole).encode())
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("model_length", "max_tokens"),
+        ("model_context_window_exceeded", "max_tokens"),
+        ("sensitive", "refusal"),
+        ("eos", "end_turn"),
+    ],
+)
+def test_names_that_servers_give_to_an_end_mean_it(reason: str, told: str) -> None:
+    whole = {"choices": [{"index": 0, "message": {"content": "x"}, "finish_reason": reason}]}
+    answer = relay_answer(ask(Format.MESSAGES), Format.CHAT, json.dumps(whole).encode())
+    assert json.loads(answer.body)["stop_reason"] == told
+
+
 def test_an_error_event_of_responses_is_numbered() -> None:
     events = data_events(error_event(Format.RESPONSES, status=500, code="c", message="m", details={}, sequence=7))
     assert [event["type"] for event in events] == ["error", "response.failed"]

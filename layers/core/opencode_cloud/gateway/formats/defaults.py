@@ -35,6 +35,11 @@ def no_count(tokens: int) -> dict[str, Any]:
     return {"tokens": tokens}
 
 
+def has_list(member: str) -> Callable[[Node], bool]:
+    """Return an ``is_answer`` for formats whose answers have a list, which may be empty, as ``member``."""
+    return lambda answer: isinstance(answer.raw(member), list)
+
+
 def error_in(answer: Node) -> UpstreamFault | None:
     """Return the error in place of an answer, in formats in which an answer has none."""
     error: object = answer.raw("error")

@@ -96,6 +96,8 @@ class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
 
     answer_member: str
     """The member that every answer has."""
+    is_answer: Callable[[Node], bool]
+    """Tells whether a document of status 200 without an error has an answer, also an empty one."""
     usage_member: str
     """The member of an answer that holds usage."""
     error_in: Callable[[Node], UpstreamFault | None]

@@ -43,6 +43,7 @@ CHAT = WireFormat(
     read_request=requests.read,
     write_request=requests.write,
     answer_member="choices",
+    is_answer=answers.is_answer,
     usage_member="usage",
     error_in=errors.error_in,
     read_usage=usage.read,

@@ -48,6 +48,7 @@ GENERATE = WireFormat(
     read_request=requests.read,
     write_request=requests.write,
     answer_member="candidates",
+    is_answer=answers.is_answer,
     usage_member="usageMetadata",
     error_in=error_in,
     read_usage=usage.read,

@@ -1,7 +1,7 @@
 """OpenAI Responses."""
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.defaults import always_usage, error_in, fixed_path, itself, one_answer
+from opencode_cloud.gateway.formats.defaults import always_usage, error_in, fixed_path, has_list, itself, one_answer
 from opencode_cloud.gateway.formats.error_forms import is_openai_error, openai_body
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import Node
@@ -43,6 +43,7 @@ RESPONSES = WireFormat(
     read_request=requests.read,
     write_request=requests.write,
     answer_member="output",
+    is_answer=has_list("output"),
     usage_member="usage",
     error_in=error_in,
     read_usage=usage.read,
