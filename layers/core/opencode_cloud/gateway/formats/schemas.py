@@ -7,6 +7,38 @@ from typing import Any, cast
 _UNIONS = ("anyOf", "oneOf", "allOf")
 
 
+_SCHEMAS = ("items", "additionalProperties", "not")
+_LISTS = (*_UNIONS, "prefixItems")
+_MAPS = ("properties", "$defs", "definitions")
+
+
+def complete_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema in which every array says what its items are, and no member is null.
+
+    OpenAI and Google refuse a whole request for one tool with such an array ("array schema missing items").
+    """
+    complete: dict[str, Any] = {}
+    for name, value in schema.items():
+        if value is None and name in ("properties", "required", "items", *_LISTS):
+            continue
+        if name in _SCHEMAS:
+            complete[name] = _completed(value)
+        elif name in _LISTS:
+            complete[name] = [_completed(each) for each in _list(value)]
+        elif name in _MAPS:
+            complete[name] = {key: _completed(each) for key, each in _object(value).items()}
+        else:
+            complete[name] = value
+    kind: object = schema.get("type")
+    if kind == "array" or (isinstance(kind, list) and "array" in kind):
+        complete.setdefault("items", {})
+    return complete
+
+
+def _completed(value: object) -> object:
+    return complete_schema(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
+
+
 def object_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """Return a schema of an object with ``properties``, without a choice of schemas at the top.
 

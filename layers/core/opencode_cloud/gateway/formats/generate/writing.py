@@ -32,6 +32,8 @@ UNSIGNED = "skip_thought_signature_validator"
 """The signature that Google documents for tool calls of other models. It skips validation."""
 
 _EARLIER = re.compile(r"gemini-[12](?!\d)")  # models without ids and signatures of calls, and without levels of thought
+_SEEDS = 2**31
+"""The number of seeds that Google takes: those of other vendors have more bits."""
 _LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
 _BUDGETS = (
     (re.compile(r"gemini-2\.5-pro"), 128, 32_768),
@@ -54,9 +56,9 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
         "topP": request.top_p,
         "topK": request.top_k,
         "stopSequences": list(request.stop) or None,
-        "seed": request.seed,
-        "frequencyPenalty": request.frequency_penalty,
-        "presencePenalty": request.presence_penalty,
+        "seed": None if request.seed is None else request.seed % _SEEDS,
+        "frequencyPenalty": request.frequency_penalty or None,  # models refuse it, also the default
+        "presencePenalty": request.presence_penalty or None,
         "thinkingConfig": _write_thinking(request.thinking, model, later=later),
         **_write_shape(request.shape),
     }

@@ -8,6 +8,8 @@ from typing import Any
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.marks import marked
+from opencode_cloud.gateway.formats.media import document_of, picture_of
 from opencode_cloud.gateway.formats.models import (
     Block,
     Choice,
@@ -60,6 +62,8 @@ def read(node: Node) -> ModelRequest:
     messages = tuple(_read_message(message) for message in node.each("messages"))
     if not messages:
         raise node.at("messages").wrong("must have a message")
+    *earlier, last = messages
+    messages = (*earlier, Turn(last.role, marked(last.blocks, read_cache(node))))
     choice = node.at("tool_choice")
     serial = choice.flag("disable_parallel_tool_use")
     return ModelRequest(
@@ -171,22 +175,28 @@ def _read_content(block: Node) -> TextBlock | ImageBlock | FileBlock:
     source = block.at("source")
     by = source.needed("type")
     if kind == "image" and by == "base64":
-        return ImageBlock(media_type=source.needed("media_type"), data=source.needed("data"), cache=read_cache(block))
+        return picture_of(source.needed("media_type"), source.needed("data"), cache=read_cache(block))
     if kind == "image" and by == "url":
         return ImageBlock(url=source.needed("url"), cache=read_cache(block))
     if kind == "document" and by == "text":
         title = block.text("title")
         return TextBlock(f"{title}\n{source.text('data')}" if title else source.text("data"), cache=read_cache(block))
     if kind == "document" and by == "base64":
-        return FileBlock(
-            media_type=source.needed("media_type"),
-            data=source.needed("data"),
-            name=block.text("title"),
-            cache=read_cache(block),
-        )
+        media_type, data = source.needed("media_type"), source.needed("data")
+        return document_of(media_type, data, block.text("title"), cache=read_cache(block))
     if kind == "document" and by == "url":
         return FileBlock(url=source.needed("url"), name=block.text("title"), cache=read_cache(block))
+    if kind == "document" and by == "content":
+        parts = [source.text("content")] if isinstance(source.raw("content"), str) else _texts_of(source)
+        return TextBlock("\n".join(filter(None, [block.text("title"), *parts])), cache=read_cache(block))
     raise cannot_carry(block, f"{kind} by {by}")
+
+
+def _texts_of(source: Node) -> list[str]:
+    for part in source.each("content"):
+        if part.text("type") != "text":
+            raise cannot_carry(part, part.text("type"))
+    return [part.text("text") for part in source.each("content")]
 
 
 def _read_tool(tool: Node) -> ToolDefinition:

@@ -92,6 +92,8 @@ def _read_input(node: Node) -> tuple[tuple[TextBlock, ...], tuple[Turn, ...]]:
             system += [block for block in blocks if isinstance(block, TextBlock)]
         elif blocks:
             _append(messages, role, blocks)
+    if not messages and system and any(node.each("input")):  # OpenAI takes instructions alone
+        return (), (Turn("user", tuple(system)),)
     if not messages:
         raise node.at("input").wrong("must have a message of the user")
     return tuple(system), tuple(messages)
