@@ -119,7 +119,10 @@ class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
     # --- Errors
 
     is_error: Callable[[Mapping[str, Any]], bool]
-    """Tells whether an upstream's body is an error as clients of the format read it. Any other is written anew."""
+    """Tells whether an upstream's body is an error as clients of the format read it.
+
+    The gateway writes any other itself.
+    """
     error_body: Callable[[WireError], bytes]
     """Writes the body of an HTTP error."""
     error_event: Callable[[WireError, int], bytes]

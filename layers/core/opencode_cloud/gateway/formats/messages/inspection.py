@@ -29,6 +29,8 @@ def inspect(node: Node, facts: RequestFacts) -> None:
     if node.raw("thread"):
         facts.unknown_size("thread")
         facts.stores("thread")
+    edits = node.at("context_management").each("edits")
+    facts.compacts = bool(node.raw("compaction")) or any(edit.text("type").startswith("compact") for edit in edits)
     facts.tier = _tier(node)
 
 
