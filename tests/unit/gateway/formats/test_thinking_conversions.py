@@ -104,7 +104,8 @@ SILENT = {"thinking": {"type": "disabled"}, "max_tokens": 32_000}
         ("gpt-5.1", "xhigh", "high"),
         ("gpt-5.1-codex-max", "xhigh", "xhigh"),
         ("gpt-5.4", "max", "xhigh"),
-        ("gpt-6", "max", "max"),
+        ("gpt-5.6-sol", "minimal", "low"),
+        ("gpt-6-luna", "max", "max"),
         ("deepseek-v4", "max", "max"),
         ("grok-3-mini", "medium", "high"),
     ],
@@ -121,7 +122,16 @@ def test_an_effort_that_a_model_refuses_becomes_the_nearest_that_it_takes(
 
 @pytest.mark.parametrize(
     ("model", "taken"),
-    [("gpt-4.1", None), ("gpt-5", "minimal"), ("gpt-5-pro", "high"), ("o3", "low"), ("gpt-5.1", "none")],
+    [
+        ("gpt-4.1", None),
+        ("gpt-5", "minimal"),
+        ("gpt-5-pro", "high"),
+        ("o3", "low"),
+        ("gpt-6-luna", "none"),
+        ("gpt-6.1-sol", "low"),
+        ("gpt-6-astra", "low"),
+        ("gpt-5.1", "none"),
+    ],
 )
 def test_models_that_always_think_are_asked_to_think_little(model: str, taken: str | None) -> None:
     assert forwarded(ask(Format.MESSAGES, **SILENT), Format.CHAT, model).get("reasoning_effort") == taken
@@ -138,6 +148,7 @@ def test_models_that_always_think_are_asked_to_think_little(model: str, taken: s
         ("gemini-3-pro-preview", {"output_config": {"effort": "medium"}}, {"thinkingLevel": "HIGH"}),
         ("gemini-3.1-pro-preview", {"output_config": {"effort": "medium"}}, {"thinkingLevel": "MEDIUM"}),
         ("gemini-3-flash-preview", SILENT, {"thinkingLevel": "MINIMAL"}),
+        ("gemini-3.8-flash", SILENT, {"thinkingLevel": "LOW"}),
         ("gemini-3-flash-preview", {"output_config": {"effort": "max"}}, {"thinkingLevel": "HIGH"}),
     ],
 )
@@ -147,6 +158,19 @@ def test_each_model_of_gemini_gets_a_budget_or_level_that_it_takes(
     config = forwarded(ask(Format.MESSAGES, **asked), Format.GENERATE, model).get("generationConfig", {})
     thinking = config.get("thinkingConfig")
     assert thinking is taken or {name: thinking[name] for name in taken or {}} == taken
+
+
+def test_models_that_call_tools_in_chat_only_without_thinking_are_told_so() -> None:
+    tools = [{"name": "f", "input_schema": {"type": "object"}}]
+    for model, effort in (
+        ("gpt-6-sol", "none"),
+        ("gpt-5.4", "none"),
+        ("gpt-5.1", "high"),
+        ("openai/gpt-6-sol", "high"),
+    ):
+        asked = ask(Format.MESSAGES, tools=tools, output_config={"effort": "high"}, **THINKS)
+        assert forwarded(asked, Format.CHAT, model)["reasoning_effort"] == effort
+    assert forwarded(ask(Format.MESSAGES, tools=tools), Format.CHAT, "gpt-6-sol")["reasoning_effort"] == "none"
 
 
 def test_efforts_that_came_later_do_not_reach_earlier_models_of_claude() -> None:

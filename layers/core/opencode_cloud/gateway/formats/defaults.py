@@ -15,6 +15,11 @@ def one_answer(_node: Node) -> int:
     return 1
 
 
+def never_refused(_asked: ParsedRequest, _upstream_model: str) -> bool:
+    """Tell that the vendor takes every request in the format, where it has no other."""
+    return False
+
+
 def always_usage(_node: Node) -> bool:
     """Tell whether the client expects usage at the end of a stream, in formats that always send it."""
     return True

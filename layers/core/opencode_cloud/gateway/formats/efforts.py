@@ -23,6 +23,8 @@ _MODELS = tuple(
         (r"gpt-5\.\d.*codex", "low medium high xhigh"),
         (r"gpt-5\.[2-5](?!\d)-pro", "medium high xhigh"),
         (r"gpt-5\.[2-5](?!\d)", "none low medium high xhigh"),
+        (r"gpt-(?:6\.|6-astra)", "low medium high xhigh max"),
+        (r"gpt-(?:5\.|[6-9])", "none low medium high xhigh max"),
         # xAI: "reasoning_effort is not supported".
         (r"grok-3-mini", "low high"),
         (r"grok-(?:[23](?!\d)|4(?![\d.])|code)", ""),
@@ -30,10 +32,24 @@ _MODELS = tuple(
         (r"gemini-[12](?!\d)", "none minimal low medium high"),
         (r"gemini-3-pro", "low high"),
         (r"gemini-\d+(?:\.\d+)?-pro", "low medium high"),
+        (r"gemini-3\.[7-9]-flash(?!-lite)", "low medium high"),
         (r"gemini-", "minimal low medium high"),
     )
 )
 """Models by the beginning of their names, and the efforts that they take, in order; none: the model does not think."""
+
+
+_NO_TOOLS_IN_CHAT = re.compile(r"gpt-(?:5\.[6-9](?!\d)|[6-9]|\d\d)")
+"""Matches models of OpenAI that call tools in Chat Completions only if they are told not to think."""
+_NO_EFFORT_IN_CHAT = re.compile(r"gpt-5\.[45](?!\d)")
+"""Matches those that call tools there only without an effort."""
+
+
+def refuses_tools_in_chat(model: str, effort: str) -> bool:
+    """Tell whether OpenAI refuses tools with this effort in Chat Completions. Responses takes them."""
+    if effort == "none":
+        return False
+    return _NO_TOOLS_IN_CHAT.match(model) is not None or (bool(effort) and _NO_EFFORT_IN_CHAT.match(model) is not None)
 
 
 def thinks(model: str) -> bool:

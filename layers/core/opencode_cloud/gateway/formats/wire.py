@@ -76,6 +76,8 @@ class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
     """Members that the model sees as JSON, names included."""
     image_tokens: int
     """The most tokens that one picture can use (docs/formats.md, "How large a prompt can be")."""
+    is_refused: Callable[[ParsedRequest, str], bool]
+    """Tells whether the vendor refuses a request for an upstream's model in this format, and takes it in another."""
     overrides: Callable[[ParsedRequest, str], dict[str, Any]]
     """Returns the members to replace in a body that goes to an upstream of the same format; None removes a member.
 

@@ -36,6 +36,7 @@ CHAT = WireFormat(
     settings=SETTINGS,
     verbatim=VERBATIM,
     image_tokens=50_000,
+    is_refused=requests.is_refused,
     overrides=requests.overrides,
     members=MEMBERS,
     limits=LIMITS,

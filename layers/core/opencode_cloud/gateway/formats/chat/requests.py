@@ -12,7 +12,7 @@ from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.chat.answers import read_content
 from opencode_cloud.gateway.formats.chat.reasoning import read_call_signature, read_reasoning, write_reasoning
 from opencode_cloud.gateway.formats.custom import custom_arguments, custom_tool
-from opencode_cloud.gateway.formats.efforts import effort_within
+from opencode_cloud.gateway.formats.efforts import effort_within, refuses_tools_in_chat
 from opencode_cloud.gateway.formats.marks import marked
 from opencode_cloud.gateway.formats.media import audio_name, audio_type, document_at, image_at, image_url, to_data_url
 from opencode_cloud.gateway.formats.models import (
@@ -87,6 +87,13 @@ def overrides(parsed: ParsedRequest, upstream_model: str) -> dict[str, Any]:
         options: dict[str, Any] = parsed.document.get("stream_options") or {}
         members["stream_options"] = {**options, "include_usage": True}
     return members
+
+
+def is_refused(parsed: ParsedRequest, upstream_model: str) -> bool:
+    """Tell whether OpenAI refuses a request of this format for its tools, and takes it in Responses."""
+    effort: object = parsed.document.get("reasoning_effort")
+    given = effort if isinstance(effort, str) else ""
+    return bool(parsed.document.get("tools")) and refuses_tools_in_chat(upstream_model, given)
 
 
 def _read_messages(node: Node) -> tuple[tuple[TextBlock, ...], tuple[Turn, ...]]:
@@ -280,7 +287,7 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
         "frequency_penalty": request.frequency_penalty,
         "presence_penalty": request.presence_penalty,
         "response_format": _write_shape(request.shape),
-        "reasoning_effort": _write_effort(request.thinking, model),
+        "reasoning_effort": _write_effort(request, model),
         "verbosity": request.verbosity or None,
         "user": request.user or None,
         "prompt_cache_key": request.cache_key or None,
@@ -383,8 +390,9 @@ def _write_choice(choice: ToolChoice | None) -> str | dict[str, Any] | None:
     return {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": functions}}
 
 
-def _write_effort(thinking: Thinking | None, model: str) -> str | None:
-    return effort_within(effort_of(thinking), model) or None if thinking else None
+def _write_effort(request: ModelRequest, model: str) -> str | None:
+    effort = effort_within(effort_of(request.thinking), model) if request.thinking else ""
+    return "none" if request.tools and refuses_tools_in_chat(model, effort) else effort or None
 
 
 def _write_shape(shape: Shape | None) -> dict[str, Any] | None:

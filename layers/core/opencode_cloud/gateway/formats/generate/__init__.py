@@ -1,7 +1,7 @@
 """Google's generateContent."""
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.defaults import always_usage, error_in
+from opencode_cloud.gateway.formats.defaults import always_usage, error_in, never_refused
 from opencode_cloud.gateway.formats.error_forms import is_google_error
 from opencode_cloud.gateway.formats.generate import addressing, answers, errors, requests, usage
 from opencode_cloud.gateway.formats.generate.inspection import inspect
@@ -41,6 +41,7 @@ GENERATE = WireFormat(
     settings=SETTINGS,
     verbatim=VERBATIM,
     image_tokens=5000,
+    is_refused=never_refused,
     overrides=addressing.overrides,
     members=MEMBERS,
     limits=LIMITS,

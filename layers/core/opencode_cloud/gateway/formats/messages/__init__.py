@@ -8,6 +8,7 @@ from opencode_cloud.gateway.formats.defaults import (
     has_list,
     itself,
     model_override,
+    never_refused,
     one_answer,
 )
 from opencode_cloud.gateway.formats.error_forms import anthropic_body, is_anthropic_error
@@ -43,6 +44,7 @@ MESSAGES = WireFormat(
     settings=SETTINGS,
     verbatim=VERBATIM,
     image_tokens=5000,
+    is_refused=never_refused,
     overrides=model_override,
     members=MEMBERS,
     limits=LIMITS,

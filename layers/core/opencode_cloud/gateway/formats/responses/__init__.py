@@ -1,7 +1,15 @@
 """OpenAI Responses."""
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.defaults import always_usage, error_in, fixed_path, has_list, itself, one_answer
+from opencode_cloud.gateway.formats.defaults import (
+    always_usage,
+    error_in,
+    fixed_path,
+    has_list,
+    itself,
+    never_refused,
+    one_answer,
+)
 from opencode_cloud.gateway.formats.error_forms import is_openai_error, openai_body
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import Node
@@ -36,6 +44,7 @@ RESPONSES = WireFormat(
     settings=SETTINGS,
     verbatim=VERBATIM,
     image_tokens=50_000,
+    is_refused=never_refused,
     overrides=requests.overrides,
     members=MEMBERS,
     limits=LIMITS,
