@@ -131,6 +131,36 @@ def test_every_array_in_a_schema_says_what_its_items_are(target: Format) -> None
         assert "null" not in written.replace('"null"', "")
 
 
+ANSWER: dict[str, Any] = {
+    "type": "OBJECT",
+    "properties": {
+        "n": {"type": "INTEGER", "minimum": 1, "description": "A count"},
+        "list": {"type": "ARRAY", "minItems": 2, "items": {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}}},
+    },
+}
+
+
+def test_anthropic_gets_schemas_of_answers_that_it_takes() -> None:
+    config = {"responseMimeType": "application/json", "responseSchema": ANSWER}
+    body = forwarded(ask(Format.GENERATE, generationConfig=config), Format.MESSAGES)
+    schema = body["output_config"]["format"]["schema"]
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["n"] == {"type": "integer", "description": "A count\n\n{minimum: 1}"}
+    items = {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False}
+    assert schema["properties"]["list"] == {"type": "array", "items": items, "description": "{minItems: 2}"}
+
+
+def test_anthropic_gets_schemas_of_strict_tools_that_it_takes() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 9}}}
+    tool = function("f", schema)
+    [plain] = forwarded(ask(Format.CHAT, tools=[tool]), Format.MESSAGES)["tools"]
+    assert plain["input_schema"] == schema
+    tool["function"]["strict"] = True
+    [strict] = forwarded(ask(Format.CHAT, tools=[tool]), Format.MESSAGES)["tools"]
+    assert strict["input_schema"]["additionalProperties"] is False
+    assert strict["input_schema"]["properties"]["n"] == {"type": "integer", "description": "{maximum: 9}"}
+
+
 def test_of_two_tools_of_one_name_the_later_counts() -> None:
     tool = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
     added = {"type": "additional_tools", "tools": [{**tool, "description": "new"}]}

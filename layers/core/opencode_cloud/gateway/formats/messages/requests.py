@@ -27,6 +27,7 @@ from opencode_cloud.gateway.formats.models import (
     Turn,
 )
 from opencode_cloud.gateway.formats.reading import Node, arguments_object, compact, read_cache, without_empty
+from opencode_cloud.gateway.formats.schemas import closed_schema
 from opencode_cloud.gateway.formats.sealing import unseal
 from opencode_cloud.gateway.formats.writing import (
     budget_of,
@@ -325,7 +326,8 @@ def _write_reasoning(block: ReasoningBlock) -> dict[str, Any]:
 
 
 def _write_tool(tool: ToolDefinition) -> dict[str, Any]:
-    members: dict[str, Any] = {"name": tool.name, "input_schema": {"type": "object", **(tool.schema or {})}}
+    schema = {"type": "object", **(tool.schema or {})}
+    members: dict[str, Any] = {"name": tool.name, "input_schema": closed_schema(schema) if tool.strict else schema}
     if tool.description:
         members["description"] = tool.description
     if tool.strict:
@@ -358,7 +360,7 @@ def _write_choice(request: ModelRequest) -> dict[str, Any] | None:
 def _write_shape(shape: Shape | None) -> dict[str, Any]:
     if shape is None:
         return {}
-    return {"format": {"type": "json_schema", "schema": shape.schema}}
+    return {"format": {"type": "json_schema", "schema": closed_schema(shape.schema or {})}}
 
 
 def _write_thinking(request: ModelRequest, model: str, limit: int) -> dict[str, Any]:
