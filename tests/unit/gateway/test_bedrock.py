@@ -8,6 +8,7 @@ import json
 import struct
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,6 +95,52 @@ def test_flags_that_bedrock_does_not_know_and_members_behind_a_flag_are_left_out
         "anthropic_version",
     }
     assert "context_management" in json.loads(as_bedrock(body, "context-management-2025-06-27", BEDROCK))
+
+
+def test_members_of_tools_and_marks_that_only_anthropic_knows_are_left_out() -> None:
+    scope, mark = {"type": "ephemeral", "scope": "global"}, {"type": "ephemeral"}
+    use = {"type": "tool_use", "id": "t", "name": "f", "input": {"scope": "x", "cache_control": scope}}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "x"}]}
+    schema = {"type": "object", "properties": {"scope": {"type": "string"}, "defer_loading": {"type": "string"}}}
+    body = {
+        "system": [{"type": "text", "text": "s", "cache_control": {**scope, "ttl": "1h"}}],
+        "tools": [{"name": "f", "input_schema": schema, "eager_input_streaming": True, "defer_loading": True}],
+        "messages": [
+            {"role": "assistant", "content": [use]},
+            {"role": "user", "content": [{**result, "cache_control": scope}]},
+        ],
+    }
+    sent = json.loads(as_bedrock(json.dumps(body).encode(), "prompt-caching-scope-2026-01-05", BEDROCK))
+    assert sent["system"][0]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
+    assert sent["tools"] == [{"name": "f", "input_schema": schema}]
+    assert sent["messages"][0]["content"] == [use], "arguments are the model's own"
+    assert sent["messages"][1]["content"] == [{**result, "cache_control": mark}]
+
+
+@pytest.mark.parametrize("content", ["Hi", [{"type": "text", "text": "Hi"}]])
+def test_the_mark_of_a_whole_request_becomes_one_of_its_last_block(content: Any) -> None:
+    mark = {"type": "ephemeral"}
+    body = {"cache_control": mark, "messages": [{"role": "user", "content": content}]}
+    sent = json.loads(as_bedrock(json.dumps(body).encode(), "", BEDROCK))
+    assert "cache_control" not in sent
+    assert sent["messages"][0]["content"] == [{"type": "text", "text": "Hi", "cache_control": mark}]
+    full = {**body, "system": [{"type": "text", "text": "s", "cache_control": mark}] * 4}
+    sent = json.loads(as_bedrock(json.dumps(full).encode(), "", BEDROCK))
+    assert sent["messages"] == body["messages"]
+    assert "cache_control" not in json.loads(as_bedrock(b'{"cache_control":{},"messages":[]}', "", BEDROCK))
+
+
+def test_members_that_name_the_defaults_of_anthropic_are_left_out() -> None:
+    body = b'{"service_tier":"auto","inference_geo":"global","speed":"standard","messages":[]}'
+    assert set(json.loads(as_bedrock(body, "", BEDROCK))) == {"messages", "anthropic_version"}
+    assert "speed" in json.loads(as_bedrock(b'{"speed":"fast","messages":[]}', "", BEDROCK))
+
+
+def test_changes_of_tools_among_the_texts_of_the_system_are_left_out() -> None:
+    content = [{"type": "tool_addition", "tools": []}, {"type": "text", "text": "s"}]
+    body = {"messages": [{"role": "system", "content": content}]}
+    sent = json.loads(as_bedrock(json.dumps(body).encode(), "", BEDROCK))
+    assert sent["system"] == [{"type": "text", "text": "s"}]
 
 
 def test_flags_in_the_body_are_checked_too() -> None:

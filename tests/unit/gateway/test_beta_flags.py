@@ -86,6 +86,19 @@ async def test_a_member_behind_a_dropped_flag_goes_with_it() -> None:
         assert ("context_management" in json.loads(body)) is kept
 
 
+async def test_members_within_a_body_go_where_their_flag_is_unknown() -> None:
+    mark = {"type": "ephemeral", "scope": "global"}
+    system = [{"type": "text", "text": "s", "cache_control": mark}]
+    tools = [{"name": "f", "input_schema": {"type": "object"}, "eager_input_streaming": True}]
+    for server, kept in ((LISTED, False), (ANTHROPIC, True)):
+        found = rig(a=server)
+        await call(found, "", system=system, tools=tools)
+        [(_, sent)] = found.asked
+        body = json.loads(sent)
+        assert ("scope" in body["system"][0]["cache_control"]) is kept
+        assert ("eager_input_streaming" in body["tools"][0]) is kept
+
+
 async def test_an_upstream_of_another_format_knows_no_flag() -> None:
     found = rig(a=upstream())
     answer = {"choices": [{"index": 0, "message": {"content": "x"}, "finish_reason": "stop"}]}

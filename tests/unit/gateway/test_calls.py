@@ -328,6 +328,7 @@ class TestAdmission:
         "name",
         [
             *("m1-20251001", "m1@20251001", "m1-2025-10-01", "m1-latest", "m1-001", "m1[1m]", "m1-20251001[1m]"),
+            *("openrouter/anthropic/m1", "bedrock/us.anthropic.m1-20251001-v1:0", "vertex_ai/m1@20251001", "x-ai/m1"),
             *("anthropic/m1", "openai/m1-20251001", "us.anthropic.m1-20251001-v1:0", "anthropic.m1-v1"),
         ],
     )

@@ -42,11 +42,36 @@ ERRORS: list[tuple[int, Any, Failure]] = [
     (400, openai("Access denied, your account must be in good standing.", "Arrearage"), Failure.ACCOUNT),
     (403, openai("The account has an overdue balance", "AccountOverdueError"), Failure.ACCOUNT),
     (400, {"message": "Operation not allowed"}, Failure.ACCOUNT),
+    *[
+        (400, body, Failure.ACCOUNT)
+        for body in (
+            anthropic("invalid_request_error", "You have reached your specified API usage limits."),
+            anthropic("invalid_request_error", "The long context beta is not yet available for this subscription."),
+            openai("Your organization must be verified to stream this model.", "unsupported_value"),
+            openai("Your organization must be verified to generate reasoning summaries.", "unsupported_value"),
+            openai("Organization has been restricted. Please reach out to support.", "organization_restricted"),
+            openai("The project you are requesting has been archived and is no longer accessible"),
+            {"message": "Your account is not authorized to invoke this API operation."},
+            {"message": "Access to Anthropic models is not allowed from unsupported countries, regions."},
+            {"message": "Model use case details have not been submitted for this account."},
+        )
+    ],
+    *[
+        (429, body, Failure.ACCOUNT)
+        for body in (
+            openai("Insufficient balance or no resource package. Please recharge.", "1113"),
+            openai("\u4f59\u989d\u4e0d\u8db3\u6216\u65e0\u53ef\u7528\u8d44\u6e90\u5305", "1113"),
+            {"error": "Your team has either used all available credits or reached its monthly spending limit."},
+            google("RESOURCE_EXHAUSTED", "Your prepayment credits are depleted. Please go to AI Studio."),
+            anthropic("rate_limit_error", "Extra usage is required for long context requests."),
+        )
+    ],
     # The key.
     (400, google("INVALID_ARGUMENT", "API key not valid.", "API_KEY_INVALID"), Failure.CREDENTIAL),
     (401, openai("Incorrect API key provided: sk-x", "invalid_api_key"), Failure.CREDENTIAL),
     (403, google("PERMISSION_DENIED", "Permission denied on resource project."), Failure.CREDENTIAL),
     (403, {"message": "The security token included in the request is invalid."}, Failure.CREDENTIAL),
+    (400, anthropic("invalid_request_error", "This credential is only authorized for use with"), Failure.CREDENTIAL),
     # The upstream.
     (429, openai("Rate limit reached", "rate_limit_exceeded", "requests"), Failure.BUSY),
     (429, google("RESOURCE_EXHAUSTED", QUOTA), Failure.BUSY),
@@ -60,6 +85,18 @@ ERRORS: list[tuple[int, Any, Failure]] = [
     (400, {"message": "The provided model identifier is invalid."}, Failure.UNKNOWN_MODEL),
     (400, openai("The model `x` has been decommissioned.", "model_decommissioned"), Failure.UNKNOWN_MODEL),
     (400, {"message": "invalid beta flag"}, Failure.UNKNOWN_FLAG),
+    (400, {"message": "tools.0.custom.defer_loading: Extra inputs are not permitted"}, Failure.UNKNOWN_FLAG),
+    (
+        400,
+        openai("The encrypted content gAA could not be verified.", "invalid_encrypted_content"),
+        Failure.FOREIGN_THOUGHT,
+    ),
+    (400, openai("The encrypted content gAA could not be verified. Reason: x"), Failure.FOREIGN_THOUGHT),
+    (
+        400,
+        anthropic("invalid_request_error", "messages.1.content.0: Invalid `signature` in `thinking` block"),
+        Failure.FOREIGN_THOUGHT,
+    ),
     (
         400,
         anthropic("invalid_request_error", "Unexpected value for the `anthropic-beta` header."),
@@ -80,6 +117,8 @@ ERRORS: list[tuple[int, Any, Failure]] = [
     # The request itself. Names of the client in a message mean nothing.
     (400, openai("Invalid schema for function 'get_billing': object schema missing properties."), Failure.REFUSED),
     (400, openai("Unknown parameter: 'insufficient_quota'."), Failure.REFUSED),
+    (400, openai("Invalid schema for function 'buy_credits': array schema missing items."), Failure.REFUSED),
+    (400, openai("Your request to 'verify_organization' is invalid."), Failure.REFUSED),
     (400, openai("Invalid 'user': string too long. Expected a string with maximum length 64."), Failure.REFUSED),
     (400, anthropic("invalid_request_error", "max_tokens: 100000 > 64000, the maximum"), Failure.REFUSED),
     (400, openai("Unsupported parameter: 'max_tokens' is not supported with this model."), Failure.REFUSED),

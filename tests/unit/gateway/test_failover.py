@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from opencode_cloud.gateway.models import AttemptFailed, Failure
+from opencode_cloud.gateway.models import AttemptFailed, Failure, UpstreamRefused
 from opencode_cloud.gateway.service import dispatcher
 from tests.metrics import written_metrics
 from tests.unit.gateway.calling import COMPLETION, WHOLE, Scripted, delta, sse
-from tests.unit.gateway.rigs import CHOICE, ROLE, by_name, error, in_turn, only, refused, rig, said
+from tests.unit.gateway.rigs import CHOICE, REFUSAL, ROLE, by_name, error, in_turn, only, refused, rig, said
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +90,15 @@ class TestFailover:
         answers = {"a": json.dumps(body).encode(), "b": COMPLETION}
         found = rig(lambda target: Scripted((answers[target.id],), 200, "application/json"), "a", "b")
         assert (await found.call(stream=False)).body == COMPLETION
+
+    @pytest.mark.parametrize("body", [b"<html><h1>413 Too Large</h1></html>", b'{"detail":[{"msg":"no"}]}'])
+    async def test_a_refusal_that_is_not_in_the_clients_form_is_written_anew(self, body: bytes) -> None:
+        told = await error(rig(lambda _: refused(413, body)).call())
+        assert isinstance(told, UpstreamRefused)
+        assert (told.status, told.body) == (413, b"")
+        told = await error(rig(lambda _: refused(400)).call())
+        assert isinstance(told, UpstreamRefused)
+        assert told.body == REFUSAL
 
     async def test_an_account_without_money_is_asked_once_and_its_text_stays_with_us(self) -> None:
         found = rig(lambda _: refused(429, said("insufficient_quota", "Check your plan and billing details.")))

@@ -6,9 +6,12 @@ import httpx
 import msgspec
 import pytest
 
+from opencode_cloud.catalogue.models import Route
 from opencode_cloud.gateway.addresses import GOOGLE_LISTS, LISTS
+from opencode_cloud.gateway.model_names import find_model
 from tests.unit.gateway.asking import KEY
 from tests.unit.gateway.calling import Rig
+from tests.unit.gateway.catalogues import catalogue, model, upstream
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -45,3 +48,12 @@ async def test_lists_have_pages(client: httpx.AsyncClient, rig: Rig) -> None:
 async def test_a_wrong_size_of_a_page_is_refused(client: httpx.AsyncClient, limit: str) -> None:
     answer = await client.get("/zen/v1/models", params={"limit": limit}, headers=KEY)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
+
+
+def test_a_version_with_a_dot_means_the_model_with_a_hyphen() -> None:
+    found = model(Route(upstream="a", model="m"), id="claude-sonnet-4-5", aliases=())
+    every = catalogue(found, a=upstream())
+    for name in ("claude-sonnet-4.5", "anthropic/claude-sonnet-4.5", "openrouter/anthropic/claude-sonnet-4.5"):
+        assert find_model(every, name) is found
+    for name in ("claude-sonnet-4.6", "claude.sonnet-4-5", "someone/claude-sonnet-4.5"):
+        assert find_model(every, name) is None

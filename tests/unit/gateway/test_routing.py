@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format, Model, Route, UpstreamKind
 from opencode_cloud.contracts.access import EnforcedRules, KnownCredential, KnownCredentials
 from opencode_cloud.contracts.ids import CredentialId
+from opencode_cloud.gateway.formats import read_request
 from opencode_cloud.gateway.models import PLATFORM, Circuit, Failure, UpstreamTarget
 from opencode_cloud.gateway.service.health import FAILURES, Health
 from opencode_cloud.gateway.service.routing import order, own_credential, targets
@@ -31,6 +35,35 @@ def names(found: list[UpstreamTarget]) -> list[str]:
 
 
 THREE = model(*(Route(upstream=name, model="m") for name in KEYS))
+
+
+TOOLS = [{"type": "function", "function": {"name": "f"}}]
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "spoken"),
+    [
+        ("gpt-6-sol", {"tools": TOOLS}, Format.RESPONSES),
+        ("gpt-5.6", {"tools": TOOLS, "reasoning_effort": "low"}, Format.RESPONSES),
+        ("gpt-6-sol", {"tools": TOOLS, "reasoning_effort": "none"}, Format.CHAT),
+        ("gpt-6-sol", {}, Format.CHAT),
+        ("gpt-5.4", {"tools": TOOLS, "reasoning_effort": "low"}, Format.RESPONSES),
+        ("gpt-5.4", {"tools": TOOLS}, Format.CHAT),
+        ("gpt-5.1", {"tools": TOOLS, "reasoning_effort": "low"}, Format.CHAT),
+    ],
+)
+def test_tools_that_openai_refuses_in_chat_go_to_responses(name: str, members: dict[str, Any], spoken: Format) -> None:
+    body = {"model": "m1", "messages": [{"role": "user", "content": "Hi"}], **members}
+    asked = read_request(Format.CHAT, json.dumps(body).encode())
+
+    def format_at(**upstreams: Any) -> Format:
+        found = model(Route(upstream="a", model=name, **upstreams.pop("route", {})))
+        every = catalogue(found, a=upstream(**upstreams))
+        return targets(every, found, Format.CHAT, EnforcedRules(), {}, KEYS, None, asked)[0][1].format
+
+    assert format_at(kind=UpstreamKind.OPENAI) is spoken
+    assert format_at(kind=UpstreamKind.OPENAI, route={"formats": (Format.CHAT,)}) is Format.CHAT, "the operator knows"
+    assert format_at(kind=UpstreamKind.OPENAI_COMPATIBLE) is Format.CHAT
 
 
 class TestOrder:

@@ -38,6 +38,22 @@ def test_a_prompt_of_five_megabytes_is_reserved_for_and_estimated() -> None:
     assert token_bounds.estimated_prompt(parsed, wide) == pytest.approx(tokens, abs=100)
 
 
+@pytest.mark.parametrize(
+    "members",
+    [{"context_management": {"edits": [{"type": "compact_20260112"}]}}, {"compaction": {"type": "auto"}}],
+)
+def test_a_prompt_that_the_provider_may_compact_is_reserved_twice(members: dict[str, object]) -> None:
+    body = {"model": "m1", "max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}]}
+    edits = {"context_management": {"edits": [{"type": "clear_thinking_20251015"}]}}
+    m1 = model(Route(upstream="a", model="m"), tokenizer=DEFAULT_TOKENIZER)
+    once, twice = (
+        asyncio.run(token_bounds.worst(read_request(Format.MESSAGES, json.dumps(each).encode()), m1, price()))[1]
+        for each in ({**body, **edits}, {**body, **edits, **members})
+    )
+    assert once > 100
+    assert twice >= 2 * once - 100, "also the members themselves count as text"
+
+
 async def test_counting_a_long_text_lets_other_calls_go_on() -> None:
     turns = 0
 

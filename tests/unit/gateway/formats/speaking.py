@@ -191,10 +191,11 @@ arguments = st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=6), j
     lambda members: json.dumps(members, ensure_ascii=False).encode("utf-8", "replace").decode()
 )
 images = st.binary(min_size=1, max_size=12).map(
-    lambda raw: ImageBlock(media_type="image/png", data=base64.b64encode(raw).decode())
+    lambda raw: ImageBlock(media_type="image/png", data=base64.b64encode(b"\x89PNG" + raw).decode())
 )
 schemas = st.dictionaries(names, st.sampled_from([{"type": "string"}, {"type": "integer"}]), max_size=3).map(
-    lambda properties: {"type": "object", "properties": properties}
+    # Closed, because Anthropic takes no other schema of an answer.
+    lambda properties: {"type": "object", "properties": properties, "additionalProperties": False}
 )
 
 

@@ -15,6 +15,7 @@ from opencode_cloud.gateway.formats import (
     UpstreamGarbage,
     answer_error,
     error_event,
+    is_own_error,
     relay_answer,
     relay_stream,
     upstream_fault,
@@ -51,6 +52,8 @@ from tests.unit.gateway.formats.speaking import FORMATS, ask, data_events, encod
         ),
         (Format.CHAT, 404, b'{"detail":"Not Found"}', "", "", "Not Found"),
         (Format.CHAT, 500, b'{"error":"model not loaded"}', "", "", "model not loaded"),
+        (Format.CHAT, 422, b'{"detail":[{"loc":["body","n"],"msg":"too big"}]}', "", "", "body.n: too big"),
+        (Format.CHAT, 422, b'{"object":"error","message":{"detail":[{"msg":"Extra inputs"}]}}', "", "", "Extra inputs"),
         (
             Format.MESSAGES,
             403,
@@ -240,6 +243,62 @@ def test_an_error_of_responses_alone_is_understood(upstream: Format) -> None:
     relay.feed(event)
     assert relay.fault is not None
     assert (relay.fault.status, relay.fault.code, relay.fault.message) == (429, "rate_limit_exceeded", "Slow")
+
+
+OWN = {
+    Format.CHAT: {"error": {"message": "no", "type": "invalid_request_error", "code": None}},
+    Format.RESPONSES: {"error": {"message": "no", "type": "invalid_request_error", "code": None}},
+    Format.MESSAGES: {"type": "error", "error": {"type": "invalid_request_error", "message": "no"}},
+    Format.GENERATE: {"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}},
+}
+FOREIGN: list[Any] = [
+    {"message": "Malformed input request"},
+    {"detail": [{"msg": "field required"}]},
+    {"error": "model not loaded"},
+    {"object": "error", "message": "no", "code": 400},
+    [{"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}],
+    {"error": {"code": 400}},
+    "no",
+]
+
+
+@pytest.mark.parametrize("format_", OWN)
+def test_only_an_error_in_the_clients_own_form_is_passed_on(format_: Format) -> None:
+    assert is_own_error(format_, json.dumps(OWN[format_]).encode())
+    for body in FOREIGN:
+        assert not is_own_error(format_, json.dumps(body).encode()), body
+    for page in (b"<html><h1>413 Request Entity Too Large</h1></html>", b"", b"[" * 100_000, b"\xff"):
+        assert not is_own_error(format_, page)
+
+
+@pytest.mark.parametrize("client", [Format.CHAT, Format.MESSAGES])
+@pytest.mark.parametrize("reason", ["network_error", "insufficient_system_resource", "abort", "error"])
+def test_a_server_that_gives_up_in_the_middle_has_not_answered(client: Format, reason: str) -> None:
+    relay = relay_stream(ask(client, stream=True), Format.CHAT)
+    relay.feed(b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": "half"}}]}).encode() + b"\n\n")
+    end = {"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": reason}]}
+    assert relay.feed(b"data: " + json.dumps(end).encode() + b"\n\ndata: [DONE]\n\n") == b""
+    relay.end()
+    assert relay.fault is not None
+    assert not relay.complete
+    whole = {"choices": [{"index": 0, "message": {"content": "half"}, "finish_reason": reason}]}
+    with pytest.raises(UpstreamGarbage):
+        relay_answer(ask(client), Format.CHAT, json.dumps(whole).encode())
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("model_length", "max_tokens"),
+        ("model_context_window_exceeded", "max_tokens"),
+        ("sensitive", "refusal"),
+        ("eos", "end_turn"),
+    ],
+)
+def test_names_that_servers_give_to_an_end_mean_it(reason: str, told: str) -> None:
+    whole = {"choices": [{"index": 0, "message": {"content": "x"}, "finish_reason": reason}]}
+    answer = relay_answer(ask(Format.MESSAGES), Format.CHAT, json.dumps(whole).encode())
+    assert json.loads(answer.body)["stop_reason"] == told
 
 
 def test_an_error_event_of_responses_is_numbered() -> None:

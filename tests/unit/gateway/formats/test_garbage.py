@@ -61,6 +61,34 @@ def test_whole_answers_of_any_kind(answer: object) -> None:
                 continue
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"message": "Forbidden"},
+        {"detail": "Too many requests"},
+        {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+        {"choices": None, "content": None, "output": None, "candidates": None},
+        {"choices": [], "candidates": [], "usage": {"prompt_tokens": 3}},
+    ],
+)
+@pytest.mark.parametrize("upstream", FORMATS)
+@pytest.mark.parametrize("client", FORMATS)
+def test_a_document_of_status_200_without_an_answer_is_none(client: Format, upstream: Format, document: object) -> None:
+    with pytest.raises(UpstreamGarbage):
+        relay_answer(ask(client), upstream, json.dumps(document).encode())
+
+
+def test_an_answer_may_be_empty() -> None:
+    for upstream, document in (
+        (Format.MESSAGES, {"type": "message", "content": [], "stop_reason": "end_turn"}),
+        (Format.RESPONSES, {"status": "completed", "output": []}),
+        (Format.GENERATE, {"promptFeedback": {"blockReason": "SAFETY"}}),
+        (Format.CHAT, {"choices": [{"index": 0, "message": {"content": ""}, "finish_reason": "stop"}]}),
+    ):
+        body = json.dumps(document).encode()
+        assert relay_answer(ask(upstream), upstream, body).body == body
+
+
 @pytest.mark.parametrize("upstream", FORMATS)
 @pytest.mark.parametrize("client", FORMATS)
 @given(at=st.integers(0, 10_000), garbage=st.binary(min_size=1, max_size=5))

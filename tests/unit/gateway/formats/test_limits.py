@@ -114,6 +114,61 @@ def test_a_schema_is_an_object_with_properties(
     assert not {"anyOf", "oneOf", "allOf"} & set(written)
 
 
+@pytest.mark.parametrize("target", FORMATS)
+def test_every_array_in_a_schema_says_what_its_items_are(target: Format) -> None:
+    inner = {"type": "object", "properties": {"a": {"type": ["array", "null"]}}, "required": None}
+    client_schema = {
+        "type": "object",
+        "properties": {"list": {"type": "array"}, "in": inner, "or": {"anyOf": [{"type": "array"}, {"type": "null"}]}},
+        "required": None,
+    }
+    client = Format.MESSAGES if target is Format.CHAT else Format.CHAT
+    tools = [{"name": "f", "input_schema": client_schema}] if client is Format.MESSAGES else None
+    asked = ask(client, tools=tools or [function("f", client_schema)])
+    written = json.dumps(forwarded(asked, target))
+    if target is not client:
+        assert written.count('"items": {}') == 3
+        assert "null" not in written.replace('"null"', "")
+
+
+ANSWER: dict[str, Any] = {
+    "type": "OBJECT",
+    "properties": {
+        "n": {"type": "INTEGER", "minimum": 1, "description": "A count"},
+        "list": {"type": "ARRAY", "minItems": 2, "items": {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}}},
+    },
+}
+
+
+def test_anthropic_gets_schemas_of_answers_that_it_takes() -> None:
+    config = {"responseMimeType": "application/json", "responseSchema": ANSWER}
+    body = forwarded(ask(Format.GENERATE, generationConfig=config), Format.MESSAGES)
+    schema = body["output_config"]["format"]["schema"]
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["n"] == {"type": "integer", "description": "A count\n\n{minimum: 1}"}
+    items = {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False}
+    assert schema["properties"]["list"] == {"type": "array", "items": items, "description": "{minItems: 2}"}
+
+
+def test_anthropic_gets_schemas_of_strict_tools_that_it_takes() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 9}}}
+    tool = function("f", schema)
+    [plain] = forwarded(ask(Format.CHAT, tools=[tool]), Format.MESSAGES)["tools"]
+    assert plain["input_schema"] == schema
+    tool["function"]["strict"] = True
+    [strict] = forwarded(ask(Format.CHAT, tools=[tool]), Format.MESSAGES)["tools"]
+    assert strict["input_schema"]["additionalProperties"] is False
+    assert strict["input_schema"]["properties"]["n"] == {"type": "integer", "description": "{maximum: 9}"}
+
+
+def test_of_two_tools_of_one_name_the_later_counts() -> None:
+    tool = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
+    added = {"type": "additional_tools", "tools": [{**tool, "description": "new"}]}
+    asked = ask(Format.RESPONSES, tools=[tool], input=[added, HI])
+    [written] = forwarded(asked, Format.MESSAGES)["tools"]
+    assert written["description"] == "new"
+
+
 # ------------------------------------------------------------------------------------------------ names of tools
 
 
@@ -233,6 +288,32 @@ def test_a_conversation_that_the_assistant_begins_gets_a_first_turn_of_the_user(
     body = forwarded(asked, target)
     assert OPENING in json.dumps((body.get("messages") or body["contents"])[0])
     assert len(body.get("messages") or body["contents"]) == 3
+
+
+def test_a_blank_first_turn_of_the_user_is_none() -> None:
+    messages = [{"role": "user", "content": " "}, {"role": "assistant", "content": "Yes?"}, HI]
+    assert forwarded(ask(Format.CHAT, messages=messages), Format.MESSAGES)["messages"][0]["role"] == "user"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ask(Format.CHAT, messages=[{"role": "system", "content": "Greet me"}]),
+        ask(Format.RESPONSES, input=[{"role": "developer", "content": "Greet me"}]),
+    ],
+    ids=lambda asked: asked.format,
+)
+@pytest.mark.parametrize("target", [Format.MESSAGES, Format.GENERATE])
+def test_instructions_alone_are_a_turn_of_the_user(asked: Any, target: Format) -> None:
+    body = forwarded(asked, target)
+    [turn] = body.get("messages") or body["contents"]
+    assert turn["role"] == "user"
+    assert "Greet me" in json.dumps(turn)
+
+
+def test_google_gets_seeds_that_fit_and_no_penalty_of_nothing() -> None:
+    config = forwarded(ask(Format.CHAT, seed=2**53 - 1, frequency_penalty=0, presence_penalty=0.0), Format.GENERATE)
+    assert config["generationConfig"] == {"seed": 2**31 - 1}
 
 
 def test_turns_of_the_model_in_a_row_are_one_turn() -> None:

@@ -150,3 +150,27 @@ def test_a_server_of_chat_that_takes_marks_gets_own_ones_for_claude_only(model: 
     asked = ask(Format.GENERATE, contents=[*contents, {"role": "user", "parts": [{"text": "three"}]}])
     body = forward_request(asked, Format.CHAT, model, str, cache_marks=True).body
     assert (b"cache_control" in body) is gets_marks
+
+
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+def test_a_mark_of_a_whole_message_is_one_of_its_last_part() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+    text = [{"type": "text", "text": "x"}]
+    messages = [
+        {"role": "user", "content": text, **MARK},
+        {"role": "assistant", "content": None, "tool_calls": [call], **MARK},
+        {"role": "tool", "tool_call_id": "c", "content": text, **MARK},
+    ]
+    turns = forwarded(ask(Format.CHAT, messages=messages, tools=[tool]), Format.MESSAGES)["messages"]
+    assert [json.dumps(turn).count("cache_control") for turn in turns] == [1, 1, 1]
+    assert turns[1]["content"][-1]["type"] == "tool_use"
+
+
+def test_the_mark_of_a_whole_request_reaches_servers_that_take_marks() -> None:
+    asked = ask(Format.MESSAGES, messages=[{"role": "user", "content": "Hi"}], **MARK)
+    body = json.loads(forward_request(asked, Format.CHAT, "m", str, cache_marks=True).body)
+    assert body["messages"][0]["content"] == [{"type": "text", "text": "Hi", **MARK}]
+    assert "cache_control" not in json.dumps(forwarded(asked, Format.CHAT))

@@ -182,3 +182,60 @@ def test_sound_cannot_be_carried_to_messages() -> None:
     assert "audio/wav" in json.dumps(forwarded(asked, Format.GENERATE))
     with pytest.raises(InvalidRequest, match="audio/wav"):
         forwarded(asked, Format.MESSAGES)
+
+
+PNG = "iVBORw0KGgoAAAANSUhEUg=="
+
+
+@pytest.mark.parametrize(
+    ("given", "data", "sent"),
+    [("image/jpg", "AAAA", "image/jpeg"), ("image/jpeg", PNG, "image/png"), ("image/webp", "AAAA", "image/webp")],
+)
+def test_a_picture_has_the_type_of_its_bytes(given: str, data: str, sent: str) -> None:
+    url = f"data:{given};base64,{data}"
+    for image in ({"url": url}, url):  # earlier clients send the address alone
+        asked = ask(Format.CHAT, messages=[{"role": "user", "content": [{"type": "image_url", "image_url": image}]}])
+        [block] = forwarded(asked, Format.MESSAGES)["messages"][0]["content"]
+        assert block["source"] == {"type": "base64", "media_type": sent, "data": data}
+
+
+@pytest.mark.parametrize("target", [Format.MESSAGES, Format.CHAT])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ask(
+            Format.RESPONSES,
+            input=[
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "input_file", "filename": "a.md", "file_data": "data:text/markdown;base64,SGVsbG8="}
+                    ],
+                }
+            ],
+        ),
+        ask(
+            Format.GENERATE,
+            contents=[{"parts": [{"inlineData": {"mimeType": "application/json", "data": "SGVsbG8="}}]}],
+        ),
+    ],
+    ids=lambda asked: asked.format,
+)
+def test_a_file_of_text_is_text(asked: Any, target: Format) -> None:
+    turn = json.dumps(forwarded(asked, target)["messages"][0])
+    assert "Hello" in turn
+    assert "SGVsbG8" not in turn
+
+
+def test_a_document_of_texts_is_text() -> None:
+    source = {"type": "content", "content": [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]}
+    content = [{"type": "document", "title": "T", "source": source}]
+    asked = ask(Format.MESSAGES, messages=[{"role": "user", "content": content}])
+    assert forwarded(asked, Format.CHAT)["messages"][0]["content"] == "T\none\ntwo"
+
+
+def test_thoughts_that_clients_of_mistral_send_back_are_thoughts() -> None:
+    content = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}, {"type": "text", "text": "Yes"}]
+    user = {"role": "user", "content": "Hi"}
+    asked = ask(Format.CHAT, messages=[user, {"role": "assistant", "content": content}, user])
+    assert forwarded(asked, Format.RESPONSES)["input"][1] == {"type": "message", "role": "assistant", "content": "Yes"}

@@ -86,6 +86,100 @@ def test_effort_reaches_each_generation_of_gemini_in_its_way(model: str, expecte
     assert document["generationConfig"]["thinkingConfig"] == expected
 
 
+THINKS = {"thinking": {"type": "adaptive"}, "max_tokens": 32_000}
+SILENT = {"thinking": {"type": "disabled"}, "max_tokens": 32_000}
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "taken"),
+    [
+        ("gpt-4.1", "high", None),
+        ("openai/gpt-4o", "high", None),
+        ("gpt-5.1-chat-latest", "high", None),
+        ("o1-mini", "high", None),
+        ("grok-4", "high", None),
+        ("o3", "xhigh", "high"),
+        ("gpt-5", "max", "high"),
+        ("gpt-5-codex", "xhigh", "high"),
+        ("gpt-5.1", "xhigh", "high"),
+        ("gpt-5.1-codex-max", "xhigh", "xhigh"),
+        ("gpt-5.4", "max", "xhigh"),
+        ("gpt-5.6-sol", "minimal", "low"),
+        ("gpt-6-luna", "max", "max"),
+        ("deepseek-v4", "max", "max"),
+        ("grok-3-mini", "medium", "high"),
+    ],
+)
+@pytest.mark.parametrize("target", [Format.CHAT, Format.RESPONSES])
+def test_an_effort_that_a_model_refuses_becomes_the_nearest_that_it_takes(
+    target: Format, model: str, effort: str, taken: str | None
+) -> None:
+    document = forwarded(ask(Format.MESSAGES, output_config={"effort": effort}, **THINKS), target, model)
+    assert (document.get("reasoning_effort") or document.get("reasoning", {}).get("effort")) == taken
+    if taken is None:  # summaries and encrypted thoughts are refused too
+        assert not {"reasoning", "include"} & document.keys()
+
+
+@pytest.mark.parametrize(
+    ("model", "taken"),
+    [
+        ("gpt-4.1", None),
+        ("gpt-5", "minimal"),
+        ("gpt-5-pro", "high"),
+        ("o3", "low"),
+        ("gpt-6-luna", "none"),
+        ("gpt-6.1-sol", "low"),
+        ("gpt-6-astra", "low"),
+        ("gpt-5.1", "none"),
+    ],
+)
+def test_models_that_always_think_are_asked_to_think_little(model: str, taken: str | None) -> None:
+    assert forwarded(ask(Format.MESSAGES, **SILENT), Format.CHAT, model).get("reasoning_effort") == taken
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "taken"),
+    [
+        ("gemini-2.5-pro", SILENT, {"thinkingBudget": 128}),
+        ("gemini-2.5-flash", SILENT, {"thinkingBudget": 0}),
+        ("gemini-2.5-pro", {"thinking": {"type": "enabled", "budget_tokens": 31_999}}, {"thinkingBudget": 31_999}),
+        ("gemini-2.0-flash", SILENT, None),
+        ("gemini-3-pro-preview", SILENT, {"thinkingLevel": "LOW"}),
+        ("gemini-3-pro-preview", {"output_config": {"effort": "medium"}}, {"thinkingLevel": "HIGH"}),
+        ("gemini-3.1-pro-preview", {"output_config": {"effort": "medium"}}, {"thinkingLevel": "MEDIUM"}),
+        ("gemini-3-flash-preview", SILENT, {"thinkingLevel": "MINIMAL"}),
+        ("gemini-3.8-flash", SILENT, {"thinkingLevel": "LOW"}),
+        ("gemini-3-flash-preview", {"output_config": {"effort": "max"}}, {"thinkingLevel": "HIGH"}),
+    ],
+)
+def test_each_model_of_gemini_gets_a_budget_or_level_that_it_takes(
+    model: str, asked: dict[str, Any], taken: dict[str, Any] | None
+) -> None:
+    config = forwarded(ask(Format.MESSAGES, **asked), Format.GENERATE, model).get("generationConfig", {})
+    thinking = config.get("thinkingConfig")
+    assert thinking is taken or {name: thinking[name] for name in taken or {}} == taken
+
+
+def test_models_that_call_tools_in_chat_only_without_thinking_are_told_so() -> None:
+    tools = [{"name": "f", "input_schema": {"type": "object"}}]
+    for model, effort in (
+        ("gpt-6-sol", "none"),
+        ("gpt-5.4", "none"),
+        ("gpt-5.1", "high"),
+        ("openai/gpt-6-sol", "high"),
+    ):
+        asked = ask(Format.MESSAGES, tools=tools, output_config={"effort": "high"}, **THINKS)
+        assert forwarded(asked, Format.CHAT, model)["reasoning_effort"] == effort
+    assert forwarded(ask(Format.MESSAGES, tools=tools), Format.CHAT, "gpt-6-sol")["reasoning_effort"] == "none"
+
+
+def test_efforts_that_came_later_do_not_reach_earlier_models_of_claude() -> None:
+    asked = ask(Format.CHAT, reasoning_effort="xhigh", max_tokens=32_000)
+    assert forwarded(asked, Format.MESSAGES, "claude-opus-4-6")["output_config"] == {"effort": "max"}
+    assert forwarded(asked, Format.MESSAGES, "claude-opus-4-7")["output_config"] == {"effort": "xhigh"}
+    assert "thinking" not in forwarded(asked, Format.MESSAGES, "claude-3-5-haiku-20241022")
+
+
 def test_who_wants_thoughts_from_messages_gets_summaries_from_responses() -> None:
     asked = ask(Format.MESSAGES, thinking={"type": "enabled", "budget_tokens": 2048})
     document = forwarded(asked, Format.RESPONSES)

@@ -34,6 +34,20 @@ CASES: list[tuple[str, Format, dict[str, Any], Tokens]] = [
         Tokens(input=1, output=2, cache_write=200),
     ),
     (
+        "messages, with a compaction that the counts of the answer leave out",
+        Format.MESSAGES,
+        {
+            "input_tokens": 23_000,
+            "output_tokens": 1_000,
+            "iterations": [
+                {"type": "compaction", "input_tokens": 100_000, "cache_read_input_tokens": 80_000, "output_tokens": 9},
+                {"type": "message", "input_tokens": 23_000, "output_tokens": 1_000},
+                None,
+            ],
+        },
+        Tokens(input=123_000, cache_read=80_000, output=1_009),
+    ),
+    (
         "responses",
         Format.RESPONSES,
         {

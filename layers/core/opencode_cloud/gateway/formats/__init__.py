@@ -11,7 +11,7 @@ from opencode_cloud.gateway.formats.embedding.requests import (
     read_embedding,
 )
 from opencode_cloud.gateway.formats.error_forms import TOO_LONG
-from opencode_cloud.gateway.formats.errors import answer_error, error_event, heartbeat
+from opencode_cloud.gateway.formats.errors import answer_error, error_event, heartbeat, is_own_error
 from opencode_cloud.gateway.formats.faults import LONGEST_RETRY_AFTER, upstream_fault
 from opencode_cloud.gateway.formats.final import final_refusal
 from opencode_cloud.gateway.formats.forwarding import forward_request, least_output
@@ -65,6 +65,7 @@ __all__ = [
     "forward_embedding",
     "forward_request",
     "heartbeat",
+    "is_own_error",
     "least_output",
     "lifetimes",
     "opening_of",

@@ -15,6 +15,11 @@ def one_answer(_node: Node) -> int:
     return 1
 
 
+def never_refused(_asked: ParsedRequest, _upstream_model: str) -> bool:
+    """Tell that the vendor takes every request in the format, where it has no other."""
+    return False
+
+
 def always_usage(_node: Node) -> bool:
     """Tell whether the client expects usage at the end of a stream, in formats that always send it."""
     return True
@@ -33,6 +38,11 @@ def itself(request: Node) -> Node:
 def no_count(tokens: int) -> dict[str, Any]:
     """Return a count, in formats without an address for it."""
     return {"tokens": tokens}
+
+
+def has_list(member: str) -> Callable[[Node], bool]:
+    """Return an ``is_answer`` for formats whose answers have a list, which may be empty, as ``member``."""
+    return lambda answer: isinstance(answer.raw(member), list)
 
 
 def error_in(answer: Node) -> UpstreamFault | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -75,6 +75,27 @@ def openai_body(error: WireError) -> bytes:
 def anthropic_body(error: WireError) -> bytes:
     """Write the body of an error for clients of Anthropic's format."""
     return msgspec.json.encode({"type": "error", "error": anthropic_error(error)})
+
+
+def is_openai_error(body: Mapping[str, Any]) -> bool:
+    """Tell whether clients of OpenAI's formats read the error in a body."""
+    return bool(_error_text(body, "message"))
+
+
+def is_anthropic_error(body: Mapping[str, Any]) -> bool:
+    """Tell whether clients of Anthropic's format read the error in a body: they act on its type."""
+    return body.get("type") == "error" and bool(_error_text(body, "type") and _error_text(body, "message"))
+
+
+def is_google_error(body: Mapping[str, Any]) -> bool:
+    """Tell whether clients of Google's format read the error in a body: they act on its status."""
+    return bool(_error_text(body, "status") and _error_text(body, "message"))
+
+
+def _error_text(body: Mapping[str, Any], name: str) -> str:
+    error: object = body.get("error")
+    text = cast("dict[str, object]", error).get(name) if isinstance(error, dict) else None
+    return text if isinstance(text, str) else ""
 
 
 def with_finality(write: Callable[[WireError], bytes], error: WireError) -> bytes:

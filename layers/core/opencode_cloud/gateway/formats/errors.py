@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
+
+import msgspec
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats.error_forms import with_finality
@@ -21,6 +23,18 @@ def answer_error(
     error = WireError(status=status, code=code, message=message, details=details)
     write = wire_format(format_).error_body
     return with_finality(write, error) if final else write(error)
+
+
+def is_own_error(format_: Format, body: bytes) -> bool:
+    """Tell whether an upstream's body is an error that clients of a format read.
+
+    Proxies before an upstream answer with a page, servers that are only compatible in a form of their own.
+    """
+    try:
+        document: object = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and wire_format(format_).is_error(cast("dict[str, Any]", document))
 
 
 def error_event(

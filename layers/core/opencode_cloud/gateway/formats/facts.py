@@ -47,6 +47,8 @@ class RequestFacts:
         """Offered tools of the provider, which are left out."""
         self.changes: dict[str, Any] = {}
         """Members of the body that change because of them; None removes a member."""
+        self.compacts = False
+        """True if the provider may sample twice: it compacts the conversation, then answers."""
         self.stored = ""
         self.tier = ""
         """The service tier that the client asks for; empty: it leaves the choice to the upstream."""

@@ -18,6 +18,8 @@ _HIDDEN = ("script", "style")
 """Elements whose text a browser does not show."""
 LONGEST_RETRY_AFTER = 86_400.0
 """Seconds. A longer wait that an upstream asks for is shortened to it."""
+_TEXTS = ("message", "detail", "msg", "Message")
+"""Members that hold the text of an error, or an object or list with it."""
 _DURATION = re.compile(r"(?<![0-9.])([0-9]+(?:\.[0-9]*)?)s")
 _HTTP = re.compile(r"[1-5][0-9]{2}")
 _STATUS = {  # for errors within a stream, which have no HTTP status
@@ -73,7 +75,7 @@ def fault_of(document: object, status: int = 0) -> UpstreamFault:
     code = error.get("code")
     number = code if isinstance(code, int) else int(code) if isinstance(code, str) and _HTTP.fullmatch(code) else 0
     name = _text(code) if isinstance(code, str) and not code.isdecimal() else _text(error.get("status"))
-    message = next((text for key in ("message", "detail", "msg", "Message") if (text := _text(error.get(key)))), "")
+    message = _said(error)
     derived = number if 400 <= number <= 599 else _STATUS.get((name or kind).lower(), status_of(kind))
     return UpstreamFault(
         status=status or derived,
@@ -111,6 +113,18 @@ def _plain(body: bytes) -> str:
         if not end:
             return " ".join([*shown, text[start:]])
     return " ".join([*shown, text[end:]])
+
+
+def _said(value: object, depth: int = 4) -> str:
+    """Return the text of an error. Validators answer with a list of problems, each with its place in the request."""
+    if isinstance(value, str) or not depth:
+        return _text(value)
+    if isinstance(value, list):
+        return next((text for each in cast("list[object]", value) if (text := _said(each, depth - 1))), "")
+    members = _members(value)
+    text = next((text for key in _TEXTS if (text := _said(members.get(key), depth - 1))), "")
+    place: object = members.get("loc")
+    return f"{'.'.join(map(str, cast('list[object]', place)))}: {text}" if isinstance(place, list) and text else text
 
 
 def _reason(error: dict[str, Any]) -> str:

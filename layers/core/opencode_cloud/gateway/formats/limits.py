@@ -27,7 +27,7 @@ from opencode_cloud.gateway.formats.models import (
     ToolResult,
     Turn,
 )
-from opencode_cloud.gateway.formats.schemas import object_schema
+from opencode_cloud.gateway.formats.schemas import complete_schema, object_schema
 from opencode_cloud.gateway.formats.writing import merged
 
 _UNSET = {field.name: field.default for field in msgspec.structs.fields(ModelRequest)}
@@ -105,7 +105,7 @@ def within(
         messages=tuple(_turns(request.messages, limits)),
         system=_system(request, limits),
         shape=request.shape if limits.free_json or not _free(request) else None,
-        tools=tuple(_tool(tool, limits) for tool in request.tools),
+        tools=tuple(_tool(tool, limits) for tool in _unique(request.tools)),
         parallel=None if single else request.parallel,
         max_output=None if request.max_output is None else max(request.max_output, limits.least_output),
         stop=carried,
@@ -203,9 +203,15 @@ def _stops(stops: tuple[str, ...], limits: TargetLimits, *, most: int) -> tuple[
 
 
 def _tool(tool: ToolDefinition, limits: TargetLimits) -> ToolDefinition:
-    if not limits.strict_schemas or tool.schema is None:
+    if tool.schema is None:
         return tool
-    return msgspec.structs.replace(tool, schema=object_schema(tool.schema))
+    schema = complete_schema(tool.schema)
+    return msgspec.structs.replace(tool, schema=object_schema(schema) if limits.strict_schemas else schema)
+
+
+def _unique(tools: Iterable[ToolDefinition]) -> Iterable[ToolDefinition]:
+    """Return tools of different names. A later definition replaces an earlier one: clients add tools to a prompt."""
+    return {tool.name: tool for tool in tools}.values()
 
 
 def _free(request: ModelRequest) -> bool:
@@ -223,9 +229,14 @@ def _turns(turns: tuple[Turn, ...], limits: TargetLimits) -> Iterable[Turn]:
     spoken = [turn for turn in written if turn.role != "system"]
     if not limits.trailing_space and spoken and spoken[-1].role == "assistant":
         written[written.index(spoken[-1])] = _stripped(spoken[-1])
-    if not limits.first_turn and spoken and spoken[0].role == "assistant":
+    first = next((turn for turn in spoken if not _is_blank(turn)), None)
+    if not limits.first_turn and first is not None and first.role == "assistant":
         written.insert(0, Turn("user", (TextBlock(OPENING),)))
     return written
+
+
+def _is_blank(turn: Turn) -> bool:
+    return all(isinstance(block, TextBlock) and not block.text.strip() for block in turn.blocks)
 
 
 def _says_something(turn: Turn) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import cast
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -20,6 +20,7 @@ from opencode_cloud.gateway.formats.models import (
     Turn,
 )
 
+MarkedBlock = TypeVar("MarkedBlock", bound=Block)
 OWN = "5m"
 """The lifetime of the gateway's own marks: the shortest, which costs least."""
 
@@ -57,6 +58,15 @@ def is_repeated(request: ModelRequest) -> bool:
     forced = choice is not None and choice.choice in (Choice.REQUIRED, Choice.NAMED)
     answered = any(turn.role == "assistant" for turn in request.messages)
     return answered or bool(request.cache_key) or (bool(request.tools) and not forced)
+
+
+def marked(blocks: tuple[MarkedBlock, ...], cache: str) -> tuple[MarkedBlock, ...]:
+    """Return blocks of which the last that can have a mark has one of the lifetime ``cache``; empty: no mark."""
+    places = [number for number, block in enumerate(blocks) if not isinstance(block, ReasoningBlock)]
+    if not cache or not places or getattr(blocks[places[-1]], "cache", ""):
+        return blocks
+    last = places[-1]
+    return (*blocks[:last], msgspec.structs.replace(blocks[last], cache=cache), *blocks[last + 1 :])
 
 
 def _marked_at_end(blocks: tuple[Block, ...]) -> tuple[Block, ...]:

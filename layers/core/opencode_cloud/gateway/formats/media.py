@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from opencode_cloud.gateway.formats.models import FileBlock, ImageBlock, Malformed
+import base64
+import re
+from contextlib import suppress
+
+from opencode_cloud.gateway.formats.models import FileBlock, ImageBlock, Malformed, TextBlock
 
 _AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+_TEXTS = frozenset({"application/json", "application/xml", "application/yaml", "application/x-yaml"})
+"""Types of text that do not say so in their name."""
+_PICTURES = (
+    (rb"\x89PNG", "image/png"),
+    (rb"\xff\xd8\xff", "image/jpeg"),
+    (rb"GIF8", "image/gif"),
+    (rb"RIFF....WEBP", "image/webp"),
+)
+"""The first bytes of pictures, and their types."""
+_OTHER_NAMES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
 _PLAIN = str.maketrans("-_", "+/")
 _AUDIO_NAMES = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
@@ -38,7 +52,7 @@ def image_at(url: str, path: str, detail: str = "") -> ImageBlock:
     if not url.startswith("data:"):
         return ImageBlock(url=url, detail=detail)
     media_type, data = from_data_url(url, path)
-    return ImageBlock(media_type=media_type, data=data, detail=detail)
+    return picture_of(media_type, data, detail)
 
 
 def image_url(image: ImageBlock) -> str:
@@ -46,10 +60,28 @@ def image_url(image: ImageBlock) -> str:
     return image.url or to_data_url(image.media_type, image.data)
 
 
-def document_at(data: str, name: str, path: str) -> FileBlock:
+def document_at(data: str, name: str, path: str) -> FileBlock | TextBlock:
     """Return the file of a data URL."""
     media_type, payload = from_data_url(data, path)
-    return FileBlock(media_type=media_type, data=payload, name=name)
+    return document_of(media_type, payload, name)
+
+
+def document_of(media_type: str, data: str, name: str = "", cache: str = "") -> FileBlock | TextBlock:
+    """Return a file in base64. A file of text is text: not every upstream takes it as a file."""
+    if media_type.startswith("text/") or media_type in _TEXTS:
+        with suppress(ValueError):
+            text = base64.b64decode(data).decode()
+            return TextBlock(f"{name}\n{text}" if name else text, cache=cache)
+    return FileBlock(media_type=media_type, data=data, name=name, cache=cache)
+
+
+def picture_of(media_type: str, data: str, detail: str = "", cache: str = "") -> ImageBlock:
+    """Return a picture in base64. Its type is what its first bytes say: some upstreams refuse another one."""
+    media_type = _OTHER_NAMES.get(media_type, media_type)
+    with suppress(ValueError):
+        begin = base64.b64decode(data[:24])
+        media_type = next((name for start, name in _PICTURES if re.match(start, begin, re.DOTALL)), media_type)
+    return ImageBlock(media_type=media_type, data=data, detail=detail, cache=cache)
 
 
 def audio_type(name: str) -> str:

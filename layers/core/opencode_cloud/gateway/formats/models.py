@@ -132,6 +132,8 @@ class ParsedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Offered tools of the provider, which no upstream gets."""
     changes: dict[str, Any] = {}
     """Members of the body that change because of them, as in :attr:`document`; None removes a member."""
+    compacts: bool = False
+    """True if the provider may sample twice: it compacts the conversation, then answers."""
     stored: str = ""
     """The part that names contents that a provider stores; empty: none."""
     tier: str = ""

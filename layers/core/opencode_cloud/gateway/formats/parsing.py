@@ -74,6 +74,7 @@ def _parsed(wire: WireFormat, body: bytes, members: dict[str, Any], target: Path
         hosted_tools=tuple(facts.hosted),
         dropped=tuple(facts.dropped),
         changes=facts.changes,
+        compacts=facts.compacts,
         stored=facts.stored,
         tier=facts.tier,
         usage_wanted=wire.wants_usage(node),

@@ -352,6 +352,8 @@ def relay_answer(parsed: ParsedRequest, source: Format, body: bytes, emulation: 
         node = wire.node(json_codec.decode(body, object))
         if parsed.format is source:
             _refuse_error(wire, node)
+            if not wire.is_answer(node):
+                raise node.wrong(f"has no answer in `{wire.answer_member}`")
             return WholeAnswer(
                 body=body,
                 tokens=wire.read_usage(node.raw(wire.usage_member)),

@@ -7,6 +7,76 @@ from typing import Any, cast
 _UNIONS = ("anyOf", "oneOf", "allOf")
 
 
+_SCHEMAS = ("items", "additionalProperties", "not")
+_LISTS = (*_UNIONS, "prefixItems")
+_ANSWERED = ("type", "description", "title", "enum", "const", "default", "required", "$ref")
+"""Keywords, besides those of structure, that Anthropic takes in the schema of an answer."""
+_TEXT_FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
+_MAPS = ("properties", "$defs", "definitions")
+
+
+def complete_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema in which every array says what its items are, and no member is null.
+
+    OpenAI and Google refuse a whole request for one tool with such an array ("array schema missing items").
+    """
+    complete: dict[str, Any] = {}
+    for name, value in schema.items():
+        if value is None and name in ("properties", "required", "items", *_LISTS):
+            continue
+        if name in _SCHEMAS:
+            complete[name] = _completed(value)
+        elif name in _LISTS:
+            complete[name] = [_completed(each) for each in _list(value)]
+        elif name in _MAPS:
+            complete[name] = {key: _completed(each) for key, each in _object(value).items()}
+        else:
+            complete[name] = value
+    kind: object = schema.get("type")
+    if kind == "array" or (isinstance(kind, list) and "array" in kind):
+        complete.setdefault("items", {})
+    return complete
+
+
+def closed_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema that Anthropic takes for an answer or a strict tool, as its own SDK writes it.
+
+    Its objects are closed, and every keyword that it does not know stands in the description, where the model reads it.
+    """
+    kind: object = schema.get("type")
+    kinds = cast("list[object]", kind) if isinstance(kind, list) else [kind]
+    known = set(_ANSWERED)
+    closed: dict[str, Any] = {}
+    rest: list[str] = []
+    for name, value in schema.items():
+        if name == "oneOf":
+            closed["anyOf"] = [_closed(each) for each in _list(value)]
+        elif name in ("anyOf", "allOf"):
+            closed[name] = [_closed(each) for each in _list(value)]
+        elif name in _MAPS:
+            closed[name] = {key: _closed(each) for key, each in _object(value).items()}
+        elif name == "items":
+            closed[name] = _closed(value)
+        elif name in known or (name == "minItems" and value in (0, 1)) or (name == "format" and value in _TEXT_FORMATS):
+            closed[name] = value
+        elif name not in ("additionalProperties", "$schema"):
+            rest.append(f"{name}: {value}")
+    if "object" in kinds or "properties" in closed:
+        closed["additionalProperties"] = False
+    if rest:
+        description = closed.get("description")
+        closed["description"] = "\n\n".join(filter(None, (description, "{" + ", ".join(rest) + "}")))
+    return closed
+
+
+def _closed(value: object) -> object:
+    return closed_schema(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
+
+
+def _completed(value: object) -> object:
+    return complete_schema(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
+
+
 def object_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """Return a schema of an object with ``properties``, without a choice of schemas at the top.
 

@@ -5,6 +5,7 @@ Readers are lenient: a member of the wrong form counts as absent, since an oddit
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 import msgspec
@@ -29,6 +30,13 @@ class UsageCounts:
         value = self._members.get(key)
         return UsageCounts(cast("dict[str, Any]", value) if isinstance(value, dict) else {})
 
+    def each(self, key: str, kind: str) -> list[UsageCounts]:
+        """Return the counts of the entries of a list that are of a type."""
+        value = self._members.get(key)
+        entries = cast("list[object]", value) if isinstance(value, list) else []
+        members = [cast("dict[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
+        return [UsageCounts(entry) for entry in members if entry.get("type") == kind]
+
     def audio(self, key: str) -> int | None:
         """Return the tokens of sound in Google's list of counts by modality; None if there is no list."""
         value = self._members.get(key)
@@ -43,6 +51,12 @@ def counts_of(usage: object) -> UsageCounts | None:
     if not isinstance(usage, dict) or not usage:
         return None
     return UsageCounts(cast("dict[str, Any]", usage))
+
+
+def summed(tokens: Iterable[Tokens]) -> Tokens:
+    """Return the sum of several usages."""
+    parts = [msgspec.structs.asdict(each) for each in tokens]
+    return Tokens(**{name: sum(part[name] for part in parts) for name in Tokens.__struct_fields__})
 
 
 def with_total(prompt: int, output: int, total: int) -> tuple[int, int]:

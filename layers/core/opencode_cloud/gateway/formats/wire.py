@@ -76,6 +76,8 @@ class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
     """Members that the model sees as JSON, names included."""
     image_tokens: int
     """The most tokens that one picture can use (docs/formats.md, "How large a prompt can be")."""
+    is_refused: Callable[[ParsedRequest, str], bool]
+    """Tells whether the vendor refuses a request for an upstream's model in this format, and takes it in another."""
     overrides: Callable[[ParsedRequest, str], dict[str, Any]]
     """Returns the members to replace in a body that goes to an upstream of the same format; None removes a member.
 
@@ -96,6 +98,8 @@ class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
 
     answer_member: str
     """The member that every answer has."""
+    is_answer: Callable[[Node], bool]
+    """Tells whether a document of status 200 without an error has an answer, also an empty one."""
     usage_member: str
     """The member of an answer that holds usage."""
     error_in: Callable[[Node], UpstreamFault | None]
@@ -116,6 +120,11 @@ class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
 
     # --- Errors
 
+    is_error: Callable[[Mapping[str, Any]], bool]
+    """Tells whether an upstream's body is an error as clients of the format read it.
+
+    The gateway writes any other itself.
+    """
     error_body: Callable[[WireError], bytes]
     """Writes the body of an HTTP error."""
     error_event: Callable[[WireError, int], bytes]

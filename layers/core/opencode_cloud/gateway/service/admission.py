@@ -248,11 +248,11 @@ class CallAdmission:
         own = await self._own(caller, catalogue, model)
         providers = caller.workspace.policy.providers
         asked = (catalogue, model, incoming.format, providers, own)
-        candidates = routing.targets(*asked, platform, incoming.embedding)
+        candidates = routing.targets(*asked, platform, incoming.embedding, parsed)
         if not candidates:
             # The first key may be new, so do not wait until the cached state expires.
             platform = await self._keys.platform(fresh=True)
-            candidates = routing.targets(*asked, platform, incoming.embedding)
+            candidates = routing.targets(*asked, platform, incoming.embedding, parsed)
         elif routing.lacks_key(catalogue, model, own, platform):
             self._keys.look_for_missing()
         if not candidates:

@@ -31,28 +31,40 @@ _UNPAID_CODES = (
     r"|exceeded_current_quota|arrearage|account_?overdue"
 )
 _UNPAID = (
-    r"credit balance|insufficient (?:funds|balance|credits?)|out of credits?|requires more credits|payment required"
+    r"credit balance|insufficient (?:account )?(?:funds|balance|credits?|quota)|out of credits?|requires more credits"
+    r"|payment required|credits? (?:are|is|have been|has been) (?:depleted|exhausted|used up)|all available credits"
+    r"|(?:purchase|buy) (?:more )?credits|(?:have|has) (?:no|any) credits|n't have any credits|please recharge"
+    r"|extra usage is required|\u4f59\u989d\u4e0d\u8db3|\u6b20\u8d39"
 )
 """Texts of an account without money, whatever the status."""
 _UNUSABLE = (
     r"exceeded your current quota|plans? (?:and|&) billing|billing (?:details|hard limit|is not|not active)"
     r"|(?:account|organization|project)[^.]{0,40} (?:disabled|suspended|deactivated|not active)|spend(?:ing)? limit"
-    r"|^operation not allowed"
+    r"|(?:account|organization|project)[^.]{0,40} (?:restricted|archived|not authorized|not allowed|must be verified)"
+    r"|organization must be verified|reached (?:your|its|the)[^.]{0,40} usage limit|for this subscription"
+    r"|use case details|^operation not allowed"
 )
 """Texts of an account that must not be used. With 429 the same words can mean a limit that passes."""
 _REGION = (
-    r"(?:location|country|region|territory)[^.]{0,40} not (?:supported|available|allowed)"
+    r"(?:location|country|region|territory)[^.]{0,40} not (?:supported|available|allowed)|from unsupported countries"
     r"|not (?:supported|available|allowed) in your (?:country|region|location)"
 )
 _REGION_CODES = r"unsupported_country|failed_precondition"
 _KEY = (
     r"api key (?:is )?(?:not valid|invalid|expired)|(?:invalid|incorrect|expired) (?:x-)?api.?key"
-    r"|security token"
+    r"|security token|this credential is only"
 )
 _KEY_CODES = (
     r"api_key_invalid|invalid_api_key|authentication_error|unrecognizedclient|unauthenticated|permission_denied"
 )
-_FLAG = r"invalid beta flag|anthropic[-_]beta|beta (?:header|flag|feature)|unsupported beta"
+_FLAG = (
+    r"invalid beta flag|anthropic[-_]beta|beta (?:header|flag|feature)|unsupported beta"
+    r"|extra inputs are not permitted"
+)
+"""Texts about flags of previews, and about members that come with them."""
+_FOREIGN_CODES = r"invalid_encrypted_content|invalid_signature"
+_FOREIGN = r"encrypted content[^.]{0,600} could not be (?:verified|decrypted)|invalid `?signature`? in `?thinking`?"
+"""Texts about sealed thoughts of another account: only the upstream that made them can read them."""
 _MODEL = (
     r"model identifier is invalid|(?:model|deployment)[^.]{0,80} (?:does not exist|not found)|on-demand throughput"
     r"|no endpoints found|(?:model|deployment)[^.]{0,80} (?:decommissioned|retired)"
@@ -86,6 +98,8 @@ def _of_client_error(status: int, names: str, text: str) -> Failure:
         return Failure.CREDENTIAL
     if status == HTTPStatus.NOT_FOUND or "model_not_found" in names or re.search(_MODEL, text):
         return Failure.UNKNOWN_MODEL
+    if re.search(_FOREIGN, text) or re.search(_FOREIGN_CODES, names):
+        return Failure.FOREIGN_THOUGHT
     if re.search(_FLAG, text):
         return Failure.UNKNOWN_FLAG
     if status in _BUSY or re.search(_BUSY_CODES, names):

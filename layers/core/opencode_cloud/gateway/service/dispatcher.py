@@ -21,6 +21,7 @@ from opencode_cloud.gateway.formats import (
     WholeAnswer,
     collect_answer,
     heartbeat,
+    is_own_error,
     relay_answer,
     relay_embedding,
     relay_stream,
@@ -308,8 +309,8 @@ class UpstreamDispatcher:
             fault.message,
             status=answer.status,
             fault=fault,
-            # Only clients of the same format understand the upstream's own body.
-            body=body if target.format is state.incoming.format else b"",
+            # Only clients of the same format understand the upstream's own body, if it is in the format itself.
+            body=body if target.format is state.incoming.format and is_own_error(target.format, body) else b"",
             retry_after=fault.retry_after if answer.retry_after is None else answer.retry_after,
         )
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from opencode_cloud.gateway.service.call_state import CallState
 
 TOO_MANY = 429
-_INVALID = frozenset({Failure.INCONVERTIBLE, Failure.UNKNOWN_FLAG})
+_INVALID = frozenset({Failure.INCONVERTIBLE, Failure.UNKNOWN_FLAG, Failure.FOREIGN_THOUGHT})
 _KNOWN = frozenset(int(status) for status in HTTPStatus)
 
 

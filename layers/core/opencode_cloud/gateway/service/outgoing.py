@@ -48,12 +48,14 @@ class OutgoingRequests:
         forwarded = forward_request(
             *asked, most_output=state.model.limits.output, cache_marks=target.upstream.cache_marks
         )
+        if target.format is Format.MESSAGES:
+            body = beta_flags.without_members(forwarded.body, target.upstream)
+            forwarded = msgspec.structs.replace(forwarded, body=body)
         unknown = self._flags(target).unknown
         if not unknown:
             return forwarded
         return msgspec.structs.replace(
             forwarded,
-            body=beta_flags.without_members(forwarded.body, unknown),
             dropped=(*forwarded.dropped, *(f"{beta_flags.HEADER}.{flag}" for flag in unknown)),
         )
 

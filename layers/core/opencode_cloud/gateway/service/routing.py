@@ -22,7 +22,7 @@ from opencode_cloud.catalogue.models import (
     UpstreamKind,
 )
 from opencode_cloud.contracts.access import EnforcedRules, KnownCredential, KnownCredentials
-from opencode_cloud.gateway.formats import EmbeddingMethod, embedding_path
+from opencode_cloud.gateway.formats import EmbeddingMethod, ParsedRequest, embedding_path, wire_format
 from opencode_cloud.gateway.models import UpstreamTarget
 from opencode_cloud.gateway.service.health import Health
 
@@ -57,6 +57,7 @@ def targets(
     own: Mapping[str, tuple[KnownCredential, str]],
     platform: Mapping[str, str],
     embedding: EmbeddingMethod | None = None,
+    asked: ParsedRequest | None = None,
 ) -> list[tuple[Route, UpstreamTarget]]:
     """Return the upstreams of a model: with the workspace's own credentials if it has any, else with the platform's.
 
@@ -70,6 +71,7 @@ def targets(
         own: The workspace's own credentials and their plain keys, by upstream.
         platform: The platform's keys by upstream.
         embedding: The address of embeddings that the client called; None: a model is to generate.
+        asked: The request. An upstream that refuses it in the client's format gets it in another that it speaks.
     """
     candidates: list[tuple[Route, UpstreamTarget]] = []
     for route in model.routes:
@@ -84,7 +86,9 @@ def targets(
         if not spoken:
             continue
         base_url = (credential[0].base_url if credential else None) or upstream.base_url
-        format_ = client_format if client_format in spoken else spoken[0]
+        refused = asked is not None and wire_format(client_format).is_refused(asked, route.model)
+        fitting = spoken if route.formats or not refused else _without(client_format, spoken)
+        format_ = client_format if client_format in fitting else fitting[0]
         target = UpstreamTarget(
             id=route.upstream,
             upstream=upstream,
@@ -118,6 +122,10 @@ def _spoken(route: Route, upstream: Upstream, *, embeds: bool) -> tuple[Format, 
     if embeds:
         return (EMBEDDING_FORMATS[upstream.kind],) if upstream.kind in EMBEDDING_FORMATS else ()
     return route.formats or FORMATS_BY_KIND[upstream.kind]
+
+
+def _without(format_: Format, spoken: tuple[Format, ...]) -> tuple[Format, ...]:
+    return tuple(each for each in spoken if each is not format_) or spoken
 
 
 def order(candidates: Sequence[tuple[Route, UpstreamTarget]], stick_to: str, health: Health) -> list[UpstreamTarget]:

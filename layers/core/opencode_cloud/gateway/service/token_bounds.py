@@ -28,17 +28,23 @@ TOKENS_OF_DOCUMENT = 10_000
 
 async def most_prompt_tokens(parsed: ParsedRequest, model: Model, *, exact: bool = True) -> int:
     """Return the most tokens that a prompt can have. ``exact``: count the text if the model's tokenizer is known."""
-    most = _longest_prompt(parsed, model)
+    most, samplings = _longest_prompt(parsed, model), _samplings(parsed)
     if parsed.unbounded:
-        return most
+        return most * samplings
     if exact and model.tokenizer:
-        return min(await count(text_of(parsed), model.tokenizer) + overhead_of(parsed), most)
-    return min(prompt_bytes(parsed), most)
+        return min(await count(text_of(parsed), model.tokenizer) + overhead_of(parsed), most) * samplings
+    return min(prompt_bytes(parsed), most) * samplings
 
 
 def most_output_tokens(parsed: ParsedRequest, model: Model, least: int = 1) -> int:
     """Return the most tokens that all answers together can have. A limit below ``least`` is raised to it."""
-    return (model.limits.output if parsed.max_output is None else max(parsed.max_output, least)) * parsed.answers
+    limit = model.limits.output if parsed.max_output is None else max(parsed.max_output, least)
+    return limit * parsed.answers * _samplings(parsed)
+
+
+def _samplings(parsed: ParsedRequest) -> int:
+    """Return how often the provider may read the prompt and write an answer of the longest kind."""
+    return 2 if parsed.compacts else 1
 
 
 async def worst(

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from opencode_cloud.catalogue.models import Upstream
-from opencode_cloud.gateway.beta_flags import HEADER, members_behind, sorted_flags
+from opencode_cloud.gateway.beta_flags import HEADER, remove_members, sorted_flags
 from opencode_cloud.gateway.models import UpstreamTarget
 from opencode_cloud.kit.aws_api import endpoints
 from opencode_cloud.kit.aws_api.credentials import credential_source
@@ -25,6 +25,14 @@ from opencode_cloud.kit.aws_api.signing import Signer
 VERSION = "bedrock-2023-05-31"
 EVENT_STREAM = "application/vnd.amazon.eventstream"
 SERVICE = "bedrock"
+MOST_MARKS = 4
+"""The cache marks that a request may have."""
+_DEFAULTS = {
+    "service_tier": (None, "auto", "standard_only"),
+    "inference_geo": (None, "global"),
+    "speed": (None, "standard"),
+}
+"""Members, and their values that mean what Bedrock does without them."""
 
 
 class Bedrock:
@@ -62,10 +70,36 @@ def as_bedrock(body: bytes, beta: str, upstream: Upstream) -> bytes:
     flags, _ = sorted_flags(upstream, ",".join((*named, beta)))
     if flags:
         members["anthropic_beta"] = msgspec.Raw(msgspec.json.encode(flags))
-    for name in members_behind(flags):
-        members.pop(name, None)
+    remove_members(members, flags)
+    _remove_defaults(members)
     _move_system(members)
+    _move_mark(members)
     return msgspec.json.encode(members)
+
+
+def _remove_defaults(members: dict[str, msgspec.Raw]) -> None:
+    """Remove members with which Anthropic's API names its defaults: Bedrock does not know them."""
+    for name, values in _DEFAULTS.items():
+        if name in members and msgspec.json.decode(members[name]) in values:
+            del members[name]
+
+
+def _move_mark(members: dict[str, msgspec.Raw]) -> None:
+    """Move the cache mark of a whole request to its last block: Bedrock knows marks of blocks only."""
+    mark: object = msgspec.json.decode(members.pop("cache_control", b"null"))
+    messages = msgspec.json.decode(members.get("messages", b"[]"), type=list[msgspec.Raw])
+    if not isinstance(mark, dict) or not messages or sum(map(_marks, members.values())) >= MOST_MARKS:
+        return
+    last: dict[str, Any] = msgspec.json.decode(messages[-1])
+    content: object = last.get("content")
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else cast("list[Any]", content)
+    if blocks and isinstance(blocks[-1], dict):
+        last["content"] = [*blocks[:-1], {"cache_control": mark, **blocks[-1]}]
+        members["messages"] = msgspec.Raw(msgspec.json.encode([*messages[:-1], last]))
+
+
+def _marks(raw: msgspec.Raw) -> int:
+    return bytes(raw).count(b'"cache_control"')
 
 
 def _move_system(members: dict[str, msgspec.Raw]) -> None:
@@ -77,9 +111,14 @@ def _move_system(members: dict[str, msgspec.Raw]) -> None:
     texts = [msgspec.json.decode(raw, type=_SystemMessage).content for raw in moved]
     system: list[Any] = []
     for text in (msgspec.json.decode(members.get("system", b"[]")), *texts):
-        system += [{"type": "text", "text": text}] if isinstance(text, str) else text
+        # Changes of tools stand there too, which only Anthropic's API knows.
+        system += [{"type": "text", "text": text}] if isinstance(text, str) else filter(_is_text, text)
     members["system"] = msgspec.Raw(msgspec.json.encode(system))
     members["messages"] = msgspec.Raw(msgspec.json.encode([raw for raw in messages if raw not in moved]))
+
+
+def _is_text(block: object) -> bool:
+    return isinstance(block, dict) and cast("dict[str, object]", block).get("type") == "text"
 
 
 class EventStreamDecoder:

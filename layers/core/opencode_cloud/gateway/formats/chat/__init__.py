@@ -8,7 +8,7 @@ from opencode_cloud.gateway.formats.chat.members import MEMBERS
 from opencode_cloud.gateway.formats.chat.metering import ChatMeter
 from opencode_cloud.gateway.formats.chat.streams import ChatReader, ChatWriter
 from opencode_cloud.gateway.formats.defaults import fixed_path, itself, no_count
-from opencode_cloud.gateway.formats.error_forms import openai_body
+from opencode_cloud.gateway.formats.error_forms import is_openai_error, openai_body
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.service_tiers import tier_of_answer
@@ -36,6 +36,7 @@ CHAT = WireFormat(
     settings=SETTINGS,
     verbatim=VERBATIM,
     image_tokens=50_000,
+    is_refused=requests.is_refused,
     overrides=requests.overrides,
     members=MEMBERS,
     limits=LIMITS,
@@ -43,6 +44,7 @@ CHAT = WireFormat(
     read_request=requests.read,
     write_request=requests.write,
     answer_member="choices",
+    is_answer=answers.is_answer,
     usage_member="usage",
     error_in=errors.error_in,
     read_usage=usage.read,
@@ -53,6 +55,7 @@ CHAT = WireFormat(
     reader=ChatReader,
     writer=ChatWriter,
     meter=ChatMeter,
+    is_error=is_openai_error,
     error_body=openai_body,
     error_event=errors.event,
     heartbeat=COMMENT,

@@ -21,15 +21,31 @@ FINISH = {
     Stop.SEQUENCE: "stop",
     Stop.REFUSAL: "content_filter",
 }
-_STOPS = {"length": Stop.LENGTH, "content_filter": Stop.REFUSAL}
+_STOPS = {
+    "length": Stop.LENGTH,
+    "max_tokens": Stop.LENGTH,
+    "model_length": Stop.LENGTH,
+    "model_context_window_exceeded": Stop.LENGTH,
+    "content_filter": Stop.REFUSAL,
+    "sensitive": Stop.REFUSAL,
+    "safety": Stop.REFUSAL,
+    "refusal": Stop.REFUSAL,
+}
+"""Reasons of OpenAI, and other names of them: Mistral's, Z.ai's, and those of routers."""
 
 
 def stop_of(finish: str, *, called: bool, refused: bool) -> Stop:
     """Return the reason for which an answer ended. Many servers report ``stop`` when tools were called."""
-    stop = _STOPS.get(finish)
+    stop = _STOPS.get(finish.lower())
     if stop is None:
         stop = Stop.TOOLS if called else Stop.REFUSAL if refused else Stop.END
     return stop
+
+
+def is_answer(node: Node) -> bool:
+    """Tell whether a document has an answer: one choice or more."""
+    choices: object = node.raw("choices")
+    return isinstance(choices, list) and bool(cast("list[object]", choices))
 
 
 def read(node: Node) -> ModelReply:

@@ -10,6 +10,9 @@ from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.models import UpstreamFault, WireError
 from opencode_cloud.gateway.formats.reading import Node
 
+_FAILURES = frozenset({"error", "network_error", "insufficient_system_resource", "abort", "engine_overloaded"})
+"""Reasons for which servers stop in the middle: OpenRouter's, Z.ai's, DeepSeek's, and those of vLLM and SGLang."""
+
 
 def event(error: WireError, _sequence: int) -> bytes:
     """Write an error within a stream."""
@@ -28,6 +31,11 @@ def error_in_choice(answer: Node) -> UpstreamFault | None:
     for choice in answer.each("choices"):
         if error := choice.raw("error"):
             return fault_of({"error": error})
-        if choice.raw("finish_reason") == "error":
-            return UpstreamFault(status=502, message="The upstream reports an error without a text.")
+        if is_failure(reason := choice.raw("finish_reason")):
+            return UpstreamFault(status=502, message=f"The upstream gave up without a text ({reason}).")
     return None
+
+
+def is_failure(reason: object) -> bool:
+    """Tell whether a reason of the end says that the upstream gave up."""
+    return isinstance(reason, str) and reason.lower() in _FAILURES

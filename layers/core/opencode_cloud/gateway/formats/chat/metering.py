@@ -7,7 +7,7 @@ from typing import Any, cast
 import msgspec
 
 from opencode_cloud.gateway.formats.chat import usage
-from opencode_cloud.gateway.formats.chat.errors import error_in_choice
+from opencode_cloud.gateway.formats.chat.errors import error_in_choice, is_failure
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.generated import generated_bytes
 from opencode_cloud.gateway.formats.metering import StreamMeter, decoder
@@ -55,7 +55,7 @@ class ChatMeter(StreamMeter):
         counted = self._count(chunk.usage)
         self.tier = tier_name(chunk.service_tier) or self.tier
         for choice in chunk.choices or ():
-            if choice.error or choice.finish_reason == "error":
+            if choice.error or is_failure(choice.finish_reason):
                 self.fault = error_in_choice(Node(json_codec.decode(data, object)))
                 return False
             grew = self._grew(choice)

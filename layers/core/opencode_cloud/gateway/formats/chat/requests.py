@@ -9,8 +9,11 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.chat.answers import read_content
 from opencode_cloud.gateway.formats.chat.reasoning import read_call_signature, read_reasoning, write_reasoning
 from opencode_cloud.gateway.formats.custom import custom_arguments, custom_tool
+from opencode_cloud.gateway.formats.efforts import effort_within, refuses_tools_in_chat
+from opencode_cloud.gateway.formats.marks import marked
 from opencode_cloud.gateway.formats.media import audio_name, audio_type, document_at, image_at, image_url, to_data_url
 from opencode_cloud.gateway.formats.models import (
     Block,
@@ -86,6 +89,13 @@ def overrides(parsed: ParsedRequest, upstream_model: str) -> dict[str, Any]:
     return members
 
 
+def is_refused(parsed: ParsedRequest, upstream_model: str) -> bool:
+    """Tell whether OpenAI refuses a request of this format for its tools, and takes it in Responses."""
+    effort: object = parsed.document.get("reasoning_effort")
+    given = effort if isinstance(effort, str) else ""
+    return bool(parsed.document.get("tools")) and refuses_tools_in_chat(upstream_model, given)
+
+
 def _read_messages(node: Node) -> tuple[tuple[TextBlock, ...], tuple[Turn, ...]]:
     system: list[TextBlock] = []
     messages: list[Turn] = []
@@ -98,17 +108,19 @@ def _read_messages(node: Node) -> tuple[tuple[TextBlock, ...], tuple[Turn, ...]]
             else:
                 system += texts
         elif role == "user":
-            messages.append(Turn("user", tuple(_read_parts(message))))
+            messages.append(Turn("user", _read_parts(message)))
         elif role == "assistant":
-            messages.append(Turn("assistant", tuple(_read_assistant(message))))
+            messages.append(Turn("assistant", marked(tuple(_read_assistant(message)), read_cache(message))))
         elif role == "tool":
-            result = ToolResult(id=message.needed("tool_call_id"), content=tuple(_read_parts(message)))
+            result = ToolResult(id=message.needed("tool_call_id"), content=_read_parts(message))
             if messages and messages[-1].role == "user" and _only_results(messages[-1].blocks):
                 messages[-1] = Turn("user", (*messages[-1].blocks, result))
             else:
                 messages.append(Turn("user", (result,)))
         else:
             raise message.at("role").wrong("must be system, developer, user, assistant or tool")
+    if not messages and system:  # OpenAI takes instructions alone, others want a turn of the user
+        return (), (Turn("user", tuple(system)),)
     if not messages:
         raise node.at("messages").wrong("must have a message of the user")
     return tuple(system), tuple(messages)
@@ -125,13 +137,12 @@ def _read_texts(message: Node) -> Iterator[TextBlock]:
         yield part
 
 
-def _read_parts(message: Node) -> Iterator[TextBlock | ImageBlock | FileBlock]:
+def _read_parts(message: Node) -> tuple[TextBlock | ImageBlock | FileBlock, ...]:
+    """Return the parts of a message. A mark of the message is one of its last part."""
     content = message.at("content")
     if isinstance(content.value, str):
-        yield TextBlock(content.value, cache=read_cache(message))
-        return
-    for part in message.each("content"):
-        yield _read_part(part)
+        return (TextBlock(content.value, cache=read_cache(message)),)
+    return marked(tuple(map(_read_part, message.each("content"))), read_cache(message))
 
 
 def _read_part(part: Node) -> TextBlock | ImageBlock | FileBlock:
@@ -140,14 +151,17 @@ def _read_part(part: Node) -> TextBlock | ImageBlock | FileBlock:
         return TextBlock(part.text(kind), cache=read_cache(part))
     if kind == "image_url":
         image = part.at("image_url")
-        picture = image_at(image.needed("url"), image.path, image.text("detail"))
-        return msgspec.structs.replace(picture, cache=read_cache(part))
+        plain = isinstance(image.value, str)  # of earlier clients
+        url, detail = (image.string(), "") if plain else (image.needed("url"), image.text("detail"))
+        return msgspec.structs.replace(image_at(url, image.path, detail), cache=read_cache(part))
     if kind == "input_audio":
         audio = part.at("input_audio")
-        return FileBlock(media_type=audio_type(audio.needed("format")), data=audio.needed("data"))
+        kind = audio_type(audio.needed("format"))
+        return FileBlock(media_type=kind, data=audio.needed("data"), cache=read_cache(part))
     if kind == "file" and part.at("file").text("file_data"):
         file = part.at("file")
-        return document_at(file.text("file_data"), file.text("filename"), file.path)
+        document = document_at(file.text("file_data"), file.text("filename"), file.path)
+        return msgspec.structs.replace(document, cache=read_cache(part))
     raise cannot_carry(part, kind)
 
 
@@ -156,11 +170,7 @@ def _read_assistant(message: Node) -> Iterator[Block]:
         raise cannot_carry(message, "an answer of this kind")
     reasoning = list(read_reasoning(message))
     yield from reasoning
-    for part in _read_parts(message):
-        if not isinstance(part, TextBlock):
-            raise message.at("content").wrong("must be text")
-        if part.text:
-            yield part
+    yield from _read_said(message)
     for call in message.each("tool_calls"):
         if (signature := read_call_signature(call)) is not None and signature not in reasoning:
             yield signature
@@ -171,6 +181,23 @@ def _read_assistant(message: Node) -> Iterator[Block]:
             continue
         function = call.at("function")
         yield ToolCall(id=call.needed("id"), name=function.needed("name"), arguments=function.text("arguments"))
+
+
+def _read_said(message: Node) -> Iterator[Block]:
+    """Yield what the assistant has said. Clients of Mistral send its thoughts back as parts of the content."""
+    if isinstance(text := message.raw("content"), str):
+        if text:
+            yield TextBlock(text)
+        return
+    for part in message.each("content"):
+        if part.text("type") == "thinking":
+            yield from read_content(Node({"content": [part.value]}, message.path))
+            continue
+        block = _read_part(part)
+        if not isinstance(block, TextBlock):
+            raise message.at("content").wrong("must be text")
+        if block.text:
+            yield block
 
 
 def _read_tool(tool: Node) -> ToolDefinition:
@@ -260,7 +287,7 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
         "frequency_penalty": request.frequency_penalty,
         "presence_penalty": request.presence_penalty,
         "response_format": _write_shape(request.shape),
-        "reasoning_effort": (effort_of(request.thinking) or None) if request.thinking else None,
+        "reasoning_effort": _write_effort(request, model),
         "verbosity": request.verbosity or None,
         "user": request.user or None,
         "prompt_cache_key": request.cache_key or None,
@@ -361,6 +388,11 @@ def _write_choice(choice: ToolChoice | None) -> str | dict[str, Any] | None:
     if len(functions) == 1:
         return functions[0]
     return {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": functions}}
+
+
+def _write_effort(request: ModelRequest, model: str) -> str | None:
+    effort = effort_within(effort_of(request.thinking), model) if request.thinking else ""
+    return "none" if request.tools and refuses_tools_in_chat(model, effort) else effort or None
 
 
 def _write_shape(shape: Shape | None) -> dict[str, Any] | None:

@@ -1,7 +1,8 @@
 """Google's generateContent."""
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.defaults import always_usage, error_in
+from opencode_cloud.gateway.formats.defaults import always_usage, error_in, never_refused
+from opencode_cloud.gateway.formats.error_forms import is_google_error
 from opencode_cloud.gateway.formats.generate import addressing, answers, errors, requests, usage
 from opencode_cloud.gateway.formats.generate.inspection import inspect
 from opencode_cloud.gateway.formats.generate.limits import LIMITS
@@ -40,6 +41,7 @@ GENERATE = WireFormat(
     settings=SETTINGS,
     verbatim=VERBATIM,
     image_tokens=5000,
+    is_refused=never_refused,
     overrides=addressing.overrides,
     members=MEMBERS,
     limits=LIMITS,
@@ -47,6 +49,7 @@ GENERATE = WireFormat(
     read_request=requests.read,
     write_request=requests.write,
     answer_member="candidates",
+    is_answer=answers.is_answer,
     usage_member="usageMetadata",
     error_in=error_in,
     read_usage=usage.read,
@@ -57,6 +60,7 @@ GENERATE = WireFormat(
     reader=GenerateReader,
     writer=GenerateWriter,
     meter=GenerateMeter,
+    is_error=is_google_error,
     error_body=errors.body,
     error_event=errors.event,
     heartbeat=HEARTBEAT,

@@ -34,6 +34,11 @@ def stop_of(reason: str, *, called: bool) -> Stop:
     return Stop.TOOLS if called else Stop.END
 
 
+def is_answer(node: Node) -> bool:
+    """Tell whether a document has an answer: a candidate, or the reason for which the prompt was blocked."""
+    return bool(node.raw("candidates") or node.at("promptFeedback").raw("blockReason"))
+
+
 def read(node: Node) -> ModelReply:
     """Read an answer. Raises :class:`Malformed`."""
     candidate = next(node.each("candidates"), None)

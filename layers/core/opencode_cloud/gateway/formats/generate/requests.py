@@ -10,7 +10,7 @@ from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.generate.inspection import joined, parts_of
 from opencode_cloud.gateway.formats.generate.schemas import to_json_schema
 from opencode_cloud.gateway.formats.generate.writing import UNSIGNED, write
-from opencode_cloud.gateway.formats.media import plain_base64
+from opencode_cloud.gateway.formats.media import document_of, picture_of, plain_base64
 from opencode_cloud.gateway.formats.models import (
     Block,
     Choice,
@@ -164,14 +164,14 @@ def _read_response(response: Node) -> tuple[TextBlock, bool]:
     return TextBlock(compact(members)), False
 
 
-def read_media(part: Node) -> ImageBlock | FileBlock:
+def read_media(part: Node) -> ImageBlock | FileBlock | TextBlock:
     """Read a part that is a picture or file."""
     inline, file = part.at("inlineData"), part.at("fileData")
     if inline.present():
         media_type, data = inline.needed("mimeType"), plain_base64(inline.needed("data"))
         if media_type.startswith("image/"):
-            return ImageBlock(media_type=media_type, data=data)
-        return FileBlock(media_type=media_type, data=data, name=inline.text("displayName"))
+            return picture_of(media_type, data)
+        return document_of(media_type, data, inline.text("displayName"))
     url, media_type = file.text("fileUri"), file.text("mimeType")
     if not url.startswith("https://") or "googleapis.com" in url:
         raise cannot_carry(part, ", ".join(part.members()))

@@ -8,6 +8,7 @@ from typing import Any
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.efforts import effort_within
 from opencode_cloud.gateway.formats.models import (
     Block,
     Choice,
@@ -31,7 +32,16 @@ UNSIGNED = "skip_thought_signature_validator"
 """The signature that Google documents for tool calls of other models. It skips validation."""
 
 _EARLIER = re.compile(r"gemini-[12](?!\d)")  # models without ids and signatures of calls, and without levels of thought
+_SEEDS = 2**31
+"""The number of seeds that Google takes: those of other vendors have more bits."""
 _LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
+_BUDGETS = (
+    (re.compile(r"gemini-2\.5-pro"), 128, 32_768),
+    (re.compile(r"gemini-2\.5-flash-lite"), 512, 24_576),
+    (re.compile(r"gemini-(?!1|2\.0)"), 0, 24_576),
+)
+"""Models by name, and the smallest and the largest budget for thinking that they take, in tokens."""
+_ALWAYS_THINKS = re.compile(r"gemini-2\.5-pro")
 
 
 def write(request: ModelRequest, model: str) -> dict[str, Any]:
@@ -46,10 +56,10 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
         "topP": request.top_p,
         "topK": request.top_k,
         "stopSequences": list(request.stop) or None,
-        "seed": request.seed,
-        "frequencyPenalty": request.frequency_penalty,
-        "presencePenalty": request.presence_penalty,
-        "thinkingConfig": _write_thinking(request.thinking, later=later),
+        "seed": None if request.seed is None else request.seed % _SEEDS,
+        "frequencyPenalty": request.frequency_penalty or None,  # models refuse it, also the default
+        "presencePenalty": request.presence_penalty or None,
+        "thinkingConfig": _write_thinking(request.thinking, model, later=later),
         **_write_shape(request.shape),
     }
     members = {
@@ -154,13 +164,24 @@ def _write_shape(shape: Shape | None) -> dict[str, Any]:
     return {"responseMimeType": "application/json", "responseJsonSchema": shape.schema}
 
 
-def _write_thinking(thinking: Thinking | None, *, later: bool) -> dict[str, Any] | None:
+def _write_thinking(thinking: Thinking | None, model: str, *, later: bool) -> dict[str, Any] | None:
     if thinking is None:
         return None
     members: dict[str, Any] = {"includeThoughts": True} if thinking.shown else {}
     if later:
-        if effort := effort_of(thinking):
+        if effort := effort_within(effort_of(thinking), model):
             members["thinkingLevel"] = _LEVELS.get(effort, effort).upper()
-    elif (budget := budget_of(thinking)) is not None:
-        members["thinkingBudget"] = min(budget, 24_576)
+        return members or None
+    bounds = next(((least, most) for name, least, most in _BUDGETS if name.search(model)), None)
+    if bounds is None:
+        return None  # earlier models do not think
+    if (budget := budget_of(thinking)) is not None:
+        members["thinkingBudget"] = _within(budget, *bounds, always=_ALWAYS_THINKS.search(model) is not None)
     return members or None
+
+
+def _within(budget: int, least: int, most: int, *, always: bool) -> int:
+    """Return a budget that a model takes. -1 leaves it to the model; 0 is no thinking, which some models refuse."""
+    if budget < 0 or (budget == 0 and not always):
+        return budget
+    return max(least, min(budget, most))

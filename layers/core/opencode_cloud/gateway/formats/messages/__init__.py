@@ -5,11 +5,13 @@ from opencode_cloud.gateway.formats.defaults import (
     always_usage,
     error_in,
     fixed_path,
+    has_list,
     itself,
     model_override,
+    never_refused,
     one_answer,
 )
-from opencode_cloud.gateway.formats.error_forms import anthropic_body
+from opencode_cloud.gateway.formats.error_forms import anthropic_body, is_anthropic_error
 from opencode_cloud.gateway.formats.messages import answers, errors, requests, usage
 from opencode_cloud.gateway.formats.messages.inspection import inspect
 from opencode_cloud.gateway.formats.messages.limits import LIMITS
@@ -42,6 +44,7 @@ MESSAGES = WireFormat(
     settings=SETTINGS,
     verbatim=VERBATIM,
     image_tokens=5000,
+    is_refused=never_refused,
     overrides=model_override,
     members=MEMBERS,
     limits=LIMITS,
@@ -49,6 +52,7 @@ MESSAGES = WireFormat(
     read_request=requests.read,
     write_request=requests.write,
     answer_member="content",
+    is_answer=has_list("content"),
     usage_member="usage",
     error_in=error_in,
     read_usage=usage.read,
@@ -59,6 +63,7 @@ MESSAGES = WireFormat(
     reader=MessagesReader,
     writer=MessagesWriter,
     meter=MessagesMeter,
+    is_error=is_anthropic_error,
     error_body=anthropic_body,
     error_event=errors.event,
     heartbeat=COMMENT,

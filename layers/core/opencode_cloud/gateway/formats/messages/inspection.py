@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from opencode_cloud.gateway.formats.facts import RequestFacts
 from opencode_cloud.gateway.formats.hosted import leave_out_tools
@@ -29,6 +29,7 @@ def inspect(node: Node, facts: RequestFacts) -> None:
     if node.raw("thread"):
         facts.unknown_size("thread")
         facts.stores("thread")
+    facts.compacts = bool(node.raw("compaction")) or _compacts(node.raw("context_management"))
     facts.tier = _tier(node)
 
 
@@ -47,6 +48,17 @@ def _tier(node: Node) -> str:
         return f"inference_geo {region}"
     speed = node.text("speed")
     return speed if speed not in ("", "standard") else tier_name(node.text("service_tier"))
+
+
+def _compacts(management: object) -> bool:
+    """Tell whether edits of the context may compact it. They are a hint, so a wrong form is no error."""
+    edits: object = cast("dict[str, object]", management).get("edits") if isinstance(management, dict) else None
+    kinds = [
+        cast("dict[str, object]", edit).get("type")
+        for edit in (cast("list[object]", edits) if isinstance(edits, list) else [])
+        if isinstance(edit, dict)
+    ]
+    return any(isinstance(kind, str) and kind.startswith("compact") for kind in kinds)
 
 
 def _inspect_content(node: Node, facts: RequestFacts) -> None:

@@ -14,11 +14,11 @@ MEMBERS = rules(
         "output_config": "effort and format",
         "output_format": "the earlier name of the format",
         "metadata": "the id of the user",
+        "cache_control": "a mark at the end of the prompt",
     },
     emulate={"stop_sequences": "the gateway ends the answer where the target has no such member"},
     drop={
         "context_management": "it only saves tokens of the prompt",
-        "cache_control": "it changes the price only",
         "compaction": "it only saves tokens of the prompt",
         "service_tier": "tiers without a price are refused earlier",
         "speed": "speeds without a price are refused earlier",

@@ -8,6 +8,8 @@ from typing import Any
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.marks import marked
+from opencode_cloud.gateway.formats.media import document_of, picture_of
 from opencode_cloud.gateway.formats.models import (
     Block,
     Choice,
@@ -25,6 +27,7 @@ from opencode_cloud.gateway.formats.models import (
     Turn,
 )
 from opencode_cloud.gateway.formats.reading import Node, arguments_object, compact, read_cache, without_empty
+from opencode_cloud.gateway.formats.schemas import closed_schema
 from opencode_cloud.gateway.formats.sealing import unseal
 from opencode_cloud.gateway.formats.writing import (
     budget_of,
@@ -45,11 +48,14 @@ LEAST_BUDGET = 1024
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2})(?!\d))?")
 _PREVIEW = (5, 0)
 """The version of a model whose name has none."""
+_UNKNOWN = (0, 0)
+_FIRST_THINKING = (3, 7)
 _FUNCTIONS = ("", "custom")
 """Types of tools that the client defines. It runs others too, but only Anthropic's models know them."""
 _CHOICES = {"auto": Choice.AUTO, "none": Choice.NONE, "any": Choice.REQUIRED}
 _CHOICE_NAMES = {choice: name for name, choice in _CHOICES.items()}
 _EFFORTS = {"minimal": "low"}
+_EFFORTS_OF_4_6 = _EFFORTS | {"xhigh": "max"}
 
 
 def read(node: Node) -> ModelRequest:
@@ -57,6 +63,8 @@ def read(node: Node) -> ModelRequest:
     messages = tuple(_read_message(message) for message in node.each("messages"))
     if not messages:
         raise node.at("messages").wrong("must have a message")
+    *earlier, last = messages
+    messages = (*earlier, Turn(last.role, marked(last.blocks, read_cache(node))))
     choice = node.at("tool_choice")
     serial = choice.flag("disable_parallel_tool_use")
     return ModelRequest(
@@ -168,22 +176,28 @@ def _read_content(block: Node) -> TextBlock | ImageBlock | FileBlock:
     source = block.at("source")
     by = source.needed("type")
     if kind == "image" and by == "base64":
-        return ImageBlock(media_type=source.needed("media_type"), data=source.needed("data"), cache=read_cache(block))
+        return picture_of(source.needed("media_type"), source.needed("data"), cache=read_cache(block))
     if kind == "image" and by == "url":
         return ImageBlock(url=source.needed("url"), cache=read_cache(block))
     if kind == "document" and by == "text":
         title = block.text("title")
         return TextBlock(f"{title}\n{source.text('data')}" if title else source.text("data"), cache=read_cache(block))
     if kind == "document" and by == "base64":
-        return FileBlock(
-            media_type=source.needed("media_type"),
-            data=source.needed("data"),
-            name=block.text("title"),
-            cache=read_cache(block),
-        )
+        media_type, data = source.needed("media_type"), source.needed("data")
+        return document_of(media_type, data, block.text("title"), cache=read_cache(block))
     if kind == "document" and by == "url":
         return FileBlock(url=source.needed("url"), name=block.text("title"), cache=read_cache(block))
+    if kind == "document" and by == "content":
+        parts = [source.text("content")] if isinstance(source.raw("content"), str) else _texts_of(source)
+        return TextBlock("\n".join(filter(None, [block.text("title"), *parts])), cache=read_cache(block))
     raise cannot_carry(block, f"{kind} by {by}")
+
+
+def _texts_of(source: Node) -> list[str]:
+    for part in source.each("content"):
+        if part.text("type") != "text":
+            raise cannot_carry(part, part.text("type"))
+    return [part.text("text") for part in source.each("content")]
 
 
 def _read_tool(tool: Node) -> ToolDefinition:
@@ -312,7 +326,8 @@ def _write_reasoning(block: ReasoningBlock) -> dict[str, Any]:
 
 
 def _write_tool(tool: ToolDefinition) -> dict[str, Any]:
-    members: dict[str, Any] = {"name": tool.name, "input_schema": {"type": "object", **(tool.schema or {})}}
+    schema = {"type": "object", **(tool.schema or {})}
+    members: dict[str, Any] = {"name": tool.name, "input_schema": closed_schema(schema) if tool.strict else schema}
     if tool.description:
         members["description"] = tool.description
     if tool.strict:
@@ -345,13 +360,13 @@ def _write_choice(request: ModelRequest) -> dict[str, Any] | None:
 def _write_shape(shape: Shape | None) -> dict[str, Any]:
     if shape is None:
         return {}
-    return {"format": {"type": "json_schema", "schema": shape.schema}}
+    return {"format": {"type": "json_schema", "schema": closed_schema(shape.schema or {})}}
 
 
 def _write_thinking(request: ModelRequest, model: str, limit: int) -> dict[str, Any]:
     """Write the thinking options, in the form of the model's generation."""
     thinking = request.thinking
-    if thinking is None:
+    if thinking is None or _UNKNOWN < _version(model) < _FIRST_THINKING:
         return {}
     if thinking.effort == "none" or thinking.budget == 0:
         # Later models refuse to be told not to think, and do not think by themselves or think little.
@@ -363,7 +378,8 @@ def _write_thinking(request: ModelRequest, model: str, limit: int) -> dict[str, 
         return {}  # refused together
     if _is_adaptive(model):
         effort = effort_of(thinking)
-        config = {"output_config": {"effort": _EFFORTS.get(effort, effort)}} if effort else {}
+        names = _EFFORTS if _version(model) >= (4, 7) else _EFFORTS_OF_4_6
+        config = {"output_config": {"effort": names.get(effort, effort)}} if effort else {}
         return {"thinking": {"type": "adaptive", "display": "summarized" if thinking.shown else "omitted"}, **config}
     if _unsigned_call(request.messages):
         return {}  # refused together
@@ -387,7 +403,7 @@ def _is_adaptive(model: str) -> bool:
 def _version(model: str) -> tuple[int, int]:
     version = _VERSION.search(model)
     if version is None:
-        return _PREVIEW if "claude-mythos" in model else (0, 0)
+        return _PREVIEW if "claude-mythos" in model else _UNKNOWN
     return int(version[1]), int(version[2] or 0)
 
 

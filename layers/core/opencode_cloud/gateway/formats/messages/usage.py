@@ -7,13 +7,17 @@ from typing import Any
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.service_tiers import tier_of_usage
-from opencode_cloud.gateway.formats.usage import UsageCounts, counts_of
+from opencode_cloud.gateway.formats.usage import UsageCounts, counts_of, summed
 
 
 def read(usage: object) -> Tokens | None:
     """Read a usage object; None if it has no counts."""
     counts = counts_of(usage)
-    return None if counts is None else _tokens(counts)
+    if counts is None:
+        return None
+    # The tokens of a compaction are billed, and are not part of the counts of the answer.
+    compactions = counts.each("iterations", "compaction")
+    return summed(map(_tokens, (counts, *compactions))) if compactions else _tokens(counts)
 
 
 def _tokens(counts: UsageCounts) -> Tokens:

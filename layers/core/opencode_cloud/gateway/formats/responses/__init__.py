@@ -1,8 +1,16 @@
 """OpenAI Responses."""
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.defaults import always_usage, error_in, fixed_path, itself, one_answer
-from opencode_cloud.gateway.formats.error_forms import openai_body
+from opencode_cloud.gateway.formats.defaults import (
+    always_usage,
+    error_in,
+    fixed_path,
+    has_list,
+    itself,
+    never_refused,
+    one_answer,
+)
+from opencode_cloud.gateway.formats.error_forms import is_openai_error, openai_body
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.responses import answers, errors, requests, usage
@@ -36,6 +44,7 @@ RESPONSES = WireFormat(
     settings=SETTINGS,
     verbatim=VERBATIM,
     image_tokens=50_000,
+    is_refused=never_refused,
     overrides=requests.overrides,
     members=MEMBERS,
     limits=LIMITS,
@@ -43,6 +52,7 @@ RESPONSES = WireFormat(
     read_request=requests.read,
     write_request=requests.write,
     answer_member="output",
+    is_answer=has_list("output"),
     usage_member="usage",
     error_in=error_in,
     read_usage=usage.read,
@@ -53,6 +63,7 @@ RESPONSES = WireFormat(
     reader=ResponsesReader,
     writer=ResponsesWriter,
     meter=ResponsesMeter,
+    is_error=is_openai_error,
     error_body=openai_body,
     error_event=errors.event,
     heartbeat=COMMENT,

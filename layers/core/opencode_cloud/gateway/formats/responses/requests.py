@@ -9,6 +9,7 @@ from typing import Any, cast
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.custom import custom_arguments
+from opencode_cloud.gateway.formats.efforts import effort_within, thinks
 from opencode_cloud.gateway.formats.media import document_at, image_at, image_url, to_data_url
 from opencode_cloud.gateway.formats.models import (
     Block,
@@ -91,6 +92,8 @@ def _read_input(node: Node) -> tuple[tuple[TextBlock, ...], tuple[Turn, ...]]:
             system += [block for block in blocks if isinstance(block, TextBlock)]
         elif blocks:
             _append(messages, role, blocks)
+    if not messages and system and any(node.each("input")):  # OpenAI takes instructions alone
+        return (), (Turn("user", tuple(system)),)
     if not messages:
         raise node.at("input").wrong("must have a message of the user")
     return tuple(system), tuple(messages)
@@ -215,7 +218,8 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
     """Write a request. The upstream does not store it, and returns requested reasoning in encrypted form."""
     text = without_empty({"format": _write_shape(request.shape), "verbosity": request.verbosity or None})
     items = [item for message in request.messages for item in _write_message(message)]
-    reasons = request.thinking is not None or any(item.get("type") == "reasoning" for item in items)
+    thinking = request.thinking if thinks(model) else None
+    reasons = thinking is not None or any(item.get("type") == "reasoning" for item in items)
     members = {
         "model": model,
         "instructions": "\n\n".join(text.text for text in request.system) or None,
@@ -227,7 +231,7 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
         "temperature": request.temperature,
         "top_p": request.top_p,
         "text": text or None,
-        "reasoning": _write_thinking(request.thinking),
+        "reasoning": _write_thinking(thinking, model),
         "include": [_ENCRYPTED] if reasons else None,
         "store": False,
         "safety_identifier": request.user or None,
@@ -324,8 +328,9 @@ def _write_shape(shape: Shape | None) -> dict[str, Any] | None:
     return {**members, "strict": bool(shape.strict)}
 
 
-def _write_thinking(thinking: Thinking | None) -> dict[str, Any] | None:
+def _write_thinking(thinking: Thinking | None, model: str) -> dict[str, Any] | None:
     if thinking is None:
         return None
-    members = {"effort": effort_of(thinking) or None, "summary": "auto" if thinking.shown else None}
+    effort = effort_within(effort_of(thinking), model)
+    members = {"effort": effort or None, "summary": "auto" if thinking.shown else None}
     return without_empty(members) or None
