@@ -222,9 +222,9 @@ def test_an_admin_gives_roles_below_owner_and_the_last_owner_stays(office: Offic
     action, role = f"{office.base}/members", f"role:{office.member_id(person)}"
     changed = browser.submit(members, action, **{role: "viewer"})
     assert "Roles changed" in changed.text
-    raised = browser.submit(members, action, **{role: "owner"}, confirmed="1")
+    raised = browser.submit(changed, action, **{role: "owner"}, confirmed="1")
     assert (raised.status, "Only an owner" in raised.text) == (403, True)
-    nonsense = browser.submit(members, action, **{role: "emperor"})
+    nonsense = browser.submit(changed, action, **{role: "emperor"})
     assert nonsense.status == 422
     owners, all_ = office.open(Role.OWNER, "/members")
     own = f"role:{office.member_id(office.persons[Role.OWNER])}"
