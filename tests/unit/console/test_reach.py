@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -72,13 +72,18 @@ def test_a_form_sent_after_the_session_ended_leads_to_sign_in_and_back_to_its_pa
 
 @pytest.mark.parametrize(
     ("path", "page"),
-    [("/account/sessions/end", "/account"), ("/device", "/device"), ("/console", "/console"), ("/logout", "")],
+    [
+        ("/account/sessions/end", "/account"),
+        ("/device", "/device"),
+        ("/console", "/console/new?unsent=1"),
+        ("/logout", ""),
+    ],
 )
 def test_people_without_a_session_never_read_a_sentence_for_programs(office: Office, path: str, page: str) -> None:
     answer = office.browser(None).go(path, {"token": "x"})
     assert (answer.status_code, answer.headers["location"]) == (
         303,
-        f"/login?continue={page.replace('/', '%2F')}" if page else "/login",
+        f"/login?continue={quote(page, safe='')}" if page else "/login",
     )
 
 
