@@ -170,7 +170,8 @@ def test_a_mark_of_a_whole_message_is_one_of_its_last_part() -> None:
 
 
 def test_the_mark_of_a_whole_request_reaches_servers_that_take_marks() -> None:
-    asked = ask(Format.MESSAGES, messages=[{"role": "user", "content": "Hi"}], **MARK)
+    members: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}], **MARK}
+    asked = ask(Format.MESSAGES, **members)
     body = json.loads(forward_request(asked, Format.CHAT, "m", str, cache_marks=True).body)
     assert body["messages"][0]["content"] == [{"type": "text", "text": "Hi", **MARK}]
     assert "cache_control" not in json.dumps(forwarded(asked, Format.CHAT))

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 KIND = "header"
 _STRING = rb'"((?:[^"\\]|\\.)*)"'
 _OBJECT = re.compile(rb'"(headers|responseHeaders)"\s*:\s*\{((?:[^{}"]|"(?:[^"\\]|\\.)*")*)\}', re.DOTALL)
 """An object of texts, outside strings: there, a quotation mark has a backslash before it."""
-_MEMBER = re.compile(_STRING + rb"\s*:\s*" + _STRING, re.DOTALL)
+_TEXT = re.compile(rb'"((?:[^"\\]|\\.|\\\Z)*)(?:"|\Z)', re.DOTALL)
+"""A text in such an object. One without an end matches too: otherwise each quotation mark would be tried to the end."""
 _OPTION = re.compile(
     rb'"(?:api_?key|(?:access|auth|bearer|session)_?token|(?:client_?)?secret|password|authorization)"\s*:\s*'
     + _STRING,
@@ -36,10 +38,12 @@ def header_values(kind: str, document: bytes) -> Iterator[tuple[int, int]]:
     for found in _OBJECT.finditer(document):
         if (found[1] == b"headers") is not is_model:
             continue
-        for member in _MEMBER.finditer(document, *found.span(2)):
-            is_secret = member[1].lower() not in _HARMLESS if is_model else _NAMES_A_SECRET.search(member[1])
-            if is_secret and _is_new(member[2]):
-                yield member.span(2)
+        for name, value in pairwise(_TEXT.finditer(document, *found.span(2))):
+            if document[name.end() : value.start()].strip() != b":":
+                continue  # the value before, and the next name
+            is_secret = name[1].lower() not in _HARMLESS if is_model else _NAMES_A_SECRET.search(name[1])
+            if is_secret and _is_new(value[1]):
+                yield value.span(1)
 
 
 def _is_new(value: bytes) -> bool:
