@@ -148,7 +148,10 @@ def routes(
         lambda: aws.secret(settings.admin_secret),
         public_url=url,
     ).mount(app)
-    key = lambda: aws.secret(settings.session_key_secret)  # noqa: E731 - several services read it
+
+    def key() -> str:
+        return aws.secret(settings.session_key_secret)
+
     owner_forms = OwnerForms(services.owning, deletion, services.tasks, store, services.access, key)
     audit = AuditQueue(settings.audit_queue_url)
     commenting = Commenting(store, reading, services.gate, services.access, services.fan_out, audit, key)

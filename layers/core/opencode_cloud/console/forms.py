@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
-from urllib.parse import parse_qs
 
 import msgspec
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from opencode_cloud.http.requests import form_pairs
 from opencode_cloud.kit import http_events, money
 from opencode_cloud.kit.errors import BadRequest, ServiceError, Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
@@ -85,11 +85,10 @@ class InvalidForm(Unprocessable):
 
 def read(event: http_events.Event) -> Form:
     """Return the form in a request's body; raises ``malformed_form`` (400) if the body is not a form."""
-    text = http_events.raw_body(event).decode(errors="replace")
-    try:
-        return Form(parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
-    except ValueError as error:
-        raise BadRequest("malformed_form", f"A form has at most {MOST_FIELDS} fields.") from error
+    fields: dict[str, list[str]] = {}
+    for name, value in form_pairs(event, MOST_FIELDS, keep_blank=True):
+        fields.setdefault(name, []).append(value)
+    return Form(fields)
 
 
 def checked(model: type[Model], values: Mapping[str, Any]) -> Model:
@@ -97,7 +96,7 @@ def checked(model: type[Model], values: Mapping[str, Any]) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InvalidForm([_fault(detail) for detail in error.errors()]) from error
+        raise InvalidForm([fault for detail in error.errors() for fault in _faults(detail)]) from error
 
 
 def faults_of(error: ServiceError) -> Sequence[DocumentFault]:
@@ -108,9 +107,11 @@ def faults_of(error: ServiceError) -> Sequence[DocumentFault]:
     return [DocumentFault(path=f"/{match[1]}", message=match[2])] if match else []
 
 
-def _fault(error: ErrorDetails) -> DocumentFault:
-    location = error["loc"]
-    return DocumentFault(path="".join(f"/{part}" for part in location), message=_words(error))
+def _faults(error: ErrorDetails) -> list[DocumentFault]:
+    path = "".join(f"/{part}" for part in error["loc"])
+    if error["type"] == "fields":  # a rule between fields, which names each of them
+        return [DocumentFault(path=f"{path}/{field}", message=words) for field, words in error.get("ctx", {})["faults"]]
+    return [DocumentFault(path=path, message=_words(error))]
 
 
 _MEANINGS: Mapping[str, str] = {

@@ -26,7 +26,6 @@ from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
 from opencode_cloud.policies.compilation import enforced
 from opencode_cloud.policies.models import (
-    BETWEEN_FAULTS,
     Policy,
     PolicyRules,
     Redaction,
@@ -38,7 +37,7 @@ from opencode_cloud.policies.programs import Program, changed_programs, programs
 from opencode_cloud.policies.requests import ConfigurationChange, PolicyChange, Restoration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from opencode_cloud.catalogue.models import Catalogue
     from opencode_cloud.catalogue.service.caching import CatalogueCache
@@ -224,7 +223,7 @@ class PolicyPages(VersionPages):
         try:
             change = checked(PolicyChange, {"policy": policy, "comment": form.one("comment")})
         except InvalidForm as error:
-            raise InvalidForm([*faults, *_placed(error.faults)]) from error
+            raise InvalidForm([*faults, *error.faults]) from error
         if faults:
             raise InvalidForm(faults)
         return change.policy.model_dump(mode="json", include=set(policy)), change.comment
@@ -362,18 +361,6 @@ def choices_of(catalogue: Catalogue) -> dict[str, list[str]]:
         "models": [f"{catalogue.provider}/{model}" for model in sorted(catalogue.models)],
         "tools": list(TOOLS),
     }
-
-
-def _placed(faults: Sequence[DocumentFault]) -> Iterator[DocumentFault]:
-    """Yield faults, those between fields of the policy at the field whose name begins the message."""
-    for fault in faults:
-        if fault.path != "/policy":
-            yield fault
-            continue
-        for message in fault.message.split(BETWEEN_FAULTS):
-            name, _blank, words = message.partition(" ")
-            known = name in Policy.model_fields
-            yield DocumentFault(path=f"/policy/{name}", message=words) if known else fault
 
 
 def _pattern(line: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from opencode_cloud.contracts.access import EnforcedRules, FallbackChain, FallbackReason
 from opencode_cloud.contracts.budgets import LARGEST_LIMIT
@@ -22,8 +23,6 @@ MAX_PATTERNS = 200
 DAY_SECONDS = 86_400
 MOST_SECRET_PATTERNS = 20
 """Each is searched in everything that is shared."""
-BETWEEN_FAULTS = "; "
-"""Between faults of several fields. The name of a field begins each."""
 MOST_FALLBACKS = 3
 """Models in one chain. Each takes as long as its upstreams need to fail."""
 
@@ -171,18 +170,22 @@ class Policy(_Form):
     def _check(self) -> Self:
         rules = Counter((rule.model, reason) for rule in self.fallbacks for reason in rule.when)
         faults = [
-            f"{name} {model} is not among the providers and models that the policy allows"
+            (name, f"{model} is not among the providers and models that the policy allows")
             for name, model in (("default_model", self.default_model), ("small_model", self.small_model))
             if model and not self.permits(model)
         ]
         faults += [
-            f"fallbacks has {number} rules of {model} for the reason {reason}"
+            ("fallbacks", f"has {number} rules of {model} for the reason {reason}")
             for (model, reason), number in rules.items()
             if number > 1
         ]
-        faults += [f"fallbacks names {rule.model} in its own place" for rule in self.fallbacks if rule.model in rule.to]
+        faults += [
+            ("fallbacks", f"names {rule.model} in its own place") for rule in self.fallbacks if rule.model in rule.to
+        ]
         if faults:
-            raise ValueError(BETWEEN_FAULTS.join(faults))
+            words = "; ".join(f"{field} {fault}" for field, fault in faults)
+            # One error of pydantic stands for several fields; its context names each, for the form.
+            raise PydanticCustomError("fields", "{words}", {"words": words, "faults": faults})
         return self
 
     def permits(self, model: str) -> bool:

@@ -9,7 +9,7 @@ _UNIONS = ("anyOf", "oneOf", "allOf")
 
 _SCHEMAS = ("items", "additionalProperties", "not")
 _LISTS = (*_UNIONS, "prefixItems")
-_ANSWERED = ("type", "description", "title", "enum", "const", "default", "required", "$ref")
+_ANSWERED = frozenset({"type", "description", "title", "enum", "const", "default", "required", "$ref"})
 """Keywords, besides those of structure, that Anthropic takes in the schema of an answer."""
 _TEXT_FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
 _MAPS = ("properties", "$defs", "definitions")
@@ -45,7 +45,6 @@ def closed_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """
     kind: object = schema.get("type")
     kinds = cast("list[object]", kind) if isinstance(kind, list) else [kind]
-    known = set(_ANSWERED)
     closed: dict[str, Any] = {}
     rest: list[str] = []
     for name, value in schema.items():
@@ -57,7 +56,11 @@ def closed_schema(schema: dict[str, Any]) -> dict[str, Any]:
             closed[name] = {key: _closed(each) for key, each in _object(value).items()}
         elif name == "items":
             closed[name] = _closed(value)
-        elif name in known or (name == "minItems" and value in (0, 1)) or (name == "format" and value in _TEXT_FORMATS):
+        elif (
+            name in _ANSWERED
+            or (name == "minItems" and value in (0, 1))
+            or (name == "format" and value in _TEXT_FORMATS)
+        ):
             closed[name] = value
         elif name not in ("additionalProperties", "$schema"):
             rest.append(f"{name}: {value}")

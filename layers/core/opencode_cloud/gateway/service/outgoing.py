@@ -50,7 +50,8 @@ class OutgoingRequests:
         )
         if target.format is Format.MESSAGES:
             body = beta_flags.without_members(forwarded.body, target.upstream)
-            forwarded = msgspec.structs.replace(forwarded, body=body)
+            if body is not forwarded.body:
+                forwarded = msgspec.structs.replace(forwarded, body=body)
         unknown = self._flags(target).unknown
         if not unknown:
             return forwarded
