@@ -8,13 +8,16 @@ LOCKS = {
     "layers/dependencies/core": "",
     "layers/dependencies/console": "layers/dependencies/core.txt",
     "layers/dependencies/analytics": "layers/dependencies/core.txt layers/dependencies/console.txt",
-    "layers/dependencies/payments": "layers/dependencies/core.txt layers/dependencies/console.txt",
+    "layers/dependencies/documents": "layers/dependencies/core.txt layers/dependencies/console.txt",
+    "layers/dependencies/payments": (
+        "layers/dependencies/core.txt layers/dependencies/console.txt layers/dependencies/documents.txt"
+    ),
     "layers/dependencies/gateway": "layers/dependencies/core.txt",
     "layers/dependencies/container": "layers/dependencies/core.txt layers/dependencies/gateway.txt",
     "layers/dependencies/hub": "layers/dependencies/core.txt layers/dependencies/gateway.txt",
     "requirements/dev": " ".join(
         f"layers/dependencies/{name}.txt"
-        for name in ("core", "console", "analytics", "payments", "gateway", "container", "hub")
+        for name in ("core", "console", "analytics", "documents", "payments", "gateway", "container", "hub")
     ),
     "requirements/aider": "",
     "requirements/litellm": "",

@@ -33,6 +33,7 @@ CORE = "core"
 CONSOLE = "console"
 GATEWAY = "gateway"
 ANALYTICS = "analytics"
+DOCUMENTS = "documents"
 PAYMENTS = "payments"
 """Lists of third-party libraries in layers/dependencies."""
 

@@ -13,7 +13,7 @@ from constructs import Construct
 
 from infra import packaging
 from infra.constructs.apis import route
-from infra.constructs.function import ANALYTICS, CONSOLE, PAYMENTS, Function, Layers, Size
+from infra.constructs.function import ANALYTICS, CONSOLE, DOCUMENTS, PAYMENTS, Function, Layers, Size
 from infra.constructs.queue import dead_letter_queue
 from infra.constructs.streams import read_stream
 from infra.queues import PROMPT_ATTEMPTS, TIMEOUTS
@@ -153,7 +153,8 @@ class ConsoleStack(Stack):
 
     def _console(self) -> Function:
         data = self._data
-        function = self._function("console", **self._operated())
+        documents = self._layers.with_list(self, self._stage, DOCUMENTS)
+        function = self._function("console", documents, **self._operated())
         self._allow_known(function)
         self._allow_sessions(function)
         self._allow_projecting(function)

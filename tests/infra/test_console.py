@@ -234,4 +234,4 @@ def test_snapshots_are_paid_for_where_people_wait(synthesis: Synthesis) -> None:
 def test_functions_of_the_console_plane_have_a_layer_more(synthesis: Synthesis) -> None:
     for function in synthesis.properties("console", "AWS::Lambda::Function"):
         name = function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
-        assert len(function["Layers"]) == 3 + (name in ("ledger", "payments"))
+        assert len(function["Layers"]) == 3 + (name in ("console", "ledger", "payments"))

@@ -104,6 +104,7 @@ def test_statements_are_listed_and_read(office: Office, monkeypatch: pytest.Monk
     assert amounts["balance", "closing"] == statement["closing"]
     assert sum(amount for (section, _), amount in amounts.items() if section == "kind") == statement["closing"]
     assert amounts["kind", "usage"] == -3 * CENT
+    assert office.get("statements/2026-11.pdf").headers["content-type"] == "application/pdf"
 
 
 def test_only_owners_and_billing_managers_see_money(office: Office) -> None:

@@ -86,6 +86,8 @@ def test_the_console_loads_its_api_and_its_pages_ahead_or_at_their_first_request
         "dns",
         "email_validator",
         "jsonschema",
+        "opencode_cloud.kit.pdf",
+        "reportlab",
         "requests",
         "urllib3",
     }
@@ -94,7 +96,7 @@ def test_the_console_loads_its_api_and_its_pages_ahead_or_at_their_first_request
 
 def test_payments_start_without_the_library_and_the_fonts_of_documents() -> None:
     loaded = modules_of("payments")
-    assert loaded & {"PIL", "fontpkg_fira_sans", "opencode_cloud.payments.rendering", "reportlab"} == set()
+    assert loaded & {"PIL", "fontpkg_fira_sans", "opencode_cloud.kit.pdf", "reportlab"} == set()
 
 
 @pytest.mark.parametrize("kind", ["snap-start", "provisioned-concurrency", "on-demand"])

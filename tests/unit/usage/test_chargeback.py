@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+from datetime import datetime
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.money import CENT
+from opencode_cloud.usage.chargeback_pdf import pdf_of
+from opencode_cloud.usage.models import Dimension
 from opencode_cloud.usage.service import chargeback
-from opencode_cloud.usage.service.chargeback import marked_up
+from opencode_cloud.usage.service.chargeback import Chargeback, ChargebackLine, marked_up
+from tests.unit.pdf_text import text_of
 from tests.unit.usage.test_routes import Office, office, sheet  # noqa: F401 - a fixture
 
 
@@ -51,6 +57,24 @@ def test_the_sheet_has_a_row_for_each_group(
     columns, *rows = sheet(office.get("chargeback.csv", month="2025-11", by="model", markup="1.5"))
     assert columns[-1] == "amount_usd"
     assert [(row[1], row[-1]) for row in rows] == [("claude-sonnet", "2.25"), ("gpt", "0.75")]
+
+
+def test_the_file_has_a_row_for_each_group_and_the_total(office: Office) -> None:  # noqa: F811 - the fixture
+    answer = office.get("chargeback.pdf", month="2025-11", by="member", markup="2")
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/pdf")
+    text = text_of(base64.b64decode(answer.body))
+    assert "Usage 2025-11 by member" in text
+    assert "The amount is the cost times 2." in text
+    assert [line for line in ("$3.00", "$1.00", "Total 3 $2.0000 $4.00") if line not in text] == []
+    for name in ("ann@example.com", "ben@example.com"):
+        assert text.count(name) == 1
+
+
+def test_calls_of_no_group_have_a_row_that_says_so() -> None:
+    line = ChargebackLine("", "", 2, CENT, 1)
+    month = Chargeback("2025-11", Dimension.SERVICE_ACCOUNT, Fraction(1), (line,), 1)
+    text = text_of(pdf_of(month, WorkspaceId("wrk_1"), "1", datetime(2025, 11, 1)))  # noqa: DTZ001 - UTC
+    assert "Calls without a service account 2 $0.01 $0.01" in text
 
 
 def test_a_member_charges_nobody(office: Office) -> None:  # noqa: F811 - the fixture

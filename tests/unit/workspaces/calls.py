@@ -105,6 +105,6 @@ class Api:
         text = answer.get("body") or ""
         found: Any = answer.get("headers") or {}
         headers = {name.lower(): value for name, value in found.items()}
-        is_sheet = headers.get("content-type", "").startswith("text/csv")
-        content = text if is_sheet else json.loads(text) if text else None
+        is_file = headers.get("content-type", "").startswith(("text/csv", "application/pdf"))
+        content = text if is_file else json.loads(text) if text else None
         return Answer(answer["statusCode"], headers, content)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from aws_lambda_powertools.event_handler import Response
 
+from opencode_cloud.billing.models.transactions import KIND_NAMES
 from opencode_cloud.billing.service.reading import movement_of
 from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
@@ -24,28 +25,6 @@ if TYPE_CHECKING:
 CALLS = "/calls"
 """The path of the page that shows single calls, on consoles that have one."""
 LATE = ".late"
-WORDS = {
-    "opening": "Credit from before the ledger",
-    "opening_usage": "Usage from before the ledger",
-    "usage": "Usage",
-    "usage_uncounted": "Usage",
-    "grant": "Promotional credit",
-    "expiry": "Promotional credit ended",
-    "top_up": "Credit bought",
-    "plan_payment": "Plan paid by card",
-    "plan_credit": "Credit of the plan",
-    "assignment": "Payment found",
-    "refund_pending": "Refund on its way",
-    "refund": "Refund",
-    "refund_failed": "Refund failed",
-    "refund_paid": "Refund paid",
-    "dispute": "Dispute opened",
-    "dispute_won": "Dispute won",
-    "dispute_lost": "Dispute lost",
-    "adjustment": "Adjustment by the operator",
-    "reversal": "Reversal",
-}
-"""Kinds of transactions for people."""
 
 
 class BillingPages:
@@ -77,7 +56,7 @@ class BillingPages:
             movements=page_of(rows, DEFAULT_LIMIT, lambda row: (row.seq,), movement_of),
             statements=self._reader.statements(workspace_id),
             payments=self._has("/payments"),
-            kinds=WORDS,
+            kinds=KIND_NAMES,
             shown=money.shown,
             month=f"{utc_now():%Y-%m}",
         )
@@ -99,14 +78,14 @@ class BillingPages:
             calls=page_of(rows, DEFAULT_LIMIT, lambda row: (row.event_id,), lambda row: row),
             call_page=request.base + CALLS if self._has(CALLS) else "",
             call_id=lambda event_id: event_id.removesuffix(LATE),  # pyright: ignore[reportUnknownLambdaType, reportUnknownMemberType]
-            kinds=WORDS,
+            kinds=KIND_NAMES,
             shown=money.shown,
         )
 
     def statement(self, request: PageRequest, period: str) -> Response[str]:
         """``GET .../billing/statements/{period}``: a closed month."""
         found = self._reader.statement(request.workspace.id, period)
-        return self._app.page(request, "statement.html", statement=found, kinds=WORDS, shown=money.shown)
+        return self._app.page(request, "statement.html", statement=found, kinds=KIND_NAMES, shown=money.shown)
 
     def _has(self, path: str) -> bool:
         return any(page.path == path for page in self._app.menu)

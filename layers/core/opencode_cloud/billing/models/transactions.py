@@ -51,6 +51,28 @@ USAGE_KINDS = frozenset({TransactionKind.USAGE, TransactionKind.OPENING_USAGE})
 """Kinds that the gateway's counter has counted already."""
 CHARGING_KINDS = frozenset({TransactionKind.USAGE, TransactionKind.USAGE_UNCOUNTED})
 """Kinds that charge usage events, which ``ledger_postings`` lists."""
+KIND_NAMES: Mapping[str, str] = {
+    "opening": "Credit from before the ledger",
+    "opening_usage": "Usage from before the ledger",
+    "usage": "Usage",
+    "usage_uncounted": "Usage",
+    "grant": "Promotional credit",
+    "expiry": "Promotional credit ended",
+    "top_up": "Credit bought",
+    "plan_payment": "Plan paid by card",
+    "plan_credit": "Credit of the plan",
+    "assignment": "Payment found",
+    "refund_pending": "Refund on its way",
+    "refund": "Refund",
+    "refund_failed": "Refund failed",
+    "refund_paid": "Refund paid",
+    "dispute": "Dispute opened",
+    "dispute_won": "Dispute won",
+    "dispute_lost": "Dispute lost",
+    "adjustment": "Adjustment by the operator",
+    "reversal": "Reversal",
+}
+"""Names for people. The other kinds do not concern a workspace."""
 
 
 class CauseKind(StrEnum):

@@ -22,7 +22,7 @@ from opencode_cloud.billing.sheets import as_csv
 from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
-from opencode_cloud.kit import http_events
+from opencode_cloud.kit import http_events, http_files
 from opencode_cloud.kit.api_responses import document
 from opencode_cloud.kit.http_app import response_of
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, decode_id, page_of
@@ -58,6 +58,7 @@ class LedgerRoutes:
         add(f"GET {one}/calls", self.calls, read, "List the calls that a transaction charges", TAG)
         add(f"GET {root}/statements", self.statements, read, "List statements", TAG)
         add(f"GET {root}/statements/<period>.csv", self.statement_sheet, read, "Read a statement, as CSV", TAG)
+        add(f"GET {root}/statements/<period>.pdf", self.statement_file, read, "Read a statement, as PDF", TAG)
         add(f"GET {root}/statements/<period>", self.statement, read, "Read a statement", TAG)
 
     def balance(self, workspace_id: WorkspaceId) -> Response[PrepaidBalance]:
@@ -106,3 +107,12 @@ class LedgerRoutes:
         name = f"statement-{workspace_id}-{period}"
         headers = {**http_events.PRIVATE, "Content-Disposition": f'attachment; filename="{name}.csv"'}
         return response_of(http_events.reply(self._gate.event, body, "text/csv; charset=utf-8", headers=headers))
+
+    def statement_file(self, workspace_id: WorkspaceId, period: Period) -> Response[str]:
+        """Get the statement of a closed month as a PDF file. The same statement has the same bytes each time."""
+        found = self._reader.statement(workspace_id, period)
+        # Import here only, because the library takes longer to load than all others.
+        from opencode_cloud.billing.statement_pdf import pdf_of
+
+        name = f"statement-{workspace_id}-{period}"
+        return response_of(http_files.pdf_reply(self._gate.event, pdf_of(found), name))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler import Response
@@ -12,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
-from opencode_cloud.kit import http_events
+from opencode_cloud.kit import http_files
 from opencode_cloud.kit.api_responses import document
 from opencode_cloud.kit.http_app import response_of
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
@@ -54,18 +52,6 @@ class InvoiceRoutes:
         """Get a document as a PDF file, with the data of the JSON. The same document has the same bytes each time."""
         found, event = self._documents.get(workspace_id, number), self._gate.event
         # Import here only, because the library takes longer to load than all others.
-        from opencode_cloud.payments.rendering.pdf import pdf_of
+        from opencode_cloud.payments.invoice_pdf import pdf_of
 
-        body = pdf_of(found)
-        etag = hashlib.sha256(body).hexdigest()[:32]
-        # Browsers ask each time, so a kept copy needs the permission too. They get no body if they have the file.
-        headers = {
-            "Cache-Control": "private, no-cache",
-            "ETag": f'"{etag}"',
-            "Content-Disposition": f'attachment; filename="{found.number}.pdf"',
-        }
-        if etag in http_events.header(event, "if-none-match"):
-            return response_of(
-                http_events.reply(event, b"", "application/pdf", status=HTTPStatus.NOT_MODIFIED, headers=headers)
-            )
-        return response_of(http_events.reply_binary(body, "application/pdf", headers=headers))
+        return response_of(http_files.pdf_reply(event, pdf_of(found), found.number))

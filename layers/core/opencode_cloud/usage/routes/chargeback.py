@@ -14,7 +14,7 @@ from pydantic import Field
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
-from opencode_cloud.kit import http_events, money
+from opencode_cloud.kit import http_events, http_files, money
 from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.api_responses import document
 from opencode_cloud.kit.http_app import response_of
@@ -75,6 +75,7 @@ class ChargebackRoutes:
         add, path = self._gate.add, f"{WORKSPACE}/usage/chargeback"
         add(f"GET {path}", self.get, Permission.USAGE_READ, "Charge a month on", TAG)
         add(f"GET {path}.csv", self.sheet, Permission.USAGE_READ, "Charge a month on, as CSV", TAG)
+        add(f"GET {path}.pdf", self.file, Permission.USAGE_READ, "Charge a month on, as PDF", TAG)
 
     def get(
         self, workspace_id: WorkspaceId, month: Month, by: GroupedBy = Department.PROJECT, markup: MarkUp = "1"
@@ -109,6 +110,21 @@ class ChargebackRoutes:
         body = as_csv(COLUMNS, rows)
         return response_of(http_events.reply(self._gate.event, body, "text/csv; charset=utf-8", headers=headers))
 
+    def file(
+        self, workspace_id: WorkspaceId, month: Month, by: GroupedBy = Department.PROJECT, markup: MarkUp = "1"
+    ) -> Response[str]:
+        """Get the cost of a month with a mark-up as a PDF file."""
+        found = self._read(workspace_id, month, by, markup)
+        # Import here only, because the library takes longer to load than all others.
+        from opencode_cloud.usage.chargeback_pdf import pdf_of
+
+        body = pdf_of(found, workspace_id, markup, _first_day(month))
+        name = f"chargeback-{workspace_id}-{month}"
+        return response_of(http_files.pdf_reply(self._gate.event, body, name))
+
     def _read(self, workspace_id: WorkspaceId, month: str, by: Department, markup: str) -> Chargeback:
-        first = datetime.fromisoformat(f"{month}-01")
-        return self._reader.month(self._gate.actor, workspace_id, first, Dimension(by), Fraction(markup))
+        return self._reader.month(self._gate.actor, workspace_id, _first_day(month), Dimension(by), Fraction(markup))
+
+
+def _first_day(month: str) -> datetime:
+    return datetime.fromisoformat(f"{month}-01")

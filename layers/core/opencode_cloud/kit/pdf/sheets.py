@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from opencode_cloud.payments.rendering.fonts import BOLD, REGULAR, width, writable
+from opencode_cloud.kit.pdf.fonts import BOLD, REGULAR, width, writable
 
 PAGE = (210 / 25.4 * 72, 297 / 25.4 * 72)
 """Width and height of A4."""
@@ -78,9 +78,9 @@ class Sheets:
             self.line((LEFT, line), size=size, bold=bold, leading=leading)
 
 
-def before_right(text: str, size: float = SIZE, *, bold: bool = False) -> float:
-    """Return the place where a text begins that ends at the right margin."""
-    return RIGHT - width(text, BOLD if bold else REGULAR, size)
+def before(end: float, text: str, size: float = SIZE, *, bold: bool = False) -> float:
+    """Return the place where a text begins that ends at ``end``."""
+    return end - width(text, BOLD if bold else REGULAR, size)
 
 
 def wrapped(text: str, room: float, size: float = SIZE, *, bold: bool = False) -> list[str]:

@@ -15,10 +15,10 @@ from pypdf import PdfReader
 
 from opencode_cloud.contracts.ids import PaymentId
 from opencode_cloud.kit import money
+from opencode_cloud.kit.pdf.fonts import MISSING, REGULAR, width, writable
+from opencode_cloud.kit.pdf.sheets import BOTTOM, LEFT, RIGHT, TOP, wrapped
+from opencode_cloud.payments.invoice_pdf import pdf_of
 from opencode_cloud.payments.models.documents import DocumentKind, DocumentLine, SaleDocument, sale_document
-from opencode_cloud.payments.rendering.fonts import MISSING, REGULAR, width, writable
-from opencode_cloud.payments.rendering.pdf import pdf_of
-from opencode_cloud.payments.rendering.sheets import BOTTOM, LEFT, RIGHT, TOP, wrapped
 
 ISSUED = datetime(2026, 11, 30, 23, 59, 58)  # noqa: DTZ001 - UTC without a zone
 SELLER = ["Example Software GmbH", "Hauptstraße 1", "10115 Berlin", "VAT ID: DE123456789"]

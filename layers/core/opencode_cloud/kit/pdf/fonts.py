@@ -1,4 +1,4 @@
-"""The fonts of documents. A PDF contains the glyphs that it uses, so every viewer shows the same.
+"""Fonts. A PDF contains the glyphs that it uses, so every viewer shows the same.
 
 Loading the library takes longer than a start of the function, so only code that makes a PDF imports this module.
 """

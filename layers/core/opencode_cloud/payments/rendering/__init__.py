@@ -1,1 +1,0 @@
-"""Forms of a document that are made from its data."""
