@@ -73,6 +73,8 @@ class Lifecycle(RuleBasedStateMachine):
         with self.refused("invitation_not_found", "invitation_settled"):
             if accept:
                 self.team.invitations.accept(self.people[by], invitation)
+                if state is InvitationState.ACCEPTED and by == invited and by in self.roles:
+                    return  # It was repeated.
                 self.roles.setdefault(invited, role)
             else:
                 self.team.invitations.decline(self.people[by], invitation)
