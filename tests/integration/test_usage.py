@@ -17,6 +17,7 @@ from opencode_cloud.kit.ids import new_id
 from opencode_cloud.schema.usage_events import to_row
 from tests.integration.people import People, Person
 from tests.integration.world import must
+from tests.pdf_text import text_of
 from tests.waiting import PATIENCE, until
 
 
@@ -67,6 +68,17 @@ def test_the_page_shows_the_month_with_its_days_and_who_used_most(office: Office
         f"/console/{office.workspace}/usage", params={"from": "2026-01-01", "to": "2026-01-31"}
     ).text
     assert "No calls in this range." in earlier
+
+
+def test_a_month_is_charged_on_as_a_pdf_file_that_a_browser_keeps(office: Office) -> None:
+    address = f"/api/v1/workspaces/{office.workspace}/usage/chargeback.pdf"
+    month = office.get("usage/events")["data"][0]["at"][:7]
+    query = {"month": month, "by": "model", "markup": "2"}
+    first = office.owner.http.get(address, params=query)
+    assert (first.status_code, first.headers["content-type"]) == (200, "application/pdf")
+    assert "Total 3 $3.0000 $6.00" in text_of(first.content)
+    again = office.owner.http.get(address, params=query, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 def test_a_row_that_is_no_event_holds_nobody_up(office: Office) -> None:

@@ -14,7 +14,7 @@ from opencode_cloud.billing.models.documents import (
 from opencode_cloud.billing.statement_pdf import pdf_of
 from opencode_cloud.contracts.ids import LedgerTransactionId, WorkspaceId
 from opencode_cloud.kit.money import CENT, DOLLAR
-from tests.unit.pdf_text import text_of
+from tests.pdf_text import text_of
 
 AT = datetime(2026, 11, 20, 8, 5)  # noqa: DTZ001 - UTC without a zone
 BOUGHT = MoneyMovement(

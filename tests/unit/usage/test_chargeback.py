@@ -16,7 +16,7 @@ from opencode_cloud.usage.chargeback_pdf import pdf_of
 from opencode_cloud.usage.models import Dimension
 from opencode_cloud.usage.service import chargeback
 from opencode_cloud.usage.service.chargeback import Chargeback, ChargebackLine, marked_up
-from tests.unit.pdf_text import text_of
+from tests.pdf_text import text_of
 from tests.unit.usage.test_routes import Office, office, sheet  # noqa: F401 - a fixture
 
 
