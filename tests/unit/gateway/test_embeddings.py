@@ -77,6 +77,13 @@ async def post(found: Rig, path: str, body: Any) -> httpx.Response:
         return await client.post(path, json=body, headers=KEY)
 
 
+@pytest.mark.parametrize("name", ["google/vectors", "google%2Fvectors"])
+async def test_the_name_of_a_model_in_the_path_may_have_slashes(name: str) -> None:
+    found = rig()
+    answer = await post(found, f"/zen/v1beta/models/{name}:embedContent", {"content": {"parts": [{"text": "one"}]}})
+    assert (answer.status_code, only(found).model) == (200, "vectors")
+
+
 @pytest.mark.parametrize("kind", [UpstreamKind.OPENAI, UpstreamKind.OPENAI_COMPATIBLE, UpstreamKind.GOOGLE])
 @pytest.mark.parametrize(("path", "body"), EVERY)
 async def test_embeddings_are_answered_and_charged(kind: UpstreamKind, path: str, body: dict[str, Any]) -> None:
