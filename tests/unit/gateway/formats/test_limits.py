@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import (
     WIRE_FORMATS,
+    InvalidRequest,
     forward_request,
     least_output,
     read_request,
@@ -77,6 +78,47 @@ def test_a_limit_below_the_least_of_responses_is_raised_and_counted() -> None:
     assert forwarded(ask(Format.RESPONSES, max_output_tokens=1), Format.RESPONSES)["max_output_tokens"] == 1
     assert least_output(Format.MESSAGES, Format.RESPONSES) == 16
     assert least_output(Format.RESPONSES, Format.RESPONSES) == 1
+
+
+# ------------------------------------------------------------------------------------------------ numbers of tools
+
+
+def many(count: int) -> list[dict[str, Any]]:
+    return [{**TOOL, "name": f"f{n}"} for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("target", "model", "most"),
+    [
+        *((Format.CHAT, model, 128) for model in ("gpt-5", "openai/gpt-4.1", "o3", "chatgpt-4o-latest")),
+        (Format.GENERATE, "gemini-3-pro", 512),
+    ],
+)
+def test_more_tools_than_an_upstream_takes_are_refused_with_both_numbers(target: Format, model: str, most: int) -> None:
+    body = forwarded(ask(Format.MESSAGES, tools=many(most)), target, model)
+    assert len(body["tools"]) == most or len(body["tools"][0]["functionDeclarations"]) == most
+    with pytest.raises(InvalidRequest, match=rf"{most + 1} tools.* at most {most}\."):
+        forwarded(ask(Format.MESSAGES, tools=many(most + 1)), target, model)
+
+
+@pytest.mark.parametrize(
+    ("target", "model"),
+    [
+        *((Format.CHAT, model) for model in ("upstream-model", "openai/gpt-oss-120b", "deepseek-chat", "qwen/o-net")),
+        (Format.RESPONSES, "gpt-5"),
+    ],
+)
+def test_every_tool_reaches_an_upstream_without_a_known_limit(target: Format, model: str) -> None:
+    assert len(forwarded(ask(Format.MESSAGES, tools=many(600)), target, model)["tools"]) == 600
+
+
+def test_only_different_and_allowed_tools_count() -> None:
+    twice = [function(f"f{n % 128}") for n in range(256)]
+    assert forwarded(ask(Format.CHAT, tools=twice), Format.GENERATE, "gemini-3-pro")["tools"]
+    tools = [{"type": "function", "name": f"f{n}", "parameters": SCHEMA} for n in range(200)]
+    choice = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f0"}]}
+    body = forwarded(ask(Format.RESPONSES, tools=tools, tool_choice=choice), Format.CHAT, "gpt-4.1")
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["f0"]
 
 
 # ------------------------------------------------------------------------------------------------ schemas

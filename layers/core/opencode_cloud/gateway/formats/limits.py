@@ -58,6 +58,10 @@ class TargetLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Matches the names of tools that upstreams take."""
     longest_name: int
     """The longest name of a tool, in characters."""
+    most_tools: int | None
+    """The number of tools that upstreams take; None: the vendor states no limit."""
+    uncounted_models: re.Pattern[str] | None
+    """Matches models without this limit: servers of others speak the format too. None: all models have it."""
     strict_schemas: bool
     """True if a tool's schema must be an object with ``properties``, without a choice of schemas at the top."""
     most_stops: int
@@ -90,7 +94,8 @@ def within(
     """Return a request that keeps ``limits``, and how the answer must be changed to make up for it.
 
     ``model`` is the upstream's name of the model. With ``cache_marks`` the upstream takes marks that its format does
-    not have by itself. Raises :class:`Malformed` for a forced tool call in a request without tools.
+    not have by itself. Raises :class:`Malformed` for a forced tool call in a request without tools, and for more tools
+    than the upstream takes: the gateway cannot know which of them the client needs.
     """
     repeated = is_repeated(request)
     plain = _matches(limits.plain_models, model)
@@ -111,6 +116,7 @@ def within(
         stop=carried,
         user=user_within(request.user, limits),
     )
+    _check_number(request.tools, limits, model)
     by_marks = limits.most_marks > 0 or (cache_marks and _CACHED_BY_MARKS.search(model) is not None)
     if repeated and by_marks:
         request = with_own_marks(request)
@@ -136,6 +142,17 @@ def name_within(name: str, limits: TargetLimits) -> str:
 
 def _matches(models: re.Pattern[str] | None, model: str) -> bool:
     return models is not None and models.search(model) is not None
+
+
+def _check_number(tools: tuple[ToolDefinition, ...], limits: TargetLimits, model: str) -> None:
+    if limits.most_tools is None or _matches(limits.uncounted_models, model):
+        return
+    if len(tools) > limits.most_tools:
+        raise Malformed(
+            "tools",
+            f"has {len(tools)} tools, but this model's upstream takes at most {limits.most_tools}. Offer fewer: turn "
+            "off MCP servers that you do not need, or choose another model",
+        )
 
 
 def _without_orphans(request: ModelRequest) -> ModelRequest:

@@ -20,6 +20,8 @@ _TITLES = {
     "least_output": "smallest limit of an answer, in tokens",
     "tool_name": "names of tools",
     "longest_name": "longest name of a tool, in characters",
+    "most_tools": "tools",
+    "uncounted_models": "models without this limit of tools",
     "strict_schemas": "a tool's schema must be an object with `properties`",
     "most_stops": "stop sequences",
     "blank_stops": "stop sequences of white space",
