@@ -116,6 +116,38 @@ async def test_base64_is_answered_where_it_was_asked_for(kind: UpstreamKind) -> 
     assert base64_of([3.0, 0.5]) == answer.json()["data"][0]["embedding"]
 
 
+async def test_base64_is_asked_of_an_upstream_of_the_same_form_and_passes_untouched() -> None:
+    found, body = rig(), {"model": "vectors", "input": "abc", "encoding_format": "base64"}
+    packed = b'{"object":"list", "data":[{"index":0,"embedding":"AABAQAAAAD8="}], "usage":{"prompt_tokens":1}}'
+    found.script = lambda _: Scripted((packed,), 200, "application/json")
+    assert (await post(found, OPENAI, body)).content == packed
+    assert json.loads(found.asked[0][1])["encoding_format"] == "base64"
+
+
+FLOATS = {
+    "object": "list",
+    "of_tomorrow": 1,
+    "data": [{"index": 0, "embedding": [3, 0.5], "of_tomorrow": 2}, {"index": 1, "embedding": "AABAQAAAAD8="}],
+    "usage": {"prompt_tokens": 1},
+}
+
+
+async def test_base64_is_made_where_the_upstream_sends_numbers_all_the_same() -> None:
+    found = rig(UpstreamKind.OPENAI_COMPATIBLE)
+    found.script = lambda _: Scripted((json.dumps(FLOATS).encode(),), 200, "application/json")
+    answer = await post(found, OPENAI, {"model": "vectors", "input": ["a", "b"], "encoding_format": "base64"})
+    packed = [{**entry, "embedding": base64_of([3.0, 0.5])} for entry in FLOATS["data"]]
+    assert answer.json() == {**FLOATS, "data": packed}
+
+
+async def test_numbers_pass_untouched_where_numbers_were_asked_for() -> None:
+    for asked in ({}, {"encoding_format": "float"}):
+        found = rig(UpstreamKind.OPENAI_COMPATIBLE)
+        found.script = lambda _: Scripted((json.dumps(FLOATS).encode(),), 200, "application/json")
+        answer = await post(found, OPENAI, {"model": "vectors", "input": ["a", "b"], **asked})
+        assert answer.content == json.dumps(FLOATS).encode()
+
+
 @pytest.mark.parametrize("kind", [UpstreamKind.OPENAI, UpstreamKind.GOOGLE])
 async def test_dimensions_reach_the_upstream(kind: UpstreamKind) -> None:
     answer = await post(rig(kind), OPENAI, {"model": "vectors", "input": "abc", "dimensions": 3})
