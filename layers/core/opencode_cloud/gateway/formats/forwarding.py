@@ -14,6 +14,7 @@ from opencode_cloud.gateway.formats.members import check_members
 from opencode_cloud.gateway.formats.models import ForwardedRequest, InvalidRequest, Malformed, ParsedRequest
 from opencode_cloud.gateway.formats.registry import wire_format
 from opencode_cloud.gateway.formats.sealing import MARK, without_sealed
+from opencode_cloud.gateway.formats.serving import serving_name
 from opencode_cloud.kit import json_codec
 
 _mark = MARK.encode()
@@ -25,6 +26,7 @@ def forward_request(
     upstream_model: str,
     pseudonym: Callable[[str], str],
     *,
+    model_id: str = "",
     most_output: int | None = None,
     cache_marks: bool = False,
 ) -> ForwardedRequest:
@@ -32,13 +34,16 @@ def forward_request(
 
     In the client's own format every member keeps its bytes, except for the format's ``overrides`` (such as the model's
     name), for what this gateway had sealed for another upstream, and for ids of sessions and users, which become their
-    ``pseudonym`` in every format. ``most_output`` (tokens) is the limit for formats that require one, where the client
+    ``pseudonym`` in every format. ``model_id`` is the model's id in the catalogue: it tells the model where the
+    upstream's name does not. ``most_output`` (tokens) is the limit for formats that require one, where the client
     set none. With ``cache_marks`` the upstream takes cache marks in a format that has none by itself.
     Raises :class:`InvalidRequest` that names what cannot be carried over.
     """
     identities = pseudonymous(parsed.document, pseudonym)
+    model = serving_name(upstream_model, model_id)
     if parsed.format is target:
-        overrides = {**parsed.changes, **wire_format(target).overrides(parsed, upstream_model), **identities}
+        own = _named(wire_format(target).overrides(parsed, model), upstream_model)
+        overrides = {**parsed.changes, **own, **identities}
         return ForwardedRequest(body=replaced(parsed, overrides), dropped=parsed.dropped)
     if parsed.answers > 1:
         raise InvalidRequest("More than one answer cannot be carried over to the format of this model's upstream.")
@@ -55,12 +60,17 @@ def forward_request(
         request = msgspec.structs.replace(request, stream=parsed.stream)
         if wire.requires_output_limit and request.max_output is None:
             request = msgspec.structs.replace(request, max_output=most_output)
-        request, emulation = within(request, wire.limits, upstream_model, cache_marks=cache_marks)
-        body = msgspec.json.encode(wire.write_request(request, upstream_model))
+        request, emulation = within(request, wire.limits, model, cache_marks=cache_marks)
+        body = msgspec.json.encode(_named(wire.write_request(request, model), upstream_model))
     except Malformed as error:
         raise InvalidRequest(f"{error}.") from error
     hints = dict.fromkeys((*parsed.dropped, *dropped, *request.dropped))
     return ForwardedRequest(body=body, dropped=tuple(hints), emulation=emulation)
+
+
+def _named(members: dict[str, Any], upstream_model: str) -> dict[str, Any]:
+    """Return the members with the upstream's name of the model, in formats that name it in the body."""
+    return {**members, "model": upstream_model} if members.get("model") is not None else members
 
 
 def least_output(client: Format, target: Format) -> int:

@@ -46,7 +46,10 @@ class OutgoingRequests:
         if state.parsed.embedding is not None:
             return forward_embedding(*asked)
         forwarded = forward_request(
-            *asked, most_output=state.model.limits.output, cache_marks=target.upstream.cache_marks
+            *asked,
+            model_id=state.model.id,
+            most_output=state.model.limits.output,
+            cache_marks=target.upstream.cache_marks,
         )
         if target.format is Format.MESSAGES:
             body = beta_flags.without_members(forwarded.body, target.upstream)
