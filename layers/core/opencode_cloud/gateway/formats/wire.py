@@ -83,6 +83,11 @@ class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
 
     The second argument is the upstream's name of the model. An empty result: the body is sent as it is.
     """
+    without_thoughts: Callable[[Mapping[str, Any], str], dict[str, Any]]
+    """Returns the members to replace in such a body if the upstream cannot verify the thoughts in it; empty: none.
+
+    The second argument is the name that tells the model.
+    """
     members: MemberRules
     """The treatment of each member of a client's request on the way to another format."""
     limits: TargetLimits

@@ -26,12 +26,10 @@ from opencode_cloud.gateway.formats.models import (
     Turn,
 )
 from opencode_cloud.gateway.formats.reading import Node, arguments_object, without_empty
+from opencode_cloud.gateway.formats.sealing import UNSIGNED
 from opencode_cloud.gateway.formats.writing import budget_of, cannot_carry, effort_of, in_place, merged
 
-UNSIGNED = "skip_thought_signature_validator"
-"""The signature that Google documents for tool calls of other models. It skips validation."""
-
-_EARLIER = re.compile(r"gemini-[12](?!\d)")  # models without ids and signatures of calls, and without levels of thought
+EARLIER = re.compile(r"gemini-[12](?!\d)")  # models without ids and signatures of calls, and without levels of thought
 _SEEDS = 2**31
 """The number of seeds that Google takes: those of other vendors have more bits."""
 _LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
@@ -46,7 +44,7 @@ _ALWAYS_THINKS = re.compile(r"gemini-2\.5-pro")
 
 def write(request: ModelRequest, model: str) -> dict[str, Any]:
     """Write a request."""
-    later = _EARLIER.search(model) is None
+    later = EARLIER.search(model) is None
     system, messages = in_place(request)
     turns = _Turns(later)
     contents = [turns.write(message) for message in merged(messages)]

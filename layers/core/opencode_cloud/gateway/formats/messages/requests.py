@@ -376,7 +376,7 @@ def _write_thinking(request: ModelRequest, model: str, limit: int) -> dict[str, 
     forced = request.tool_choice is not None and request.tool_choice.choice in (Choice.REQUIRED, Choice.NAMED)
     if forced:
         return {}  # refused together
-    if _is_adaptive(model):
+    if is_adaptive(model):
         effort = effort_of(thinking)
         names = _EFFORTS if _version(model) >= (4, 7) else _EFFORTS_OF_4_6
         config = {"output_config": {"effort": names.get(effort, effort)}} if effort else {}
@@ -395,7 +395,7 @@ def _write_top_p(request: ModelRequest, model: str, *, thinks: bool) -> float | 
     return None if request.temperature is not None and _version(model) >= (4, 1) else request.top_p
 
 
-def _is_adaptive(model: str) -> bool:
+def is_adaptive(model: str) -> bool:
     """Tell whether a model sets its own thinking time: Claude from 4.6 on. The later ones refuse budgets."""
     return _version(model) >= (4, 6)
 
