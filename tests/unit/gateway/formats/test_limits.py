@@ -20,7 +20,7 @@ from opencode_cloud.gateway.formats import (
     relay_answer,
     relay_stream,
 )
-from opencode_cloud.gateway.formats.limits import FREE_JSON, OPENING, name_within, user_within
+from opencode_cloud.gateway.formats.limits import CONTINUING, FREE_JSON, OPENING, name_within, user_within
 from opencode_cloud.gateway.formats.models import Emulation, Stop
 from tests.unit.gateway.formats.speaking import FORMATS, ask, encode, forwarded, said
 
@@ -330,6 +330,45 @@ def test_a_conversation_that_the_assistant_begins_gets_a_first_turn_of_the_user(
     body = forwarded(asked, target)
     assert OPENING in json.dumps((body.get("messages") or body["contents"])[0])
     assert len(body.get("messages") or body["contents"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("target", "model", "continued"),
+    [
+        *((Format.MESSAGES, f"claude-{name}", True) for name in ("opus-4-6", "sonnet-4.7", "opus-5", "mythos-preview")),
+        *((Format.MESSAGES, f"claude-{name}", False) for name in ("opus-4-5", "sonnet-4-20250514", "3-7-sonnet")),
+        (Format.CHAT, "anthropic/claude-opus-4.6", True),
+        (Format.CHAT, "gpt-4.1", False),
+    ],
+)
+def test_a_user_asks_to_continue_where_the_model_does_not_finish_a_turn(
+    target: Format, model: str, continued: bool
+) -> None:
+    turns = [{"role": role, "parts": [{"text": role}]} for role in ("user", "model")]
+    last = forwarded(ask(Format.GENERATE, contents=turns), target, model)["messages"][-1]
+    assert (CONTINUING in json.dumps(last), last["role"]) == (continued, "user" if continued else "assistant")
+    calling = {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}}]}
+    answered = {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"output": "x"}}}]}
+    body = forwarded(ask(Format.GENERATE, contents=[*turns, turns[0], calling, answered]), target, model)
+    assert CONTINUING not in json.dumps(body)
+
+
+def test_claude_does_not_think_while_it_finishes_a_turn() -> None:
+    messages = [HI, {"role": "assistant", "content": "Sure:"}]
+    asked = ask(Format.CHAT, messages=messages, reasoning_effort="high")
+    assert "thinking" not in forwarded(asked, Format.MESSAGES, "claude-sonnet-4-5")
+    assert forwarded(asked, Format.MESSAGES, "claude-opus-4-6")["thinking"]["type"] == "adaptive"
+
+
+@pytest.mark.parametrize("model", ["o1", "o3-mini", "openai/o4-mini"])
+def test_the_o_series_is_not_told_about_several_calls_and_one_at_a_time_is_kept(model: str) -> None:
+    asked = ask(Format.MESSAGES, tools=[TOOL], tool_choice={"type": "auto", "disable_parallel_tool_use": True})
+    sent = forward_request(asked, Format.CHAT, model, str)
+    assert ("parallel_tool_calls" in json.loads(sent.body), sent.emulation.one_call) == (False, True)
+    asked = ask(Format.MESSAGES, tools=[TOOL], tool_choice={"type": "auto", "disable_parallel_tool_use": False})
+    sent = forward_request(asked, Format.CHAT, model, str)
+    assert ("parallel_tool_calls" in json.loads(sent.body), sent.emulation.one_call) == (False, False)
+    assert forwarded(asked, Format.CHAT, "gpt-5")["parallel_tool_calls"] is True
 
 
 def test_a_blank_first_turn_of_the_user_is_none() -> None:

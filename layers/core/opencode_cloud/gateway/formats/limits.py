@@ -43,6 +43,12 @@ FREE_JSON = "Answer with one JSON object only: no other text, and no code fence.
 """The instruction that replaces the member for JSON of any form."""
 OPENING = "(The conversation begins.)"
 """The user's turn in front of a conversation that begins with the assistant."""
+CONTINUING = "(Continue.)"
+"""The user's turn behind a conversation that ends with the assistant."""
+UNFINISHING = re.compile(
+    r"claude-(?:[a-z]+-)?(?:4[-.](?:[6-9]|\d\d)(?!\d)|(?:[5-9]|\d\d)(?!\d))|claude-(?:mythos|fable)"
+)
+"""Claude from 4.6 on: it does not finish an answer that the request begins ("does not support prefill")."""
 
 
 class TargetLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,10 +78,14 @@ class TargetLimits(msgspec.Struct, frozen=True, kw_only=True):
     """True if the assistant's last turn may end in white space."""
     first_turn: bool
     """True if the assistant may have the first turn."""
+    unfinishing_models: re.Pattern[str] | None
+    """Matches models that refuse a last turn of the assistant; None: all models take one."""
     repeated_turns: bool
     """True if turns of the assistant may follow each other."""
     one_call: bool
     """True if a request can ask for one tool call at a time. Otherwise the gateway passes on the first one."""
+    parallel_models: re.Pattern[str] | None
+    """Matches models that refuse to be told whether they may call several tools at a time; None: no model does."""
     plain_models: re.Pattern[str] | None
     """Matches models that take neither stop sequences nor settings of sampling; None: all models take them."""
     unsampled_models: re.Pattern[str] | None
@@ -104,14 +114,15 @@ def within(
     request = _without_hints(_without_orphans(request), ignored)
     request, names = _named(request, limits)
     carried, cut = _stops(request.stop, limits, most=0 if plain else limits.most_stops)
-    single = request.parallel is False and not limits.one_call
+    untold = _matches(limits.parallel_models, model)
+    single = request.parallel is False and (untold or not limits.one_call)
     request = msgspec.structs.replace(
         request,
-        messages=tuple(_turns(request.messages, limits)),
+        messages=tuple(_turns(request.messages, limits, model)),
         system=_system(request, limits),
         shape=request.shape if limits.free_json or not _free(request) else None,
         tools=tuple(_tool(tool, limits) for tool in _unique(request.tools)),
-        parallel=None if single else request.parallel,
+        parallel=None if single or untold else request.parallel,
         max_output=None if request.max_output is None else max(request.max_output, limits.least_output),
         stop=carried,
         user=user_within(request.user, limits),
@@ -240,7 +251,7 @@ def _system(request: ModelRequest, limits: TargetLimits) -> tuple[TextBlock, ...
     return system if limits.free_json or not _free(request) else (*system, TextBlock(FREE_JSON))
 
 
-def _turns(turns: tuple[Turn, ...], limits: TargetLimits) -> Iterable[Turn]:
+def _turns(turns: tuple[Turn, ...], limits: TargetLimits, model: str) -> Iterable[Turn]:
     turns = _behind_results(tuple(turn for turn in turns if turn.role != "system" or _says_something(turn)))
     written = list(turns) if limits.repeated_turns else _joined(turns)
     spoken = [turn for turn in written if turn.role != "system"]
@@ -249,7 +260,15 @@ def _turns(turns: tuple[Turn, ...], limits: TargetLimits) -> Iterable[Turn]:
     first = next((turn for turn in spoken if not _is_blank(turn)), None)
     if not limits.first_turn and first is not None and first.role == "assistant":
         written.insert(0, Turn("user", (TextBlock(OPENING),)))
+    if _matches(limits.unfinishing_models, model) and _ends_with_text(written):
+        written.append(Turn("user", (TextBlock(CONTINUING),)))
     return written
+
+
+def _ends_with_text(turns: list[Turn]) -> bool:
+    """Tell whether the assistant has the last turn, and its last calls are not open."""
+    last = turns[-1] if turns else Turn("user", ())
+    return last.role == "assistant" and not any(isinstance(block, ToolCall) for block in last.blocks)
 
 
 def _is_blank(turn: Turn) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from opencode_cloud.gateway.formats.limits import TargetLimits
+from opencode_cloud.gateway.formats.limits import UNFINISHING, TargetLimits
 
 LIMITS = TargetLimits(
     longest_user=64,
@@ -19,8 +19,10 @@ LIMITS = TargetLimits(
     blank_stops=True,
     trailing_space=True,
     first_turn=True,
+    unfinishing_models=UNFINISHING,
     repeated_turns=False,
     one_call=True,
+    parallel_models=re.compile(r"(?:^|/)o[1-9]"),
     plain_models=re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|\d\d))(?!.*chat)"),
     unsampled_models=None,
     most_marks=0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from opencode_cloud.gateway.formats.limits import TargetLimits
+from opencode_cloud.gateway.formats.limits import UNFINISHING, TargetLimits
 
 UNSAMPLED = re.compile(r"claude-(?:[a-z]+-)?(?:4[-.](?:[7-9]|\d\d)(?!\d)|(?:[5-9]|\d\d)(?!\d))|claude-(?:mythos|fable)")
 """Claude from 4.7 on refuses each setting of sampling ("`temperature` is deprecated for this model")."""
@@ -22,8 +22,10 @@ LIMITS = TargetLimits(
     blank_stops=False,
     trailing_space=False,
     first_turn=False,
+    unfinishing_models=UNFINISHING,
     repeated_turns=False,
     one_call=True,
+    parallel_models=None,
     plain_models=None,
     unsampled_models=UNSAMPLED,
     most_marks=4,
