@@ -371,6 +371,31 @@ def test_the_o_series_is_not_told_about_several_calls_and_one_at_a_time_is_kept(
     assert forwarded(asked, Format.CHAT, "gpt-5")["parallel_tool_calls"] is True
 
 
+@pytest.mark.parametrize(
+    "shape", [{"type": "json_object"}, {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA}}]
+)
+def test_an_instruction_asks_for_json_beside_tools_where_the_model_takes_one_of_both(shape: dict[str, Any]) -> None:
+    asked = ask(Format.CHAT, tools=[function("f")], response_format=shape)
+    body = forwarded(asked, Format.GENERATE, "gemini-2.5-pro")
+    assert "responseMimeType" not in body.get("generationConfig", {})
+    [instruction] = body["systemInstruction"]["parts"]
+    assert instruction["text"].startswith(FREE_JSON)
+    assert ('"city"' in instruction["text"]) is ("json_schema" in shape)
+    kept = [(asked, "gemini-3-pro"), (ask(Format.CHAT, response_format=shape), "gemini-2.5-pro")]
+    for each, model in kept:
+        body = forwarded(each, Format.GENERATE, model)
+        assert (body["generationConfig"]["responseMimeType"], "systemInstruction" in body) == (
+            "application/json",
+            False,
+        )
+
+
+def test_google_gets_no_empty_text() -> None:
+    parts = [{"type": "text", "text": text} for text in ("", "Hi")]
+    body = forwarded(ask(Format.CHAT, messages=[{"role": "user", "content": parts}]), Format.GENERATE)
+    assert body["contents"] == [{"role": "user", "parts": [{"text": "Hi"}]}]
+
+
 def test_a_blank_first_turn_of_the_user_is_none() -> None:
     messages = [{"role": "user", "content": " "}, {"role": "assistant", "content": "Yes?"}, HI]
     assert forwarded(ask(Format.CHAT, messages=messages), Format.MESSAGES)["messages"][0]["role"] == "user"

@@ -27,6 +27,7 @@ from opencode_cloud.gateway.formats.models import (
     ToolResult,
     Turn,
 )
+from opencode_cloud.gateway.formats.reading import compact
 from opencode_cloud.gateway.formats.schemas import complete_schema, object_schema
 from opencode_cloud.gateway.formats.writing import merged
 
@@ -96,6 +97,8 @@ class TargetLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Members of the neutral request that the format has no place for, and that are hints."""
     free_json: bool
     """True if a request can ask for JSON of any form. Otherwise an instruction does."""
+    toolless_json: re.Pattern[str] | None
+    """Matches models that take a form of the answer without tools only; None: all take it with tools too."""
 
 
 def within(
@@ -114,13 +117,14 @@ def within(
     request = _without_hints(_without_orphans(request), ignored)
     request, names = _named(request, limits)
     carried, cut = _stops(request.stop, limits, most=0 if plain else limits.most_stops)
+    told = _told_form(request, limits, model)
     untold = _matches(limits.parallel_models, model)
     single = request.parallel is False and (untold or not limits.one_call)
     request = msgspec.structs.replace(
         request,
         messages=tuple(_turns(request.messages, limits, model)),
-        system=_system(request, limits),
-        shape=request.shape if limits.free_json or not _free(request) else None,
+        system=_system(request, told),
+        shape=None if told else request.shape,
         tools=tuple(_tool(tool, limits) for tool in _unique(request.tools)),
         parallel=None if single or untold else request.parallel,
         max_output=None if request.max_output is None else max(request.max_output, limits.least_output),
@@ -242,13 +246,20 @@ def _unique(tools: Iterable[ToolDefinition]) -> Iterable[ToolDefinition]:
     return {tool.name: tool for tool in tools}.values()
 
 
-def _free(request: ModelRequest) -> bool:
-    return request.shape is not None and request.shape.schema is None
+def _told_form(request: ModelRequest, limits: TargetLimits, model: str) -> str:
+    """Return the instruction that replaces the form of the answer; empty: the upstream takes the member."""
+    if request.shape is None:
+        return ""
+    schema = request.shape.schema
+    refused = bool(request.tools) and _matches(limits.toolless_json, model)
+    if schema is None:
+        return FREE_JSON if refused or not limits.free_json else ""
+    return f"{FREE_JSON} It must be valid by this JSON Schema:\n{compact(schema)}" if refused else ""
 
 
-def _system(request: ModelRequest, limits: TargetLimits) -> tuple[TextBlock, ...]:
+def _system(request: ModelRequest, told: str) -> tuple[TextBlock, ...]:
     system = tuple(text for text in request.system if text.text.strip())
-    return system if limits.free_json or not _free(request) else (*system, TextBlock(FREE_JSON))
+    return (*system, TextBlock(told)) if told else system
 
 
 def _turns(turns: tuple[Turn, ...], limits: TargetLimits, model: str) -> Iterable[Turn]:

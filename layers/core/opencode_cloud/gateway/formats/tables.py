@@ -36,6 +36,7 @@ _TITLES = {
     "most_marks": "cache marks",
     "ignored": "hints that are dropped",
     "free_json": "JSON of any form",
+    "toolless_json": "models that take a form of the answer only without tools",
 }
 
 

@@ -28,4 +28,5 @@ LIMITS = TargetLimits(
     most_marks=0,
     ignored=frozenset({"top_k"}),
     free_json=True,
+    toolless_json=None,
 )

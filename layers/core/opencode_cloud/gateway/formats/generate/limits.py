@@ -28,4 +28,5 @@ LIMITS = TargetLimits(
     most_marks=0,
     ignored=frozenset({"user", "verbosity", "cache_key"}),
     free_json=True,
+    toolless_json=re.compile(r"gemini-[12](?!\d)"),
 )

@@ -83,7 +83,7 @@ class _Turns:
             return {"role": "model", "parts": list(self._model(message.blocks))}
         results = [block for block in message.blocks if isinstance(block, ToolResult)]
         parts = [part for result in results for part in self._result(result)]
-        parts += [_write_part(b) for b in message.blocks if not isinstance(b, (ToolResult, ToolCall, ReasoningBlock))]
+        parts += [_write_part(block) for block in message.blocks if _is_said(block)]
         return {"role": "user", "parts": parts}
 
     def _model(self, blocks: tuple[Block, ...]) -> Iterator[dict[str, Any]]:
@@ -122,6 +122,13 @@ class _Turns:
         yield {"functionResponse": response}
         if not self._later:
             yield from media
+
+
+def _is_said(block: Block) -> bool:
+    """Tell whether a block is a part of a user's turn. Google refuses an empty text."""
+    if isinstance(block, TextBlock):
+        return bool(block.text)
+    return not isinstance(block, (ToolResult, ToolCall, ReasoningBlock))
 
 
 def _write_part(block: Block) -> dict[str, Any]:

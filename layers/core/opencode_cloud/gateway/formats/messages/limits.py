@@ -31,4 +31,5 @@ LIMITS = TargetLimits(
     most_marks=4,
     ignored=frozenset({"seed", "frequency_penalty", "presence_penalty", "verbosity", "cache_key"}),
     free_json=False,
+    toolless_json=None,
 )

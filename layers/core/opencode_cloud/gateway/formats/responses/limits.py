@@ -28,4 +28,5 @@ LIMITS = TargetLimits(
     most_marks=0,
     ignored=frozenset({"top_k", "seed", "frequency_penalty", "presence_penalty"}),
     free_json=True,
+    toolless_json=None,
 )
