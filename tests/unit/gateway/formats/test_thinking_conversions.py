@@ -276,6 +276,22 @@ def without_thoughts() -> dict[str, Any]:
     return history
 
 
+@pytest.mark.parametrize("said", ["", "Fine."])
+def test_reasoning_that_nothing_follows_is_left_out_of_responses(said: str) -> None:
+    sealed = seal(ReasoningBlock(text="hm", origin="responses", signature="c2ln"))
+    content = [{"type": "thinking", "thinking": "", "signature": sealed}, {"type": "text", "text": said}]
+    messages = [*USER, {"role": "assistant", "content": content}, *USER]
+    items = forwarded(ask(Format.MESSAGES, messages=messages), Format.RESPONSES)["input"]
+    assert [item["type"] for item in items] == ["message", *(["reasoning", "message"] if said else []), "message"]
+
+
+def test_an_answer_of_foreign_thoughts_alone_is_no_message_of_chat() -> None:
+    sealed = seal(ReasoningBlock(text="hm", origin="responses", signature="c2ln"))
+    answer = {"role": "assistant", "content": [{"type": "thinking", "thinking": "", "signature": sealed}]}
+    messages = forwarded(ask(Format.MESSAGES, messages=[*USER, answer, *USER]), Format.CHAT)["messages"]
+    assert [message["role"] for message in messages] == ["user", "user"]
+
+
 def test_reasoning_of_compatible_servers_goes_back_to_them() -> None:
     thought = {"type": "thinking", "thinking": "hm", "signature": seal(ReasoningBlock(text="hm", origin="chat"))}
     messages = [*USER, {"role": "assistant", "content": [thought, {"type": "text", "text": "x"}]}, *USER]

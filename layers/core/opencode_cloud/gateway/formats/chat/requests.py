@@ -298,7 +298,9 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
 
 def _write_message(message: Turn) -> Iterator[dict[str, Any]]:
     if message.role == "assistant":
-        yield _write_assistant(message.blocks)
+        answer = _write_assistant(message.blocks)
+        if answer["content"] or len(answer) > len(("role", "content")):  # strict servers refuse an empty one
+            yield answer
         return
     if message.role == "system":
         yield {"role": "system", "content": _write_texts(b for b in message.blocks if isinstance(b, TextBlock))}

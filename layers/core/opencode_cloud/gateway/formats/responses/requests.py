@@ -260,7 +260,7 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
 def _write_message(message: Turn) -> Iterator[dict[str, Any]]:
     role = "developer" if message.role == "system" else message.role
     content: list[dict[str, Any]] = []
-    for block in message.blocks:
+    for block in _followed(message.blocks):
         if isinstance(block, (ToolCall, ToolResult, ReasoningBlock)):
             yield from _write_item(block)
         elif isinstance(block, TextBlock) and role == "assistant":
@@ -270,6 +270,16 @@ def _write_message(message: Turn) -> Iterator[dict[str, Any]]:
             content.append(_write_part(block))
     if content:
         yield {"type": "message", "role": role, "content": content}
+
+
+def _followed(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """Return the blocks without reasoning at their end: OpenAI refuses reasoning without an item that follows it."""
+    last = max((n for n, block in enumerate(blocks) if not _follows_nothing(block)), default=-1)
+    return blocks[: last + 1]
+
+
+def _follows_nothing(block: Block) -> bool:
+    return isinstance(block, ReasoningBlock) or (isinstance(block, TextBlock) and not block.text)
 
 
 def _write_item(block: ToolCall | ToolResult | ReasoningBlock) -> Iterator[dict[str, Any]]:
