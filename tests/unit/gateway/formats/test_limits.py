@@ -80,6 +80,38 @@ def test_a_limit_below_the_least_of_responses_is_raised_and_counted() -> None:
     assert least_output(Format.RESPONSES, Format.RESPONSES) == 1
 
 
+CLOSED: dict[str, Any] = {**SCHEMA, "required": ["city"], "additionalProperties": False}
+
+
+@pytest.mark.parametrize("target", [Format.CHAT, Format.RESPONSES])
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (CLOSED, True),
+        ({**CLOSED, "properties": {"city": CLOSED}}, True),
+        ({**CLOSED, "properties": {"city": {"type": "array", "items": {"anyOf": [CLOSED, {"type": "null"}]}}}}, True),
+        ({"type": "object", "properties": {}, "required": [], "additionalProperties": False}, True),
+        ({**CLOSED, "required": []}, False),
+        ({**SCHEMA, "required": ["city"]}, False),
+        ({**CLOSED, "properties": {"city": SCHEMA}}, False),
+        ({**CLOSED, "properties": {"city": {"type": "array", "items": SCHEMA}}}, False),
+        ({**CLOSED, "properties": {"city": {"anyOf": [SCHEMA]}}}, False),
+        ({**CLOSED, "$defs": {"a": SCHEMA}}, False),
+        ({**CLOSED, "properties": {"city": {"type": "string", "not": {"const": "x"}}}}, False),
+    ],
+)
+def test_a_tool_is_strict_where_openai_takes_its_schema(target: Format, schema: dict[str, Any], strict: bool) -> None:
+    tool = {"name": "f", "input_schema": schema, "strict": True}
+    sent = forward_request(ask(Format.MESSAGES, tools=[tool]), target, "gpt-5", str)
+    [written] = json.loads(sent.body)["tools"]
+    assert (written.get("function", written)["strict"], sent.dropped) == (strict, () if strict else ("tools.strict",))
+
+
+def test_a_tool_of_any_schema_is_strict_at_anthropic() -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": SCHEMA, "strict": True}}
+    assert forwarded(ask(Format.CHAT, tools=[tool]), Format.MESSAGES)["tools"][0]["strict"] is True
+
+
 # ------------------------------------------------------------------------------------------------ numbers of tools
 
 

@@ -28,7 +28,7 @@ from opencode_cloud.gateway.formats.models import (
     Turn,
 )
 from opencode_cloud.gateway.formats.reading import compact
-from opencode_cloud.gateway.formats.schemas import complete_schema, object_schema
+from opencode_cloud.gateway.formats.schemas import complete_schema, is_closed, object_schema
 from opencode_cloud.gateway.formats.writing import merged
 
 _UNSET = {field.name: field.default for field in msgspec.structs.fields(ModelRequest)}
@@ -71,6 +71,8 @@ class TargetLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Matches models without this limit: servers of others speak the format too. None: all models have it."""
     strict_schemas: bool
     """True if a tool's schema must be an object with ``properties``, without a choice of schemas at the top."""
+    closed_tools: bool
+    """True if the schema of a strict tool must be closed, and require each property. Other tools are not strict."""
     most_stops: int
     """The number of stop sequences that upstreams take; 0: the format has none. The gateway applies the rest."""
     blank_stops: bool
@@ -117,6 +119,7 @@ def within(
     request = _without_hints(_without_orphans(request), ignored)
     request, names = _named(request, limits)
     carried, cut = _stops(request.stop, limits, most=0 if plain else limits.most_stops)
+    tools = tuple(_tool(tool, limits) for tool in _unique(request.tools))
     told = _told_form(request, limits, model)
     untold = _matches(limits.parallel_models, model)
     single = request.parallel is False and (untold or not limits.one_call)
@@ -125,7 +128,8 @@ def within(
         messages=tuple(_turns(request.messages, limits, model)),
         system=_system(request, told),
         shape=None if told else request.shape,
-        tools=tuple(_tool(tool, limits) for tool in _unique(request.tools)),
+        tools=tools,
+        dropped=(*request.dropped, *_loosened(request.tools, tools)),
         parallel=None if single or untold else request.parallel,
         max_output=None if request.max_output is None else max(request.max_output, limits.least_output),
         stop=carried,
@@ -238,7 +242,15 @@ def _tool(tool: ToolDefinition, limits: TargetLimits) -> ToolDefinition:
     if tool.schema is None:
         return tool
     schema = complete_schema(tool.schema)
-    return msgspec.structs.replace(tool, schema=object_schema(schema) if limits.strict_schemas else schema)
+    schema = object_schema(schema) if limits.strict_schemas else schema
+    loose = tool.strict and limits.closed_tools and not is_closed(schema)
+    return msgspec.structs.replace(tool, schema=schema, strict=False if loose else tool.strict)
+
+
+def _loosened(given: tuple[ToolDefinition, ...], tools: tuple[ToolDefinition, ...]) -> tuple[str, ...]:
+    """Return the name of the hint that is dropped if a tool is no longer strict."""
+    strict = {tool.name for tool in tools if tool.strict}
+    return ("tools.strict",) if {tool.name for tool in given if tool.strict} - strict else ()
 
 
 def _unique(tools: Iterable[ToolDefinition]) -> Iterable[ToolDefinition]:

@@ -23,6 +23,7 @@ _TITLES = {
     "most_tools": "tools",
     "uncounted_models": "models without this limit of tools",
     "strict_schemas": "a tool's schema must be an object with `properties`",
+    "closed_tools": "a strict tool's schema must be closed, with each property required",
     "most_stops": "stop sequences",
     "blank_stops": "stop sequences of white space",
     "trailing_space": "white space at the end of the last turn of the assistant",

@@ -15,6 +15,7 @@ LIMITS = TargetLimits(
     most_tools=128,
     uncounted_models=re.compile(r"^(?!(?:.*/)?(?:o[1-9]|chatgpt|gpt-(?!oss)))"),
     strict_schemas=True,
+    closed_tools=True,
     most_stops=4,
     blank_stops=True,
     trailing_space=True,

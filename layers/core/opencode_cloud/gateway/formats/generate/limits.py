@@ -15,6 +15,7 @@ LIMITS = TargetLimits(
     most_tools=512,
     uncounted_models=None,
     strict_schemas=False,
+    closed_tools=False,
     most_stops=5,
     blank_stops=True,
     trailing_space=True,

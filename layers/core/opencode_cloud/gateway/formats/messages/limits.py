@@ -18,6 +18,7 @@ LIMITS = TargetLimits(
     most_tools=None,
     uncounted_models=None,
     strict_schemas=True,
+    closed_tools=False,
     most_stops=8191,
     blank_stops=False,
     trailing_space=False,

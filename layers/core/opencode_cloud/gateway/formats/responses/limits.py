@@ -15,6 +15,7 @@ LIMITS = TargetLimits(
     most_tools=None,
     uncounted_models=None,
     strict_schemas=True,
+    closed_tools=True,
     most_stops=0,
     blank_stops=True,
     trailing_space=True,
