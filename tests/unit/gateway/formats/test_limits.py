@@ -112,6 +112,24 @@ def test_a_tool_of_any_schema_is_strict_at_anthropic() -> None:
     assert forwarded(ask(Format.CHAT, tools=[tool]), Format.MESSAGES)["tools"][0]["strict"] is True
 
 
+# ------------------------------------------------------------------------------------------------ verbosity
+
+
+@pytest.mark.parametrize(
+    ("model", "taken"),
+    [
+        *((name, True) for name in ("gpt-5", "openai/gpt-5.2", "gpt-6-sol")),
+        *((name, False) for name in ("gpt-4.1", "gpt-5-codex", "gpt-5-chat-latest", "o3", "mistral-large", "m")),
+    ],
+)
+def test_a_verbosity_reaches_models_that_take_it(model: str, taken: bool) -> None:
+    chat = forward_request(ask(Format.RESPONSES, text={"verbosity": "low"}), Format.CHAT, model, str)
+    assert json.loads(chat.body).get("verbosity") == ("low" if taken else None)
+    responses = forward_request(ask(Format.CHAT, verbosity="low"), Format.RESPONSES, model, str)
+    assert json.loads(responses.body).get("text") == ({"verbosity": "low"} if taken else None)
+    assert chat.dropped == responses.dropped == (() if taken else ("verbosity",))
+
+
 # ------------------------------------------------------------------------------------------------ numbers of tools
 
 

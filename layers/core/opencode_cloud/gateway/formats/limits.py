@@ -33,6 +33,9 @@ from opencode_cloud.gateway.formats.writing import merged
 
 _UNSET = {field.name: field.default for field in msgspec.structs.fields(ModelRequest)}
 _SAMPLING = frozenset({"temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty"})
+_VERBOSITY = frozenset({"verbosity"})
+VERBOSE = re.compile(r"(?:^|/)gpt-(?:[5-9]|\d\d)(?!.*(?:chat|codex))")
+"""Matches models of OpenAI that take each verbosity. Others refuse all but `medium`, or the member."""
 MOST_MARKS = 4
 """The cache marks that upstreams take, where their format does not say it."""
 _CACHED_BY_MARKS = re.compile(r"claude")
@@ -93,6 +96,8 @@ class TargetLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Matches models that take neither stop sequences nor settings of sampling; None: all models take them."""
     unsampled_models: re.Pattern[str] | None
     """Matches models that take stop sequences, and no settings of sampling; None: all others take them."""
+    verbose_models: re.Pattern[str] | None
+    """Matches models that take a verbosity; None: no model does."""
     most_marks: int
     """The number of cache marks that upstreams take. The last ones stay: they cover the longest prompts."""
     ignored: frozenset[str]
@@ -116,6 +121,7 @@ def within(
     plain = _matches(limits.plain_models, model)
     unsampled = plain or _matches(limits.unsampled_models, model)
     ignored = limits.ignored | _SAMPLING if unsampled else limits.ignored
+    ignored = ignored if _matches(limits.verbose_models, model) else ignored | _VERBOSITY
     request = _without_hints(_without_orphans(request), ignored)
     request, names = _named(request, limits)
     carried, cut = _stops(request.stop, limits, most=0 if plain else limits.most_stops)

@@ -34,6 +34,7 @@ _TITLES = {
     "parallel_models": "models that refuse to be told about several tool calls at a time",
     "plain_models": "models that take neither stop sequences nor settings of sampling",
     "unsampled_models": "models that take no settings of sampling",
+    "verbose_models": "models that take a verbosity",
     "most_marks": "cache marks",
     "ignored": "hints that are dropped",
     "free_json": "JSON of any form",

@@ -26,8 +26,9 @@ LIMITS = TargetLimits(
     parallel_models=None,
     plain_models=None,
     unsampled_models=None,
+    verbose_models=None,
     most_marks=0,
-    ignored=frozenset({"user", "verbosity", "cache_key"}),
+    ignored=frozenset({"user", "cache_key"}),
     free_json=True,
     toolless_json=re.compile(r"gemini-[12](?!\d)"),
 )

@@ -29,8 +29,9 @@ LIMITS = TargetLimits(
     parallel_models=None,
     plain_models=None,
     unsampled_models=UNSAMPLED,
+    verbose_models=None,
     most_marks=4,
-    ignored=frozenset({"seed", "frequency_penalty", "presence_penalty", "verbosity", "cache_key"}),
+    ignored=frozenset({"seed", "frequency_penalty", "presence_penalty", "cache_key"}),
     free_json=False,
     toolless_json=None,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from opencode_cloud.gateway.formats.limits import TargetLimits
+from opencode_cloud.gateway.formats.limits import VERBOSE, TargetLimits
 
 LIMITS = TargetLimits(
     longest_user=64,
@@ -26,6 +26,7 @@ LIMITS = TargetLimits(
     parallel_models=None,
     plain_models=re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|\d\d))(?!.*chat)"),
     unsampled_models=None,
+    verbose_models=VERBOSE,
     most_marks=0,
     ignored=frozenset({"top_k", "seed", "frequency_penalty", "presence_penalty"}),
     free_json=True,
