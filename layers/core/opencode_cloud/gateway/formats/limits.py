@@ -113,9 +113,9 @@ def within(
 ) -> tuple[ModelRequest, Emulation]:
     """Return a request that keeps ``limits``, and how the answer must be changed to make up for it.
 
-    ``model`` is the upstream's name of the model. With ``cache_marks`` the upstream takes marks that its format does
-    not have by itself. Raises :class:`Malformed` for a forced tool call in a request without tools, and for more tools
-    than the upstream takes: the gateway cannot know which of them the client needs.
+    ``model`` is the name that tells the model (:mod:`serving`). With ``cache_marks`` the upstream takes marks that its
+    format does not have by itself. Raises :class:`Malformed` for a forced tool call in a request without tools, and for
+    more tools than the upstream takes: the gateway cannot know which of them the client needs.
     """
     repeated = is_repeated(request)
     plain = _matches(limits.plain_models, model)
