@@ -255,6 +255,24 @@ class TestOtherFormats:
         assert (told.status, told.code) == (400, "invalid_request")
         assert not found.asked
 
+    async def test_the_id_tells_the_model_where_the_upstreams_name_does_not(self) -> None:
+        found = rig(in_turn(Scripted((MESSAGE,), 200, "application/json")), "a", id="claude-opus-4-7")
+        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
+        await found.call(stream=False, reasoning_effort="high", temperature=0.5)
+        sent = json.loads(found.asked[0][1])
+        assert (sent["model"], sent["output_config"], "temperature" in sent) == ("m-a", {"effort": "high"}, False)
+
+    async def test_more_tools_than_one_upstream_takes_go_to_the_next(self) -> None:
+        tools = [{"type": "function", "function": {"name": f"f{n}"}} for n in range(513)]
+        found = rig(by_name(b=Scripted), "a", "b")
+        found.catalogue.upstreams["a"] = upstream(UpstreamKind.GOOGLE, timers=QUICK)
+        assert (await found.call(tools=tools)).headers["x-opencode-upstream"] == "b"
+        found.catalogue.upstreams["b"] = found.catalogue.upstreams["a"]
+        told = await error(found.call(tools=tools))
+        assert (told.status, told.code) == (400, "invalid_request")
+        assert "513 tools" in told.message
+        assert "at most 512" in told.message
+
 
 class TestWholeAnswers:
     async def test_an_answer_in_one_piece_is_passed_on_and_billed(self) -> None:

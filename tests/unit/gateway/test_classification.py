@@ -97,6 +97,24 @@ ERRORS: list[tuple[int, Any, Failure]] = [
         anthropic("invalid_request_error", "messages.1.content.0: Invalid `signature` in `thinking` block"),
         Failure.FOREIGN_THOUGHT,
     ),
+    *(
+        (400, anthropic("invalid_request_error", text), Failure.FOREIGN_THOUGHT)
+        for text in (
+            "messages.369.content.0.thinking.signature: Field required",
+            "messages.1.content.5: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be "
+            "modified. These blocks must remain as they were in the original response.",
+        )
+    ),
+    *(
+        (400, google("INVALID_ARGUMENT", text), Failure.FOREIGN_THOUGHT)
+        for text in (
+            "Corrupted thought signature.",
+            "Invalid thought signature.",
+            "Unable to submit request because Thought signature is not valid.",
+            "Function call is missing a thought_signature in functionCall parts. This is required for tools to work.",
+            "Unable to submit request because function call `f` in the 2. block is missing a `thought_signature`.",
+        )
+    ),
     (
         400,
         anthropic("invalid_request_error", "Unexpected value for the `anthropic-beta` header."),

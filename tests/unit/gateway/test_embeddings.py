@@ -77,6 +77,13 @@ async def post(found: Rig, path: str, body: Any) -> httpx.Response:
         return await client.post(path, json=body, headers=KEY)
 
 
+@pytest.mark.parametrize("name", ["google/vectors", "google%2Fvectors"])
+async def test_the_name_of_a_model_in_the_path_may_have_slashes(name: str) -> None:
+    found = rig()
+    answer = await post(found, f"/zen/v1beta/models/{name}:embedContent", {"content": {"parts": [{"text": "one"}]}})
+    assert (answer.status_code, only(found).model) == (200, "vectors")
+
+
 @pytest.mark.parametrize("kind", [UpstreamKind.OPENAI, UpstreamKind.OPENAI_COMPATIBLE, UpstreamKind.GOOGLE])
 @pytest.mark.parametrize(("path", "body"), EVERY)
 async def test_embeddings_are_answered_and_charged(kind: UpstreamKind, path: str, body: dict[str, Any]) -> None:
@@ -107,6 +114,38 @@ async def test_base64_is_answered_where_it_was_asked_for(kind: UpstreamKind) -> 
     answer = await post(rig(kind), OPENAI, {"model": "vectors", "input": "abc", "encoding_format": "base64"})
     assert floats_of(answer.json()["data"][0]["embedding"]) == [3.0, 0.5]
     assert base64_of([3.0, 0.5]) == answer.json()["data"][0]["embedding"]
+
+
+async def test_base64_is_asked_of_an_upstream_of_the_same_form_and_passes_untouched() -> None:
+    found, body = rig(), {"model": "vectors", "input": "abc", "encoding_format": "base64"}
+    packed = b'{"object":"list", "data":[{"index":0,"embedding":"AABAQAAAAD8="}], "usage":{"prompt_tokens":1}}'
+    found.script = lambda _: Scripted((packed,), 200, "application/json")
+    assert (await post(found, OPENAI, body)).content == packed
+    assert json.loads(found.asked[0][1])["encoding_format"] == "base64"
+
+
+FLOATS = {
+    "object": "list",
+    "of_tomorrow": 1,
+    "data": [{"index": 0, "embedding": [3, 0.5], "of_tomorrow": 2}, {"index": 1, "embedding": "AABAQAAAAD8="}],
+    "usage": {"prompt_tokens": 1},
+}
+
+
+async def test_base64_is_made_where_the_upstream_sends_numbers_all_the_same() -> None:
+    found = rig(UpstreamKind.OPENAI_COMPATIBLE)
+    found.script = lambda _: Scripted((json.dumps(FLOATS).encode(),), 200, "application/json")
+    answer = await post(found, OPENAI, {"model": "vectors", "input": ["a", "b"], "encoding_format": "base64"})
+    packed = [{**entry, "embedding": base64_of([3.0, 0.5])} for entry in FLOATS["data"]]
+    assert answer.json() == {**FLOATS, "data": packed}
+
+
+async def test_numbers_pass_untouched_where_numbers_were_asked_for() -> None:
+    for asked in ({}, {"encoding_format": "float"}):
+        found = rig(UpstreamKind.OPENAI_COMPATIBLE)
+        found.script = lambda _: Scripted((json.dumps(FLOATS).encode(),), 200, "application/json")
+        answer = await post(found, OPENAI, {"model": "vectors", "input": ["a", "b"], **asked})
+        assert answer.content == json.dumps(FLOATS).encode()
 
 
 @pytest.mark.parametrize("kind", [UpstreamKind.OPENAI, UpstreamKind.GOOGLE])

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from opencode_cloud.gateway.models import AttemptFailed, Failure, UpstreamRefused
+from opencode_cloud.gateway.models import AttemptFailed, Failure, UpstreamRefused, UpstreamTarget
 from opencode_cloud.gateway.service import dispatcher
 from tests.metrics import written_metrics
-from tests.unit.gateway.calling import COMPLETION, WHOLE, Scripted, delta, sse
+from tests.unit.gateway.calling import COMPLETION, WHOLE, Rig, Scripted, delta, sse
 from tests.unit.gateway.rigs import CHOICE, REFUSAL, ROLE, by_name, error, in_turn, only, refused, rig, said
 
 
@@ -196,6 +196,78 @@ class TestFailover:
         assert sink.body.startswith(b":")
         assert b"upstream_timeout" in sink.body
         assert "x-opencode-upstream" not in sink.headers
+
+
+FOREIGN = said("invalid_encrypted_content", "The encrypted content rs_1 could not be verified.")
+DETAILS = [{"type": "reasoning.encrypted", "data": "c2lnbmVk"}]
+THOUGHTFUL = [
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "Hello", "reasoning_details": DETAILS},
+    {"role": "user", "content": "Hi"},
+]
+
+
+def verified_by(*upstreams: str) -> Rig:
+    """Return a rig of two upstreams. Only the named ones can verify the thoughts of the conversation."""
+    found = rig(in_turn(), "a", "b")
+
+    def answer(target: UpstreamTarget) -> Scripted:
+        foreign = b"c2lnbmVk" in found.asked[-1][1] and target.id not in upstreams
+        return refused(400, FOREIGN) if foreign else Scripted()
+
+    found.script = answer
+    return found
+
+
+class TestForeignThoughts:
+    async def test_an_upstream_that_cannot_verify_them_gets_the_conversation_without(self) -> None:
+        found = verified_by()
+        sink = await found.call(messages=THOUGHTFUL)
+        assert (sink.body, sink.headers["x-opencode-dropped"]) == (WHOLE, "thoughts")
+        assert ["reasoning_details" in message for message in sent_messages(found)] == [False] * 3
+        assert [target.id for target, _ in found.asked] == ["a", "b", "a"]
+        assert only(found).attempts == 3
+
+    async def test_an_upstream_that_can_is_asked_first(self) -> None:
+        found = verified_by("b")
+        sink = await found.call(messages=THOUGHTFUL)
+        assert sink.headers["x-opencode-upstream"] == "b"
+        assert "x-opencode-dropped" not in sink.headers
+        assert sent_messages(found) == THOUGHTFUL
+
+    async def test_a_second_upstream_answers_when_the_first_is_down(self) -> None:
+        found = verified_by()
+        read = found.script
+        found.script = lambda target: refused(503) if target.id == "a" else read(target)
+        sink = await found.call(messages=THOUGHTFUL)
+        assert (sink.headers["x-opencode-upstream"], sink.body) == ("b", WHOLE)
+        assert [target.id for target, _ in found.asked] == ["a", "b", "b"]
+
+    async def test_a_first_upstream_that_is_up_again_gets_them(self) -> None:
+        answers = [refused(503), refused(400, FOREIGN), refused(503), Scripted()]
+        found = rig(in_turn(*answers), "a", "b")
+        await found.call(messages=THOUGHTFUL)
+        assert [(target.id, b"c2lnbmVk" in body) for target, body in found.asked] == [
+            *(("a", True), ("b", True), ("b", False), ("a", True)),
+        ]
+
+    async def test_an_error_within_the_stream_counts_alike(self) -> None:
+        first = Scripted((sse({"error": {"message": "Corrupted thought signature.", "code": 400}}),))
+        assert (await rig(in_turn(first, Scripted())).call(messages=THOUGHTFUL)).body == WHOLE
+
+    async def test_the_refusal_reaches_the_client_if_there_are_none_to_leave_out(self) -> None:
+        found = rig(lambda _: refused(400, FOREIGN), "a", "b")
+        told = await error(found.call())
+        assert (told.status, told.code, len(found.asked)) == (400, "invalid_encrypted_content", 2)
+
+    async def test_no_upstream_is_asked_a_third_time(self) -> None:
+        found = rig(lambda _: refused(400, FOREIGN))
+        assert (await error(found.call(messages=THOUGHTFUL))).code == "invalid_encrypted_content"
+        assert len(found.asked) == 2
+
+
+def sent_messages(found: Rig) -> list[dict[str, Any]]:
+    return json.loads(found.asked[-1][1])["messages"]
 
 
 class TestOddUpstreams:

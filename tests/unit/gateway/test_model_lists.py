@@ -21,6 +21,26 @@ async def test_one_model_is_below_the_list(client: httpx.AsyncClient, path: str)
         assert (entry["id"], entry["object"], entry["type"]) == ("m1", "model", "model")
 
 
+@pytest.mark.parametrize("name", ["openai/m1", "openai%2Fm1", "openrouter/openai/m1", "openrouter%2fopenai%2fm1"])
+async def test_the_name_of_one_model_may_have_slashes(client: httpx.AsyncClient, name: str) -> None:
+    for path in (*LISTS, *GOOGLE_LISTS):
+        assert (await client.get(f"{path}/{name}", headers=KEY)).json() == (
+            await client.get(f"{path}/m1", headers=KEY)
+        ).json()
+
+
+@pytest.mark.parametrize("name", ["openai/none", "openai%2Fnone", "someone/m1"])
+async def test_an_unknown_name_with_slashes_is_refused_in_each_vendors_form(
+    client: httpx.AsyncClient, name: str
+) -> None:
+    for path in LISTS:
+        answer = await client.get(f"{path}/{name}", headers=KEY)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+    for path in GOOGLE_LISTS:
+        answer = await client.get(f"{path}/{name}", headers=KEY)
+        assert (answer.status_code, answer.json()["error"]["status"]) == (404, "NOT_FOUND")
+
+
 @pytest.mark.parametrize("path", GOOGLE_LISTS)
 async def test_googles_clients_get_models_in_their_shape(client: httpx.AsyncClient, path: str) -> None:
     listed = (await client.get(path, headers=KEY)).json()

@@ -100,6 +100,8 @@ async def test_each_path_has_its_format_and_its_errors(
         ("m1:generateContent", "m1", False),
         ("m1:streamGenerateContent?alt=sse", "m1", True),
         ("vendor:m1:generateContent", "vendor:m1", False),
+        ("openai/m1:generateContent", "openai/m1", False),
+        ("openai%2Fm1:streamGenerateContent?alt=sse", "openai/m1", True),
     ],
 )
 async def test_googles_paths_name_model_and_method(
@@ -215,6 +217,7 @@ COUNTED: list[tuple[str, dict[str, Any], str]] = [
     ("/zen/v1/messages/count_tokens", BODY, "input_tokens"),
     ("/inference/anthropic/v1/messages/count_tokens", BODY, "input_tokens"),
     ("/zen/v1/responses/input_tokens", {"model": "m1", "input": "Hi"}, "input_tokens"),
+    ("/zen/v1beta/models/openai/m1:countTokens", {"contents": [{"parts": [{"text": "Hi"}]}]}, "totalTokens"),
     ("/zen/v1beta/models/m1:countTokens", {"contents": [{"parts": [{"text": "Hi"}]}]}, "totalTokens"),
     (
         "/zen/v1/models/m1:countTokens",

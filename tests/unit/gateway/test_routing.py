@@ -57,12 +57,14 @@ def test_tools_that_openai_refuses_in_chat_go_to_responses(name: str, members: d
     asked = read_request(Format.CHAT, json.dumps(body).encode())
 
     def format_at(**upstreams: Any) -> Format:
-        found = model(Route(upstream="a", model=name, **upstreams.pop("route", {})))
+        found = model(Route(**({"upstream": "a", "model": name} | upstreams.pop("route", {}))), id=name)
         every = catalogue(found, a=upstream(**upstreams))
         return targets(every, found, Format.CHAT, EnforcedRules(), {}, KEYS, None, asked)[0][1].format
 
     assert format_at(kind=UpstreamKind.OPENAI) is spoken
     assert format_at(kind=UpstreamKind.OPENAI, route={"formats": (Format.CHAT,)}) is Format.CHAT, "the operator knows"
+    assert format_at(kind=UpstreamKind.OPENAI, route={"model": "prod-east"}) is spoken, "the id tells the model"
+    assert format_at(kind=UpstreamKind.OPENAI, route={"model": "gpt-4o"}) is Format.CHAT, "another model serves"
     assert format_at(kind=UpstreamKind.OPENAI_COMPATIBLE) is Format.CHAT
 
 

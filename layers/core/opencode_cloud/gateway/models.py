@@ -119,7 +119,7 @@ class Failure(StrEnum):
     UNKNOWN_FLAG = "unknown_flag"
     """The upstream does not know a flag of the client, or a member behind it. Another upstream may."""
     FOREIGN_THOUGHT = "foreign_thought"
-    """The prompt has a sealed thought that another account made. The upstream that made it can read it."""
+    """The prompt has a thought that another account or vendor signed. The upstream that made it can verify it."""
     CONTEXT = "context"
     """The prompt is longer than the model's context at this upstream."""
     INCONVERTIBLE = "inconvertible"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -112,15 +113,12 @@ class Gateway:
         routes: list[Route] = [Route("/zen/v1/health", self._health, methods=["GET"])]
         routes += [Route(path, self._base, methods=reading) for path in addresses.BASES]
         # Embeddings and counts come first: their addresses look like calls of a model.
-        routes += [
-            Route(path, _Endpoint(partial(self.embed, method)), methods=_CALLING)
-            for path, method in addresses.EMBEDDINGS
-        ]
+        routes += [_calling(path, partial(self.embed, method)) for path, method in addresses.EMBEDDINGS]
         for wire in WIRE_FORMATS.values():
-            routes += [Route(path, _Endpoint(partial(self.count, wire)), methods=_CALLING) for path in wire.count_paths]
-            routes += [Route(path, _Endpoint(partial(self.call, wire)), methods=_CALLING) for path in wire.client_paths]
+            routes += [_calling(path, partial(self.count, wire)) for path in wire.count_paths]
+            routes += [_calling(path, partial(self.call, wire)) for path in wire.client_paths]
         for path in (*addresses.LISTS, *addresses.GOOGLE_LISTS):
-            routes += [Route(each, self._models, methods=reading) for each in (path, path + "/{model}")]
+            routes += [Route(_spanning(each), self._models, methods=reading) for each in (path, path + "/{model}")]
         errors: Any = {HTTPStatus.NOT_FOUND: _route_not_found, HTTPStatus.METHOD_NOT_ALLOWED: _method_not_allowed}
         return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)
 
@@ -293,6 +291,32 @@ class _Endpoint:
             await _preflight()(scope, receive, send)
             return
         await self._answer(request, send)
+
+
+class _ModelName(Convertor[str]):
+    """A name in a path, with slashes: routers and vendors write theirs before the name, such as `openai/gpt-5`."""
+
+    regex = "[^/](?:.*[^/])?"
+
+    def convert(self, value: str) -> str:
+        """Return the name as it is in the decoded path."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return the name for a path."""
+        return value
+
+
+register_url_convertor("model_name", _ModelName())
+
+
+def _spanning(path: str) -> str:
+    """Return a path of the tables whose parameter may have slashes."""
+    return path.replace("{model}", "{model:model_name}").replace("{call}", "{call:model_name}")
+
+
+def _calling(path: str, answer: Callable[[Request, Send], Awaitable[None]]) -> Route:
+    return Route(_spanning(path), _Endpoint(answer), methods=_CALLING)
 
 
 class _AsgiSink:

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import (
     WIRE_FORMATS,
+    InvalidRequest,
     forward_request,
     least_output,
     read_request,
     relay_answer,
     relay_stream,
 )
-from opencode_cloud.gateway.formats.limits import FREE_JSON, OPENING, name_within, user_within
+from opencode_cloud.gateway.formats.limits import CONTINUING, FREE_JSON, OPENING, name_within, user_within
 from opencode_cloud.gateway.formats.models import Emulation, Stop
 from tests.unit.gateway.formats.speaking import FORMATS, ask, encode, forwarded, said
 
@@ -77,6 +78,97 @@ def test_a_limit_below_the_least_of_responses_is_raised_and_counted() -> None:
     assert forwarded(ask(Format.RESPONSES, max_output_tokens=1), Format.RESPONSES)["max_output_tokens"] == 1
     assert least_output(Format.MESSAGES, Format.RESPONSES) == 16
     assert least_output(Format.RESPONSES, Format.RESPONSES) == 1
+
+
+CLOSED: dict[str, Any] = {**SCHEMA, "required": ["city"], "additionalProperties": False}
+
+
+@pytest.mark.parametrize("target", [Format.CHAT, Format.RESPONSES])
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (CLOSED, True),
+        ({**CLOSED, "properties": {"city": CLOSED}}, True),
+        ({**CLOSED, "properties": {"city": {"type": "array", "items": {"anyOf": [CLOSED, {"type": "null"}]}}}}, True),
+        ({"type": "object", "properties": {}, "required": [], "additionalProperties": False}, True),
+        ({**CLOSED, "required": []}, False),
+        ({**SCHEMA, "required": ["city"]}, False),
+        ({**CLOSED, "properties": {"city": SCHEMA}}, False),
+        ({**CLOSED, "properties": {"city": {"type": "array", "items": SCHEMA}}}, False),
+        ({**CLOSED, "properties": {"city": {"anyOf": [SCHEMA]}}}, False),
+        ({**CLOSED, "$defs": {"a": SCHEMA}}, False),
+        ({**CLOSED, "properties": {"city": {"type": "string", "not": {"const": "x"}}}}, False),
+    ],
+)
+def test_a_tool_is_strict_where_openai_takes_its_schema(target: Format, schema: dict[str, Any], strict: bool) -> None:
+    tool = {"name": "f", "input_schema": schema, "strict": True}
+    sent = forward_request(ask(Format.MESSAGES, tools=[tool]), target, "gpt-5", str)
+    [written] = json.loads(sent.body)["tools"]
+    assert (written.get("function", written)["strict"], sent.dropped) == (strict, () if strict else ("tools.strict",))
+
+
+def test_a_tool_of_any_schema_is_strict_at_anthropic() -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": SCHEMA, "strict": True}}
+    assert forwarded(ask(Format.CHAT, tools=[tool]), Format.MESSAGES)["tools"][0]["strict"] is True
+
+
+# ------------------------------------------------------------------------------------------------ verbosity
+
+
+@pytest.mark.parametrize(
+    ("model", "taken"),
+    [
+        *((name, True) for name in ("gpt-5", "openai/gpt-5.2", "gpt-6-sol")),
+        *((name, False) for name in ("gpt-4.1", "gpt-5-codex", "gpt-5-chat-latest", "o3", "mistral-large", "m")),
+    ],
+)
+def test_a_verbosity_reaches_models_that_take_it(model: str, taken: bool) -> None:
+    chat = forward_request(ask(Format.RESPONSES, text={"verbosity": "low"}), Format.CHAT, model, str)
+    assert json.loads(chat.body).get("verbosity") == ("low" if taken else None)
+    responses = forward_request(ask(Format.CHAT, verbosity="low"), Format.RESPONSES, model, str)
+    assert json.loads(responses.body).get("text") == ({"verbosity": "low"} if taken else None)
+    assert chat.dropped == responses.dropped == (() if taken else ("verbosity",))
+
+
+# ------------------------------------------------------------------------------------------------ numbers of tools
+
+
+def many(count: int) -> list[dict[str, Any]]:
+    return [{**TOOL, "name": f"f{n}"} for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("target", "model", "most"),
+    [
+        *((Format.CHAT, model, 128) for model in ("gpt-5", "openai/gpt-4.1", "o3", "chatgpt-4o-latest")),
+        (Format.GENERATE, "gemini-3-pro", 512),
+    ],
+)
+def test_more_tools_than_an_upstream_takes_are_refused_with_both_numbers(target: Format, model: str, most: int) -> None:
+    body = forwarded(ask(Format.MESSAGES, tools=many(most)), target, model)
+    assert len(body["tools"]) == most or len(body["tools"][0]["functionDeclarations"]) == most
+    with pytest.raises(InvalidRequest, match=rf"{most + 1} tools.* at most {most}\."):
+        forwarded(ask(Format.MESSAGES, tools=many(most + 1)), target, model)
+
+
+@pytest.mark.parametrize(
+    ("target", "model"),
+    [
+        *((Format.CHAT, model) for model in ("upstream-model", "openai/gpt-oss-120b", "deepseek-chat", "qwen/o-net")),
+        (Format.RESPONSES, "gpt-5"),
+    ],
+)
+def test_every_tool_reaches_an_upstream_without_a_known_limit(target: Format, model: str) -> None:
+    assert len(forwarded(ask(Format.MESSAGES, tools=many(600)), target, model)["tools"]) == 600
+
+
+def test_only_different_and_allowed_tools_count() -> None:
+    twice = [function(f"f{n % 128}") for n in range(256)]
+    assert forwarded(ask(Format.CHAT, tools=twice), Format.GENERATE, "gemini-3-pro")["tools"]
+    tools = [{"type": "function", "name": f"f{n}", "parameters": SCHEMA} for n in range(200)]
+    choice = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f0"}]}
+    body = forwarded(ask(Format.RESPONSES, tools=tools, tool_choice=choice), Format.CHAT, "gpt-4.1")
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["f0"]
 
 
 # ------------------------------------------------------------------------------------------------ schemas
@@ -288,6 +380,70 @@ def test_a_conversation_that_the_assistant_begins_gets_a_first_turn_of_the_user(
     body = forwarded(asked, target)
     assert OPENING in json.dumps((body.get("messages") or body["contents"])[0])
     assert len(body.get("messages") or body["contents"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("target", "model", "continued"),
+    [
+        *((Format.MESSAGES, f"claude-{name}", True) for name in ("opus-4-6", "sonnet-4.7", "opus-5", "mythos-preview")),
+        *((Format.MESSAGES, f"claude-{name}", False) for name in ("opus-4-5", "sonnet-4-20250514", "3-7-sonnet")),
+        (Format.CHAT, "anthropic/claude-opus-4.6", True),
+        (Format.CHAT, "gpt-4.1", False),
+    ],
+)
+def test_a_user_asks_to_continue_where_the_model_does_not_finish_a_turn(
+    target: Format, model: str, continued: bool
+) -> None:
+    turns = [{"role": role, "parts": [{"text": role}]} for role in ("user", "model")]
+    last = forwarded(ask(Format.GENERATE, contents=turns), target, model)["messages"][-1]
+    assert (CONTINUING in json.dumps(last), last["role"]) == (continued, "user" if continued else "assistant")
+    calling = {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}}]}
+    answered = {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"output": "x"}}}]}
+    body = forwarded(ask(Format.GENERATE, contents=[*turns, turns[0], calling, answered]), target, model)
+    assert CONTINUING not in json.dumps(body)
+
+
+def test_claude_does_not_think_while_it_finishes_a_turn() -> None:
+    messages = [HI, {"role": "assistant", "content": "Sure:"}]
+    asked = ask(Format.CHAT, messages=messages, reasoning_effort="high")
+    assert "thinking" not in forwarded(asked, Format.MESSAGES, "claude-sonnet-4-5")
+    assert forwarded(asked, Format.MESSAGES, "claude-opus-4-6")["thinking"]["type"] == "adaptive"
+
+
+@pytest.mark.parametrize("model", ["o1", "o3-mini", "openai/o4-mini"])
+def test_the_o_series_is_not_told_about_several_calls_and_one_at_a_time_is_kept(model: str) -> None:
+    asked = ask(Format.MESSAGES, tools=[TOOL], tool_choice={"type": "auto", "disable_parallel_tool_use": True})
+    sent = forward_request(asked, Format.CHAT, model, str)
+    assert ("parallel_tool_calls" in json.loads(sent.body), sent.emulation.one_call) == (False, True)
+    asked = ask(Format.MESSAGES, tools=[TOOL], tool_choice={"type": "auto", "disable_parallel_tool_use": False})
+    sent = forward_request(asked, Format.CHAT, model, str)
+    assert ("parallel_tool_calls" in json.loads(sent.body), sent.emulation.one_call) == (False, False)
+    assert forwarded(asked, Format.CHAT, "gpt-5")["parallel_tool_calls"] is True
+
+
+@pytest.mark.parametrize(
+    "shape", [{"type": "json_object"}, {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA}}]
+)
+def test_an_instruction_asks_for_json_beside_tools_where_the_model_takes_one_of_both(shape: dict[str, Any]) -> None:
+    asked = ask(Format.CHAT, tools=[function("f")], response_format=shape)
+    body = forwarded(asked, Format.GENERATE, "gemini-2.5-pro")
+    assert "responseMimeType" not in body.get("generationConfig", {})
+    [instruction] = body["systemInstruction"]["parts"]
+    assert instruction["text"].startswith(FREE_JSON)
+    assert ('"city"' in instruction["text"]) is ("json_schema" in shape)
+    kept = [(asked, "gemini-3-pro"), (ask(Format.CHAT, response_format=shape), "gemini-2.5-pro")]
+    for each, model in kept:
+        body = forwarded(each, Format.GENERATE, model)
+        assert (body["generationConfig"]["responseMimeType"], "systemInstruction" in body) == (
+            "application/json",
+            False,
+        )
+
+
+def test_google_gets_no_empty_text() -> None:
+    parts = [{"type": "text", "text": text} for text in ("", "Hi")]
+    body = forwarded(ask(Format.CHAT, messages=[{"role": "user", "content": parts}]), Format.GENERATE)
+    assert body["contents"] == [{"role": "user", "parts": [{"text": "Hi"}]}]
 
 
 def test_a_blank_first_turn_of_the_user_is_none() -> None:

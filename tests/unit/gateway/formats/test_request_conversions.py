@@ -184,6 +184,51 @@ def test_sound_cannot_be_carried_to_messages() -> None:
         forwarded(asked, Format.MESSAGES)
 
 
+def test_sound_of_responses_reaches_the_formats_that_have_it() -> None:
+    part = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}}
+    asked = ask(Format.RESPONSES, input=[{"role": "user", "content": [part]}])
+    assert forwarded(asked, Format.CHAT)["messages"][0]["content"] == [part]
+    inline = {"inlineData": {"mimeType": "audio/mpeg", "data": "AAAA"}}
+    assert forwarded(asked, Format.GENERATE)["contents"][0]["parts"] == [inline]
+    with pytest.raises(InvalidRequest, match="audio/mpeg"):
+        forwarded(asked, Format.MESSAGES)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "name"),
+    [("audio/wav", "wav"), ("audio/x-wav", "wav"), ("audio/mpeg", "mp3"), ("audio/ogg", "ogg"), ("audio/x-m4a", "m4a")],
+)
+def test_sound_of_every_kind_is_sound_in_chat(media_type: str, name: str) -> None:
+    part = {"inlineData": {"mimeType": media_type, "data": "AAAA"}}
+    body = forwarded(ask(Format.GENERATE, contents=[{"parts": [part]}]), Format.CHAT)
+    assert body["messages"][0]["content"][0]["input_audio"] == {"data": "AAAA", "format": name}
+
+
+def test_sound_cannot_be_carried_to_responses() -> None:
+    part = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+    with pytest.raises(InvalidRequest, match=r"^sound or video cannot be carried over to the format"):
+        forwarded(ask(Format.CHAT, messages=[{"role": "user", "content": [part]}]), Format.RESPONSES)
+
+
+@pytest.mark.parametrize("target", [Format.CHAT, Format.MESSAGES, Format.GENERATE])
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        *((kind, "Send the messages that it stands for") for kind in ("compaction", "context_compaction")),
+        ("compaction_summary", "begin a new conversation"),
+        ("compaction_trigger", "Ask the model for a summary"),
+    ],
+)
+def test_a_compaction_that_no_other_model_can_read_is_refused_with_advice(
+    target: Format, kind: str, advice: str
+) -> None:
+    items = [{"role": "user", "content": "x"}, {"type": kind, "encrypted_content": "gAAA"}]
+    asked = ask(Format.RESPONSES, input=items)
+    assert forwarded(asked, Format.RESPONSES)["input"] == items
+    with pytest.raises(InvalidRequest, match=rf"^input\[1\] \({kind}\) .*{advice}"):
+        forwarded(asked, target)
+
+
 PNG = "iVBORw0KGgoAAAANSUhEUg=="
 
 

@@ -10,7 +10,7 @@ import pytest
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats.models import ReasoningBlock
 from opencode_cloud.gateway.formats.sealing import MARK, seal
-from tests.unit.gateway.formats.speaking import FORMATS, PAIRS, USER, ask, forwarded
+from tests.unit.gateway.formats.speaking import FORMATS, PAIRS, PROMPTS, USER, ask, forwarded
 
 
 @pytest.mark.parametrize(
@@ -210,6 +210,35 @@ def test_what_was_sealed_for_another_upstream_is_taken_out_when_the_format_is_th
     assert "done" in json.dumps(document)
 
 
+SEALED = seal(ReasoningBlock(text="hm", origin="elsewhere", signature="c2ln"))
+TURNS: list[tuple[Format, str, dict[str, Any]]] = [
+    (
+        Format.MESSAGES,
+        "messages",
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "", "signature": SEALED}]},
+    ),
+    (
+        Format.GENERATE,
+        "contents",
+        {"role": "model", "parts": [{"text": "hm", "thought": True, "thoughtSignature": SEALED}]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("client", "member", "turn"), TURNS, ids=lambda value: value if isinstance(value, str) else "")
+def test_no_empty_turn_is_left_of_one_that_was_sealed_for_another_upstream(
+    client: Format, member: str, turn: dict[str, Any]
+) -> None:
+    [said] = PROMPTS[client][member]
+    conversation: dict[str, Any] = {member: [said, turn, said]}
+    assert forwarded(ask(client, **conversation), client)[member] == [said, said]
+
+
+def test_no_member_of_other_servers_is_left_of_what_was_sealed_for_another_upstream() -> None:
+    messages = history_of(Format.CHAT, SEALED)["messages"]
+    assert "reasoning_details" not in forwarded(ask(Format.CHAT, messages=messages), Format.CHAT)["messages"][1]
+
+
 def history_of(client: Format, sealed: str) -> dict[str, Any]:
     """Return a conversation as a client sends it back: the model thought, and then called a tool."""
     if client is Format.CHAT:
@@ -245,6 +274,22 @@ def without_thoughts() -> dict[str, Any]:
     history = history_of(Format.CHAT, "")
     del history["messages"][1]["reasoning_details"]
     return history
+
+
+@pytest.mark.parametrize("said", ["", "Fine."])
+def test_reasoning_that_nothing_follows_is_left_out_of_responses(said: str) -> None:
+    sealed = seal(ReasoningBlock(text="hm", origin="responses", signature="c2ln"))
+    content = [{"type": "thinking", "thinking": "", "signature": sealed}, {"type": "text", "text": said}]
+    messages = [*USER, {"role": "assistant", "content": content}, *USER]
+    items = forwarded(ask(Format.MESSAGES, messages=messages), Format.RESPONSES)["input"]
+    assert [item["type"] for item in items] == ["message", *(["reasoning", "message"] if said else []), "message"]
+
+
+def test_an_answer_of_foreign_thoughts_alone_is_no_message_of_chat() -> None:
+    sealed = seal(ReasoningBlock(text="hm", origin="responses", signature="c2ln"))
+    answer = {"role": "assistant", "content": [{"type": "thinking", "thinking": "", "signature": sealed}]}
+    messages = forwarded(ask(Format.MESSAGES, messages=[*USER, answer, *USER]), Format.CHAT)["messages"]
+    assert [message["role"] for message in messages] == ["user", "user"]
 
 
 def test_reasoning_of_compatible_servers_goes_back_to_them() -> None:

@@ -39,6 +39,7 @@ from opencode_cloud.gateway.formats.relaying import (
     stream_answer,
 )
 from opencode_cloud.gateway.formats.service_tiers import tier_name
+from opencode_cloud.gateway.formats.serving import serving_name
 from opencode_cloud.gateway.formats.wire import WireFormat
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "relay_answer",
     "relay_embedding",
     "relay_stream",
+    "serving_name",
     "session_of",
     "stream_answer",
     "text_of",

@@ -1,7 +1,7 @@
 """Efforts of thinking that models take. An upstream refuses a request with any other.
 
 Clients ask for an effort by default: Claude Code sends one with every call, whatever model answers. Models that are not
-named here take every effort, or ignore it.
+named here take every effort, or ignore it. The names are those of :mod:`serving`: the model that serves decides.
 """
 
 from __future__ import annotations

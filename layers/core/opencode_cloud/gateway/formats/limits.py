@@ -27,11 +27,15 @@ from opencode_cloud.gateway.formats.models import (
     ToolResult,
     Turn,
 )
-from opencode_cloud.gateway.formats.schemas import complete_schema, object_schema
+from opencode_cloud.gateway.formats.reading import compact
+from opencode_cloud.gateway.formats.schemas import complete_schema, is_closed, object_schema
 from opencode_cloud.gateway.formats.writing import merged
 
 _UNSET = {field.name: field.default for field in msgspec.structs.fields(ModelRequest)}
 _SAMPLING = frozenset({"temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty"})
+_VERBOSITY = frozenset({"verbosity"})
+VERBOSE = re.compile(r"(?:^|/)gpt-(?:[5-9]|\d\d)(?!.*(?:chat|codex))")
+"""Matches models of OpenAI that take each verbosity. Others refuse all but `medium`, or the member."""
 MOST_MARKS = 4
 """The cache marks that upstreams take, where their format does not say it."""
 _CACHED_BY_MARKS = re.compile(r"claude")
@@ -43,6 +47,12 @@ FREE_JSON = "Answer with one JSON object only: no other text, and no code fence.
 """The instruction that replaces the member for JSON of any form."""
 OPENING = "(The conversation begins.)"
 """The user's turn in front of a conversation that begins with the assistant."""
+CONTINUING = "(Continue.)"
+"""The user's turn behind a conversation that ends with the assistant."""
+UNFINISHING = re.compile(
+    r"claude-(?:[a-z]+-)?(?:4[-.](?:[6-9]|\d\d)(?!\d)|(?:[5-9]|\d\d)(?!\d))|claude-(?:mythos|fable)"
+)
+"""Claude from 4.6 on: it does not finish an answer that the request begins ("does not support prefill")."""
 
 
 class TargetLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +68,14 @@ class TargetLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Matches the names of tools that upstreams take."""
     longest_name: int
     """The longest name of a tool, in characters."""
+    most_tools: int | None
+    """The number of tools that upstreams take; None: the vendor states no limit."""
+    uncounted_models: re.Pattern[str] | None
+    """Matches models without this limit: servers of others speak the format too. None: all models have it."""
     strict_schemas: bool
     """True if a tool's schema must be an object with ``properties``, without a choice of schemas at the top."""
+    closed_tools: bool
+    """True if the schema of a strict tool must be closed, and require each property. Other tools are not strict."""
     most_stops: int
     """The number of stop sequences that upstreams take; 0: the format has none. The gateway applies the rest."""
     blank_stops: bool
@@ -68,20 +84,28 @@ class TargetLimits(msgspec.Struct, frozen=True, kw_only=True):
     """True if the assistant's last turn may end in white space."""
     first_turn: bool
     """True if the assistant may have the first turn."""
+    unfinishing_models: re.Pattern[str] | None
+    """Matches models that refuse a last turn of the assistant; None: all models take one."""
     repeated_turns: bool
     """True if turns of the assistant may follow each other."""
     one_call: bool
     """True if a request can ask for one tool call at a time. Otherwise the gateway passes on the first one."""
+    parallel_models: re.Pattern[str] | None
+    """Matches models that refuse to be told whether they may call several tools at a time; None: no model does."""
     plain_models: re.Pattern[str] | None
     """Matches models that take neither stop sequences nor settings of sampling; None: all models take them."""
     unsampled_models: re.Pattern[str] | None
     """Matches models that take stop sequences, and no settings of sampling; None: all others take them."""
+    verbose_models: re.Pattern[str] | None
+    """Matches models that take a verbosity; None: no model does."""
     most_marks: int
     """The number of cache marks that upstreams take. The last ones stay: they cover the longest prompts."""
     ignored: frozenset[str]
     """Members of the neutral request that the format has no place for, and that are hints."""
     free_json: bool
     """True if a request can ask for JSON of any form. Otherwise an instruction does."""
+    toolless_json: re.Pattern[str] | None
+    """Matches models that take a form of the answer without tools only; None: all take it with tools too."""
 
 
 def within(
@@ -89,28 +113,35 @@ def within(
 ) -> tuple[ModelRequest, Emulation]:
     """Return a request that keeps ``limits``, and how the answer must be changed to make up for it.
 
-    ``model`` is the upstream's name of the model. With ``cache_marks`` the upstream takes marks that its format does
-    not have by itself. Raises :class:`Malformed` for a forced tool call in a request without tools.
+    ``model`` is the name that tells the model (:mod:`serving`). With ``cache_marks`` the upstream takes marks that its
+    format does not have by itself. Raises :class:`Malformed` for a forced tool call in a request without tools, and for
+    more tools than the upstream takes: the gateway cannot know which of them the client needs.
     """
     repeated = is_repeated(request)
     plain = _matches(limits.plain_models, model)
     unsampled = plain or _matches(limits.unsampled_models, model)
     ignored = limits.ignored | _SAMPLING if unsampled else limits.ignored
+    ignored = ignored if _matches(limits.verbose_models, model) else ignored | _VERBOSITY
     request = _without_hints(_without_orphans(request), ignored)
     request, names = _named(request, limits)
     carried, cut = _stops(request.stop, limits, most=0 if plain else limits.most_stops)
-    single = request.parallel is False and not limits.one_call
+    tools = tuple(_tool(tool, limits) for tool in _unique(request.tools))
+    told = _told_form(request, limits, model)
+    untold = _matches(limits.parallel_models, model)
+    single = request.parallel is False and (untold or not limits.one_call)
     request = msgspec.structs.replace(
         request,
-        messages=tuple(_turns(request.messages, limits)),
-        system=_system(request, limits),
-        shape=request.shape if limits.free_json or not _free(request) else None,
-        tools=tuple(_tool(tool, limits) for tool in _unique(request.tools)),
-        parallel=None if single else request.parallel,
+        messages=tuple(_turns(request.messages, limits, model)),
+        system=_system(request, told),
+        shape=None if told else request.shape,
+        tools=tools,
+        dropped=(*request.dropped, *_loosened(request.tools, tools)),
+        parallel=None if single or untold else request.parallel,
         max_output=None if request.max_output is None else max(request.max_output, limits.least_output),
         stop=carried,
         user=user_within(request.user, limits),
     )
+    _check_number(request.tools, limits, model)
     by_marks = limits.most_marks > 0 or (cache_marks and _CACHED_BY_MARKS.search(model) is not None)
     if repeated and by_marks:
         request = with_own_marks(request)
@@ -136,6 +167,17 @@ def name_within(name: str, limits: TargetLimits) -> str:
 
 def _matches(models: re.Pattern[str] | None, model: str) -> bool:
     return models is not None and models.search(model) is not None
+
+
+def _check_number(tools: tuple[ToolDefinition, ...], limits: TargetLimits, model: str) -> None:
+    if limits.most_tools is None or _matches(limits.uncounted_models, model):
+        return
+    if len(tools) > limits.most_tools:
+        raise Malformed(
+            "tools",
+            f"has {len(tools)} tools, but this model's upstream takes at most {limits.most_tools}. Offer fewer: turn "
+            "off MCP servers that you do not need, or choose another model",
+        )
 
 
 def _without_orphans(request: ModelRequest) -> ModelRequest:
@@ -206,7 +248,15 @@ def _tool(tool: ToolDefinition, limits: TargetLimits) -> ToolDefinition:
     if tool.schema is None:
         return tool
     schema = complete_schema(tool.schema)
-    return msgspec.structs.replace(tool, schema=object_schema(schema) if limits.strict_schemas else schema)
+    schema = object_schema(schema) if limits.strict_schemas else schema
+    loose = tool.strict and limits.closed_tools and not is_closed(schema)
+    return msgspec.structs.replace(tool, schema=schema, strict=False if loose else tool.strict)
+
+
+def _loosened(given: tuple[ToolDefinition, ...], tools: tuple[ToolDefinition, ...]) -> tuple[str, ...]:
+    """Return the name of the hint that is dropped if a tool is no longer strict."""
+    strict = {tool.name for tool in tools if tool.strict}
+    return ("tools.strict",) if {tool.name for tool in given if tool.strict} - strict else ()
 
 
 def _unique(tools: Iterable[ToolDefinition]) -> Iterable[ToolDefinition]:
@@ -214,16 +264,23 @@ def _unique(tools: Iterable[ToolDefinition]) -> Iterable[ToolDefinition]:
     return {tool.name: tool for tool in tools}.values()
 
 
-def _free(request: ModelRequest) -> bool:
-    return request.shape is not None and request.shape.schema is None
+def _told_form(request: ModelRequest, limits: TargetLimits, model: str) -> str:
+    """Return the instruction that replaces the form of the answer; empty: the upstream takes the member."""
+    if request.shape is None:
+        return ""
+    schema = request.shape.schema
+    refused = bool(request.tools) and _matches(limits.toolless_json, model)
+    if schema is None:
+        return FREE_JSON if refused or not limits.free_json else ""
+    return f"{FREE_JSON} It must be valid by this JSON Schema:\n{compact(schema)}" if refused else ""
 
 
-def _system(request: ModelRequest, limits: TargetLimits) -> tuple[TextBlock, ...]:
+def _system(request: ModelRequest, told: str) -> tuple[TextBlock, ...]:
     system = tuple(text for text in request.system if text.text.strip())
-    return system if limits.free_json or not _free(request) else (*system, TextBlock(FREE_JSON))
+    return (*system, TextBlock(told)) if told else system
 
 
-def _turns(turns: tuple[Turn, ...], limits: TargetLimits) -> Iterable[Turn]:
+def _turns(turns: tuple[Turn, ...], limits: TargetLimits, model: str) -> Iterable[Turn]:
     turns = _behind_results(tuple(turn for turn in turns if turn.role != "system" or _says_something(turn)))
     written = list(turns) if limits.repeated_turns else _joined(turns)
     spoken = [turn for turn in written if turn.role != "system"]
@@ -232,7 +289,15 @@ def _turns(turns: tuple[Turn, ...], limits: TargetLimits) -> Iterable[Turn]:
     first = next((turn for turn in spoken if not _is_blank(turn)), None)
     if not limits.first_turn and first is not None and first.role == "assistant":
         written.insert(0, Turn("user", (TextBlock(OPENING),)))
+    if _matches(limits.unfinishing_models, model) and _ends_with_text(written):
+        written.append(Turn("user", (TextBlock(CONTINUING),)))
     return written
+
+
+def _ends_with_text(turns: list[Turn]) -> bool:
+    """Tell whether the assistant has the last turn, and its last calls are not open."""
+    last = turns[-1] if turns else Turn("user", ())
+    return last.role == "assistant" and not any(isinstance(block, ToolCall) for block in last.blocks)
 
 
 def _is_blank(turn: Turn) -> bool:

@@ -84,11 +84,15 @@ def picture_of(media_type: str, data: str, detail: str = "", cache: str = "") ->
     return ImageBlock(media_type=media_type, data=data, detail=detail, cache=cache)
 
 
-def audio_type(name: str) -> str:
-    """Return the media type of OpenAI's ``wav`` or ``mp3``."""
-    return _AUDIO.get(name, f"audio/{name}")
+def sound_of(name: str, data: str, cache: str = "") -> FileBlock:
+    """Return sound in base64, whose kind has OpenAI's name: ``wav`` or ``mp3``."""
+    return FileBlock(media_type=_AUDIO.get(name, f"audio/{name}"), data=data, cache=cache)
 
 
 def audio_name(media_type: str) -> str | None:
-    """Return OpenAI's name of a kind of sound; None if it has none."""
-    return _AUDIO_NAMES.get(media_type)
+    """Return OpenAI's name of a kind of sound; None if it is no sound.
+
+    OpenAI takes two kinds. Compatible servers take others by the name of their type.
+    """
+    kind, _, name = media_type.partition("/")
+    return _AUDIO_NAMES.get(media_type, name.removeprefix("x-")) if kind == "audio" else None

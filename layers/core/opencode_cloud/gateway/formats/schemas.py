@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 _UNIONS = ("anyOf", "oneOf", "allOf")
@@ -11,6 +12,14 @@ _SCHEMAS = ("items", "additionalProperties", "not")
 _LISTS = (*_UNIONS, "prefixItems")
 _ANSWERED = frozenset({"type", "description", "title", "enum", "const", "default", "required", "$ref"})
 """Keywords, besides those of structure, that Anthropic takes in the schema of an answer."""
+_LOOSE = frozenset(
+    (
+        *("allOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "contains"),
+        *("patternProperties", "propertyNames", "unevaluatedProperties", "unevaluatedItems"),
+        *("minProperties", "maxProperties", "uniqueItems"),
+    )
+)
+"""Keywords that OpenAI refuses in the schema of a strict tool."""
 _TEXT_FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
 _MAPS = ("properties", "$defs", "definitions")
 
@@ -70,6 +79,28 @@ def closed_schema(schema: dict[str, Any]) -> dict[str, Any]:
         description = closed.get("description")
         closed["description"] = "\n\n".join(filter(None, (description, "{" + ", ".join(rest) + "}")))
     return closed
+
+
+def is_closed(schema: dict[str, Any]) -> bool:
+    """Tell whether OpenAI takes a schema for a strict tool: its objects are closed, and require each property."""
+    kind: object = schema.get("type")
+    properties = _object(schema.get("properties"))
+    if kind == "object" or (isinstance(kind, list) and "object" in kind) or properties:
+        closed = schema.get("additionalProperties") is False and set(_names(schema.get("required"))) == set(properties)
+        if not closed:
+            return False
+    return not _LOOSE & schema.keys() and all(is_closed(each) for each in _within(schema))
+
+
+def _within(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the schemas directly within a schema."""
+    for name, value in schema.items():
+        if name in _MAPS:
+            yield from map(_object, _object(value).values())
+        elif name in _LISTS:
+            yield from map(_object, _list(value))
+        elif name == "items":
+            yield _object(value)
 
 
 def _closed(value: object) -> object:

@@ -17,7 +17,13 @@ from opencode_cloud.gateway.formats.models import ReasoningBlock
 
 _LABEL = b"opencode-cloud/1/ "  # a multiple of three bytes, so that its base64 is the beginning of each sealed string
 MARK = base64.b64encode(_LABEL).decode()
+UNSIGNED = "skip_thought_signature_validator"
+"""The signature that Google documents for tool calls of other models. It skips validation."""
 _OPAQUE = ("signature", "encrypted_content", "thoughtSignature", "thought_signature", "data")
+_CONTENTS = ("content", "parts")
+_DETAILS = "reasoning_details"
+"""A member of compatible servers. Others refuse it."""
+_REMOVED = object()
 _WHOLE = ("thinking", "redacted_thinking", "reasoning", "reasoning.text", "reasoning.encrypted")
 
 
@@ -45,18 +51,31 @@ def is_sealed(text: object) -> bool:
 def without_sealed(value: object) -> object:
     """Return a request without sealed reasoning, for an upstream of the same format.
 
-    This is needed when a conversation moves to another upstream. Blocks of reasoning are removed completely. Other
-    blocks lose only their signature.
+    This is needed when a conversation moves to another upstream. Blocks of reasoning are removed completely, with the
+    turn or the list that had nothing else. Other blocks lose only their signature.
     """
     if isinstance(value, list):
-        parts = cast("list[object]", value)
-        return [without_sealed(part) for part in parts if not _is_foreign(part)]
+        parts = [(part, without_sealed(part)) for part in cast("list[object]", value) if not _is_foreign(part)]
+        return [after for before, after in parts if not _is_emptied(before, after)]
     if isinstance(value, dict):
         members = cast("dict[str, Any]", value)
-        return {
-            key: without_sealed(member) for key, member in members.items() if not (key in _OPAQUE and is_sealed(member))
-        }
+        return {key: after for key, member in members.items() if (after := _member(key, member)) is not _REMOVED}
     return value
+
+
+def _member(key: str, member: object) -> object:
+    if key in _OPAQUE and is_sealed(member):
+        return _REMOVED
+    after = without_sealed(member)
+    return _REMOVED if key == _DETAILS and member and not after else after
+
+
+def _is_emptied(before: object, after: object) -> bool:
+    """Tell whether a turn has lost all of its contents: upstreams refuse an empty one."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return False
+    had, has = cast("dict[str, Any]", before), cast("dict[str, Any]", after)
+    return any(isinstance(had.get(name), list) and had[name] and not has[name] for name in _CONTENTS)
 
 
 def _is_foreign(part: object) -> bool:

@@ -81,7 +81,13 @@ class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
     overrides: Callable[[ParsedRequest, str], dict[str, Any]]
     """Returns the members to replace in a body that goes to an upstream of the same format; None removes a member.
 
-    The second argument is the upstream's name of the model. An empty result: the body is sent as it is.
+    The second argument is the name that tells the model. The upstream's own replaces it in the member ``model``. An
+    empty result: the body is sent as it is.
+    """
+    without_thoughts: Callable[[Mapping[str, Any], str], dict[str, Any]]
+    """Returns the members to replace in such a body if the upstream cannot verify the thoughts in it; empty: none.
+
+    The second argument is the name that tells the model.
     """
     members: MemberRules
     """The treatment of each member of a client's request on the way to another format."""
@@ -92,7 +98,10 @@ class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
     read_request: Callable[[Node], ModelRequest]
     """Reads a request; also raises :class:`Malformed` for members that no other format can express."""
     write_request: Callable[[ModelRequest, str], dict[str, Any]]
-    """Writes a request for an upstream's model; raises :class:`Malformed` for parts that the format cannot express."""
+    """Writes a request; raises :class:`Malformed` for parts that the format cannot express.
+
+    The second argument is the name that tells the model. The upstream's own replaces it in the member ``model``.
+    """
 
     # --- Answers
 

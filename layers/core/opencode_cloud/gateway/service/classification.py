@@ -63,8 +63,13 @@ _FLAG = (
 )
 """Texts about flags of previews, and about members that come with them."""
 _FOREIGN_CODES = r"invalid_encrypted_content|invalid_signature"
-_FOREIGN = r"encrypted content[^.]{0,600} could not be (?:verified|decrypted)|invalid `?signature`? in `?thinking`?"
-"""Texts about sealed thoughts of another account: only the upstream that made them can read them."""
+_FOREIGN = (
+    r"encrypted content[^.]{0,600} could not be (?:verified|decrypted)|invalid `?signature`? in `?thinking`?"
+    r"|thinking\.signature: field required|`thinking`[^.]{0,80} blocks[^.]{0,80} cannot be modified"
+    r"|(?:corrupted|invalid) thought.?signature|thought.?signature is (?:not valid|invalid)"
+    r"|missing a `?thought_signature"
+)
+"""Texts about thoughts that another account or vendor signed: only the upstream that made them can verify them."""
 _MODEL = (
     r"model identifier is invalid|(?:model|deployment)[^.]{0,80} (?:does not exist|not found)|on-demand throughput"
     r"|no endpoints found|(?:model|deployment)[^.]{0,80} (?:decommissioned|retired)"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opencode_cloud.catalogue.models import Timers
@@ -259,13 +259,11 @@ class UpstreamDispatcher:
     async def _attempts(self, attempt: Callable[[UpstreamTarget], Coroutine[Any, Any, Result]]) -> Result:
         state, failures = self._state, self._failures
         pauses = ROUNDS.pauses()
+        chosen: Sequence[UpstreamTarget] = state.targets
         while True:
-            for target in state.targets:
+            for target in chosen:
                 if state.attempts >= MOST_ATTEMPTS or self._deadline <= time.monotonic():
                     raise error_of(state, failures)
-                # From the second round on, only try upstreams with a temporary failure again.
-                if len(failures) >= len(state.targets) and not _last_of(failures, target).passes:
-                    continue
                 state.target, state.accepted = target, False
                 state.attempts += 1
                 try:
@@ -281,10 +279,19 @@ class UpstreamDispatcher:
                     self._health.succeeded(target.circuit)
                     self.answered = True
                     return answered
+            # No upstream could read the thoughts. Those that only failed on them are asked again at once, without.
+            if chosen := [target for target in state.targets if self._can_do_without_thoughts(target)]:
+                continue
             pause = _pause(next(pauses, None), [_last_of(failures, target) for target in state.targets])
             if pause is None or time.monotonic() + pause >= self._deadline:
                 raise error_of(state, failures)
             await asyncio.sleep(pause)
+            # From the second round on, only try upstreams with a temporary failure again.
+            chosen = [target for target in state.targets if _last_of(failures, target).passes]
+
+    def _can_do_without_thoughts(self, target: UpstreamTarget) -> bool:
+        foreign = _last_of(self._failures, target).failure is Failure.FOREIGN_THOUGHT
+        return foreign and self._requests.leave_out_thoughts(target)
 
     async def _send_request(self, target: UpstreamTarget) -> UpstreamResponse:
         """Return an answer with status 200; raises :class:`AttemptFailed` for any other."""

@@ -22,12 +22,21 @@ class OutgoingRequests:
     def __init__(self, state: CallState) -> None:
         self._state = state
         self._written: dict[UpstreamTarget, ForwardedRequest] = {}
+        self._thoughtless: set[UpstreamTarget] = set()
 
     def to(self, target: UpstreamTarget) -> ForwardedRequest:
         """Return the request to an upstream. Raises :class:`InvalidRequest` that names what cannot be carried over."""
         if target not in self._written:
             self._written[target] = self._write(target)
         return self._written[target]
+
+    def leave_out_thoughts(self, target: UpstreamTarget) -> bool:
+        """Leave signed thoughts out of the requests to an upstream. Tell whether its next request differs by that."""
+        if target in self._thoughtless:
+            return False
+        self._thoughtless.add(target)
+        before = self._written.pop(target, None)
+        return before is None or self.to(target).body != before.body
 
     def headers(self, target: UpstreamTarget) -> dict[str, str]:
         """Return the client's headers for an upstream: those of the trace, and of the same vendor."""
@@ -46,7 +55,11 @@ class OutgoingRequests:
         if state.parsed.embedding is not None:
             return forward_embedding(*asked)
         forwarded = forward_request(
-            *asked, most_output=state.model.limits.output, cache_marks=target.upstream.cache_marks
+            *asked,
+            model_id=state.model.id,
+            most_output=state.model.limits.output,
+            cache_marks=target.upstream.cache_marks,
+            thoughtless=target in self._thoughtless,
         )
         if target.format is Format.MESSAGES:
             body = beta_flags.without_members(forwarded.body, target.upstream)

@@ -22,7 +22,7 @@ from opencode_cloud.catalogue.models import (
     UpstreamKind,
 )
 from opencode_cloud.contracts.access import EnforcedRules, KnownCredential, KnownCredentials
-from opencode_cloud.gateway.formats import EmbeddingMethod, ParsedRequest, embedding_path, wire_format
+from opencode_cloud.gateway.formats import EmbeddingMethod, ParsedRequest, embedding_path, serving_name, wire_format
 from opencode_cloud.gateway.models import UpstreamTarget
 from opencode_cloud.gateway.service.health import Health
 
@@ -86,7 +86,8 @@ def targets(
         if not spoken:
             continue
         base_url = (credential[0].base_url if credential else None) or upstream.base_url
-        refused = asked is not None and wire_format(client_format).is_refused(asked, route.model)
+        name = serving_name(route.model, model.id)
+        refused = asked is not None and wire_format(client_format).is_refused(asked, name)
         fitting = spoken if route.formats or not refused else _without(client_format, spoken)
         format_ = client_format if client_format in fitting else fitting[0]
         target = UpstreamTarget(

@@ -6,6 +6,7 @@ from opencode_cloud.gateway.formats.chat.inspection import inspect
 from opencode_cloud.gateway.formats.chat.limits import LIMITS
 from opencode_cloud.gateway.formats.chat.members import MEMBERS
 from opencode_cloud.gateway.formats.chat.metering import ChatMeter
+from opencode_cloud.gateway.formats.chat.reasoning import without_thoughts
 from opencode_cloud.gateway.formats.chat.streams import ChatReader, ChatWriter
 from opencode_cloud.gateway.formats.defaults import fixed_path, itself, no_count
 from opencode_cloud.gateway.formats.error_forms import is_openai_error, openai_body
@@ -38,6 +39,7 @@ CHAT = WireFormat(
     image_tokens=50_000,
     is_refused=requests.is_refused,
     overrides=requests.overrides,
+    without_thoughts=without_thoughts,
     members=MEMBERS,
     limits=LIMITS,
     requires_output_limit=False,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats.editing import edited
 from opencode_cloud.gateway.formats.models import Block, ReasoningBlock
 from opencode_cloud.gateway.formats.reading import Node
-from opencode_cloud.gateway.formats.sealing import seal, unseal
+from opencode_cloud.gateway.formats.sealing import UNSIGNED, seal, unseal
+
+_SIGNED = ("reasoning_details", "thinking_blocks")
+"""Members of a message with signed thoughts: OpenRouter's, and LiteLLM's."""
 
 
 def read_reasoning(message: Node) -> Iterator[ReasoningBlock]:
@@ -49,3 +53,27 @@ def write_reasoning(blocks: tuple[Block, ...]) -> dict[str, Any]:
     """Return the members of a message to an upstream. It gets only reasoning of an upstream of its kind."""
     texts = [block.text for block in blocks if isinstance(block, ReasoningBlock) and block.origin == Format.CHAT]
     return {"reasoning_content": "\n\n".join(texts)} if any(texts) else {}
+
+
+def without_thoughts(document: Mapping[str, Any], _model: str) -> dict[str, Any]:
+    """Return the members that change for an upstream that cannot verify the thoughts; empty: there are none.
+
+    A call of Gemini gets the signature that Google documents for calls of other models.
+    """
+    given: Any = document.get("messages")
+    messages = edited(given, _unthought)
+    return {} if messages == given else {"messages": messages}
+
+
+def _unthought(message: dict[str, Any]) -> dict[str, Any]:
+    members = {name: value for name, value in message.items() if name not in _SIGNED}
+    if "tool_calls" in members:
+        members["tool_calls"] = edited(members["tool_calls"], _unsigned)
+    return members
+
+
+def _unsigned(call: dict[str, Any]) -> dict[str, Any]:
+    if read_call_signature(Node(call)) is None:
+        return call
+    extra = call["extra_content"]
+    return {**call, "extra_content": {**extra, "google": {**extra["google"], "thought_signature": UNSIGNED}}}

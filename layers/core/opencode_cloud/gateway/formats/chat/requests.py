@@ -14,7 +14,7 @@ from opencode_cloud.gateway.formats.chat.reasoning import read_call_signature, r
 from opencode_cloud.gateway.formats.custom import custom_arguments, custom_tool
 from opencode_cloud.gateway.formats.efforts import effort_within, refuses_tools_in_chat
 from opencode_cloud.gateway.formats.marks import marked
-from opencode_cloud.gateway.formats.media import audio_name, audio_type, document_at, image_at, image_url, to_data_url
+from opencode_cloud.gateway.formats.media import audio_name, document_at, image_at, image_url, sound_of, to_data_url
 from opencode_cloud.gateway.formats.models import (
     Block,
     Choice,
@@ -156,8 +156,7 @@ def _read_part(part: Node) -> TextBlock | ImageBlock | FileBlock:
         return msgspec.structs.replace(image_at(url, image.path, detail), cache=read_cache(part))
     if kind == "input_audio":
         audio = part.at("input_audio")
-        kind = audio_type(audio.needed("format"))
-        return FileBlock(media_type=kind, data=audio.needed("data"), cache=read_cache(part))
+        return sound_of(audio.needed("format"), audio.needed("data"), read_cache(part))
     if kind == "file" and part.at("file").text("file_data"):
         file = part.at("file")
         document = document_at(file.text("file_data"), file.text("filename"), file.path)
@@ -299,7 +298,9 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
 
 def _write_message(message: Turn) -> Iterator[dict[str, Any]]:
     if message.role == "assistant":
-        yield _write_assistant(message.blocks)
+        answer = _write_assistant(message.blocks)
+        if answer["content"] or len(answer) > len(("role", "content")):  # strict servers refuse an empty one
+            yield answer
         return
     if message.role == "system":
         yield {"role": "system", "content": _write_texts(b for b in message.blocks if isinstance(b, TextBlock))}

@@ -54,7 +54,8 @@ def relay_embedding(parsed: ParsedRequest, source: Format, body: bytes) -> Whole
             raise UpstreamGarbage(_reason(fault), fault)
         usage = frame.usage_metadata if source is Format.GENERATE else frame.usage
         tokens = wire.read_usage(usage)
-        converted = body if parsed.format is source else _converted(parsed, source, body, tokens)
+        same = parsed.format is source
+        converted = _as_asked(parsed, frame, body) if same else _converted(parsed, source, body, tokens)
     except _GARBAGE as error:
         raise UpstreamGarbage(str(error)) from error
     return WholeAnswer(body=converted, tokens=tokens, generated=0)
@@ -62,6 +63,40 @@ def relay_embedding(parsed: ParsedRequest, source: Format, body: bytes) -> Whole
 
 def _reason(fault: UpstreamFault | None) -> str:
     return (fault.message if fault else "") or "An answer without embeddings."
+
+
+class _Entry(msgspec.Struct):
+    """One vector of OpenAI's list."""
+
+    embedding: msgspec.Raw = msgspec.Raw()
+
+    def has_numbers(self) -> bool:
+        """Tell whether the vector is a list, and no Base64."""
+        return bytes(memoryview(self.embedding)[:1]) == b"["
+
+
+def _as_asked(parsed: ParsedRequest, frame: _Frame, body: bytes) -> bytes:
+    """Return an answer in the client's own form, with Base64 if the client asked for it.
+
+    Some servers send numbers, whatever was asked. Clients that ask for Base64 cannot all read them: OpenAI's for .NET
+    cannot.
+    """
+    if not embedding_of(parsed).base64 or not frame.data:
+        return body
+    entries = msgspec.json.decode(frame.data, type=list[_Entry])
+    if not any(entry.has_numbers() for entry in entries):
+        return body
+    document = json_codec.decode(body, dict[str, Any])
+    data = [_packed(Node(entry, f"data[{position}]")) for position, entry in enumerate(document["data"])]
+    return msgspec.json.encode({**document, "data": data})
+
+
+def _packed(entry: Node) -> dict[str, Any]:
+    vector = entry.at("embedding")
+    return {
+        **entry.members(),
+        "embedding": vector.value if isinstance(vector.value, str) else base64_of(_numbers(vector)),
+    }
 
 
 def _converted(parsed: ParsedRequest, source: Format, body: bytes, tokens: Tokens | None) -> bytes:

@@ -9,6 +9,7 @@ from opencode_cloud.gateway.formats.generate.limits import LIMITS
 from opencode_cloud.gateway.formats.generate.members import MEMBERS
 from opencode_cloud.gateway.formats.generate.metering import GenerateMeter
 from opencode_cloud.gateway.formats.generate.streams import GenerateReader, GenerateWriter
+from opencode_cloud.gateway.formats.generate.thoughts import without_thoughts
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import ProtoNode
 from opencode_cloud.gateway.formats.tools import tool_names
@@ -43,6 +44,7 @@ GENERATE = WireFormat(
     image_tokens=5000,
     is_refused=never_refused,
     overrides=addressing.overrides,
+    without_thoughts=without_thoughts,
     members=MEMBERS,
     limits=LIMITS,
     requires_output_limit=False,

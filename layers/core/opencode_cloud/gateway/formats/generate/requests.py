@@ -9,7 +9,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.generate.inspection import joined, parts_of
 from opencode_cloud.gateway.formats.generate.schemas import to_json_schema
-from opencode_cloud.gateway.formats.generate.writing import UNSIGNED, write
+from opencode_cloud.gateway.formats.generate.writing import write
 from opencode_cloud.gateway.formats.media import document_of, picture_of, plain_base64
 from opencode_cloud.gateway.formats.models import (
     Block,
@@ -28,7 +28,7 @@ from opencode_cloud.gateway.formats.models import (
     Turn,
 )
 from opencode_cloud.gateway.formats.reading import Node, compact
-from opencode_cloud.gateway.formats.sealing import unseal
+from opencode_cloud.gateway.formats.sealing import UNSIGNED, unseal
 from opencode_cloud.gateway.formats.writing import cannot_carry
 
 __all__ = ["read", "write"]

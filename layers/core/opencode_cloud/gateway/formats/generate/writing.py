@@ -26,12 +26,10 @@ from opencode_cloud.gateway.formats.models import (
     Turn,
 )
 from opencode_cloud.gateway.formats.reading import Node, arguments_object, without_empty
+from opencode_cloud.gateway.formats.sealing import UNSIGNED
 from opencode_cloud.gateway.formats.writing import budget_of, cannot_carry, effort_of, in_place, merged
 
-UNSIGNED = "skip_thought_signature_validator"
-"""The signature that Google documents for tool calls of other models. It skips validation."""
-
-_EARLIER = re.compile(r"gemini-[12](?!\d)")  # models without ids and signatures of calls, and without levels of thought
+EARLIER = re.compile(r"gemini-[12](?!\d)")  # models without ids and signatures of calls, and without levels of thought
 _SEEDS = 2**31
 """The number of seeds that Google takes: those of other vendors have more bits."""
 _LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
@@ -46,7 +44,7 @@ _ALWAYS_THINKS = re.compile(r"gemini-2\.5-pro")
 
 def write(request: ModelRequest, model: str) -> dict[str, Any]:
     """Write a request."""
-    later = _EARLIER.search(model) is None
+    later = EARLIER.search(model) is None
     system, messages = in_place(request)
     turns = _Turns(later)
     contents = [turns.write(message) for message in merged(messages)]
@@ -85,7 +83,7 @@ class _Turns:
             return {"role": "model", "parts": list(self._model(message.blocks))}
         results = [block for block in message.blocks if isinstance(block, ToolResult)]
         parts = [part for result in results for part in self._result(result)]
-        parts += [_write_part(b) for b in message.blocks if not isinstance(b, (ToolResult, ToolCall, ReasoningBlock))]
+        parts += [_write_part(block) for block in message.blocks if _is_said(block)]
         return {"role": "user", "parts": parts}
 
     def _model(self, blocks: tuple[Block, ...]) -> Iterator[dict[str, Any]]:
@@ -124,6 +122,13 @@ class _Turns:
         yield {"functionResponse": response}
         if not self._later:
             yield from media
+
+
+def _is_said(block: Block) -> bool:
+    """Tell whether a block is a part of a user's turn. Google refuses an empty text."""
+    if isinstance(block, TextBlock):
+        return bool(block.text)
+    return not isinstance(block, (ToolResult, ToolCall, ReasoningBlock))
 
 
 def _write_part(block: Block) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from opencode_cloud.gateway.formats.messages.limits import LIMITS
 from opencode_cloud.gateway.formats.messages.members import MEMBERS
 from opencode_cloud.gateway.formats.messages.metering import MessagesMeter
 from opencode_cloud.gateway.formats.messages.streams import MessagesReader, MessagesWriter
+from opencode_cloud.gateway.formats.messages.thoughts import without_thoughts
 from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.sse import COMMENT
@@ -46,6 +47,7 @@ MESSAGES = WireFormat(
     image_tokens=5000,
     is_refused=never_refused,
     overrides=model_override,
+    without_thoughts=without_thoughts,
     members=MEMBERS,
     limits=LIMITS,
     requires_output_limit=True,

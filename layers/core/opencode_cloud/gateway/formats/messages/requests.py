@@ -376,12 +376,12 @@ def _write_thinking(request: ModelRequest, model: str, limit: int) -> dict[str, 
     forced = request.tool_choice is not None and request.tool_choice.choice in (Choice.REQUIRED, Choice.NAMED)
     if forced:
         return {}  # refused together
-    if _is_adaptive(model):
+    if is_adaptive(model):
         effort = effort_of(thinking)
         names = _EFFORTS if _version(model) >= (4, 7) else _EFFORTS_OF_4_6
         config = {"output_config": {"effort": names.get(effort, effort)}} if effort else {}
         return {"thinking": {"type": "adaptive", "display": "summarized" if thinking.shown else "omitted"}, **config}
-    if _unsigned_call(request.messages):
+    if _misses_thoughts(request.messages):
         return {}  # refused together
     budget = budget_of(thinking)
     budget = min(limit - 1, budget if budget is not None and budget > 0 else 10_000)
@@ -395,7 +395,7 @@ def _write_top_p(request: ModelRequest, model: str, *, thinks: bool) -> float | 
     return None if request.temperature is not None and _version(model) >= (4, 1) else request.top_p
 
 
-def _is_adaptive(model: str) -> bool:
+def is_adaptive(model: str) -> bool:
     """Tell whether a model sets its own thinking time: Claude from 4.6 on. The later ones refuse budgets."""
     return _version(model) >= (4, 6)
 
@@ -407,11 +407,13 @@ def _version(model: str) -> tuple[int, int]:
     return int(version[1]), int(version[2] or 0)
 
 
-def _unsigned_call(messages: tuple[Turn, ...]) -> bool:
-    """Tell whether the assistant's last turn calls tools without the thoughts that Anthropic requires with them."""
+def _misses_thoughts(messages: tuple[Turn, ...]) -> bool:
+    """Tell whether Anthropic misses thoughts: of a turn that the model finishes, or of its last calls of tools."""
     last = next((message for message in reversed(messages) if message.role == "assistant"), None)
-    if last is None or messages[-1].role == "assistant":
+    if last is None:
         return False
+    if messages[-1].role == "assistant":
+        return True
     calls = any(isinstance(block, ToolCall) for block in last.blocks)
     signed = any(
         isinstance(block, ReasoningBlock) and block.origin == Format.MESSAGES and block.signature

@@ -19,6 +19,7 @@ from opencode_cloud.gateway.formats.responses.limits import LIMITS
 from opencode_cloud.gateway.formats.responses.members import MEMBERS
 from opencode_cloud.gateway.formats.responses.metering import ResponsesMeter
 from opencode_cloud.gateway.formats.responses.streams import ResponsesReader, ResponsesWriter
+from opencode_cloud.gateway.formats.responses.thoughts import without_thoughts
 from opencode_cloud.gateway.formats.service_tiers import tier_of_answer
 from opencode_cloud.gateway.formats.sse import COMMENT
 from opencode_cloud.gateway.formats.tools import tool_names
@@ -46,6 +47,7 @@ RESPONSES = WireFormat(
     image_tokens=50_000,
     is_refused=never_refused,
     overrides=requests.overrides,
+    without_thoughts=without_thoughts,
     members=MEMBERS,
     limits=LIMITS,
     requires_output_limit=False,

@@ -10,7 +10,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.custom import custom_arguments
 from opencode_cloud.gateway.formats.efforts import effort_within, thinks
-from opencode_cloud.gateway.formats.media import document_at, image_at, image_url, to_data_url
+from opencode_cloud.gateway.formats.media import document_at, image_at, image_url, sound_of, to_data_url
 from opencode_cloud.gateway.formats.models import (
     Block,
     Choice,
@@ -37,6 +37,18 @@ _REASONING = re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|\d\d))")  # models that 
 CLIENT_CALLS = {"local_shell_call": "local_shell", "shell_call": "shell", "apply_patch_call": "apply_patch"}
 """Calls of tools that the client runs by OpenAI's definition. To other models they are calls of functions."""
 _ENCRYPTED = "reasoning.encrypted_content"
+_UNREADABLE = (
+    "is encrypted, and only the upstream that wrote it can read it. Send the messages that it stands for, begin a new "
+    "conversation, or call the earlier model"
+)
+_COMPACTIONS = {
+    "compaction": _UNREADABLE,
+    "compaction_summary": _UNREADABLE,
+    "context_compaction": _UNREADABLE,
+    "compaction_trigger": "asks for a compaction by the provider, which this model's upstream does not offer. Ask the "
+    "model for a summary",
+}
+"""Items of a compaction, and why a model of another format cannot have them. Two have names of earlier clients."""
 
 
 def read(node: Node) -> ModelRequest:
@@ -143,7 +155,8 @@ def _read_item(item: Node) -> tuple[str, tuple[Block, ...]]:
         case _ if kind.removesuffix("_output") in CLIENT_CALLS:
             return "user", (ToolResult(id=item.needed("call_id"), content=tuple(_read_output(item))),)
         case _:
-            raise cannot_carry(item, kind)
+            reason = _COMPACTIONS.get(kind)
+            raise item.wrong(f"({kind}) {reason}") if reason else cannot_carry(item, kind)
 
 
 def _read_output(item: Node) -> Iterator[TextBlock | ImageBlock | FileBlock]:
@@ -168,6 +181,9 @@ def _read_parts(item: Node, key: str) -> Iterator[TextBlock | ImageBlock | FileB
                 yield document_at(part.text("file_data"), part.text("filename"), part.path)
             case "input_file" if part.text("file_url"):
                 yield FileBlock(url=part.text("file_url"), name=part.text("filename"))
+            case "input_audio":
+                audio = part.at("input_audio")
+                yield sound_of(audio.needed("format"), audio.needed("data"))
             case _:
                 raise cannot_carry(part, kind)
 
@@ -244,7 +260,7 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
 def _write_message(message: Turn) -> Iterator[dict[str, Any]]:
     role = "developer" if message.role == "system" else message.role
     content: list[dict[str, Any]] = []
-    for block in message.blocks:
+    for block in _followed(message.blocks):
         if isinstance(block, (ToolCall, ToolResult, ReasoningBlock)):
             yield from _write_item(block)
         elif isinstance(block, TextBlock) and role == "assistant":
@@ -254,6 +270,16 @@ def _write_message(message: Turn) -> Iterator[dict[str, Any]]:
             content.append(_write_part(block))
     if content:
         yield {"type": "message", "role": role, "content": content}
+
+
+def _followed(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """Return the blocks without reasoning at their end: OpenAI refuses reasoning without an item that follows it."""
+    last = max((n for n, block in enumerate(blocks) if not _follows_nothing(block)), default=-1)
+    return blocks[: last + 1]
+
+
+def _follows_nothing(block: Block) -> bool:
+    return isinstance(block, ReasoningBlock) or (isinstance(block, TextBlock) and not block.text)
 
 
 def _write_item(block: ToolCall | ToolResult | ReasoningBlock) -> Iterator[dict[str, Any]]:
