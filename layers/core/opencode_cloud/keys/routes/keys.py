@@ -52,6 +52,9 @@ class KeyRoutes:
         creator_left: Annotated[
             bool, Query(description="Only keys whose creator is no longer a member, for an owner to decide on.")
         ] = False,
+        search: Annotated[
+            str, Query(max_length=100, description="A part of name or holder, or the last four characters.")
+        ] = "",
         ended: Annotated[bool, Query(description="Also revoked and expired keys.")] = False,
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
@@ -64,6 +67,7 @@ class KeyRoutes:
             own=own,
             service_account_id=service_account_id,
             creator_left=creator_left,
+            search=search,
             ended=ended,
             after=after,
             limit=limit + 1,

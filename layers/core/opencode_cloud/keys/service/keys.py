@@ -108,13 +108,15 @@ class Keys:
         own: bool = False,
         service_account_id: ServiceAccountId | None = None,
         creator_left: bool = False,
+        search: str = "",
         ended: bool = False,
         after: str | None = None,
         limit: int | None = None,
     ) -> Sequence[Key]:
         """Return keys, the newest first: all keys of the workspace to key managers, else the actor's own.
 
-        ``creator_left`` returns only keys whose creator is no longer a member.
+        ``creator_left`` returns only keys whose creator is no longer a member, ``search`` only keys with this text in
+        their name or the name or address of their holder, or as their last characters.
         """
         member = None
         if own or not actor.may(Permission.KEY_MANAGE):
@@ -128,6 +130,7 @@ class Keys:
                 member_id=member,
                 service_account_id=service_account_id,
                 creator_left=creator_left,
+                search=search,
                 ended=ended,
                 now=utc_now(),
                 after=after,
