@@ -53,6 +53,8 @@ def selected(table: Table, selection: Selection) -> list[ColumnElement[bool]]:
     if selection.member_group:
         inside = select(group_members.c.member_id).where(group_members.c.group_id == selection.member_group)
         conditions.append(table.c.member_id.in_(inside))
+    if selection.members:
+        conditions.append(table.c.member_id.in_(selection.members))
     return conditions
 
 
