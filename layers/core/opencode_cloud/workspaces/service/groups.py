@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.audit.service import Recorder
@@ -96,13 +96,6 @@ class Groups:
         with self._database.transaction() as connection:
             self._of(connection, workspace_id, group_id)
             return self._groups.members_of(connection, group_id, after, limit)
-
-    def names_by_member(
-        self, workspace_id: WorkspaceId, members: Sequence[MemberId]
-    ) -> Mapping[MemberId, Sequence[str]]:
-        """Return the names of the groups of each of these members who is in one, in the order of names."""
-        with self._database.transaction() as connection:
-            return self._groups.names_by_member(connection, workspace_id, members)
 
     def members_at(
         self, workspace_id: WorkspaceId, addresses: Sequence[str]

@@ -114,20 +114,6 @@ class GroupStore:
         rows = connection.execute(query.order_by(members.c.id).limit(limit))
         return [GroupMember.model_validate(row) for row in rows]
 
-    def names_by_member(
-        self, connection: Connection, workspace_id: WorkspaceId, candidates: Sequence[MemberId]
-    ) -> Mapping[MemberId, Sequence[str]]:
-        """Return the names of the groups of each of ``candidates`` who is in one, in the order of names."""
-        query = (
-            select(group_members.c.member_id, member_groups.c.name)
-            .join(member_groups, member_groups.c.id == group_members.c.group_id)
-            .where(member_groups.c.workspace_id == workspace_id, group_members.c.member_id.in_(candidates))
-        )
-        found: dict[MemberId, list[str]] = {}
-        for row in connection.execute(query.order_by(member_groups.c.name)):
-            found.setdefault(row.member_id, []).append(row.name)
-        return found
-
     def inside(self, connection: Connection, group_id: GroupId, candidates: Sequence[MemberId]) -> set[MemberId]:
         """Return those of ``candidates`` who are in a group."""
         query = select(group_members.c.member_id).where(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_cloud.console import chargeback
-from opencode_cloud.console.chargeback import summed
+from opencode_cloud.console import group_usage
+from opencode_cloud.console.group_usage import summed
 from opencode_cloud.console.usage import less
 from opencode_cloud.contracts.ids import MemberId
 from opencode_cloud.contracts.permissions import Role
@@ -82,11 +82,11 @@ def test_groups_and_members_beyond_the_shown_ones_are_one_row(office: Office, mo
     ids = [office.acting(office.people[role]).id for role in (Role.OWNER, Role.ADMIN, Role.MEMBER)]
     grouped(office, Research=ids)
     called(office, **dict(zip(ids, (3, 2, 1), strict=True)))
-    monkeypatch.setattr(chargeback, "SHOWN", 1)
+    monkeypatch.setattr(group_usage, "SHOWN", 1)
     text = office.browser(Role.ADMIN).open(f"{office.base}/usage/groups").answer.text
     assert rows(text)["Research"] == rows(text)["Total"] == (6, "$9.00")
     assert '<span class="soft">all others</span></th><td class="number">3</td>' in text
-    monkeypatch.setattr(chargeback, "MOST_SPENDERS", 2)
+    monkeypatch.setattr(group_usage, "MOST_SPENDERS", 2)
     text = office.browser(Role.ADMIN).open(f"{office.base}/usage/groups").answer.text
     assert rows(text) == {"Research": (5, "$7.50"), "all others": (1, "$1.50"), "Total": (6, "$9.00")}
 

@@ -14,17 +14,16 @@ from opencode_cloud.console.app import ConsoleApp, PageRequest, PageRoutes
 from opencode_cloud.console.charts import SERIES, Chart, stacked
 from opencode_cloud.console.ranges import month_of
 from opencode_cloud.console.usage import INTERVALS, MEASURES, View, less, percent, points, view_of
-from opencode_cloud.contracts.ids import MemberId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.usage.models import Dimension, Interval, Selection, Sums, UsageLine
+from opencode_cloud.usage.service.chargeback import BETWEEN
 
 if TYPE_CHECKING:
     from opencode_cloud.usage.service import UsageReader
-    from opencode_cloud.workspaces.service import Groups
 
 MOST_SPENDERS = 2000
 """The most members whose cost is read. The rest is one row, so that the rows add up to the total."""
@@ -57,13 +56,12 @@ class GroupCost(msgspec.Struct, frozen=True):
     """The calls of the row; None: they cannot be selected."""
 
 
-class ChargebackPage:
+class GroupUsagePage:
     """Costs by group of members."""
 
-    def __init__(self, app: ConsoleApp, reader: UsageReader, groups: Groups) -> None:
+    def __init__(self, app: ConsoleApp, reader: UsageReader) -> None:
         self._app = app
         self._reader = reader
-        self._groups = groups
 
     def mount(self) -> None:
         """Add the page."""
@@ -81,7 +79,7 @@ class ChargebackPage:
         following = view.days.after()
         return self._app.page(
             request,
-            "chargeback.html",
+            "group_usage.html",
             view=view,
             rows=rows,
             total=cost_row("", total, total),
@@ -101,11 +99,11 @@ class ChargebackPage:
         actor, workspace_id = request.actor, request.workspace.id
         lines = self._reader.groups(actor, workspace_id, view.selection(), Dimension.MEMBER, None, MOST_SPENDERS)
         spenders = [line for line in lines if line.group]
-        groups = self._groups.names_by_member(workspace_id, [MemberId(line.group or "") for line in spenders])
+        groups = self._reader.groups_of_members(workspace_id, spenders)
         names = self._reader.names(Dimension.MEMBER, spenders)
         sets: dict[tuple[str, ...], list[UsageLine]] = {}
         for line in spenders:
-            sets.setdefault(tuple(groups.get(MemberId(line.group or ""), ())), []).append(line)
+            sets.setdefault(tuple(groups.get(line.group or "", ())), []).append(line)
         rows = [self._group(view, combination, inside, names, total) for combination, inside in sets.items()]
         rows += [self._machines(view, line.sums, total) for line in lines if not line.group]
         rows.sort(key=lambda row: (-row.whole.sums.cost, row.whole.name))
@@ -130,7 +128,7 @@ class ChargebackPage:
         if len(lines) > SHOWN:
             shown.append(cost_row(_(OTHERS), less(whole, [line.sums for line in lines[:SHOWN]]), total))
         selection = msgspec.structs.replace(view.selection(), members=ids)
-        return GroupCost(cost_row(" + ".join(combination) or _(NO_GROUP), whole, total), shown, selection)
+        return GroupCost(cost_row(BETWEEN.join(combination) or _(NO_GROUP), whole, total), shown, selection)
 
     def _machines(self, view: View, sums: Sums, total: Sums) -> GroupCost:
         """Return the row of service accounts, which are in no group."""
