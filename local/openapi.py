@@ -49,13 +49,19 @@ VERSIONED = frozenset(
     )
 )
 """Operations that require `If-Match`."""
+CONDITIONAL = frozenset(
+    f"{method} {WORKSPACE}{part}"
+    for part in ("/keys/{key}", "/members/{member}", "/domains/{domain}")
+    for method in ("PATCH", "DELETE")
+)
+"""Operations that heed `If-Match`, and do not require it."""
 
 
 def build(root: Path) -> dict[str, Any]:
     """Return the document, from the sources of the checkout `root`; changes this process's environment."""
     os.environ.update(CLIENTS)
     schemas = [_schema(app) for app in (_console(), _shares(), _payments())]
-    document = openapi.document(schemas, problems(root / "layers" / "core" / "opencode_cloud"), VERSIONED)
+    document = openapi.document(schemas, problems(root / "layers" / "core" / "opencode_cloud"), VERSIONED, CONDITIONAL)
     for plane in (publishing(), reading(), logins(), gateway()):
         openapi.extend(document, plane.paths, plane.models, plane.responses)
     add_examples(document)

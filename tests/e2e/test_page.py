@@ -425,6 +425,55 @@ def test_a_frame_that_is_lost_is_asked_for(reader: Reader, shared: Shared, socke
     assert socket.asked == [resume]
 
 
+def old_message(seq: int, *words: str) -> dict[str, Any]:
+    """Return an item of the first generation: a message with its parts inside."""
+    parts = [{"type": "text", "text": each} for each in words]
+    data = {"id": "msg_2", "role": "assistant", "parts": parts, "metadata": {"time": {"created": BEGIN + 1}}}
+    return {"seq": seq, "at": BEGIN, "key": "message/msg_2", "type": "message", "data": data}
+
+
+def whole_session(seq: int, **messages: str) -> dict[str, Any]:
+    """Return an item of the second generation: all messages, each with a text."""
+    texts = [
+        {"id": name, "type": "assistant", "content": [{"type": "text", "text": text}], "time": {"created": BEGIN + 2}}
+        for name, text in messages.items()
+    ]
+    return {"seq": seq, "at": BEGIN, "key": "messages", "type": "messages", "data": {"messages": texts}}
+
+
+def test_a_removed_part_of_an_old_client_leaves_the_page_without_a_reload(
+    reader: Reader, socket: ScriptedSocket
+) -> None:
+    socket.say(type="ready", seq=1)
+    socket.say(type="items", after=1, seq=2, items=[old_message(2, "a first", "a second", "a third")])
+    reader.sees("a third")
+    shorter = [socket.text(3, "of its own"), old_message(4, "a first")]
+    socket.say(type="items", after=2, seq=4, items=shorter)
+    expect(reader.page.locator("#m-msg_2 .part")).to_have_count(1, timeout=PATIENCE)
+    reader.sees("a first")
+    socket.say(type="items", after=2, seq=5, items=[old_message(2, "a first", "a second"), socket.text(5, "and on")])
+    reader.sees("and on")
+    expect(reader.page.locator("#m-msg_2 .part")).to_have_count(1)
+    reader.sees("of its own")
+    socket.say(type="items", after=5, seq=6, items=[old_message(6, "a first", "another second")])
+    reader.sees("another second")
+    assert reader.complaints == []
+
+
+def test_a_message_that_a_whole_session_no_longer_has_leaves_the_page(reader: Reader, socket: ScriptedSocket) -> None:
+    socket.say(type="ready", seq=1)
+    socket.say(type="items", after=1, seq=2, items=[whole_session(2, msg_2="one", msg_3="two"), socket.text(3, "mine")])
+    reader.sees("two")
+    socket.say(type="items", after=2, seq=4, items=[whole_session(4, msg_2="one more")])
+    reader.sees("one more")
+    expect(reader.page.locator("#m-msg_3")).to_have_count(0)
+    socket.say(type="items", after=4, seq=5, items=[whole_session(2, msg_2="one", msg_3="two"), socket.text(5, "on")])
+    reader.sees("on")
+    expect(reader.page.locator("#m-msg_3")).to_have_count(0)
+    reader.sees("mine")
+    assert reader.complaints == []
+
+
 def test_an_earlier_arrival_does_not_replace_a_later_one(reader: Reader, socket: ScriptedSocket) -> None:
     socket.say(type="ready", seq=1)
     socket.say(type="items", after=1, seq=2, items=[socket.text(2, "arrived later", at=BEGIN + 9, name="prt_1")])

@@ -46,6 +46,9 @@ function firstGenerationPart(part, metadata) {
   return { type: "tool", tool: call.toolName, state }
 }
 
+/** Whether a part came inside a message: its key then ends with its position there, and with an id otherwise. */
+export const isInside = (key) => /\/\d{6,}$/.test(key)
+
 /** A second-generation client's item of all messages as items: messages and parts. */
 export function secondGeneration(item) {
   return mappings(mapping(item.data).messages).flatMap((message, position) => {

@@ -3,7 +3,7 @@
 // Shared content is hostile: it reaches the page only as text nodes and as data URLs of pictures.
 
 import * as show from "./blocks.js"
-import { firstGeneration, isFirstGeneration, secondGeneration } from "./generations.js"
+import { firstGeneration, isFirstGeneration, isInside, secondGeneration } from "./generations.js"
 import { Loader } from "./loading.js"
 import { build, h, show as showNodes, span } from "./nodes.js"
 import { showTime } from "./times.js"
@@ -87,6 +87,7 @@ export class Transcript {
   #sessions = new Map() // session of a sub-agent -> the address of its share, as the server has said
   #runs = new Map() // key of the first part -> the element around parts that are shown as one
   #regrouped = new Set() // messages whose parts have changed in number or kind
+  #whole = { at: -1, seq: -1 } // the latest item of all messages
   #undoneFrom = "" // id of the first message that the user took back
   #changed = false // whether heads must be compared with their neighbours
   #loader
@@ -144,12 +145,14 @@ export class Transcript {
     const message = this.#messages.get(node.dataset.id)
     this.#messages.delete(node.dataset.id)
     this.#order.splice(this.#order.indexOf(message), 1)
-    for (const part of message.parts) {
-      this.#parts.delete(part.dataset.key)
-      this.#runs.delete(part.dataset.key)
-      this.#loader.forget(part)
-    }
+    for (const part of message.parts) this.#forget(part)
     node.remove()
+  }
+
+  #forget(part) {
+    this.#parts.delete(part.dataset.key)
+    this.#runs.delete(part.dataset.key)
+    this.#loader.forget(part)
   }
 
   /** Remove all messages from the page. */
@@ -281,7 +284,7 @@ export class Transcript {
       case "session_diff":
         return this.#fill(this.changes, item, () => this.#showChanges(item.data))
       case "message": {
-        if (isFirstGeneration(item)) return firstGeneration(item).forEach((each) => this.#take(each))
+        if (isFirstGeneration(item)) return this.#takeWhole(firstGeneration(item))
         const id = item.key.slice("message/".length)
         if (this.#isElsewhere(id, show.milliseconds(show.mapping(show.mapping(item.data).time).created))) return
         const message = this.#message(id)
@@ -290,8 +293,56 @@ export class Transcript {
       case "part":
         return this.#takePart(item)
       case "messages":
-        if ("data" in item) for (const each of secondGeneration(item)) this.#take(each)
+        if ("data" in item) this.#takeSession(item)
         else this.#loader.add(item.href)
+    }
+  }
+
+  /** Take a message with all its parts: those that it had before, and has no longer, go. */
+  #takeWhole([item, ...parts]) {
+    const id = item.key.slice("message/".length)
+    const known = this.#messages.get(id)
+    if (known && isLater(known.node, { dataset: item })) return
+    for (const each of [item, ...parts]) this.#take(each)
+    const message = this.#messages.get(id)
+    if (message) this.#keepInside(message, item, new Set(parts.map(({ key }) => key)))
+  }
+
+  /** Take all messages of a session: those that it had before, and has no longer, go. */
+  #takeSession(item) {
+    if (isLater({ dataset: this.#whole }, { dataset: item })) return
+    this.#whole = { at: item.at, seq: item.seq }
+    const messages = []
+    for (const each of secondGeneration(item)) {
+      if (each.type === "message") messages.push([each])
+      else messages.at(-1).push(each)
+    }
+    const kept = new Set(messages.map(([{ key }]) => key.slice("message/".length)))
+    for (const node of this.#ofWhole()) {
+      if (kept.has(node.dataset.id) || isLater(node, { dataset: item })) continue
+      this.remove(node)
+      this.#changed = true
+    }
+    for (const each of messages) this.#takeWhole(each)
+  }
+
+  /** The messages that came in one item with others, or with their parts. An item by itself has a number of its own. */
+  #ofWhole() {
+    const numbers = new Map()
+    const nodes = this.#order.map(({ node }) => node)
+    for (const { dataset } of [...nodes, ...this.#parts.values()]) numbers.set(dataset.seq, (numbers.get(dataset.seq) ?? 0) + 1)
+    return nodes.filter(({ dataset }) => dataset.seq && numbers.get(dataset.seq) > 1)
+  }
+
+  /** Remove the parts that came inside a message, and are not inside it since the arrival `since`. */
+  #keepInside(message, since, keys) {
+    for (const part of [...message.parts]) {
+      const { key } = part.dataset
+      if (!isInside(key) || keys.has(key) || isLater(part, { dataset: since })) continue
+      message.parts.splice(message.parts.indexOf(part), 1)
+      this.#forget(part)
+      part.remove()
+      this.#regrouped.add(message)
     }
   }
 

@@ -128,4 +128,18 @@ def test_the_webhook_of_alerts_shows_its_secret_once_and_is_tested(office: Offic
     tested = browser.submit(shown, f"{action}/test")
     assert "A test is on its way to the webhook." in tested.text
     assert "webhook.test" in tested.text
-    assert "No webhook" in browser.submit(shown, f"{action}/remove").text
+
+
+def test_the_webhook_is_removed_after_a_question_that_names_what_ends(office: Office) -> None:
+    browser, page = office.browser(Role.BILLING), f"{office.base}/budgets/alerts"
+    action = f"{page}/webhook"
+    assert browser.open(f"{action}/remove").status == 404
+    browser.submit(browser.open(page), action, url="https://hooks.example.com/a")
+    shown = browser.open(page)
+    assert f"{action}/remove" in shown.links
+    assert f"{action}/remove" not in shown.forms
+    asked = browser.open(f"{action}/remove")
+    assert "https://hooks.example.com/a" in asked.text
+    assert "not accepted yet are dropped" in asked.text
+    assert "hooks.example.com" in browser.open(page).text
+    assert "No webhook" in browser.submit(asked, f"{action}/remove").text

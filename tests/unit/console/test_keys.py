@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlencode
 
-from opencode_cloud.contracts.permissions import Role
+import pytest
+
+from opencode_cloud.console import keys
+from opencode_cloud.contracts.permissions import KeyScope, Role
+from opencode_cloud.keys.service import CreateKey
 from tests.unit.console.office import Office
 
 SECRET = re.compile(r">(oc_sk_[\w-]{43})<")
@@ -101,3 +106,35 @@ def test_keys_of_a_service_account_are_listed_and_created_for_it(office: Office)
     assert page.forms[action].fields["holder"] == robot.id
     browser.submit(page, action, name="deploy", scopes="inference")
     assert "deploy" in browser.open(f"{action}?holder={robot.id}").text
+
+
+def test_a_search_finds_keys_by_name_holder_or_last_characters(office: Office) -> None:
+    owner, member = office.acting(office.owner), office.acting(office.people[Role.MEMBER])
+    create = office.team.keys.create
+    laptop = create(owner, office.workspace, CreateKey(name="laptop 100%", scopes=[KeyScope.INFERENCE]))
+    create(member, office.workspace, CreateKey(name="desktop", scopes=[KeyScope.INFERENCE]))
+    browser, page = office.browser(Role.OWNER), f"{office.base}/keys"
+
+    def found(search: str) -> set[str]:
+        text = browser.open(f"{page}?{urlencode({'search': search})}").answer.text
+        return {name for name in ("laptop 100%", "desktop") if f"<b>{name}</b>" in text}
+
+    assert found("") == {"laptop 100%", "desktop"}
+    assert (found("LAPTOP"), found("0%"), found("%"), found(laptop.suffix)) == (*[{"laptop 100%"}] * 4,)
+    assert (found(member.name), found("oc_sk")) == ({"desktop"}, set())
+    assert "No key matches “oc_sk”." in browser.open(f"{page}?search=oc_sk").text
+    assert "laptop" not in office.browser(Role.MEMBER).open(f"{page}?search=laptop").text.replace("“laptop”", "")
+
+
+def test_the_search_of_keys_is_kept_on_the_next_page(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = office.acting(office.owner)
+    for name in ("a & one", "secundus", "a & three"):
+        office.team.keys.create(owner, office.workspace, CreateKey(name=name, scopes=[KeyScope.INFERENCE]))
+    monkeypatch.setattr(keys, "DEFAULT_LIMIT", 1)
+    browser = office.browser(Role.OWNER)
+    first = browser.open(f"{office.base}/keys?search=a+%26&own=1")
+    [more] = [link for link in first.links if "cursor=" in link]
+    second = browser.open(more)
+    assert ("a & three" in first.text, "a & one" in first.text) == (True, False)
+    assert ("a & one" in second.text, "secundus" in second.text) == (True, False)
+    assert "More keys" not in second.text

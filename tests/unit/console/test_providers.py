@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from opencode_cloud.console import providers
 from opencode_cloud.contracts.permissions import Role
-from opencode_cloud.keys.models import CheckResult
+from opencode_cloud.keys.models import CheckResult, Provider
 from opencode_cloud.keys.store import ProviderClient
 from tests.unit.console.office import Office
 
@@ -50,6 +51,29 @@ def test_what_is_wrong_is_said_and_the_key_is_not_sent_back(office: Office, prov
     without = browser.submit(browser.open(action), action, provider="openai-compatible", secret=KEY)
     assert (without.status, "needs one" in without.text) == (422, True)
     assert provider == []
+
+
+def test_a_search_finds_keys_by_provider_name_or_last_characters_and_is_kept_on_the_next_page(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor, workspace, create = office.acting(office.owner), office.workspace, office.team.credentials.create
+    first = create(actor, workspace, Provider.ANTHROPIC, "default", f"{KEY}1", None)
+    second = create(actor, workspace, Provider.ANTHROPIC, "team & research", f"{KEY}2", None)
+    other = create(actor, workspace, Provider.OPENAI, "default", f"{KEY}3", None)
+    browser, page = office.browser(Role.ADMIN), f"{office.base}/providers"
+
+    def found(path: str) -> list[str]:
+        return [link.split("/")[-2] for link in browser.open(path).links if link.endswith("/remove")]
+
+    assert found(page) == [first.id, second.id, other.id]
+    assert found(f"{page}?search=ANTHROPIC") == [first.id, second.id]
+    assert found(f"{page}?search=m+%26+r") == [second.id]
+    assert found(f"{page}?search={KEY[-3:]}3") == [other.id]
+    assert "No key matches “nothing”." in browser.open(f"{page}?search=nothing").text
+    monkeypatch.setattr(providers, "DEFAULT_LIMIT", 1)
+    [more] = [link for link in browser.open(f"{page}?search=anthropic").links if "cursor=" in link]
+    assert found(more) == [second.id]
+    assert "More keys" not in browser.open(more).text
 
 
 @pytest.mark.parametrize("role", [Role.MEMBER, Role.VIEWER, Role.BILLING])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from opencode_cloud.contracts.permissions import Role
 from tests.unit.console.office import Office
 
@@ -35,13 +37,29 @@ def test_an_admin_sets_name_and_headers_but_no_retention(office: Office) -> None
     assert (wrong.status, "cannot name projects" in wrong.text) == (422, True)
 
 
-def test_a_domain_is_added_and_removed_with_the_record_to_publish(office: Office) -> None:
+def test_a_domain_is_added_with_the_record_to_publish_and_removed_after_a_question(office: Office) -> None:
     browser, page = office.browser(Role.ADMIN), f"{office.base}/settings"
     added = browser.submit(browser.open(page), f"{page}/domains", domain="example.org", role="viewer")
     assert "Publish the TXT record" in added.text
-    [remove] = [form for form in added.forms if form.endswith("/remove")]
     assert "By invitation only" not in added.text
-    assert "Domain removed" in browser.submit(added, remove).text
+    [remove] = [link for link in added.links if link.endswith("/remove")]
+    assert remove not in added.forms
+    asked = browser.open(remove)
+    assert "Remove example.org?" in asked.text
+    assert "People who joined by it stay members" in asked.text
+    assert page in asked.links
+    assert [each.domain for each in office.team.domains.of_workspace(office.workspace)] == ["example.org"]
+    assert "Domain removed" in browser.submit(asked, remove).text
+    assert (browser.open(remove).status, office.team.domains.of_workspace(office.workspace)) == (404, [])
+
+
+@pytest.mark.parametrize("role", [Role.MEMBER, Role.VIEWER, Role.BILLING])
+def test_only_a_role_that_removes_a_domain_is_asked(office: Office, role: Role) -> None:
+    domain = office.team.domains.add(
+        office.acting(office.owner), office.workspace, "example.org", Role.MEMBER, auto_join=True
+    )
+    page = f"{office.base}/settings/domains/{domain.id}/remove"
+    assert office.browser(role).open(page).status == 403
 
 
 def test_nothing_is_deleted_transferred_or_left_without_the_name(office: Office) -> None:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from opencode_cloud.console.charts import HEIGHT, SERIES, TICKS, highest_tick, stacked
 from opencode_cloud.console.ranges import DAY, DayRange, month_of, range_of
-from opencode_cloud.console.usage import change_of, less, percent
+from opencode_cloud.console.usage import DEPARTMENTS, change_of, less, percent
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.usage.models import Sums
+from opencode_cloud.usage.routes.chargeback import Department
 from tests.unit.console.office import Office
 from tests.unit.usage.events import entry
 
@@ -118,3 +119,12 @@ def test_people_without_the_permission_see_their_own_usage_only(office: Office, 
     page = office.browser(role).open(f"{office.base}/usage")
     assert "No calls in this range" in page.text
     assert office.browser(role).open(f"{office.base}/usage?member={other.id}").status == 403
+
+
+def test_a_month_is_charged_on_in_each_way_that_the_api_has(office: Office) -> None:
+    page = office.browser(Role.BILLING).open(f"{office.base}/usage?from=2025-11-01&to=2025-11-30").answer.text
+    form = page[page.index('id="charge-on"') :]
+    assert re.findall(r'<option value="([a-z_]+)"', form) == [*DEPARTMENTS]
+    assert {*DEPARTMENTS} == {*Department} - {Department.CALLER}
+    assert 'value="2025-11"' in form
+    assert all(f"/usage/chargeback.{kind}" in form for kind in ("pdf", "csv"))

@@ -325,6 +325,35 @@ def test_a_long_search_goes_on_from_its_cursor(monkeypatch: pytest.MonkeyPatch) 
     assert anchors == [f"p-msg_{number:03}/prt_{n}" for number in range(60) for n in range(3)]
 
 
+def test_an_answer_to_a_search_ends_after_its_most_matches_and_the_next_one_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(searching, "MATCHES", 20)
+    for whole in (stored(numbered(long()))[0], whole_conversation(numbered(long()))):
+        search, anchors, cursor, answers = Search(whole, lambda items: items), list[str](), "", 0
+        while cursor or not answers:
+            result = search.find("text", cursor)
+            anchors += [match.anchor for match in result.matches]
+            assert 20 <= len(result.matches) < 20 + 64_000 // 3_000 or not result.next
+            cursor, answers = result.next, answers + 1
+        assert answers > 3
+        assert anchors == [f"p-msg_{number:03}/prt_{n}" for number in range(60) for n in range(3)]
+
+
+def test_a_search_in_a_cut_message_goes_on_within_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "MATCHES", 1)
+    items = [assistant(error={"name": "text", "data": {"message": "text"}}), *long(0)]
+    items += [part("msg_2", f"prt_{n:02}", "text", text="text " + "x" * 30_000) for n in range(12)]
+    whole, _ = stored(numbered(items))
+    search, anchors, cursor, answers = Search(whole, lambda items: items), list[str](), "", 0
+    while cursor or not answers:
+        result = search.find("text", cursor)
+        anchors += [match.anchor for match in result.matches]
+        cursor, answers = result.next, answers + 1
+    assert answers > 3
+    assert list(dict.fromkeys(anchors)) == ["m-msg_2", *(f"p-msg_2/prt_{n:02}" for n in range(12))]
+
+
 @pytest.mark.parametrize("words", ["", "x", "x" * 201])
 def test_a_search_needs_some_characters(words: str) -> None:
     with pytest.raises(BadRequest):

@@ -10,14 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.ids import MemberId, WorkspaceId
 from opencode_cloud.kit.money import CENT
 from opencode_cloud.usage.chargeback_pdf import pdf_of
 from opencode_cloud.usage.models import Dimension
 from opencode_cloud.usage.service import chargeback
 from opencode_cloud.usage.service.chargeback import Chargeback, ChargebackLine, marked_up
 from tests.pdf_text import text_of
+from tests.unit.usage.events import ROBOT
 from tests.unit.usage.test_routes import Office, office, sheet  # noqa: F401 - a fixture
+from tests.unit.workspaces.team import Place
 
 
 def test_a_mark_up_is_exact_and_rounds_half_up() -> None:
@@ -47,6 +49,29 @@ def test_a_month_is_charged_on_by_member_with_names(office: Office) -> None:  # 
         ("ben@example.com", 2, 100),
     ]
     assert office.get("chargeback", month="2025-12").body["lines"] == []
+
+
+def test_a_month_is_charged_on_by_the_groups_of_members_so_that_each_call_counts_once(
+    office: Office,  # noqa: F811 - the fixture
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(chargeback, "AT_ONCE", 1)
+    cat = place.joined(office.ann, "cat@example.com", "member")
+    office.used(4, cat)
+    office.used(5, cat, member_id="", service_account_id=ROBOT)
+    for name, members in {"Research": [office.ann, office.ben, cat], "Labs": [office.ben]}.items():
+        group = place.team.groups.create(office.ann, office.workspace, name)
+        ids = [MemberId(each.id) for each in members]
+        place.team.groups.change_members(office.ann, office.workspace, group.id, ids)
+    found = office.get("chargeback", month="2025-11", by="group", markup="2").body
+    assert [(line["group"], line["name"], line["calls"], line["cents"]) for line in found["lines"]] == [
+        ("Research", "Research", 2, 600),
+        ("", "", 1, 300),
+        ("Labs + Research", "Labs + Research", 2, 100),
+    ]
+    assert (found["by"], found["cents"]) == ("group", 1000)
+    assert len(sheet(office.get("chargeback.csv", month="2025-11", by="group"))) == 4
 
 
 def test_the_sheet_has_a_row_for_each_group(

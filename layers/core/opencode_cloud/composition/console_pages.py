@@ -16,6 +16,7 @@ from opencode_cloud.console.budgets import BudgetPages
 from opencode_cloud.console.call_list import CallList
 from opencode_cloud.console.calls import CallPages
 from opencode_cloud.console.exports import ExportPages
+from opencode_cloud.console.group_usage import GroupUsagePage
 from opencode_cloud.console.groups import GroupPages
 from opencode_cloud.console.keys import KeyPages
 from opencode_cloud.console.live_calls import LiveCalls
@@ -78,6 +79,7 @@ class Console(msgspec.Struct, frozen=True):
         WorkspacePages(app, self.access, self.team.workspaces).mount(resolver)
         Overview(app, self.team, self.publisher, self.reading, self.usage, self.budgets).mount()
         UsagePages(app, self.usage, self.team.groups).mount()
+        GroupUsagePage(app, self.usage).mount()
         ExportPages(app, self.exports).mount()
         calls = CallList(self.usage, self.reading)
         LiveCalls(app, calls).mount()  # before the page of one call, whose id could be any word

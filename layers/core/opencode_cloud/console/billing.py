@@ -15,7 +15,6 @@ from opencode_cloud.contracts.ids import LedgerTransactionId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit import money
-from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, decode_id, page_of
 
 if TYPE_CHECKING:
@@ -58,7 +57,6 @@ class BillingPages:
             payments=self._has("/payments"),
             kinds=KIND_NAMES,
             shown=money.shown,
-            month=f"{utc_now():%Y-%m}",
         )
 
     def redeem(self, request: PageRequest) -> Response[str]:

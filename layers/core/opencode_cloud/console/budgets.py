@@ -111,6 +111,7 @@ class BudgetPages:
         get("/budgets/alerts", self.alerts, read)
         post("/budgets/alerts/webhook", self.set_webhook, manage, self.alerts)
         post("/budgets/alerts/webhook/test", self.test_webhook, manage, self.alerts)
+        get("/budgets/alerts/webhook/remove", self.ask_remove_webhook, manage)
         post("/budgets/alerts/webhook/remove", self.remove_webhook, manage, self.alerts)
         get(one, self.one, own)
         post(one, self.change, manage, self.one)
@@ -238,6 +239,11 @@ class BudgetPages:
         """``POST .../budgets/alerts/webhook/test``."""
         self._budgets.webhooks.test(request.actor, request.workspace.id)
         return see(f"{request.base}/budgets/alerts?done=pinged")
+
+    def ask_remove_webhook(self, request: PageRequest) -> Response[str]:
+        """``GET .../budgets/alerts/webhook/remove``: say what the removal does, and ask."""
+        webhook = self._budgets.webhooks.get(request.workspace.id)
+        return self._app.page(request, "remove_webhook.html", webhook=webhook)
 
     def remove_webhook(self, request: PageRequest) -> Response[str]:
         """``POST .../budgets/alerts/webhook/remove``."""

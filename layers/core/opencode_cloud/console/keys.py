@@ -52,6 +52,7 @@ OVERLAPS = {
 """Times after which the old key of a rotation ends, in seconds."""
 ONLY_NARROWER = gettext_noop("The limits of a key can only be narrowed. For wider limits, create another key.")
 SHOWN_MACHINES = 200
+LONGEST_SEARCH = 100
 MODEL = "MODEL"
 """The name in setups of agents where the policy has no default model."""
 SCOPES = {
@@ -90,15 +91,19 @@ class KeyPages:
         post(f"{machine}/enable", self.enable, manage, self.show)
 
     def show(self, request: PageRequest, **_ids: str) -> Response[str]:
-        """``GET .../keys?own=1&holder=...&ended=1``: keys, newest first, and a form for a new key."""
+        """``GET .../keys?search=...&own=1&holder=...&ended=1``: keys, newest first, and a form for a new key."""
         after = decode_id(request.query("cursor"))
         own, ended = request.query("own") == "1", request.query("ended") == "1"
-        holder = ServiceAccountId(request.query("holder")[:30]) or None
+        holder, search = (
+            ServiceAccountId(request.query("holder")[:30]) or None,
+            request.query("search")[:LONGEST_SEARCH],
+        )
         rows = self._keys.of_workspace(
             request.actor,
             request.workspace.id,
             own=own,
             service_account_id=holder,
+            search=search,
             ended=ended,
             after=after,
             limit=DEFAULT_LIMIT + 1,
@@ -111,6 +116,7 @@ class KeyPages:
             own=own,
             ended=ended,
             holder=holder,
+            search=search,
             now=utc_now(),
             machines=machines,
             scopes=SCOPES,

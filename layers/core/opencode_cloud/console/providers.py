@@ -21,6 +21,7 @@ from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_id, page_of
 if TYPE_CHECKING:
     from opencode_cloud.keys.service import Credentials
 
+LONGEST_SEARCH = 100
 NAMES = {
     Provider.ANTHROPIC: "Anthropic",
     Provider.OPENAI: "OpenAI",
@@ -61,12 +62,13 @@ class ProviderPages:
         routes.post(f"{one}/remove", self.remove, manage, self.show)
 
     def show(self, request: PageRequest, **_ids: str) -> Response[str]:
-        """``GET .../providers``: the credentials, and a form for a new one."""
-        after = decode_id(request.query("cursor"))
-        rows = self._credentials.of_workspace(request.workspace.id, after, DEFAULT_LIMIT + 1)
+        """``GET .../providers?search=...``: the credentials, and a form for a new one."""
+        after, search = decode_id(request.query("cursor")), request.query("search")[:LONGEST_SEARCH]
+        rows = self._credentials.of_workspace(request.workspace.id, after, DEFAULT_LIMIT + 1, search=search)
         return self._app.page(
             request,
             credentials=page_of(rows, DEFAULT_LIMIT, lambda row: (row.id,), lambda row: row),
+            search=search,
             names=NAMES,
             results=RESULTS,
         )

@@ -45,6 +45,7 @@ class SettingsPages:
         post("/settings/usage", self.change_usage, Permission.WORKSPACE_UPDATE, self.show)
         post("/settings/domains", self.add_domain, domains, self.show)
         post(f"{domain}/verify", self.verify_domain, domains, self.show)
+        get(f"{domain}/remove", self.ask_remove_domain, domains)
         post(f"{domain}/remove", self.remove_domain, domains, self.show)
         post("/settings/transfer", self.transfer, Permission.WORKSPACE_TRANSFER, self.show)
         post("/settings/leave", self.leave, Permission.WORKSPACE_READ, self.show)
@@ -99,6 +100,11 @@ class SettingsPages:
         """``POST .../settings/domains/{domain_id}/verify``: look for the proof in DNS."""
         self._team.domains.verify(request.actor, request.workspace.id, domain_id)
         return see(f"{request.base}/settings?done=verified")
+
+    def ask_remove_domain(self, request: PageRequest, domain_id: DomainId) -> Response[str]:
+        """``GET .../settings/domains/{domain_id}/remove``: say what the removal does, and ask."""
+        domain = self._team.domains.get(request.workspace.id, domain_id)
+        return self._app.page(request, "remove_domain.html", domain=domain)
 
     def remove_domain(self, request: PageRequest, domain_id: DomainId) -> Response[str]:
         """``POST .../settings/domains/{domain_id}/remove``: give up a domain."""

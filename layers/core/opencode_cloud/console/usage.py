@@ -46,6 +46,15 @@ DIMENSIONS = {
     Dimension.OUTCOME: (gettext_noop("result"), gettext_noop("unknown")),
 }
 """The groups that the page offers: their name, and the name of calls outside of any group."""
+DEPARTMENTS = {
+    "project": gettext_noop("project"),
+    "group": gettext_noop("group of members"),
+    "member": gettext_noop("member"),
+    "service_account": gettext_noop("service account"),
+    "key": gettext_noop("key"),
+    "model": gettext_noop("model"),
+}
+"""The attributes that tell the departments of a company apart."""
 INTERVALS = {
     Interval.DAY: gettext_noop("day"),
     Interval.HOUR: gettext_noop("hour"),
@@ -158,6 +167,7 @@ class UsagePages:
             chart=self._chart(request, view, lines, names) if total.calls else None,
             rows=self._rows(request, view, lines, names, total),
             dimensions=self._offered(request),
+            departments=DEPARTMENTS,
             intervals=INTERVALS,
             measures=MEASURES,
             before=view.query(view.days.before()),

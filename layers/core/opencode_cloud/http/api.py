@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from opencode_cloud.http.entrance import Entrance
 from opencode_cloud.http.requests import subject_of
 from opencode_cloud.kit import http_events
-from opencode_cloud.kit.errors import BadRequest, ServiceError, TooManyRequests
+from opencode_cloud.kit.errors import BadRequest, PreconditionFailed, ServiceError, TooManyRequests
 from opencode_cloud.kit.http_app import HttpApp, answer, answer_errors, answer_unknown_routes, response_of
 from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.kit.log import logger
@@ -94,4 +94,6 @@ def _problem(
     headers = http_events.error_headers(error)
     if isinstance(error, TooManyRequests):
         headers |= error.headers
+    if isinstance(error, PreconditionFailed) and error.etag:
+        headers["ETag"] = error.etag
     return http_events.reply(event, msgspec.json.encode(document), PROBLEM, status=error.status, headers=headers)

@@ -143,6 +143,12 @@ _IF_MATCH = {
     "description": "The `ETag` of the version that you have read; a change of a later one is refused.",
 }
 
+_MAY_MATCH = {
+    **_IF_MATCH,
+    "required": False,
+    "description": "The `ETag` of the state that you have read; a change of another one is refused. Without it, any.",
+}
+
 _REFUSALS = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
@@ -165,19 +171,21 @@ def document(
     schemas: Sequence[Mapping[str, Any]],
     problems: Mapping[str, Mapping[str, Any]],
     versioned: Collection[str] = (),
+    conditional: Collection[str] = (),
 ) -> dict[str, Any]:
     """Merge the schemas of the functions' apps into the one document of the API.
 
-    ``versioned`` are the operations (``PUT /api/v1/...``) that must name the version they change.
+    ``versioned`` are the operations (``PUT /api/v1/...``) that must name the version they change, ``conditional`` those
+    that may name the state.
 
     Raises:
         Undocumented: an operation lacks summary, tag or permission, two apps define one name differently, or no
-            operation has a name in ``versioned``.
+            operation has a name in ``versioned`` or ``conditional``.
     """
     merged, models = _merge(schemas)
     paths = {_public(path): _named(item) for path, item in merged.items()}
     operations = {f"{method.upper()} {path}": (method, item[method]) for path, item in paths.items() for method in item}
-    if unknown := set(versioned) - operations.keys():
+    if unknown := {*versioned, *conditional} - operations.keys():
         raise Undocumented(f"no operation has the name {min(unknown)}")
     ids: dict[str, str] = {}
     for name, (method, operation) in operations.items():
@@ -186,9 +194,9 @@ def document(
         if (other := ids.setdefault(operation["operationId"], name)) != name:
             raise Undocumented(f"{other} and {name} have the same summary")
         if name in versioned:
-            operation.setdefault("parameters", []).append(_IF_MATCH)
-            for status in (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED):
-                operation["responses"][str(int(status))] = _reference(status)
+            _compare(operation, _IF_MATCH, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED)
+        if name in conditional:
+            _compare(operation, _MAY_MATCH, HTTPStatus.PRECONDITION_FAILED)
     return {
         "openapi": "3.1.0",
         "info": _INFO,
@@ -203,6 +211,13 @@ def document(
         },
         PROBLEMS: dict(sorted(problems.items())),
     }
+
+
+def _compare(operation: dict[str, Any], parameter: Mapping[str, Any], *statuses: HTTPStatus) -> None:
+    """Add the header that names the state to change, and the refusals."""
+    operation.setdefault("parameters", []).append(parameter)
+    for status in statuses:
+        operation["responses"][str(int(status))] = _reference(status)
 
 
 def extend(

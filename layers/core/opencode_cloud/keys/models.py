@@ -11,6 +11,7 @@ from opencode_cloud.contracts.ids import CredentialId, KeyId, MemberId, ServiceA
 from opencode_cloud.contracts.permissions import KeyScope
 from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.errors import Conflict, Forbidden, NotFound, Unavailable, Unprocessable
+from opencode_cloud.kit.etags import tag_of
 from opencode_cloud.kit.instants import Instant
 
 
@@ -46,6 +47,12 @@ class Key(ApiModel):
     revoked_at: Instant | None
     replaced_by: str | None
     """Id of the key that replaced this one in a rotation."""
+
+    @property
+    def tag(self) -> str:
+        """The entity tag. Uses of the key do not change it."""
+        limits = (self.scopes, self.models, self.networks, self.expires_at)
+        return tag_of(self.id, self.name, *limits, self.revoked_at, self.replaced_by)
 
 
 class NewKey(Key):

@@ -14,9 +14,10 @@ from opencode_cloud.kit.http_events import PRIVATE
 Body = TypeVar("Body", bound=BaseModel)
 
 
-def document(body: Body, status: int = HTTPStatus.OK, *, version: int | None = None) -> Response[Body]:
-    """Answer with ``body``, with ``version`` as ``ETag`` if changes must name it."""
-    headers = {**PRIVATE, **({} if version is None else {"ETag": etag(version)})}
+def document(body: Body, status: int = HTTPStatus.OK, *, version: int | None = None, tag: str = "") -> Response[Body]:
+    """Answer with ``body``, with ``version`` as ``ETag`` if changes must name it, or with ``tag`` if they may."""
+    tag = tag if version is None else etag(version)
+    headers = {**PRIVATE, **({"ETag": tag} if tag else {})}
     return Response(status, "application/json", body, headers)  # pyright: ignore[reportArgumentType]
 
 

@@ -75,9 +75,13 @@ class Gone(ServiceError):
 
 
 class PreconditionFailed(ServiceError):
-    """412: the document has changed since the caller read it."""
+    """412: the document has changed since the caller read it. ``etag`` is its tag now; empty: not known."""
 
     status = HTTPStatus.PRECONDITION_FAILED
+
+    def __init__(self, code: str, message: str, etag: str = "") -> None:
+        super().__init__(code, message)
+        self.etag = etag
 
 
 class PayloadTooLarge(ServiceError):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def pdf_of(chargeback: Chargeback, workspace_id: WorkspaceId, markup: str, at: datetime) -> bytes:
     """Return a month as a PDF file. ``markup`` is the factor as it was asked for; ``at`` the first of the month."""
-    by = chargeback.by.replace("_", " ")
+    by = chargeback.by.replace("_", " ") if chargeback.by else "group"
     title = f"Usage {chargeback.month} by {by}"
     sheets = titled_sheets(title)
     sheets.paragraph(f"Workspace {workspace_id}. A month in UTC, in USD. The amount is the cost times {markup}.")

@@ -85,6 +85,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     byok: bool | None = None
     member_group: str = ""
     """A group of members: only calls of its present members; empty: all."""
+    members: tuple[str, ...] = ()
+    """Ids of members: only their calls; empty: all."""
 
 
 class UsageLine(msgspec.Struct, frozen=True, kw_only=True):

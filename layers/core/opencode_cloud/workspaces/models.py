@@ -27,6 +27,7 @@ from opencode_cloud.kit.errors import (
     TooManyRequests,
     Unprocessable,
 )
+from opencode_cloud.kit.etags import tag_of
 from opencode_cloud.kit.instants import Instant
 
 LEAST_AUDIT_DAYS, MOST_AUDIT_DAYS = 30, 3650
@@ -78,6 +79,11 @@ class Member(ApiModel):
     role: Role
     created_at: Instant
     updated_at: Instant
+
+    @property
+    def tag(self) -> str:
+        """The entity tag. A member's own name and address do not change it."""
+        return tag_of(self.id, self.role, self.updated_at)
 
 
 ModelPattern = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[!#-&(-z|~]+$")]
@@ -198,6 +204,11 @@ class Domain(ApiModel):
     """Name of the TXT record that proves ownership."""
     record_value: str = ""
     """Required text of the TXT record."""
+
+    @property
+    def tag(self) -> str:
+        """The entity tag. Further sightings of the DNS record do not change it."""
+        return tag_of(self.id, self.role, self.auto_join, self.verified_at is not None)
 
 
 class ServiceAccount(ApiModel):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
@@ -41,11 +42,17 @@ class CredentialRoutes:
         add(f"DELETE {one}", self.delete, manage, "Delete a provider credential", TAG, HTTPStatus.NO_CONTENT)
 
     def list(
-        self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+        self,
+        workspace_id: WorkspaceId,
+        search: Annotated[
+            str, Query(max_length=100, description="A part of provider, name or base URL, or the last four characters.")
+        ] = "",
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
     ) -> Response[Page[ProviderCredential]]:
         """List the workspace's provider credentials, without the keys."""
         after = decode_id(cursor)
-        rows = self._credentials.of_workspace(workspace_id, after, limit + 1)
+        rows = self._credentials.of_workspace(workspace_id, after, limit + 1, search=search)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def create(self, workspace_id: WorkspaceId, body: NewCredential) -> Response[ProviderCredential]:

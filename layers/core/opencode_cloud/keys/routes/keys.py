@@ -16,6 +16,7 @@ from opencode_cloud.keys.models import Key, NewKey
 from opencode_cloud.keys.requests import KeyChange, KeyRequest, Rotation
 from opencode_cloud.keys.service import CreateKey, UpdateKey
 from opencode_cloud.kit.api_responses import document, nothing
+from opencode_cloud.kit.etags import tag_of_request
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_id, page_of
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class KeyRoutes:
         creator_left: Annotated[
             bool, Query(description="Only keys whose creator is no longer a member, for an owner to decide on.")
         ] = False,
+        search: Annotated[
+            str, Query(max_length=100, description="A part of name or holder, or the last four characters.")
+        ] = "",
         ended: Annotated[bool, Query(description="Also revoked and expired keys.")] = False,
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
@@ -64,6 +68,7 @@ class KeyRoutes:
             own=own,
             service_account_id=service_account_id,
             creator_left=creator_left,
+            search=search,
             ended=ended,
             after=after,
             limit=limit + 1,
@@ -80,11 +85,13 @@ class KeyRoutes:
             networks=body.networks,
             expires_at=body.expires_at,
         )
-        return document(self._keys.create(self._gate.actor, workspace_id, new_key), HTTPStatus.CREATED)
+        key = self._keys.create(self._gate.actor, workspace_id, new_key)
+        return document(key, HTTPStatus.CREATED, tag=key.tag)
 
     def get(self, workspace_id: WorkspaceId, key_id: KeyId) -> Response[Key]:
         """Read a key: its limits, its first and last characters, and the time of its last use."""
-        return document(self._keys.get(self._gate.actor, workspace_id, key_id))
+        key = self._keys.get(self._gate.actor, workspace_id, key_id)
+        return document(key, tag=key.tag)
 
     def narrow(self, workspace_id: WorkspaceId, key_id: KeyId, body: KeyChange) -> Response[Key]:
         """Rename a key, or set narrower limits. For wider limits create another key."""
@@ -95,7 +102,9 @@ class KeyRoutes:
             networks=body.networks,
             expires_at=body.expires_at,
         )
-        return document(self._keys.narrow(self._gate.actor, workspace_id, key_id, update))
+        read = tag_of_request(self._gate.event)
+        key = self._keys.narrow(self._gate.actor, workspace_id, key_id, update, read)
+        return document(key, tag=key.tag)
 
     def rotate(self, workspace_id: WorkspaceId, key_id: KeyId, body: Rotation) -> Response[NewKey]:
         """Create a key with the same limits. The old key, and keys that were made with it, end after the overlap.
@@ -103,9 +112,10 @@ class KeyRoutes:
         `secret` is shown only once.
         """
         overlap = timedelta(seconds=body.overlap_seconds)
-        return document(self._keys.rotate(self._gate.actor, workspace_id, key_id, overlap), HTTPStatus.CREATED)
+        key = self._keys.rotate(self._gate.actor, workspace_id, key_id, overlap)
+        return document(key, HTTPStatus.CREATED, tag=key.tag)
 
     def revoke(self, workspace_id: WorkspaceId, key_id: KeyId) -> Response[None]:
         """Revoke a key, and all keys that were made with it. They end within seconds and cannot be restored."""
-        self._keys.revoke(self._gate.actor, workspace_id, key_id)
+        self._keys.revoke(self._gate.actor, workspace_id, key_id, tag_of_request(self._gate.event))
         return nothing()

@@ -54,11 +54,14 @@ class Credentials:
         self._private = private
 
     def of_workspace(
-        self, workspace_id: WorkspaceId, after: str | None = None, limit: int | None = None
+        self, workspace_id: WorkspaceId, after: str | None = None, limit: int | None = None, *, search: str = ""
     ) -> Sequence[ProviderCredential]:
-        """Return credentials of a workspace by id."""
+        """Return credentials of a workspace by id, optionally those that ``search`` finds.
+
+        It finds a text in provider, name and URL, and the last characters of the key.
+        """
         with self._database.transaction() as connection:
-            return self._store.of_workspace(connection, workspace_id, after, limit)
+            return self._store.of_workspace(connection, workspace_id, after, limit, search=search)
 
     def get(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> ProviderCredential:
         """Return a credential; raises ``credential_not_found``."""

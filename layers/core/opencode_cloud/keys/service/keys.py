@@ -34,6 +34,7 @@ from opencode_cloud.keys.models import (
     wider_than_yourself,
 )
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.etags import check_tag
 from opencode_cloud.kit.ids import base64url, new_id
 
 if TYPE_CHECKING:
@@ -108,13 +109,15 @@ class Keys:
         own: bool = False,
         service_account_id: ServiceAccountId | None = None,
         creator_left: bool = False,
+        search: str = "",
         ended: bool = False,
         after: str | None = None,
         limit: int | None = None,
     ) -> Sequence[Key]:
         """Return keys, the newest first: all keys of the workspace to key managers, else the actor's own.
 
-        ``creator_left`` returns only keys whose creator is no longer a member.
+        ``creator_left`` returns only keys whose creator is no longer a member, ``search`` only keys with this text in
+        their name or the name or address of their holder, or as their last characters.
         """
         member = None
         if own or not actor.may(Permission.KEY_MANAGE):
@@ -128,6 +131,7 @@ class Keys:
                 member_id=member,
                 service_account_id=service_account_id,
                 creator_left=creator_left,
+                search=search,
                 ended=ended,
                 now=utc_now(),
                 after=after,
@@ -188,14 +192,18 @@ class Keys:
             self._notify(unit, Template.KEY_ROTATED, actor, workspace_id, new_key, until=f"{ends:%-d %B %Y, %H:%M} UTC")
         return new_key
 
-    def narrow(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId, update: UpdateKey) -> Key:
+    def narrow(
+        self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId, update: UpdateKey, read: str | None = None
+    ) -> Key:
         """Rename a key, or set narrower limits. They also bound the keys that it made; wider ones are revoked.
 
-        Raises ``key_not_found``, ``not_your_key``, ``key_revoked``, ``invalid_limit`` or ``only_narrower``.
+        ``read`` is the tag of the key that the caller has read; None: any. Raises ``key_not_found``, ``not_your_key``,
+        ``key_revoked``, ``stale_version``, ``invalid_limit`` or ``only_narrower``.
         """
         with self._outbox.unit() as unit:
             self._store.lock_workspace(unit.connection, workspace_id)
             key = self._changeable(unit, actor, workspace_id, key_id)
+            check_tag(read, key.tag)
             limits = checked(
                 key.scopes if update.scopes is None else update.scopes,
                 key.models if update.models is None else update.models,
@@ -215,16 +223,18 @@ class Keys:
             self._bound(unit, actor, workspace_id, key_id, made, limits)
             return self._visible(unit.connection, actor, workspace_id, key_id)
 
-    def revoke(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId) -> None:
+    def revoke(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId, read: str | None = None) -> None:
         """Revoke a key at once and for good, and all keys that it made, and that those made.
 
-        A revoked key stays as it is. Raises ``key_not_found``.
+        A revoked key stays as it is. ``read`` is the tag of the key that the caller has read; None: any. Raises
+        ``key_not_found`` or ``stale_version``.
         """
         with self._outbox.unit() as unit:
             self._store.lock_workspace(unit.connection, workspace_id)
             key = self._visible(unit.connection, actor, workspace_id, key_id, lock=True)
             if key.revoked_at is not None:
                 return
+            check_tag(read, key.tag)
             made = self._store.made_by(unit.connection, workspace_id, [key_id])
             ended = self._end(unit, [key_id, *made])
             self._record(unit, actor, "key.revoked", workspace_id, key, after={"revoked_keys": ended})

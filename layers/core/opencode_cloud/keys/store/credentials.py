@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
 from opencode_cloud.keys.models import Provider, ProviderCredential
@@ -49,10 +49,24 @@ class CredentialStore:
         return self._one(connection, workspace_id, wanted)
 
     def of_workspace(
-        self, connection: Connection, workspace_id: WorkspaceId, after: str | None = None, limit: int | None = None
+        self,
+        connection: Connection,
+        workspace_id: WorkspaceId,
+        after: str | None = None,
+        limit: int | None = None,
+        *,
+        search: str = "",
     ) -> Sequence[ProviderCredential]:
-        """Return credentials of a workspace by id."""
+        """Return credentials of a workspace by id, optionally those that ``search`` finds.
+
+        It finds a text in provider, name and URL, and the last characters of the key.
+        """
         query = select(*_READABLE).where(provider_credentials.c.workspace_id == workspace_id)
+        if search:
+            columns = provider_credentials.c
+            texts = (columns.provider, columns.name, columns.base_url)
+            found = (column.contains(search, autoescape=True) for column in texts)
+            query = query.where(or_(columns.suffix == search, *found))
         if after is not None:
             query = query.where(provider_credentials.c.id > after)
         rows = connection.execute(query.order_by(provider_credentials.c.id).limit(limit))

@@ -65,6 +65,7 @@ class KeyStore:
         member_id: MemberId | None = None,
         service_account_id: ServiceAccountId | None = None,
         creator_left: bool = False,
+        search: str = "",
         ended: bool = False,
         now: datetime,
         after: str | None = None,
@@ -72,7 +73,8 @@ class KeyStore:
     ) -> Sequence[Key]:
         """Return keys of a workspace, the newest first, and with ended keys on request.
 
-        Optionally only keys of one holder, or keys whose creator is no longer a member.
+        Optionally only keys of one holder, keys whose creator is no longer a member, or keys with a text in their name
+        or the name or address of their holder, or as their last characters.
         """
         query = _KEY.where(keys.c.workspace_id == workspace_id)
         if member_id is not None:
@@ -81,6 +83,10 @@ class KeyStore:
             query = query.where(keys.c.service_account_id == service_account_id)
         if creator_left:
             query = query.where(_CREATOR_LEFT)
+        if search:
+            texts = (keys.c.name, accounts.c.email, service_accounts.c.name)
+            found = (column.contains(search, autoescape=True) for column in texts)
+            query = query.where(or_(keys.c.suffix == search, *found))
         if not ended:
             query = query.where(keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > now))
         if after is not None:

@@ -26,7 +26,7 @@ _NOTICE = f"{MISSING} stands for a character that this file cannot show."
 
 
 class AboutFile(msgspec.Struct, frozen=True):
-    """What a viewer shows about a file."""
+    """Properties of a file, as a viewer shows them."""
 
     title: str
     author: str

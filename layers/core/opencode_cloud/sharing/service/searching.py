@@ -25,6 +25,7 @@ LEAST, MOST = 2, 200
 """Characters of what is searched for."""
 SECONDS = 2.0
 MATCHES = 200
+"""An answer ends with the chunk of this match. A chunk has some hundred more at the most: it has 64 KB of text."""
 GROUP_BYTES = 8_000_000  # of chunks that are read by one request to the object store
 _AROUND = 60  # characters of a snippet before and after the words
 _TOKEN = re.compile(r"[a-z0-9_-]+")
@@ -66,23 +67,39 @@ class Search:
         chunk = conversation.chunk_at(cursor) if cursor else 0
         matches: list[SearchMatch] = []
         while chunk < conversation.chunks:
-            messages, chunk = conversation.some(chunk, GROUP_BYTES, self._fill)
-            matches.extend(_matches(messages, words))
+            chunk = self._search(chunk, words, matches)
             if len(matches) >= MATCHES or time.monotonic() > end:
                 break
         return SearchAnswer(matches, conversation.cursor_of(chunk), chunk, conversation.chunks)
 
+    def _search(self, chunk: int, words: str, matches: list[SearchMatch]) -> int:
+        """Add the matches of some chunks to ``matches``, and return the chunk from which to search on."""
+        messages, following = self._conversation.some(chunk, GROUP_BYTES, self._fill)
+        last = following
+        for cursor, match in _matches(messages, words):
+            # A match in the facts of a cut message names the first of its chunks, which may be an earlier one.
+            at = max(chunk, self._conversation.chunk_at(cursor))
+            if at > last:
+                return at
+            matches.append(match)
+            if len(matches) == MATCHES:
+                last = at
+        return following
 
-def _matches(messages: Iterable[TranscriptMessage], words: str) -> Iterator[SearchMatch]:
+
+def _matches(messages: Iterable[TranscriptMessage], words: str) -> Iterator[tuple[str, SearchMatch]]:
+    """Yield each match, after the cursor of its message or part."""
     # Letters, digits, `_` and `-` are stored without escapes: bytes without the longest run of them need no decoding.
     token = max(_TOKEN.findall(words), key=len, default="").encode()
     for message in messages:
         if message.entry and _may_hold(message.entry, token):
             texts = [message.error, *_words_of_diffs(message.diffs)]
-            yield from _match(message_anchor(message.id), texts, words)
+            for match in _match(message_anchor(message.id), texts, words):
+                yield message.id, match
         for part in message.parts:
             if _may_hold(part, token) and (shown := block(part.value)):
-                yield from _match(part_anchor(part.key), _words_of(shown), words)
+                for match in _match(part_anchor(part.key), _words_of(shown), words):
+                    yield part.key.removeprefix("part/"), match
 
 
 def _may_hold(entry: TranscriptEntry, token: bytes) -> bool:

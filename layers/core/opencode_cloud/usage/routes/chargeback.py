@@ -36,6 +36,8 @@ class Department(StrEnum):
     CALLER = "caller"
     KEY = "key"
     MODEL = "model"
+    GROUP = "group"
+    """The groups that a member is in now. Members who are in exactly the same groups have one line."""
 
 
 Month = Annotated[str, Query(pattern=r"^20\d{2}-(0[1-9]|1[0-2])$", description="In UTC, such as `2026-11`.")]
@@ -80,7 +82,10 @@ class ChargebackRoutes:
     def get(
         self, workspace_id: WorkspaceId, month: Month, by: GroupedBy = Department.PROJECT, markup: MarkUp = "1"
     ) -> Response[ChargebackStatement]:
-        """Read the cost of a month with a mark-up, by project, member, key or model.
+        """Read the cost of a month with a mark-up, by project, member, group of members, key or model.
+
+        By `group`, members who are in exactly the same groups now have one line, such as `Labs + Research`. The line
+        with an empty `group` has people in no group, and service accounts.
 
         It has all calls that arrived in the month, also those of the workspace's own provider credentials.
         """
@@ -123,7 +128,8 @@ class ChargebackRoutes:
         return response_of(http_files.pdf_reply(self._gate.event, body, name))
 
     def _read(self, workspace_id: WorkspaceId, month: str, by: Department, markup: str) -> Chargeback:
-        return self._reader.month(self._gate.actor, workspace_id, _first_day(month), Dimension(by), Fraction(markup))
+        dimension = None if by is Department.GROUP else Dimension(by)
+        return self._reader.month(self._gate.actor, workspace_id, _first_day(month), dimension, Fraction(markup))
 
 
 def _first_day(month: str) -> datetime:

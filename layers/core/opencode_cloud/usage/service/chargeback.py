@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -16,16 +16,19 @@ from opencode_cloud.usage.models import Dimension, Selection
 
 if TYPE_CHECKING:
     from opencode_cloud.contracts.actor import Actor
+    from opencode_cloud.usage.models import UsageLine
     from opencode_cloud.usage.service.reader import UsageReader
 
 AT_ONCE = 1000
+BETWEEN = " + "
+"""Stands between the names of groups that members are in together."""
 
 
 class ChargebackLine(msgspec.Struct, frozen=True):
     """The usage of one group."""
 
     group: str
-    """The id of a member or key, or the name of a project or model; empty for calls without one."""
+    """The id of a member or key, or the name of a project, model or group; empty for calls without one."""
     name: str
     calls: int
     cost: int
@@ -38,7 +41,8 @@ class Chargeback(msgspec.Struct, frozen=True):
     """A month of a workspace, as a company bills its departments."""
 
     month: str
-    by: Dimension
+    by: Dimension | None
+    """None: the groups of members."""
     markup: Fraction
     lines: tuple[ChargebackLine, ...]
     cents: int
@@ -58,23 +62,47 @@ class ChargebackReader:
         self._usage = usage
 
     def month(
-        self, actor: Actor, workspace_id: WorkspaceId, month: datetime, by: Dimension, markup: Fraction
+        self, actor: Actor, workspace_id: WorkspaceId, month: datetime, by: Dimension | None, markup: Fraction
     ) -> Chargeback:
-        """Return the calls that arrived in a month (UTC), grouped by ``by``; the most expensive group first."""
+        """Return the calls that arrived in a month (UTC), grouped by ``by``; the most expensive group first.
+
+        None groups by the present groups of members. Members who are in exactly the same groups have one line.
+        """
         # No month has more than 31 days, so 32 days after the first is always in the next month.
         wanted = Selection(since=month, until=(month + timedelta(days=32)).replace(day=1))
-        found, after = list[tuple[str, int, int]](), None
-        names: dict[str, str] = {}
-        while True:
-            page = self._usage.groups(actor, workspace_id, wanted, by, after, AT_ONCE)
+        found, names = list[tuple[str, int, int]](), dict[str, str]()
+        sets: dict[str, tuple[int, int]] = {}
+        for page in self._pages(actor, workspace_id, wanted, by or Dimension.MEMBER):
+            if by is None:
+                self._add_to_sets(workspace_id, page, sets)
+                continue
             names |= self._usage.names(by, page)
             found += [(line.group or "", line.sums.calls, line.sums.cost) for line in page]
-            if len(page) < AT_ONCE:
-                break
-            after = (page[-1].sums.cost, page[-1].group or "")
+        found += sorted(((name, *sums) for name, sums in sets.items()), key=lambda line: (-line[2], line[0]))
         cents = marked_up([cost for _, _, cost in found], markup)
         lines = tuple(
             ChargebackLine(group, names.get(group, group), calls, cost, amount)
             for (group, calls, cost), amount in zip(found, cents, strict=True)
         )
         return Chargeback(f"{month:%Y-%m}", by, markup, lines, sum(cents))
+
+    def _pages(
+        self, actor: Actor, workspace_id: WorkspaceId, wanted: Selection, by: Dimension
+    ) -> Iterator[Sequence[UsageLine]]:
+        after = None
+        while True:
+            page = self._usage.groups(actor, workspace_id, wanted, by, after, AT_ONCE)
+            yield page
+            if len(page) < AT_ONCE:
+                return
+            after = (page[-1].sums.cost, page[-1].group or "")
+
+    def _add_to_sets(
+        self, workspace_id: WorkspaceId, page: Sequence[UsageLine], sets: dict[str, tuple[int, int]]
+    ) -> None:
+        """Add calls and cost of members to the set of groups that each of them is in."""
+        groups = self._usage.groups_of_members(workspace_id, page)
+        for line in page:
+            name = BETWEEN.join(groups.get(line.group or "", ()))
+            calls, cost = sets.get(name, (0, 0))
+            sets[name] = (calls + line.sums.calls, cost + line.sums.cost)

@@ -78,6 +78,10 @@ class UsageReader:
             return {}
         return self._figures.names(by, sorted({line.group for line in lines if line.group}))
 
+    def groups_of_members(self, workspace_id: WorkspaceId, lines: Sequence[UsageLine]) -> Mapping[str, Sequence[str]]:
+        """Return the names of the present groups of each member of ``lines`` who is in one, in the order of names."""
+        return self._figures.groups_of_members(workspace_id, [line.group for line in lines if line.group])
+
     def events(
         self,
         actor: Actor,

@@ -13,7 +13,7 @@ from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.schema.identity import accounts
 from opencode_cloud.schema.keys import keys
 from opencode_cloud.schema.usage import SUMS, usage_days, usage_hours, usage_sessions
-from opencode_cloud.schema.workspaces import group_members, members, service_accounts
+from opencode_cloud.schema.workspaces import group_members, member_groups, members, service_accounts
 from opencode_cloud.usage.models import Dimension, Interval, Selection, Sums, UsageLine
 from opencode_cloud.usage.service.rollups import day_start
 
@@ -53,6 +53,8 @@ def selected(table: Table, selection: Selection) -> list[ColumnElement[bool]]:
     if selection.member_group:
         inside = select(group_members.c.member_id).where(group_members.c.group_id == selection.member_group)
         conditions.append(table.c.member_id.in_(inside))
+    if selection.members:
+        conditions.append(table.c.member_id.in_(selection.members))
     return conditions
 
 
@@ -113,6 +115,19 @@ class Figures:
                 for query in _NAMES[by]
                 for row in connection.execute(query.where(query.selected_columns.id.in_(ids)))
             }
+
+    def groups_of_members(self, workspace_id: WorkspaceId, wanted: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Return the names of the present groups of each of these members who is in one, in the order of names."""
+        query = (
+            select(group_members.c.member_id, member_groups.c.name)
+            .join(member_groups, member_groups.c.id == group_members.c.group_id)
+            .where(member_groups.c.workspace_id == workspace_id, group_members.c.member_id.in_(wanted))
+        )
+        found: dict[str, list[str]] = {}
+        with self._database.transaction() as connection:
+            for row in connection.execute(query.order_by(member_groups.c.name)):
+                found.setdefault(row.member_id, []).append(row.name)
+        return found
 
     def _lines(self, query: Select[Any]) -> Sequence[UsageLine]:
         with self._database.transaction() as connection:

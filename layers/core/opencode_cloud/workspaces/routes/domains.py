@@ -12,6 +12,7 @@ from opencode_cloud.contracts.ids import DomainId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
+from opencode_cloud.kit.etags import tag_of_request
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_id, page_of
 from opencode_cloud.workspaces.models import Domain
 from opencode_cloud.workspaces.requests import NewDomain
@@ -58,22 +59,25 @@ class DomainRoutes:
     def add(self, workspace_id: WorkspaceId, body: NewDomain) -> Response[Domain]:
         """Claim a mail domain. Publish the TXT record in the answer, then verify the domain."""
         domain = self._domains.add(self._gate.actor, workspace_id, body.domain, body.role, auto_join=body.auto_join)
-        return document(domain, HTTPStatus.CREATED)
+        return document(domain, HTTPStatus.CREATED, tag=domain.tag)
 
     def get(self, workspace_id: WorkspaceId, domain_id: DomainId) -> Response[Domain]:
         """Read a mail domain."""
-        return document(self._domains.get(workspace_id, domain_id))
+        domain = self._domains.get(workspace_id, domain_id)
+        return document(domain, tag=domain.tag)
 
     def change(self, workspace_id: WorkspaceId, domain_id: DomainId, body: DomainChange) -> Response[Domain]:
         """Set the role of people of the domain, and whether they join automatically."""
-        values = body.model_dump(exclude_none=True)
-        return document(self._domains.change(self._gate.actor, workspace_id, domain_id, values))
+        values, read = body.model_dump(exclude_none=True), tag_of_request(self._gate.event)
+        domain = self._domains.change(self._gate.actor, workspace_id, domain_id, values, read)
+        return document(domain, tag=domain.tag)
 
     def verify(self, workspace_id: WorkspaceId, domain_id: DomainId) -> Response[Domain]:
         """Look up the DNS record. Once it is found, people with a verified address in the domain join at sign-in."""
-        return document(self._domains.verify(self._gate.actor, workspace_id, domain_id))
+        domain = self._domains.verify(self._gate.actor, workspace_id, domain_id)
+        return document(domain, tag=domain.tag)
 
     def remove(self, workspace_id: WorkspaceId, domain_id: DomainId) -> Response[None]:
         """Give up a mail domain. People who joined by it stay members."""
-        self._domains.remove(self._gate.actor, workspace_id, domain_id)
+        self._domains.remove(self._gate.actor, workspace_id, domain_id, tag_of_request(self._gate.event))
         return nothing()

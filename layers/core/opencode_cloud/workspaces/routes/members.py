@@ -12,6 +12,7 @@ from opencode_cloud.contracts.ids import MemberId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
+from opencode_cloud.kit.etags import tag_of_request
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_id, page_of
 from opencode_cloud.workspaces.models import Member
 from opencode_cloud.workspaces.requests import MemberChange
@@ -53,13 +54,16 @@ class MemberRoutes:
 
     def get(self, workspace_id: WorkspaceId, member_id: MemberId) -> Response[Member]:
         """Read a member."""
-        return document(self._members.get(workspace_id, member_id))
+        member = self._members.get(workspace_id, member_id)
+        return document(member, tag=member.tag)
 
     def change(self, workspace_id: WorkspaceId, member_id: MemberId, body: MemberChange) -> Response[Member]:
         """Give a member another role. Only owners appoint and demote owners. The last owner stays an owner."""
-        return document(self._members.change_role(self._gate.actor, workspace_id, member_id, body.role))
+        read = tag_of_request(self._gate.event)
+        member = self._members.change_role(self._gate.actor, workspace_id, member_id, body.role, read)
+        return document(member, tag=member.tag)
 
     def remove(self, workspace_id: WorkspaceId, member_id: MemberId) -> Response[None]:
         """Remove a member. Their keys end, and their sessions and devices lose the workspace, within seconds."""
-        self._members.remove(self._gate.actor, workspace_id, member_id)
+        self._members.remove(self._gate.actor, workspace_id, member_id, tag_of_request(self._gate.event))
         return nothing()

@@ -10,6 +10,7 @@ from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.ids import DomainId, WorkspaceId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.etags import check_tag
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.workspaces.addresses import clean_domain
 from opencode_cloud.workspaces.models import (
@@ -90,13 +91,24 @@ class Domains:
             self._record(unit, actor, "domain.added", workspace_id, new, after=after)
         return _with_record(new)
 
-    def change(self, actor: Actor, workspace_id: WorkspaceId, domain_id: DomainId, values: dict[str, Any]) -> Domain:
-        """Set ``role`` or ``auto_join``; raises ``domain_not_found`` or ``invalid_domain_role``."""
+    def change(
+        self,
+        actor: Actor,
+        workspace_id: WorkspaceId,
+        domain_id: DomainId,
+        values: dict[str, Any],
+        read: str | None = None,
+    ) -> Domain:
+        """Set ``role`` or ``auto_join``. ``read`` is the tag of the domain that the caller has read; None: any.
+
+        Raises ``domain_not_found``, ``invalid_domain_role`` or ``stale_version``.
+        """
         if "role" in values:
             _check_role(values["role"])
         with self._outbox.unit() as unit:
             locked(self._workspaces, unit.connection, workspace_id)
             domain = self._of(unit.connection, workspace_id, domain_id)
+            check_tag(read, domain.tag)
             before = {name: getattr(domain, name) for name in values}
             if before == values:
                 return domain
@@ -118,11 +130,16 @@ class Domains:
                 self._record(unit, actor, "domain.verified", workspace_id, domain)
             return self._of(unit.connection, workspace_id, domain_id)
 
-    def remove(self, actor: Actor, workspace_id: WorkspaceId, domain_id: DomainId) -> None:
-        """Give up a domain; people who joined by it stay members. Raises ``domain_not_found``."""
+    def remove(self, actor: Actor, workspace_id: WorkspaceId, domain_id: DomainId, read: str | None = None) -> None:
+        """Give up a domain; people who joined by it stay members.
+
+        ``read`` is the tag of the domain that the caller has read; None: any. Raises ``domain_not_found`` or
+        ``stale_version``.
+        """
         with self._outbox.unit() as unit:
             locked(self._workspaces, unit.connection, workspace_id)
             domain = self._of(unit.connection, workspace_id, domain_id)
+            check_tag(read, domain.tag)
             self._domains.delete(unit.connection, domain_id)
             self._record(unit, actor, "domain.removed", workspace_id, domain)
 

@@ -12,6 +12,7 @@ from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.etags import check_tag
 from opencode_cloud.workspaces.models import Member, Workspace, last_owner
 from opencode_cloud.workspaces.service.rules import locked, require_owner_for, require_person
 
@@ -77,11 +78,17 @@ class Members:
             raise member_not_found()
         return member
 
-    def change_role(self, actor: Actor, workspace_id: WorkspaceId, member_id: MemberId, role: Role) -> Member:
-        """Give a member another role; raises ``member_not_found``, ``owners_only`` or ``last_owner``."""
+    def change_role(
+        self, actor: Actor, workspace_id: WorkspaceId, member_id: MemberId, role: Role, read: str | None = None
+    ) -> Member:
+        """Give a member another role. ``read`` is the tag of the member that the caller has read; None: any.
+
+        Raises ``member_not_found``, ``owners_only``, ``stale_version`` or ``last_owner``.
+        """
         with self._outbox.unit() as unit:
             member = self._locked_member(unit, workspace_id, member_id)[1]
             require_owner_for(actor, member.role, role)
+            check_tag(read, member.tag)
             if role is member.role:
                 return member
             self._keep_an_owner(unit, workspace_id, member)
@@ -100,15 +107,17 @@ class Members:
             changed = self._members.get(unit.connection, workspace_id, member_id)
         return changed or member
 
-    def remove(self, actor: Actor, workspace_id: WorkspaceId, member_id: MemberId) -> None:
+    def remove(self, actor: Actor, workspace_id: WorkspaceId, member_id: MemberId, read: str | None = None) -> None:
         """Remove a member and revoke their keys. Their sessions and devices lose the workspace.
 
-        Raises ``member_not_found``, ``owners_only`` or ``last_owner``.
+        ``read`` is the tag of the member that the caller has read; None: any. Raises ``member_not_found``,
+        ``owners_only``, ``stale_version`` or ``last_owner``.
         """
         with self._outbox.unit() as unit:
             workspace, member = self._locked_member(unit, workspace_id, member_id)
             if member_id != actor.id:
                 require_owner_for(actor, member.role)
+            check_tag(read, member.tag)
             self._take_out(unit, actor, workspace, member, "member.removed")
             if member_id != actor.id:
                 variables = {"workspace": workspace.name, "remover": actor.name}
