@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from functools import wraps
@@ -41,7 +42,12 @@ def routes() -> Iterator[tuple[str, str, str]]:
         import_module(f"opencode_cloud.composition.{function}").build(load(settings, values))
         for each in made:  # The list grows: a lazy handler builds its app now.
             for method, path in _table(each):
-                yield function, method, path.replace("<", "{").replace(">", "}").replace("_id}", "}")
+                yield function, method, _documented(path)
+
+
+def _documented(path: str) -> str:
+    """Return a path as the document has it: the gateway's routes also name the kind of a value."""
+    return re.sub(r"\{(\w+):\w+\}", r"{\1}", path.replace("<", "{").replace(">", "}").replace("_id}", "}"))
 
 
 def _record(kind: Any, made: list[Any]) -> None:
