@@ -161,7 +161,7 @@ class TestPasswords:
         self, scene: Scene, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         scene.narrow(Mode.PASSWORD)
-        monkeypatch.setattr(access, "ATTEMPTS_OF_ADDRESS", 2)
+        monkeypatch.setattr(access, "ATTEMPTS_OF_NETWORK", 2)
         for _ in range(2):
             with pytest.raises(Forbidden):
                 scene.unlock("wrong")

@@ -20,6 +20,8 @@ from opencode_cloud.kit.ids import base64url
 
 VIEW_SECONDS = 600  # lifetime of a page's ticket; the page renews it before it sends it again
 UNLOCK_SECONDS = 12 * 3600  # how long a browser stays unlocked after the password was entered
+REMEMBERED_SECONDS = 90 * 24 * 3600
+"""How long a browser keeps its ticket. An expired one opens nothing: it shows that this browser has entered before."""
 KEY_BYTES = 32
 _MAC_BYTES = 32
 # OWASP's second choice for Argon2id: 19 MiB, 2 passes; 25 ms of processor time for one attempt.

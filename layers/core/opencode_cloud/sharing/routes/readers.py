@@ -28,7 +28,7 @@ from opencode_cloud.kit.http_routes import HttpRoutes
 from opencode_cloud.kit.release import VERSION
 from opencode_cloud.sharing.models import FUNCTION_MB, share_not_found
 from opencode_cloud.sharing.protocol.comments import Comment
-from opencode_cloud.sharing.protocol.tickets import UNLOCK_SECONDS, VIEW_SECONDS
+from opencode_cloud.sharing.protocol.tickets import REMEMBERED_SECONDS, UNLOCK_SECONDS, VIEW_SECONDS
 from opencode_cloud.sharing.routes.comment_routes import CommentRoutes
 from opencode_cloud.sharing.routes.owner_forms import OwnerForms, is_panel_error
 from opencode_cloud.sharing.routes.visitors import ticket_cookie, visitor_of
@@ -138,19 +138,23 @@ class ReaderRoutes:
         event = self._event()
         if not http_events.header(event, "content-type").startswith(FORM):
             password = http_events.decode_body(event, _Unlock).password
-            ticket = self._share_access.unlock(share_id, password, http_events.source_address(event))
+            ticket = self._unlocked(event, share_id, password)
             return self._json({"ticket": ticket or None, "expires_in": UNLOCK_SECONDS if ticket else None})
         password = dict(parse_qsl(http_events.raw_body(event).decode(errors="replace"))).get("password", "")
         try:
-            ticket = self._share_access.unlock(share_id, password, http_events.source_address(event))
+            ticket = self._unlocked(event, share_id, password)
         except (Forbidden, TooManyRequests) as error:
             return self._rendered().password(event, share_id, error, error.message)
         except (NotFound, Gone) as error:
             return self._rendered().refusal(event, share_id, error)
         back = http_events.redirect(f"/share/{share_id}", HTTPStatus.SEE_OTHER)
         if ticket:
-            back.headers["Set-Cookie"] = set_cookie(event, ticket_cookie(share_id), ticket, UNLOCK_SECONDS)
+            back.headers["Set-Cookie"] = set_cookie(event, ticket_cookie(share_id), ticket, REMEMBERED_SECONDS)
         return back
+
+    def _unlocked(self, event: http_events.Event, share_id: ShareId, password: str) -> str:
+        earlier = visitor_of(event, share_id).ticket
+        return self._share_access.unlock(share_id, password, http_events.source_address(event), earlier)
 
     def page(self, share_id: ShareId) -> HttpReply:
         """``GET /share/{id}``: a page, or JSON or Markdown by suffix (``.json``, ``.md``) or by Accept."""

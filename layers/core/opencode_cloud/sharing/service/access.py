@@ -12,7 +12,7 @@ from opencode_cloud.contracts.ids import ShareId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Forbidden, NotFound, ServiceError, Unauthorized
-from opencode_cloud.kit.networks import network_of
+from opencode_cloud.kit.networks import network_of, site_of
 from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.sharing.models import (
     Mode,
@@ -33,7 +33,7 @@ from opencode_cloud.sharing.protocol import tickets
 from opencode_cloud.sharing.protocol.capability import is_secret_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from opencode_cloud.access.service import Access
     from opencode_cloud.contracts.access import KnownWorkspace, RedactionPattern
@@ -41,8 +41,14 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.store import ShareStore
 
 ATTEMPT_SECONDS = 60
-ATTEMPTS_OF_ADDRESS = 10  # passwords that one address may try for one share in a minute
-ATTEMPTS_OF_ALL = 100  # passwords that all addresses together may try for one share in a minute
+ATTEMPTS_OF_NETWORK = 10
+"""Passwords that one network (an IPv4 address, an IPv6 /64) may try for one share in a minute."""
+ATTEMPTS_OF_SITE = 30
+"""Passwords that one site (an IPv4 /24, an IPv6 /48) may try for one share in a minute."""
+ATTEMPTS_OF_ALL = 300
+"""Passwords that all may try for one share in a minute. Only ten sites together can use them up."""
+ATTEMPTS_OF_BROWSER = 10
+"""Passwords that a browser with a ticket for the present password, even an expired one, may try in a minute."""
 
 
 def is_over(share: Share) -> bool:
@@ -211,9 +217,11 @@ class ShareAccess:
             viewer for viewer, ticket in zip(viewers, read_tickets, strict=True) if ticket and ticket.proof in allowed
         ]
 
-    def unlock(self, share_id: ShareId, password: str, address: str) -> str:
+    def unlock(self, share_id: ShareId, password: str, address: str, ticket: str = "") -> str:
         """Return a ticket for the password; empty if none is needed.
 
+        ``ticket`` is the browser's ticket of an earlier entry, even an expired one. Strangers cannot use up the
+        attempts of such a browser.
         Raises ``wrong_password`` (403), or ``too_many_attempts`` (429) before the password is checked.
         """
         share = existing(self._store, share_id, self._store.share(share_id))
@@ -223,17 +231,21 @@ class ShareAccess:
         if mode is not Mode.PASSWORD or share.ownership is None:
             raise share_not_found()
         # Count before hashing: a check takes 25 ms of processor time (docs/decisions/007).
-        self._limit_attempts(share_id, address)
+        earlier = tickets.read(share.ownership.ticket_key, share_id, ticket, aged=True) if ticket else None
+        by_password = earlier if earlier and not earlier.proof else None
+        self._limit_attempts(share_id, _bounds_of_entry(by_password) if by_password else _bounds_of_address(address))
         if not tickets.is_password(password, share.ownership.password_hash):
             raise wrong_password()
         return tickets.write(share.ownership.ticket_key, share_id, seconds=tickets.UNLOCK_SECONDS)
 
-    def _limit_attempts(self, share_id: ShareId, address: str) -> None:
-        of_network = f"unlock#{share_id}#{network_of(address)}"
-        limits = {of_network: ATTEMPTS_OF_ADDRESS, f"unlock#{share_id}": ATTEMPTS_OF_ALL}
-        for what, limit in limits.items():
-            count = self._store.count(what, ATTEMPT_SECONDS)
-            if count.events > limit:
+    def _limit_attempts(self, share_id: ShareId, bounds: Mapping[str, int]) -> None:
+        """Count one attempt for each of the ``bounds``, the narrowest first.
+
+        A refused attempt does not count for the bounds after it. So one network uses up only its own attempts.
+        """
+        for subject, bound in bounds.items():
+            count = self._store.count(f"unlock#{share_id}{subject}", ATTEMPT_SECONDS)
+            if count.events > bound:
                 raise too_many_attempts(count.reset)
 
     def _proof(self, share: Share, mode: Mode, visitor: Visitor) -> str:
@@ -264,3 +276,13 @@ class ShareAccess:
         except ServiceError:
             return False
         return True
+
+
+def _bounds_of_address(address: str) -> Mapping[str, int]:
+    network, site = network_of(address), site_of(address)
+    return {f"#{network}": ATTEMPTS_OF_NETWORK, f"#site#{site}": ATTEMPTS_OF_SITE, "": ATTEMPTS_OF_ALL}
+
+
+def _bounds_of_entry(entry: tickets.Ticket) -> Mapping[str, int]:
+    """Return the bound of the browsers that entered in the same second. Any spelling of a ticket has the same one."""
+    return {f"#entered#{entry.expires_at}": ATTEMPTS_OF_BROWSER}
