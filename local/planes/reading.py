@@ -301,31 +301,35 @@ def _follow(plane: Plane, fault: Schema) -> None:
 
 def _comment(plane: Plane, fault: Schema) -> None:
     place: dict[str, Schema] = {
-        "file": said(TEXT, "The name of the file as the page shows it; empty if the change names none."),
+        "file": said(
+            TEXT, "The name of the file as the page shows it; empty if the change names none, and for `text`."
+        ),
         "first": said(NUMBER, "The first line."),
         "last": said(NUMBER, "The last line."),
-        "side": said(one_of(*DiffSide), "The file before the change, or after it."),
-        "change": said(NUMBER, "The number of the change, from 1, where the item changes the file several times."),
+        "side": said(
+            one_of(*DiffSide), "The file before the change, or after it. `text`: a block of code or output, no change."
+        ),
+        "change": said(NUMBER, "The number of the change of the file, or of the block, in the item. It begins with 1."),
     }
     lines = plane.model(
         "CommentedLines",
-        "Lines of a change, as they were at the time of the remark.",
+        "Lines of a change or a block, as they were at the time of the remark.",
         "file first last side change quote length outdated",
         **place,
         quote=said(TEXT, f"The beginning of their text, at most {LONGEST_QUOTE} characters."),
         length=said(NUMBER, "Characters of their text."),
-        outdated=said(TRUTH, "Whether the change shows another text there now, or no such lines."),
+        outdated=said(TRUTH, "Whether the item shows another text there now, or no such lines."),
     )
     wanted = plane.model(
         "WantedLines",
-        f"Up to {MOST_LINES} lines of a change. Without `last` it is one line, without `side` the new one.",
+        f"Up to {MOST_LINES} lines of a change or a block. Without `last` it is one line, without `side` the new one.",
         "file first",
         **place,
         quote=maybe(said(TEXT, "The text that you saw. The answer is 409 if its beginning is another one now.")),
     )
     comment = plane.model(
         "ShareComment",
-        "A remark on lines of a change, a message, a part or the session.",
+        "A remark on lines of a change or a block, a message, a part or the session.",
         "id item name text created_at resolved lines",
         id=TEXT,
         item=said(TEXT, "The key of the message or part, `session_diff` for the files changed; empty for the session."),

@@ -54,6 +54,7 @@ export function changeOf(patch) {
 
 /** The lines of a place, with their text; null if the change does not show them, undefined if it is not in the page. */
 export function find(place) {
+  if (place.side === "text") return undefined // a block of code or output has no elements for its lines
   const root = rootOf(place.item)
   if (!root) return undefined
   const found = changesIn(root).find(({ file, change }) => file === place.file && change === place.change)

@@ -1,20 +1,25 @@
-"""Comments on lines of changes: members name lines that the page shows, and readers learn when these have changed."""
+"""Comments on lines of changes and blocks: members name lines that the page shows, and see when they have changed."""
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
 
+from opencode_cloud.http.requests import form_token
 from opencode_cloud.sharing.models import Item, Position
 from opencode_cloud.sharing.protocol.comments import LONGEST_QUOTE, MOST_LINES
+from opencode_cloud.sharing.rendering import line_choices
 from opencode_cloud.sharing.store import rows
 from tests.unit.aws import Cloud
 from tests.unit.sharing.redaction.secrets import FORMATS, Draw
 from tests.unit.sharing.test_comments import COLLEAGUE, NOBODY, OWNER, PATH, Room
-from tests.unit.sharing.test_owner_panel import SHARE
+from tests.unit.sharing.test_owner_panel import KEY, SHARE
 
 PART = "part/msg_1/prt_1"
 PATCH = """--- src/app.py
@@ -268,3 +273,162 @@ def test_a_long_comment_on_lines_is_far_below_the_limit_of_a_row(review: Review)
     assert review.mark({"file": "s" * 400, "first": 40}, text="é" * 4000)[0] == 201
     [comment] = review.store.comments(SHARE.id)
     assert len(msgspec.json.encode(comment)) < 20_000
+
+
+OUTPUT = "collected 2 items\n\x1b[31mFAILED\x1b[0m test_total\n1 failed\n"
+FENCED = "Do this:\n\n```python\nresult = 0\nreturn result\n```\n\nand then:\n\n~~~\nmake test\n~~~\n"
+
+
+def command(output: str = OUTPUT, **state: Any) -> Item:
+    given = {"status": "completed", "input": {"command": "pytest\nexit"}, "output": output, **state}
+    part = {"id": "prt_2", "messageID": "msg_1", "type": "tool", "tool": "bash", "state": given}
+    return Item(key="part/msg_1/prt_2", type="part", data=json.dumps(part).encode())
+
+
+def words(text: str = FENCED) -> Item:
+    part = {"id": "prt_3", "messageID": "msg_1", "type": "text", "text": text}
+    return Item(key="part/msg_1/prt_3", type="part", data=json.dumps(part).encode())
+
+
+def reading(output: str) -> Item:
+    given = {"status": "completed", "input": {"filePath": "a.py"}, "output": output}
+    part = {"id": "prt_4", "messageID": "msg_1", "type": "tool", "tool": "read", "state": given}
+    return Item(key="part/msg_1/prt_4", type="part", data=json.dumps(part).encode())
+
+
+def text(number: int, first: int, last: int = 0, **more: Any) -> dict[str, Any]:
+    return {"file": "", "side": "text", "change": number, "first": first, "last": last, **more}
+
+
+@pytest.mark.parametrize(
+    ("item", "lines", "quote"),
+    [
+        (command(), text(1, 1), "$ pytest"),
+        (command(), text(2, 2), "FAILED test_total"),
+        (command("\n".join(f"line {n}" for n in range(1, 101))), text(2, 12, 14), "line 12\nline 13\nline 14"),
+        (command("\n".join(f"line {n}" for n in range(1, 101))), text(2, 88, 90), "line 88\nline 89\nline 90"),
+        (words(), text(1, 1, 2), "result = 0\nreturn result"),
+        (words(), text(2, 1), "make test"),
+        (reading("<file>\n00001| import os\n00002| \n00003| print(os)\n</file>"), text(1, 3), "print(os)"),
+        (reading("1: import os\n2: print(os)"), text(1, 2), "print(os)"),
+    ],
+    ids=["a command", "an output", "a long output", "its end", "code", "more code", "a file", "a newer file"],
+)
+def test_a_comment_names_lines_of_code_and_of_an_output_as_the_page_shows_them(
+    review: Review, item: Item, lines: dict[str, Any], quote: str
+) -> None:
+    review.publish(item)
+    assert review.mark(lines, item=item.key)[0] == 201
+    kept = review.lines()
+    assert (kept["quote"], kept["outdated"], kept["file"]) == (quote, False, "")
+
+
+def test_a_block_whose_lines_have_changed_is_outdated(review: Review) -> None:
+    review.publish(command())
+    review.mark(text(2, 2), item="part/msg_1/prt_2")
+    review.publish(command(OUTPUT + "more\n"))
+    assert not review.lines()["outdated"], "an output grows"
+    review.publish(command(OUTPUT.replace("test_total", "test_sum")))
+    assert review.lines()["outdated"]
+
+
+@pytest.mark.parametrize(
+    ("item", "lines", "reason"),
+    [
+        ("part/msg_1/prt_2", text(3, 1), "shows 2 blocks"),
+        ("part/msg_1/prt_2", text(0, 1), "shows 2 blocks"),
+        ("part/msg_1/prt_2", text(2, 4), "has no line 4. Its lines have the numbers 1 to 3"),
+        ("part/msg_1/prt_2", text(2, 2, 9), "has no line 9"),
+        ("part/msg_1/prt_2", text(2, 0), "has no line 0"),
+        ("part/msg_1/prt_2", text(2, 3, 2), "Name 1 to 50 lines"),
+        ("part/msg_1/prt_2", text(2, 1, MOST_LINES + 1), "Name 1 to 50 lines"),
+        (PART, text(1, 1), "shows no code or output"),
+        ("message/msg_1", text(1, 1), "shows no code or output"),
+        ("part/msg_9/prt_9", text(1, 1), "shows no code or output"),
+    ],
+)
+def test_lines_that_no_block_has_are_refused_with_the_reason(
+    review: Review, item: str, lines: dict[str, Any], reason: str
+) -> None:
+    review.publish(command())
+    status, body = review.mark(lines, item=item)
+    assert (status, body["error"]) == (400, "invalid_lines")
+    assert reason in body["message"]
+
+
+def test_page_and_markdown_name_the_block(review: Review) -> None:
+    review.publish(command())
+    review.mark(text(2, 1, 2), item="part/msg_1/prt_2")
+    assert ">lines 1 to 2 of block 2</a>" in review.page()["body"]
+    markdown = review.answer("GET", f"/share/{SHARE.id}.md", NOBODY)["body"]
+    assert "on lines 1 to 2 of block 2, part prt_2:\n>\n> ```\n> collected 2 items" in markdown
+
+
+def choices(page: str) -> dict[str, str]:
+    """Return the places of the form for lines: their words, and the values of the field."""
+    form = page.partition('name="place"')[2].partition("</select>")[0]
+    found = re.findall(r'<option value="([^"]*)">([^<]*)</option>', form)
+    return {html.unescape(shown): html.unescape(value) for value, shown in found}
+
+
+def send(review: Review, cookie: str = COLLEAGUE, **fields: Any) -> Any:
+    body = urlencode({"token": form_token(KEY, cookie, PATH), "action": "add_lines", "text": "Why?", **fields})
+    return review.answer("POST", PATH, cookie, body=body, site="same-origin", form=True)
+
+
+@pytest.mark.parametrize(
+    ("place", "first", "last", "quote"),
+    [
+        ("1. src/app.py, after the change", "40", "", "    return result"),
+        ("1. src/app.py, before the change", "39", "40", "    result = 0\n    return 0"),
+        ("1. bash: collected 2 items (3 lines)", "2", "3", "FAILED test_total\n1 failed"),
+        ("1. result = 0 (2 lines)", "1", "1", "result = 0"),
+        ("src/app.py, after the change", "40", "", "    return result"),
+    ],
+)
+def test_a_form_without_scripts_names_lines(review: Review, place: str, first: str, last: str, quote: str) -> None:
+    review.publish(
+        command(), words(), Item(key="session_diff", type="session_diff", data=json.dumps([change()]).encode())
+    )
+    answer = send(review, place=choices(review.page(COLLEAGUE)["body"])[place], first=first, last=last)
+    assert (answer["statusCode"], answer["headers"]["Location"]) == (303, f"/share/{SHARE.id}#comments")
+    assert review.lines()["quote"] == quote
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"place": "", "first": "1"},
+        {"place": "item=a&side=new&change=x&file=", "first": "1"},
+        {"place": "item=a&side=left&change=1&file=", "first": "1"},
+        {"place": "&" * 10_000, "first": "1"},
+        {"place": "item=a&side=new&change=1&file=", "first": "x"},
+        {"place": "item=a&side=new&change=1&file=", "first": "9" * 5000},
+        {"place": "item=a&side=new&change=1&file=", "first": "\N{SUPERSCRIPT TWO}"},
+        {"place": f"item={PART}&side=new&change={'9' * 5000}&file=src%2Fapp.py", "first": "40"},
+        {"place": f"item={PART}&side=new&change=1&file=src%2Fapp.py", "first": "1"},
+    ],
+)
+def test_a_form_that_names_no_lines_is_refused_by_a_page(review: Review, fields: dict[str, str]) -> None:
+    answer = send(review, **fields)
+    assert answer["statusCode"] == 400
+    assert "Nothing was changed" in answer["body"]
+    assert review.read() == []
+
+
+def test_only_members_get_the_form_for_lines(review: Review) -> None:
+    assert 'name="place"' not in review.page(NOBODY)["body"]
+    place = f"item={PART}&side=new&change=1&file=src%2Fapp.py"
+    assert send(review, "someone else", place=place, first="40")["statusCode"] == 401
+
+
+def test_a_page_has_a_bounded_number_of_choices(review: Review, monkeypatch: pytest.MonkeyPatch) -> None:
+    review.publish(command(), words())
+    every = [*choices(review.page(COLLEAGUE)["body"])]
+    monkeypatch.setattr(line_choices, "MOST_CHOICES", 2)
+    assert [*choices(review.page(COLLEAGUE)["body"])] == every[-2:]
+
+
+def test_hostile_words_of_a_block_stay_words(review: Review) -> None:
+    review.publish(command("<script>alert(1)</script>"))
+    assert "<script>alert" not in review.page(COLLEAGUE)["body"]

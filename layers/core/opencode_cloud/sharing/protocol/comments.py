@@ -9,6 +9,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import CommentId
 from opencode_cloud.kit.errors import BadRequest, Conflict, Forbidden, NotFound
+from opencode_cloud.kit.languages import gettext_noop
 
 LONGEST_COMMENT = 4000  # characters
 MOST_COMMENTS = 1000  # of one share
@@ -18,17 +19,19 @@ LONGEST_QUOTE = 2000  # characters; mostly all of the lines, so that a later cha
 
 
 class DiffSide(StrEnum):
-    """The side of a change: the file before it, or after it."""
+    """The side of a change: the file before it, or after it. Or no change: a block of code or output."""
 
     OLD = "old"
     NEW = "new"
+    TEXT = "text"
+    """The numbers count the lines of a block from 1, and ``change`` is the number of the block in its part, from 1."""
 
 
 class WantedLines(msgspec.Struct, frozen=True, kw_only=True):
-    """Lines of a change on which a member comments."""
+    """Lines of a change, or of a block of code or output, on which a member comments."""
 
     file: str
-    """The name as the page shows it; empty if the change names no file."""
+    """The name as the page shows it; empty if the change names no file, and for a block."""
     first: int
     last: int = 0
     """The last line; 0: the first line alone."""
@@ -40,7 +43,7 @@ class WantedLines(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommentedLines(msgspec.Struct, frozen=True, kw_only=True):
-    """The lines of a change that a comment is about, as they were at its time."""
+    """The lines of a change or of a block that a comment is about, as they were at its time."""
 
     file: str
     first: int
@@ -97,7 +100,9 @@ def too_many_lines() -> BadRequest:
 
 def no_changes() -> BadRequest:
     """Return the error for lines of a message or part that shows no changes, or that is not there."""
-    return BadRequest("invalid_lines", "This message or part shows no changes of files. Comment on it as a whole.")
+    return BadRequest(
+        "invalid_lines", gettext_noop("This message or part shows no changes of files. Comment on it as a whole.")
+    )
 
 
 def unknown_file() -> BadRequest:
@@ -110,9 +115,31 @@ def unknown_line(number: int, side: DiffSide) -> BadRequest:
     return BadRequest("invalid_lines", f"The change shows no line {number} on its {side} side. Name lines of the page.")
 
 
+def no_text() -> BadRequest:
+    """Return the error for lines of a part that shows no code or output, or that is not there."""
+    return BadRequest("invalid_lines", gettext_noop("This part shows no code or output. Comment on it as a whole."))
+
+
+def unknown_block(number: int) -> BadRequest:
+    """Return the error for a block that a part does not show. It shows ``number`` of them."""
+    return BadRequest("invalid_lines", f"This part shows {number} blocks of code and output. Count them from 1.")
+
+
+def unknown_text_line(number: int, most: int) -> BadRequest:
+    """Return the error for a line that a block does not have."""
+    return BadRequest("invalid_lines", f"The block has no line {number}. Its lines have the numbers 1 to {most}.")
+
+
+def unknown_place() -> BadRequest:
+    """Return the error for a form whose place is none of the choices, or whose lines are no numbers."""
+    return BadRequest("invalid_lines", gettext_noop("Choose a place of the list, and give its lines as numbers."))
+
+
 def lines_changed() -> Conflict:
     """Return the error for lines that have another text than the member saw."""
-    return Conflict("lines_changed", "These lines have changed since you read them. Read them again, then comment.")
+    return Conflict(
+        "lines_changed", gettext_noop("These lines have changed since you read them. Read them again, then comment.")
+    )
 
 
 def comment_not_found() -> NotFound:

@@ -37,10 +37,19 @@ class CommentsView(msgspec.Struct, frozen=True, kw_only=True):
         return self.action.removesuffix("/comments")
 
 
-def render_comments(environment: Environment, view: CommentsView, choices: Sequence[tuple[str, str]]) -> Markup:
-    """Write the section of comments. ``choices`` are the keys of messages, and the words for them."""
+def render_comments(
+    environment: Environment,
+    view: CommentsView,
+    choices: Sequence[tuple[str, str]],
+    places: Sequence[tuple[str, str]],
+) -> Markup:
+    """Write the section of comments.
+
+    ``choices`` are the keys of messages, and the words for them. ``places`` are those of changes and blocks.
+    """
     template = environment.get_template("comments.html")
-    return Markup(template.render(view=view, choices=choices, longest=LONGEST_COMMENT, most_lines=MOST_LINES))  # noqa: S704 - it escapes
+    values = {"view": view, "choices": choices, "places": places, "longest": LONGEST_COMMENT, "most_lines": MOST_LINES}
+    return Markup(template.render(values))  # noqa: S704 - it escapes
 
 
 def render_comment_list(environment: Environment, view: CommentsView) -> Markup:
@@ -56,6 +65,12 @@ def lines_in_words(lines: CommentedLines, file: str = "") -> str:
             return _("line %(line)s of %(file)s", **values)
         case DiffSide.NEW, False:
             return _("lines %(line)s to %(end)s of %(file)s", **values)
+        case DiffSide.TEXT, True:
+            return _("line %(line)s of block %(number)s", line=lines.first, number=lines.change)
+        case DiffSide.TEXT, False:
+            return _(
+                "lines %(line)s to %(end)s of block %(number)s", line=lines.first, end=lines.last, number=lines.change
+            )
         case _, True:
             return _("old line %(line)s of %(file)s", **values)
         case _:

@@ -30,6 +30,7 @@ from opencode_cloud.sharing.rendering.comments import (
     render_comment_list,
     render_comments,
 )
+from opencode_cloud.sharing.rendering.line_choices import line_choices
 from opencode_cloud.sharing.rendering.nodes import Node, html
 from opencode_cloud.sharing.rendering.outline import INLINE, MessageHead, MessageWindow
 from opencode_cloud.sharing.rendering.owner_panel import render_owner_panel
@@ -178,7 +179,7 @@ def render_share(
         container_mb=CONTAINER_MB,
         missing=missing(refusal),
         owner=owner,
-        comments=render_comments(_environment(), comments, _choices(window)) if comments else "",
+        comments=_comments(comments, window) if comments else "",
         summary=Summary() if ticket else summarize(transcript, heads),
         public=not ticket,
         changes=html(changes_nodes(transcript.diffs if not _later(share_id, transcript.diff) else [])),
@@ -225,6 +226,10 @@ def owner_panel(panel: OwnerPanel, action: str, token: str, *, done: str, proble
 def comment_list(view: CommentsView) -> str:
     """Write the list of a share's comments."""
     return render_comment_list(_environment(), view)
+
+
+def _comments(view: CommentsView, window: MessageWindow) -> Markup:
+    return render_comments(_environment(), view, _choices(window), line_choices(window) if view.writer else ())
 
 
 def _choices(window: MessageWindow) -> list[tuple[str, str]]:

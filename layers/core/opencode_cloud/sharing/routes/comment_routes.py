@@ -21,7 +21,7 @@ from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.http_events import HttpReply
 from opencode_cloud.kit.http_routes import HttpRoutes
-from opencode_cloud.sharing.protocol.comments import Comment, WantedLines
+from opencode_cloud.sharing.protocol.comments import Comment, WantedLines, unknown_place
 from opencode_cloud.sharing.routes.visitors import visitor_of
 from opencode_cloud.sharing.service.owning import governs, owner_of
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.service.windows import Conversation
 
 FORM = "application/x-www-form-urlencoded"
+LONGEST_NUMBER = 9
+"""Digits of the number of a line."""
 
 
 class _Written(msgspec.Struct):
@@ -109,8 +111,18 @@ class CommentRoutes:
                 self._commenting.delete(share_id, visitor, comment_id)
             case "resolve" | "reopen" as action:
                 self._commenting.resolve(share_id, visitor, comment_id, resolved=action == "resolve")
+            case "add_lines":
+                self._add_lines(share_id, visitor, fields)
             case _:
                 self._commenting.add(share_id, visitor, _one(fields, "item"), _one(fields, "text"))
+
+    def _add_lines(self, share_id: ShareId, visitor: Visitor, fields: Mapping[str, Sequence[str]]) -> None:
+        from opencode_cloud.sharing.rendering.line_choices import read  # slow to import, and no sync needs it
+
+        place = read(_one(fields, "place"))
+        first, last = (_line(_one(fields, name)) for name in ("first", "last"))
+        wanted = WantedLines(file=place.file, first=first, last=last, side=place.side, change=place.change)
+        self._commenting.add(share_id, visitor, place.item, _one(fields, "text"), wanted)
 
     def resolve(self, share_id: ShareId, comment_id: CommentId) -> HttpReply:
         """``POST /share/{id}/comments/{comment} {resolved}`` -> ``{comment}``."""
@@ -156,3 +168,12 @@ def _action(share_id: ShareId) -> str:
 
 def _one(fields: Mapping[str, Sequence[str]], name: str) -> str:
     return (fields.get(name) or [""])[0]
+
+
+def _line(value: str) -> int:
+    """Return the number of a line; 0 for an empty field."""
+    if not value:
+        return 0
+    if not value.isascii() or not value.isdigit() or len(value) > LONGEST_NUMBER:
+        raise unknown_place()
+    return int(value)
