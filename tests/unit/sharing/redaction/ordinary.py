@@ -43,6 +43,23 @@ LINES: tuple[Callable[[Draw], str], ...] = (
     lambda d: f"    password = getpass('{d.pick(*WORDS)} {d.pick(*WORDS)}: ')",
     lambda d: 'apiKey: "{env:OPENAI_API_KEY}"',
     lambda d: f"tree {d.of(HEX, 40)} parent {d.of(HEX, 40)}",
+    lambda d: f"key: linux-node20-{d.of(HEX, 64)}",
+    lambda d: "  - name: API_TOKEN\n    value: ${{ secrets.API_TOKEN_2 }}",
+    lambda d: "  - name: DB_PASSWORD\n    valueFrom:\n      secretKeyRef: {name: db-secret-v2, key: password}",
+    lambda d: "ENV API_KEY $API_KEY_2\nARG NPM_TOKEN\nsetenv TOKEN `cat /run/secrets/token2`",
+    lambda d: 'tool --api-token "$API_TOKEN_2" --secret-file /run/secrets/app-v2.json --key-file ~/.ssh/id_ed25519.pub',
+    lambda d: "curl -H 'Authorization: Bearer $TOKEN_2' -H \"Authorization: Bearer ${API_TOKEN_V2}\"",
+    lambda d: "Authorization: Bearer <your-token-here-2>\nauthorization: config.oauth2.accessTokenProvider",
+    lambda d: "Authorization: AWS4-HMAC-SHA256 Credential=<id>/20261130/eu-central-1/s3/aws4_request",
+    lambda d: f"Cookie: theme=dark; lang=en; visits={d.of(DIGITS, 12)}; session=<id>",
+    lambda d: 'docker login -u ada --password-stdin; mysql -u root -p$MYSQL_PASSWORD_2 app; sshpass -p "$PW2" ssh a@b',
+    lambda d: "<apiKey>${API_KEY_2}</apiKey><tokenUrl>https://login.example.com/oauth2/token</tokenUrl>",
+    lambda d: "secretName: payments-api-secret-v2-production-eu-central-1",
+    lambda d: "PWD=/work/app2 OLDPWD=/work/app1 compass: n1, bypass = mode2, pass = 2",
+    lambda d: f"Server=db.example.com;Uid=root;Pwd=$DB_PWD_2; tokens={d.of(DIGITS, 6)}",
+    lambda d: "def password(self, pwd: str = DEFAULT_PWD2, token_secret: SecretStr = SecretStr2) -> None:",
+    lambda d: "app.secret_key = os.environ['SECRET_KEY_V2'] or settings.SECRET_KEY_FALLBACKS[0]",
+    lambda d: f"AKey=1; sig={d.of(WORD, 8)}; signature=v1; api.py:5432:12: E501 line too long",
 )
 
 

@@ -60,6 +60,10 @@ def _google_json(draw: Draw) -> str:
     return _pem(draw, "PRIVATE KEY", 24)
 
 
+def _uuid(draw: Draw) -> str:
+    return "-".join(draw.of(HEX, size) for size in (8, 4, 4, 4, 12))
+
+
 FORMATS: Mapping[str, Callable[[Draw], str]] = {
     "age": lambda d: "AGE-SECRET-KEY-1" + d.of("QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L", 58),
     "anthropic": lambda d: f"sk-ant-api03-{d.of(URL_SAFE, 93)}AA",
@@ -125,17 +129,86 @@ NAMED: Mapping[str, tuple[str, Callable[[Draw], str]]] = {
     "database-password": ("DB_PASSWORD", lambda d: d.token(WORD, 24)),
     "datadog": ("DATADOG_API_KEY", lambda d: d.token(HEX, 32)),
     "generic": ("SERVICE_API_KEY", lambda d: d.token(WORD, 32)),
-    "heroku": ("HEROKU_API_KEY", lambda d: "-".join(d.of(HEX, size) for size in (8, 4, 4, 4, 12))),
+    "heroku": ("HEROKU_API_KEY", _uuid),
     "mailgun": ("MAILGUN_API_KEY", lambda d: "key-" + d.token(HEX, 32)),
     "secret": ("CLIENT_SECRET", lambda d: d.token(URL_SAFE, 43)),
     "telegram": ("TELEGRAM_BOT_TOKEN", lambda d: f"{d.of(DIGITS, 10)}:A{d.of(URL_SAFE, 33)}{d.of(WORD, 1)}"),
     "token": ("ACCESS_TOKEN", lambda d: d.token(WORD, 40)),
+    "algolia": ("ALGOLIA_ADMIN_KEY", lambda d: d.token(HEX, 32)),
+    "amplitude": ("AMPLITUDE_SECRET_KEY", lambda d: d.token(HEX, 32)),
+    "aws-session": ("AWS_SESSION_TOKEN", lambda d: f"IQoJb3JpZ2luX2Vj{d.token(BASE64, 300)}="),
+    "azure-openai": ("AZURE_OPENAI_API_KEY", lambda d: d.token(HEX, 32)),
+    "azure-storage": ("AZURE_STORAGE_KEY", lambda d: d.token(BASE64, 86) + "=="),
+    "circleci": ("CIRCLECI_TOKEN", lambda d: d.token(HEX, 40)),
+    "cloudflare-global": ("CLOUDFLARE_API_KEY", lambda d: d.token(HEX, 37)),
+    "cohere": ("COHERE_API_KEY", lambda d: d.token(WORD, 40)),
+    "datadog-application": ("DD_APP_KEY", lambda d: d.token(HEX, 40)),
+    "deepgram": ("DEEPGRAM_API_KEY", lambda d: d.token(HEX, 40)),
+    "discord": ("DISCORD_BOT_TOKEN", lambda d: f"{d.of(WORD, 24)}.{d.of(WORD, 6)}.{d.token(WORD, 38)}"),
+    "elevenlabs": ("ELEVENLABS_API_KEY", lambda d: d.token(HEX, 32)),
+    "encryption": ("ENCRYPTION_KEY", lambda d: d.token(BASE64, 43) + "="),
+    "fastly": ("FASTLY_API_TOKEN", lambda d: d.token(WORD, 32)),
+    "launchdarkly": ("LAUNCHDARKLY_ACCESS_TOKEN", lambda d: f"api-{_uuid(d)}"),
+    "mailchimp": ("MAILCHIMP_API_KEY", lambda d: f"{d.token(HEX, 32)}-us{d.of('123456789', 1)}"),
+    "mailgun-new": ("MAILGUN_API_KEY", lambda d: f"{d.token(HEX, 32)}-{d.of(HEX, 8)}-{d.of(HEX, 8)}"),
+    "mistral": ("MISTRAL_API_KEY", lambda d: d.token(WORD, 32)),
+    "new-relic": ("NEW_RELIC_LICENSE_KEY", lambda d: d.token(HEX, 36) + "NRAL"),
+    "nextauth": ("NEXTAUTH_SECRET", lambda d: d.token(BASE64, 43) + "="),
+    "okta": ("OKTA_API_TOKEN", lambda d: "00" + d.token(WORD, 40)),
+    "pagerduty": ("PAGERDUTY_TOKEN", lambda d: d.token(WORD, 20)),
+    "pinecone": ("PINECONE_API_KEY", _uuid),
+    "segment": ("SEGMENT_WRITE_KEY", lambda d: d.token(WORD, 32)),
+    "sentry": ("SENTRY_AUTH_TOKEN", lambda d: d.token(HEX, 64)),
+    "session": ("SESSION_SECRET", lambda d: d.token(HEX, 64)),
+    "slack-signing": ("SLACK_SIGNING_SECRET", lambda d: d.token(HEX, 32)),
+    "snyk": ("SNYK_TOKEN", _uuid),
+    "twilio-token": ("TWILIO_AUTH_TOKEN", lambda d: d.token(HEX, 32)),
 }
 """Secrets that only the name of a variable shows."""
 ENCLOSED: Mapping[str, tuple[str, Callable[[Draw], str]]] = {
     "bearer": ("curl -H 'Authorization: Bearer {}' https://api.example.com/v1", lambda d: d.token(WORD, 40)),
     "database-url": ("DATABASE_URL=postgres://app:{}@db.example.com:5432/app", lambda d: d.token(WORD, 16)),
     "git-remote": ("origin\thttps://ada:{}@git.example.com/acme/api.git (push)", lambda d: d.token(WORD, 20)),
+    "authorization": ("GET / HTTP/1.1\r\nAuthorization: {}\r\nHost: example.com", lambda d: d.token(WORD, 40)),
+    "azure-account": (
+        "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey={};EndpointSuffix=core.windows.net",
+        lambda d: d.token(BASE64, 86) + "==",
+    ),
+    "azure-bus": (
+        "Endpoint=sb://acme.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey={}",
+        lambda d: d.token(BASE64, 43) + "=",
+    ),
+    "azure-link": (
+        "https://acme.blob.core.windows.net/c/b?sv=2022-11-02&sr=b&sp=r&sig={}",
+        lambda d: f"{d.token(WORD, 20)}%2F{d.token(WORD, 20)}%3D",
+    ),
+    "aws-link": (
+        "https://b.s3.amazonaws.com/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature={}",
+        lambda d: d.token(HEX, 64),
+    ),
+    "bearer-hex": ('{{"headers": {{"Authorization": "Bearer {}"}}}}', lambda d: d.token(HEX, 64)),
+    "cloudflare-header": ("curl -H 'X-Auth-Key: {}' https://api.cloudflare.com", lambda d: d.token(HEX, 37)),
+    "cookie": ("Cookie: theme=dark; session={}; lang=en", lambda d: d.token(WORD, 64)),
+    "set-cookie": ("Set-Cookie: sid={}; Path=/; HttpOnly", lambda d: d.token(WORD, 64)),
+    "datadog-header": ("DD-API-KEY: {}", lambda d: d.token(HEX, 32)),
+    "django": ("SECRET_KEY = 'django-insecure-{}'", lambda d: d.token(WORD + "!@#%^&*(-_=+)", 50)),
+    "docker-login": ("docker login -u ada -p {} registry.example.com", lambda d: d.token(WORD, 30)),
+    "fastly-header": ('curl -H "Fastly-Key: {}" https://api.fastly.com', lambda d: d.token(WORD, 32)),
+    "jdbc": ("jdbc:postgresql://db.example.com/app?user=app&password={}&ssl=true", lambda d: d.token(WORD, 20)),
+    "libpq": ("psql 'host=db.example.com user=app password={} dbname=app'", lambda d: d.token(WORD, 20)),
+    "mysql-command": ("mysql -h db.example.com -u root -p{} app", lambda d: d.token(WORD, 16)),
+    "mysql-variable": ("MYSQL_PWD={} mysql -u root app", lambda d: d.token(WORD, 16)),
+    "netrc": ("machine example.com login ada password {}", lambda d: d.token(WORD, 20)),
+    "npm-registry": ("//registry.example.com/:_authToken={}", lambda d: d.token(WORD, 40)),
+    "odbc": ("Server=db.example.com;Uid=root;Pwd={};", lambda d: d.token(WORD, 16)),
+    "okta-header": ("curl -H 'Authorization: SSWS {}' https://acme.okta.com", lambda d: "00" + d.token(WORD, 40)),
+    "opsgenie": ("curl -H 'Authorization: GenieKey {}' https://api.opsgenie.com", _uuid),
+    "pgpass": ("db.example.com:5432:app:app:{}\n", lambda d: d.token(WORD, 20)),
+    "sql-server": (
+        "Server=tcp:db.example.com,1433;Database=app;User ID=sa;Password={};Encrypt=true",
+        lambda d: d.token(WORD, 20),
+    ),
+    "ssh-password": ("sshpass -p '{}' ssh ada@example.com", lambda d: d.token(WORD, 12)),
     "redis-url": ('redis = Redis("redis://:{}@cache.example.com:6379")', lambda d: d.token(WORD, 18)),
 }
 """Secrets that the text around them shows."""
@@ -160,6 +233,20 @@ ASSIGNED = (
     'const config = {{ {name}: "{value}" }}',
     '"{name}": "{value}",\n',
     "os.environ['{name}'] = '{value}'",
+    "process.env.{name} = `{value}`;",
+    "env:\n  - name: {name}\n    value: {value}\n",
+    "docker run -e {name}={value} image",
+    "FROM alpine\nENV {name} {value}\nRUN make",
+    "tool --{option} {value} deploy",
+    "tool --{option}={value} deploy",
+    "GET https://api.example.com/v1/items?{lower}={value}&page=2",
+    "curl -H 'X-{option}: {value}' https://example.com",
+    "<{lower}>{value}</{lower}>",
+    'client = Client({lower}="{value}", timeout=3)',
+    "new Client({{ {lower}: '{value}', region: 'eu' }})",
+    '{lower} := "{value}"',
+    "[default]\n{lower} = {value}\nregion = eu\n",
+    "{name}={value} npm start",
 )
 
 
@@ -180,10 +267,12 @@ def planted(seed: int, rounds: int) -> Iterator[Planted]:
             secret = make(draw)
             around = ANYWHERE[turn % len(ANYWHERE)]
             yield Planted(name, secret, around.format(secret))
-        for name, (variable, make) in NAMED.items():
+        for number, (name, (variable, make)) in enumerate(NAMED.items()):
             secret = make(draw)
-            around = ASSIGNED[turn % len(ASSIGNED)]
-            yield Planted(name, secret, around.format(name=variable, value=secret))
+            around = ASSIGNED[(turn + number) % len(ASSIGNED)]
+            lower = variable.lower()
+            option = lower.replace("_", "-")
+            yield Planted(name, secret, around.format(name=variable, lower=lower, option=option, value=secret))
         for name, (around, make) in ENCLOSED.items():
             secret = make(draw)
             yield Planted(name, secret, around.format(secret))
