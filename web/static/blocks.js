@@ -6,7 +6,8 @@ import { gettext as _, gettext_noop } from "./words.js"
 const IMAGE = /^data:image\/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}$/
 const DATA_URL = /^data:[^,]{0,200};base64,/
 const ANSI = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])/g
-const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g
+// Control characters, and marks that show a text in another order than a compiler or a shell reads it.
+const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g
 const HOME =
   /(?:(?<=file:\/\/)|(?<![A-Za-z0-9_./~-]))(?:\/home\/|\/Users\/|[A-Za-z]:\\Users\\)[^\x00-\x20/\\"'`:;,<>|()[\]{}]+/g
 const BOOKKEEPING = new Set(["step-start", "step-finish", "snapshot"])

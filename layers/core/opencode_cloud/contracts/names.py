@@ -18,17 +18,21 @@ _PLACED_BEFORE = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u
 """Visible signs that Unicode counts as format characters."""
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters, marks and signs without ink."""
+_MOST_PARTS = 4
+"""Characters that NFC composes into one. Composing a run of accents takes time with the square of its length."""
 _UNSEEN = frozenset({"C", "Z", "M"})
 
 
 def clean_text(text: str, longest: int = LONGEST) -> str:
     """Return a line of text in NFC, without blanks around it; it may be empty. Raises ``invalid_name`` (400)."""
+    if len(text) > _MOST_PARTS * longest:
+        raise _too_long(longest)
     cleaned = unicodedata.normalize("NFC", text).strip()
     found = next((character for character in cleaned if _is_unwanted(character)), "")
     if found:
         raise invalid_name(f"it holds U+{ord(found):04X}. Use one line, without control characters or direction marks")
     if len(cleaned) > longest:
-        raise invalid_name(f"it is longer than {longest} characters")
+        raise _too_long(longest)
     return cleaned
 
 
@@ -45,7 +49,8 @@ def shown_name(name: str, longest: int = LONGEST) -> str:
 
     Characters that :func:`clean_name` refuses are left out. The result is empty when nothing visible remains.
     """
-    spaced = "".join(" " if character.isspace() else character for character in unicodedata.normalize("NFC", name))
+    part = name[: _MOST_PARTS * longest]
+    spaced = "".join(" " if character.isspace() else character for character in unicodedata.normalize("NFC", part))
     shown = "".join(character for character in spaced if not _is_unwanted(character)).strip()[:longest].strip()
     return shown if any(map(_is_visible, shown)) else ""
 
@@ -53,6 +58,10 @@ def shown_name(name: str, longest: int = LONGEST) -> str:
 def name_required() -> BadRequest:
     """Return the error for a name without a visible character."""
     return BadRequest("name_required", "The name must hold at least one visible character.")
+
+
+def _too_long(longest: int) -> BadRequest:
+    return invalid_name(f"it is longer than {longest} characters")
 
 
 def invalid_name(reason: str) -> BadRequest:

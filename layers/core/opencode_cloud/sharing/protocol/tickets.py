@@ -23,6 +23,9 @@ UNLOCK_SECONDS = 12 * 3600  # how long a browser stays unlocked after the passwo
 REMEMBERED_SECONDS = 90 * 24 * 3600
 """How long a browser keeps its ticket. An expired one opens nothing: it shows that this browser has entered before."""
 KEY_BYTES = 32
+LONGEST_PASSWORD = 200  # characters, in the form that is compared
+LONGEST_TYPED = 4 * LONGEST_PASSWORD
+"""Characters of a password before it is composed: one character has up to four."""
 _MAC_BYTES = 32
 # OWASP's second choice for Argon2id: 19 MiB, 2 passes; 25 ms of processor time for one attempt.
 _MEMORY_KIB, _PASSES, _LANES, _HASH_BYTES, _SALT_BYTES = 19_456, 2, 1, 32, 16
@@ -77,7 +80,10 @@ def hash_password(password: str) -> str:
 
 
 def is_password(password: str, hashed: str) -> bool:
-    """Tell whether ``hashed`` is a hash of ``password``."""
+    """Tell whether ``hashed`` is a hash of ``password``. No password is longer than :data:`LONGEST_TYPED`."""
+    # Composing 160,000 accents takes 48 s: the time grows with the square of their number.
+    if len(password) > LONGEST_TYPED:
+        return False
     from cryptography.exceptions import InvalidKey
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 

@@ -15,7 +15,8 @@ JsonObject: TypeAlias = Mapping[str, object]
 MAXIMUM_DEPTH = 200  # of nested arrays and objects; deeper JSON counts as unreadable, so that no walk over it fails
 _LATEST = 253_402_300_799_999  # the end of the year 9999, in milliseconds: the last time that can be written as a date
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and marks that show a text in another order than a compiler or a shell reads it."""
 _NEWLINE = re.compile(r"\r\n?")
 _HOME = re.compile(
     r"(?:(?<=file://)|(?<![A-Za-z0-9_./~-]))(?:/home/|/Users/|[A-Za-z]:\\Users\\)[^\x00-\x20/\\\"'`:;,<>|()\[\]{}]+"
@@ -105,7 +106,10 @@ def compact(value: object) -> str:
 
 
 def plain(value: str) -> str:
-    r"""Return text without terminal escapes and control characters; line ends become ``\n``, home directories ``~``."""
+    r"""Return text without terminal escapes, control characters and marks that reorder it.
+
+    Line ends become ``\n``, home directories ``~``.
+    """
     if _CONTROL.search(value) is not None:
         value = _CONTROL.sub("", _NEWLINE.sub("\n", _ANSI.sub("", value)))
     return without_home(value)

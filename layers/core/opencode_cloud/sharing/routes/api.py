@@ -30,6 +30,7 @@ from opencode_cloud.sharing.models import (
     ShareCursor,
     ShareUpdate,
 )
+from opencode_cloud.sharing.protocol.tickets import LONGEST_PASSWORD
 from opencode_cloud.sharing.service.deletion import ShareDeletion
 from opencode_cloud.sharing.service.owning import Owning
 from opencode_cloud.sharing.store import Tasks
@@ -93,7 +94,9 @@ class ShareChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     mode: Literal["link", "password", "workspace"] | None = None
-    password: str | None = Field(default=None, min_length=8, max_length=200, description="Only with mode `password`.")
+    password: str | None = Field(
+        default=None, min_length=8, max_length=LONGEST_PASSWORD, description="Only with mode `password`."
+    )
     expires_at: AwareDatetime | None = Field(default=None, description="null: it never expires.")
     allowed_secrets: list[str] | None = Field(
         default=None,

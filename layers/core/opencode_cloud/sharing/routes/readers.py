@@ -43,6 +43,10 @@ MARKDOWN = "text/markdown; charset=utf-8"
 FORM = "application/x-www-form-urlencoded"
 
 
+_DOCUMENT = {**http_events.PRIVATE, "X-Content-Type-Options": "nosniff", "X-Robots-Tag": "noindex, nofollow"}
+"""Headers of documents. Like pages, no search engine lists them, and no browser reads them as HTML."""
+
+
 class _Unlock(msgspec.Struct):
     password: str
 
@@ -54,8 +58,8 @@ def document_reply(
     if isinstance(document, Redirect):
         return http_events.redirect(document.address)
     if document.coding is not Coding.IDENTITY:
-        return http_events.reply_packed(document.body, document.coding, content_type)
-    return http_events.reply(event, document.body, content_type)
+        return http_events.reply_packed(document.body, document.coding, content_type, headers=_DOCUMENT)
+    return http_events.reply(event, document.body, content_type, headers=_DOCUMENT)
 
 
 class ReaderRoutes:
@@ -245,7 +249,7 @@ class ReaderRoutes:
     def oembed(self) -> HttpReply:
         """``GET /share/oembed?url=`` -> a description of a share for programs that embed links (oembed.com)."""
         event = self._event()
-        path = urlsplit(http_events.query(event, "url", "")).path
+        path = _path_of(http_events.query(event, "url", ""))
         share_id = ShareId(path.removeprefix("/share/"))
         if not path.startswith("/share/") or "/" in share_id or http_events.query(event, "format", "json") != "json":
             raise share_not_found()
@@ -261,7 +265,7 @@ class ReaderRoutes:
 
     def short_link(self, share_id: ShareId) -> HttpReply:
         """``GET /s/{id}``: the legacy address of a share."""
-        if not share_id.replace("-", "").replace("_", "").isalnum():
+        if not share_id.isascii() or not share_id.replace("-", "").replace("_", "").isalnum():
             raise share_not_found()
         return http_events.redirect(f"/share/{share_id}")
 
@@ -281,6 +285,14 @@ class ReaderRoutes:
 
     def _json(self, value: Any) -> HttpReply:
         return http_events.reply(self._event(), msgspec.json.encode(value))
+
+
+def _path_of(url: str) -> str:
+    """Return the path of a URL; empty for a malformed one."""
+    try:
+        return urlsplit(url).path
+    except ValueError:  # such as an address of IPv6 without its end
+        return ""
 
 
 def _switched(event: http_events.Event) -> HttpReply | None:

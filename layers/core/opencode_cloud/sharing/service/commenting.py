@@ -115,7 +115,8 @@ class Commenting:
         share = self._admitted(share_id, visitor)
         actor = self._writer(share, visitor)
         text = text.strip()
-        if not 0 < len(text) <= LONGEST_COMMENT or len(item) > MAXIMUM_KEY:
+        is_visible = any(character.isprintable() and not character.isspace() for character in text)
+        if not is_visible or len(text) > LONGEST_COMMENT or len(item) > MAXIMUM_KEY:
             raise invalid_comment()
         present = self._store.comments(share_id)
         if len(present) >= MOST_COMMENTS or len(msgspec.json.encode(present)) >= MOST_COMMENT_BYTES:
