@@ -17,7 +17,7 @@ from opencode_cloud.sharing.rendering.lenient import plain
 from tests.machine import slowness
 from tests.unit.aws import Cloud
 from tests.unit.sharing.browser_side import BrowserSide
-from tests.unit.sharing.test_comments import COLLEAGUE, NOBODY, PATH
+from tests.unit.sharing.test_comments import COLLEAGUE, NOBODY, OWNER, PATH
 from tests.unit.sharing.test_line_comments import Review
 from tests.unit.sharing.test_owner_panel import SHARE
 
@@ -66,6 +66,19 @@ def test_a_name_of_many_accents_is_refused_at_once() -> None:
     assert shown_name(ACCENTS)
     assert time.thread_time() - began < SECONDS * slowness()
     assert clean_text("e\N{COMBINING ACUTE ACCENT}" * LONGEST) == "\N{LATIN SMALL LETTER E WITH ACUTE}" * LONGEST
+
+
+@pytest.mark.parametrize("path", ["unlock", "comments", "owner"])
+def test_a_form_of_a_million_fields_is_refused_before_it_is_read(review: Review, path: str) -> None:
+    review.open(Mode.PASSWORD)
+    body = "a=b&" * 1_500_000
+    began = time.thread_time()
+    answer = review.answer(
+        "POST", f"/share/{SHARE.id}/{path}", OWNER, body=body, site="same-origin", form=True, accept="*/*"
+    )
+    assert answer["statusCode"] == 400
+    assert "A form has at most" in answer["body"]
+    assert time.thread_time() - began < SECONDS * slowness()
 
 
 @pytest.mark.parametrize("url", ["http://[::1/share/x", "http://[x]/share/x", "//[", "\ud800", "share/shr_1", ""])

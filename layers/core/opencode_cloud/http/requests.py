@@ -119,6 +119,14 @@ def form_pairs(event: http_events.Event, most: int, *, keep_blank: bool = False)
         raise BadRequest("malformed_form", f"A form has at most {most} fields.") from error
 
 
+def form_fields(event: http_events.Event, most: int, *, keep_blank: bool = False) -> dict[str, list[str]]:
+    """Return the values of each field of a submitted form; raises as :func:`form_pairs` does."""
+    fields: dict[str, list[str]] = {}
+    for name, value in form_pairs(event, most, keep_blank=keep_blank):
+        fields.setdefault(name, []).append(value)
+    return fields
+
+
 def check_form_token(key: str, browser: str, form: str, token: str) -> None:
     """Raise :class:`Forbidden` for a form that was not rendered for this browser."""
     if not browser or not hmac.compare_digest(form_token(key, browser, form).encode(), token.encode()):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
 import msgspec
 
@@ -15,6 +14,7 @@ from opencode_cloud.http.requests import (
     check_form_token,
     check_same_origin,
     cookie,
+    form_fields,
     form_token,
 )
 from opencode_cloud.kit import http_events
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.service.windows import Conversation
 
 FORM = "application/x-www-form-urlencoded"
+MOST_FIELDS = 20
 LONGEST_NUMBER = 9
 """Digits of the number of a line."""
 
@@ -94,8 +95,8 @@ class CommentRoutes:
             written = http_events.decode_body(event, _Written)
             comment = self._commenting.add(share_id, visitor, written.item, written.text, written.lines)
             return self._json({"comment": comment.public()}, HTTPStatus.CREATED)
-        fields = parse_qs(http_events.raw_body(event).decode(errors="replace"))
         try:
+            fields = form_fields(event, MOST_FIELDS)
             check_form_token(self._key(), cookie(event, SESSION_COOKIE), _action(share_id), _one(fields, "token"))
             self._take(share_id, visitor, fields)
         except ServiceError as error:

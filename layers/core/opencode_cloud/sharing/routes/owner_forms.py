@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.contracts.permissions import Permission
@@ -14,6 +13,7 @@ from opencode_cloud.http.requests import (
     check_form_token,
     check_same_origin,
     cookie,
+    form_fields,
     form_token,
     request_of,
 )
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.store import ShareStore, Tasks
 
 PASSWORD_CHARACTERS = range(8, 201)
+MOST_FIELDS = 1000
+"""Fields of a form. One lists each kind of secret that may be allowed."""
 ENDS: Mapping[str, int] = {"day": DAY_SECONDS, "week": 7 * DAY_SECONDS, "month": 30 * DAY_SECONDS}
 """Lifetimes that the form offers, in seconds from now."""
 
@@ -74,7 +76,7 @@ class OwnerForms:
         :meth:`Owning.change`.
         """
         check_same_origin(event)
-        fields = parse_qs(http_events.raw_body(event).decode(errors="replace"), keep_blank_values=True)
+        fields = form_fields(event, MOST_FIELDS, keep_blank=True)
         token = _one(fields, "token")
         check_form_token(self._key(), cookie(event, SESSION_COOKIE), action(share_id), token)
         share = self._store.share(share_id)

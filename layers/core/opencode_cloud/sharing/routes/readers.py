@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
-from opencode_cloud.http.requests import check_same_origin, set_cookie
+from opencode_cloud.http.requests import check_same_origin, form_pairs, set_cookie
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.content_codings import Coding
 from opencode_cloud.kit.errors import (
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 MARKDOWN = "text/markdown; charset=utf-8"
 FORM = "application/x-www-form-urlencoded"
+MOST_FIELDS = 20
+"""Fields of a form for a password. Reading a million of them takes seconds."""
 
 
 _DOCUMENT = {**http_events.PRIVATE, "X-Content-Type-Options": "nosniff", "X-Robots-Tag": "noindex, nofollow"}
@@ -144,10 +146,10 @@ class ReaderRoutes:
             password = http_events.decode_body(event, _Unlock).password
             ticket = self._unlocked(event, share_id, password)
             return self._json({"ticket": ticket or None, "expires_in": UNLOCK_SECONDS if ticket else None})
-        password = dict(parse_qsl(http_events.raw_body(event).decode(errors="replace"))).get("password", "")
         try:
+            password = dict(form_pairs(event, MOST_FIELDS)).get("password", "")
             ticket = self._unlocked(event, share_id, password)
-        except (Forbidden, TooManyRequests) as error:
+        except (BadRequest, Forbidden, TooManyRequests) as error:
             return self._rendered().password(event, share_id, error, error.message)
         except (NotFound, Gone) as error:
             return self._rendered().refusal(event, share_id, error)
