@@ -149,6 +149,14 @@ class Payments:
         """Tell whether a payment was credited to a workspace."""
         return self._store.get(unit.connection, payment_id) is not None
 
+    def is_back(self, unit: UnitOfWork, payment_id: PaymentId) -> bool:
+        """Tell whether refunds and disputes have taken all of a payment back, amounts on their way included.
+
+        Raises ``payment_not_found`` (404).
+        """
+        payment = self._payment(unit, payment_id)
+        return payment.returned.gross >= payment.paid.gross
+
     def of(self, payment_ids: Sequence[PaymentId]) -> Mapping[PaymentId, Payment]:
         """Return those of some payments that were credited, with what was taken back of each."""
         with self._booking.unit() as unit:
