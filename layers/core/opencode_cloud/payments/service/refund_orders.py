@@ -7,7 +7,7 @@ speaks to Stripe (:mod:`opencode_cloud.payments.service.refunding`).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from opencode_cloud.payments.store.refunds import RefundStore
 
 MOST_SHOWN = 100
+COUNTED = timedelta(hours=24)
+"""Time within which the orders of an operator for a workspace count together."""
 
 
 class RefundOrders:
@@ -62,7 +64,8 @@ class RefundOrders:
     ) -> RefundOrder:
         """Order a refund of ``amount``, once for each idempotency ``key`` of the payment; None: all that is left.
 
-        An operator's order above ``ALONE`` waits for a second operator, and one of a person for an operator.
+        An operator orders up to ``ALONE`` of a workspace within 24 hours. An order beyond that waits for a second
+        operator, and one of a person for an operator.
 
         Args:
             actor: An operator, or a person of the workspace.
@@ -94,9 +97,15 @@ class RefundOrders:
             gross = left if amount is None else amount
             if not 0 < gross <= left:
                 raise returns_too_much(payment_id)
-            may_alone = actor.kind is ActorKind.OPERATOR and gross <= ALONE
+            may_alone = self._may_alone(unit, actor, payment.workspace_id, gross)
             order = _new(actor, payment, gross, reason, key, RefundState.ORDERED if may_alone else RefundState.PROPOSED)
             return self._add(unit, actor, msgspec.structs.replace(order, asked=amount or 0))
+
+    def _may_alone(self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, gross: int) -> bool:
+        """Tell whether an order needs no second person. Parts of an amount count together, so they escape no limit."""
+        if actor.kind is not ActorKind.OPERATOR:
+            return False
+        return self._store.alone(unit.connection, workspace_id, actor.name, utc_now() - COUNTED) + gross <= ALONE
 
     def pay_back(
         self, unit: UnitOfWork, actor: Actor, payment_id: PaymentId, reason: str, keys: Iterable[str]
