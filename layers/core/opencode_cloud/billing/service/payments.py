@@ -136,6 +136,15 @@ class Payments:
         (booked,) = self._booking.book(unit, self._booking.lock(unit, []), [draft])
         return booked
 
+    def dispute_fee(
+        self, unit: UnitOfWork, transaction_id: str, payment_id: PaymentId, fee: int, at: datetime
+    ) -> LedgerTransaction:
+        """Book Stripe's fee of a dispute, which the operator bears. A fee that is given back is negative.
+
+        No amount is cleared with it: the withdrawal itself is a part of :meth:`dispute`.
+        """
+        return self.settle(unit, transaction_id, payment_id, 0, fee, at)
+
     def refund_paid(
         self, unit: UnitOfWork, refund_id: str, payment_id: PaymentId, gross: int, at: datetime
     ) -> LedgerTransaction:
