@@ -238,6 +238,23 @@ def test_a_disputed_payment_is_not_paid_back_beside_the_dispute(twice: Twice, wo
     twice.shop.books.verify()
 
 
+def test_a_second_payment_that_is_not_back_after_a_day_raises_an_alarm(
+    twice: Twice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[str] = []
+    monkeypatch.setattr("opencode_cloud.payments.service.second_subscriptions.count", counted.append)
+    twice.pay_again()
+    charge = twice.shop.client.charges.list({"limit": 1}).data[0].id
+    twice.shop.stand_in.control("disputes/open", charge=charge)
+    twice.shop.deliver_all()
+    twice.sweep()
+    assert counted == []
+    with twice.shop.books.database.transaction() as connection:
+        connection.execute(update(second_subscriptions).values(created_at=utc_now() - timedelta(days=1)))
+    twice.sweep()
+    assert counted == ["SecondSubscriptionOpen"]
+
+
 def test_a_payment_that_an_operator_has_paid_back_is_not_paid_back_again(twice: Twice) -> None:
     second = twice.pay_again()
     charge = twice.shop.client.charges.list({"limit": 1}).data[0].id
