@@ -78,6 +78,8 @@ def of_console(queues: Mapping[str, sqs.Queue], database: DatabaseAccess) -> Ite
     yield Signal("ProjectionsBehind", age, 60, meaning, urgent=True)
     meaning = "An event of Stripe does not fit the books and waits for a person (docs/stripe.md)."
     yield Signal("StripeEventsKept", written("StripeEventKept", "payments"), 0, meaning)
+    meaning = "A second payment of a plan is not paid back after a day (docs/stripe.md)."
+    yield Signal("SecondSubscriptionsOpen", written("SecondSubscriptionOpen", "payments"), 0, meaning)
     meaning = "A workspace was charged three times within an hour by its automatic reloads (docs/stripe.md)."
     yield Signal("ReloadStorms", written("ReloadStorm", "payments"), 0, meaning)
     if database.egress_failures:

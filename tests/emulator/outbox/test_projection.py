@@ -60,7 +60,15 @@ def message_of(team: Team, topic: Topic) -> OutboxMessage:
 
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-ELSEWHERE = (Topic.MAIL, Topic.CATALOGUE, Topic.RELOAD, Topic.REFUND, Topic.SEATS, Topic.WEBHOOK)
+ELSEWHERE = (
+    Topic.MAIL,
+    Topic.CATALOGUE,
+    Topic.RELOAD,
+    Topic.REFUND,
+    Topic.SEATS,
+    Topic.SECOND_SUBSCRIPTION,
+    Topic.WEBHOOK,
+)
 PROJECTED = [topic for topic in Topic if topic not in ELSEWHERE]
 
 

@@ -43,12 +43,14 @@ from opencode_cloud.payments.service.reload_settings import ReloadSettings
 from opencode_cloud.payments.service.reload_trigger import ReloadTrigger
 from opencode_cloud.payments.service.reloading import Reloading
 from opencode_cloud.payments.service.seats import Seats
+from opencode_cloud.payments.service.second_subscriptions import SecondStarts, SecondSubscriptions
 from opencode_cloud.payments.service.topping_up import SaleTerms, ToppingUp
 from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
 from opencode_cloud.payments.store.documents import SaleDocumentStore
 from opencode_cloud.payments.store.events import EventStore
 from opencode_cloud.payments.store.plans import PlanStore
 from opencode_cloud.payments.store.refunds import RefundStore
+from opencode_cloud.payments.store.second_subscriptions import SecondSubscriptionStore
 from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.payments.stripe_api import StripeApi
 from opencode_cloud.payments.stripe_plans import StripePlans
@@ -94,17 +96,30 @@ class Shop:
         ends = ReloadEnds(reloads, store, self.mailer, announcer)
         notices, seats = PlanNotices(plans, reloads, self.mailer, announcer), Seats(plans)
         stripe_plans = StripePlans(self.api)
-        self.plan_effects = PlanEffects(outbox, self.api, stripe_plans, plans, store, self.payments, notices, seats)
+        refunds, second = RefundStore(), SecondSubscriptionStore()
+        self.refund_orders = RefundOrders(outbox, audit, self.payments, refunds)
+        starts = SecondStarts(second, audit, self.payments, self.refund_orders, notices)
+        self.plan_effects = PlanEffects(
+            outbox, self.api, stripe_plans, plans, store, self.payments, notices, seats, starts
+        )
+        self.seconds = SecondSubscriptions(outbox, stripe_plans, second, self.plan_effects)
         self.following = PlanFollowing(
-            outbox, self.api, stripe_plans, plans, store, self.plan_effects, notices, seats, self.plan_terms
+            outbox,
+            self.api,
+            stripe_plans,
+            plans,
+            store,
+            self.plan_effects,
+            notices,
+            seats,
+            self.plan_terms,
+            self.seconds,
         )
         self.documents = Documents(outbox, SaleDocumentStore(), store, SELLER)
-        refunds = RefundStore()
         self.effects = Effects(
             self.api, store, self.payments, reloads, ends, self.documents, refunds, self.plan_effects
         )
         self.refunding = Refunding(outbox, self.api, self.effects, refunds)
-        self.refund_orders = RefundOrders(outbox, audit, self.payments, refunds)
         self.reloading = Reloading(
             outbox, self.api, self.effects, self.reader, reloads, store, ReloadTrigger(reloads), ends, terms
         )

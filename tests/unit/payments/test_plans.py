@@ -232,7 +232,7 @@ class TestStarting:
         assert (place_with_plan.plan.state, shop.kept()) == (PlanState.ACTIVE, [])
         assert place_with_plan.plan.subscription_id != waiting.id
         assert (place_with_plan.paid(), shop.balance) == ([6000], 15 * DOLLAR)
-        assert place_with_plan.mails("plan_unpaid") == []
+        assert place_with_plan.mails("plan-unpaid") == []
 
     def test_a_card_that_the_bank_asks_about_starts_a_plan_after_its_payer_has_confirmed(
         self, place_with_plan: PlanShop
@@ -254,7 +254,7 @@ class TestStarting:
             assert answer == "fail" or done.headers["location"] == f"{BACK}?plan={plan.id}"
             shop.deliver_all()
             assert (place_with_plan.plan.state, place_with_plan.paid()) == (state, charged)
-        assert (shop.kept(), place_with_plan.mails("plan_unpaid"), len(place_with_plan.invoices())) == ([], [], 1)
+        assert (shop.kept(), place_with_plan.mails("plan-unpaid"), len(place_with_plan.invoices())) == ([], [], 1)
         assert shop.balance == 15 * DOLLAR
         with pytest.raises(Conflict):
             shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)

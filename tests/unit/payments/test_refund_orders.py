@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Self
 
 import msgspec
 import pytest
@@ -35,6 +36,12 @@ class Desk:
         top_up = shop.buy(card=card)
         shop.deliver_all()
         self.payment = shop.top_up(top_up).payment_id
+
+    @classmethod
+    def of(cls, shop: Shop, payment: PaymentId) -> Self:
+        desk = cls.__new__(cls)
+        desk.shop, desk.payment = shop, payment
+        return desk
 
     def order(self, amount: int | None = None, key: str = "k", by: Actor = ANN) -> RefundOrder:
         return self.shop.refund_orders.order(by, self.payment, amount, "asked by mail", key)
@@ -191,6 +198,60 @@ class TestOrdering:
             orders.approve(BEN, large.id)
         assert caught.value.code == "refund_not_proposed"
         assert shop.books.place.actions()[-2:] == ["refund.proposed", "refund.rejected"]
+
+    def test_several_orders_of_an_operator_within_a_day_count_together(self, shop: Shop) -> None:
+        top_ups = [shop.buy(200 * DOLLAR) for _ in range(2)]
+        shop.deliver_all()
+        first, second = (Desk.of(shop, shop.top_up(each).payment_id) for each in top_ups)
+        assert first.order(60 * DOLLAR, "a").state is RefundState.ORDERED
+        # Another payment of the workspace, and one cent too much.
+        over = second.order(40 * DOLLAR + CENT, "b")
+        assert over.state is RefundState.PROPOSED
+        # A repetition is no new order, and a proposal pays nothing back.
+        assert first.order(60 * DOLLAR, "a").state is RefundState.ORDERED
+        assert second.order(40 * DOLLAR, "c").state is RefundState.ORDERED
+        assert first.order(CENT, "d").state is RefundState.PROPOSED
+        # Another operator has a limit of his own, and an order of two operators counts for neither.
+        shop.refund_orders.approve(BEN, over.id)
+        assert second.order(100 * DOLLAR, "e", BEN).state is RefundState.ORDERED
+
+    def test_after_a_day_an_operator_may_order_again(self, shop: Shop) -> None:
+        top_up = shop.buy(300 * DOLLAR)
+        shop.deliver_all()
+        desk = Desk.of(shop, shop.top_up(top_up).payment_id)
+        desk.order(100 * DOLLAR, "a")
+        for hours, state in ((23, RefundState.PROPOSED), (25, RefundState.ORDERED)):
+            with shop.books.database.transaction() as connection:
+                connection.execute(update(payment_refunds).values(created_at=utc_now() - timedelta(hours=hours)))
+            assert desk.order(100 * DOLLAR, f"after {hours}").state is state
+
+    def test_an_order_that_paid_nothing_back_leaves_the_limit(self, shop: Shop) -> None:
+        top_up = shop.buy(300 * DOLLAR)
+        shop.deliver_all()
+        desk = Desk.of(shop, shop.top_up(top_up).payment_id)
+        for number, state in enumerate((RefundState.REFUSED, RefundState.FAILED)):
+            order = desk.order(100 * DOLLAR, str(number))
+            assert order.state is RefundState.ORDERED
+            with shop.books.database.transaction() as connection:
+                rows = update(payment_refunds).where(payment_refunds.c.id == order.id)
+                connection.execute(rows.values(state=state))
+        assert desk.order(100 * DOLLAR, "again").state is RefundState.ORDERED
+
+    def test_orders_at_once_escape_no_limit(self, shop: Shop) -> None:
+        top_ups = [shop.buy(200 * DOLLAR) for _ in range(4)]
+        shop.deliver_all()
+        payments = [shop.top_up(each).payment_id for each in top_ups]
+
+        def attempt(payment: PaymentId) -> str:
+            try:
+                return shop.refund_orders.order(ANN, payment, 60 * DOLLAR, "r", "k").state
+            except ServiceError as error:
+                return error.code
+
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(attempt, payments))
+        assert results.count("ordered") == 1
+        assert set(results) <= {"ordered", "proposed", "database_busy"}
 
     def test_a_person_of_the_workspace_asks_and_an_operator_decides(self, desk: Desk) -> None:
         asked = desk.shop.refund_orders.order(PAYER, desk.payment, 700 * CENT, "too much", "k", WORKSPACE)

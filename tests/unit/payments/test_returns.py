@@ -156,6 +156,21 @@ def test_a_lost_dispute_that_an_appeal_wins_gives_the_credit_back(shop: Shop) ->
     shop.books.verify()
 
 
+def test_the_operator_bears_the_fee_of_a_dispute_unless_stripe_gives_it_back(shop: Shop) -> None:
+    """The account `bank` follows Stripe's balance to the cent."""
+    dispute = _dispute(shop)
+    for step, fees in ((None, 92 + 1500), (False, 92 + 1500), (True, 92)):
+        if step is not None:
+            shop.stand_in.control("disputes/end", dispute=dispute, won=step)
+        shop.deliver_all()
+        shop.deliver_all()
+        assert shop.sum(AccountKind.STRIPE_FEES) == fees * CENT
+        entries = shop.client.balance_transactions.list({"limit": 100}).data
+        assert shop.sum(AccountKind.BANK) == sum(each.net for each in entries) * CENT
+    assert (shop.balance, shop.kept()) == (TWENTY, [])
+    shop.books.verify()
+
+
 def test_a_dispute_takes_what_was_charged_although_the_account_is_paid_out_in_another_currency(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -411,6 +411,16 @@ def test_events_of_the_other_mode_are_ignored(shop: Shop) -> None:
     assert (result.state, result.reason, shop.balance) == (EventState.IGNORED, "other_mode", 0)
 
 
+def test_events_of_a_connected_account_are_ignored(shop: Shop) -> None:
+    """Its objects are not ours: reading them would be refused, and the event would wait for a person."""
+    shop.buy()
+    connected = shop.events("checkout.session.completed")[0] | {"account": "acct_other"}
+
+    (result,) = shop.deliver(connected)
+
+    assert (result.state, result.reason, shop.balance) == (EventState.IGNORED, "other_account", 0)
+
+
 def test_unknown_types_are_stored_without_an_effect(shop: Shop) -> None:
     shop.begin()
     new = shop.events("customer.created")[0] | {"id": "evt_new", "type": "customer.teleported"}

@@ -16,7 +16,7 @@ from opencode_cloud.catalogue.store.current import CatalogueStore
 from opencode_cloud.catalogue.store.versions import VersionStore
 from opencode_cloud.composition.services.workspaces import workspace_services
 from opencode_cloud.composition.sql_settings import ControlPlaneSettings, WorkspaceSettings
-from opencode_cloud.contracts.ids import AccountId, RefundOrderId, WorkspaceId
+from opencode_cloud.contracts.ids import AccountId, RefundOrderId, SecondSubscriptionId, WorkspaceId
 from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.sql import Database, connect
@@ -85,6 +85,9 @@ class ControlPlane:
         def refund(messages: Sequence[OutboxMessage]) -> None:
             reloads.send_refunds([RefundOrderId(message.subject) for message in messages])
 
+        def end_second(messages: Sequence[OutboxMessage]) -> None:
+            reloads.send_second([SecondSubscriptionId(message.subject) for message in messages])
+
         def announce(messages: Sequence[OutboxMessage]) -> None:
             webhooks.send([message.subject for message in messages])
 
@@ -97,6 +100,7 @@ class ControlPlane:
             Topic.RELOAD: reload,
             Topic.REFUND: refund,
             Topic.SEATS: count_seats,
+            Topic.SECOND_SUBSCRIPTION: end_second,
             Topic.MEMBER: project_members,
             Topic.ACCOUNT: project_accounts,
             Topic.WEBHOOK: announce,

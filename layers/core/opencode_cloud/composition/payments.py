@@ -60,12 +60,14 @@ from opencode_cloud.payments.service.reload_settings import ReloadSettings
 from opencode_cloud.payments.service.reload_trigger import ReloadTrigger
 from opencode_cloud.payments.service.reloading import Reloading
 from opencode_cloud.payments.service.seats import Seats
+from opencode_cloud.payments.service.second_subscriptions import SecondStarts, SecondSubscriptions
 from opencode_cloud.payments.service.topping_up import SaleTerms, ToppingUp
 from opencode_cloud.payments.store.auto_reloads import AutoReloadStore
 from opencode_cloud.payments.store.documents import SaleDocumentStore
 from opencode_cloud.payments.store.events import EventStore
 from opencode_cloud.payments.store.plans import PlanStore
 from opencode_cloud.payments.store.refunds import RefundStore
+from opencode_cloud.payments.store.second_subscriptions import SecondSubscriptionStore
 from opencode_cloud.payments.store.top_ups import TopUpStore
 from opencode_cloud.payments.stripe_api import StripeApi
 from opencode_cloud.payments.stripe_plans import StripePlans
@@ -113,6 +115,7 @@ class Shop(msgspec.Struct, frozen=True):
     refunding: Refunding
     planning: Planning
     following: PlanFollowing
+    seconds: SecondSubscriptions
 
 
 def shop(settings: PaymentsSettings, plane: ControlPlane, api: StripeApi) -> Shop:
@@ -145,6 +148,7 @@ def shop(settings: PaymentsSettings, plane: ControlPlane, api: StripeApi) -> Sho
         refunding=refunding,
         planning=plans.planning(topping_up),
         following=plans.following,
+        seconds=plans.seconds,
     )
 
 
@@ -168,9 +172,12 @@ class PlanParts:
             notice_days=settings.renewal_notice_days,
         )
         outbox, stripe, store, customers = plane.outbox, self._stripe, self._store, TopUpStore()
-        self.effects = PlanEffects(outbox, api, stripe, store, customers, payments, notices, self._seats)
+        second, orders = SecondSubscriptionStore(), refund_orders_of(outbox, plane.audit, payments)
+        seconds = SecondStarts(second, plane.audit, payments, orders, notices)
+        self.effects = PlanEffects(outbox, api, stripe, store, customers, payments, notices, self._seats, seconds)
+        self.seconds = SecondSubscriptions(outbox, stripe, second, self.effects)
         self.following = PlanFollowing(
-            outbox, api, stripe, store, customers, self.effects, notices, self._seats, self._terms
+            outbox, api, stripe, store, customers, self.effects, notices, self._seats, self._terms, self.seconds
         )
 
     def planning(self, topping_up: ToppingUp) -> Planning:
@@ -230,7 +237,7 @@ def build(settings: PaymentsSettings) -> Handler:
     PlanRoutes(services.planning, gate, settings.public_url).mount()
     pages = pages_of(settings, plane, allowed, services)
     limiter = RateLimiter(settings.sessions_table, settings.requests_per_minute)
-    reloads = ReloadDeliveries(services.reloading, services.refunding, services.following)
+    reloads = ReloadDeliveries(services.reloading, services.refunding, services.following, services.seconds)
 
     def answer(event: dict[str, Any], context: Any) -> Any:
         if event["rawPath"] == WEBHOOK_PATH:

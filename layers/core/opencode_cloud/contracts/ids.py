@@ -48,6 +48,8 @@ ShareId = NewType("ShareId", str)
 """128 random bits in base64url: 22 characters."""
 RefundOrderId = NewType("RefundOrderId", str)
 """``rfd_``: an order to pay a part of a payment back."""
+SecondSubscriptionId = NewType("SecondSubscriptionId", str)
+"""``sec_``: a second paid start of a plan, which is canceled and paid back."""
 TopUpId = NewType("TopUpId", str)
 """``top_``: a purchase of credit."""
 TransactionId = NewType("TransactionId", str)

@@ -34,3 +34,5 @@ class Template(StrEnum):
     PLAN_UNPAID = "plan-unpaid"
     """``workspace``, ``amount``, ``number`` of the invoice, ``again`` (time of the next attempt; empty: none follows),
     ``url`` of the page of the plan."""
+    PLAN_PAID_TWICE = "plan-paid-twice"
+    """``workspace``, ``amount`` that is paid back, ``url`` of the page of payments."""

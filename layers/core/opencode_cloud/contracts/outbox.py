@@ -40,6 +40,8 @@ class Topic(StrEnum):
     """Subject: the id of an order to pay money back, which the function ``payments`` carries out."""
     SEATS = "seats"
     """Subject: the workspace's id. Sent when Stripe has another number of seats than the workspace has members."""
+    SECOND_SUBSCRIPTION = "second_subscription"
+    """Subject: our id of a second paid start of a plan, which is canceled at Stripe and paid back."""
     WEBHOOK = "webhook"
     """Subject: the id of a message to the webhook of a workspace."""
 

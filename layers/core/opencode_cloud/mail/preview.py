@@ -74,6 +74,11 @@ SAMPLES: Mapping[Template, dict[str, Any]] = MappingProxyType(
             "again": "4 December 2026, 10:00 UTC",
             "url": "https://cloud.example.com/console/wrk_01K0000000000000000000000C/payments/plan",
         },
+        Template.PLAN_PAID_TWICE: {
+            "workspace": "Research & Development",
+            "amount": "$240.00",
+            "url": "https://cloud.example.com/console/wrk_01K0000000000000000000000C/payments",
+        },
     }
 )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from opencode_cloud.contracts.ids import RefundOrderId, WorkspaceId
+from opencode_cloud.contracts.ids import RefundOrderId, SecondSubscriptionId, WorkspaceId
 from opencode_cloud.kit.batches import PartialBatch
 
 if TYPE_CHECKING:
@@ -15,23 +15,28 @@ if TYPE_CHECKING:
     from opencode_cloud.payments.service.receiving import Receiving
     from opencode_cloud.payments.service.refunding import Refunding
     from opencode_cloud.payments.service.reloading import Reloading
+    from opencode_cloud.payments.service.second_subscriptions import SecondSubscriptions
 
 
 class ReloadMessage(msgspec.Struct, frozen=True):
-    """A message of the queue ``reloads``: a workspace to reload, an order of a refund, or a workspace to count."""
+    """A message of the queue ``reloads``: a workspace to reload or to count, an order, or a second subscription."""
 
     workspace: WorkspaceId | None = None
     refund: RefundOrderId | None = None
     seats: WorkspaceId | None = None
+    second: SecondSubscriptionId | None = None
 
 
 class ReloadDeliveries:
-    """Charges workspaces, carries out refunds, sends seats; a message without an answer is delivered again."""
+    """Charges, pays back, sends seats and cancels. A message without an answer is delivered again."""
 
-    def __init__(self, reloading: Reloading, refunding: Refunding, following: PlanFollowing) -> None:
+    def __init__(
+        self, reloading: Reloading, refunding: Refunding, following: PlanFollowing, seconds: SecondSubscriptions
+    ) -> None:
         self._reloading = reloading
         self._refunding = refunding
         self._following = following
+        self._seconds = seconds
         self._batch = PartialBatch(ReloadMessage, self._process)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,6 +50,8 @@ class ReloadDeliveries:
             self._refunding.run(message.refund)
         if message.seats is not None:
             self._following.set_seats(message.seats)
+        if message.second is not None:
+            self._seconds.run(message.second)
 
 
 def answer_invocation(receiving: Receiving, event: Mapping[str, Any]) -> dict[str, Any]:

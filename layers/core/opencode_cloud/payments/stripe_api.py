@@ -276,6 +276,8 @@ class StripeApi(StripeConnection):
             status=found.status,
             # The entries of the balance are in the currency of the payout, the dispute in that of the charge.
             withdrawn=found.amount if any(each.amount < 0 for each in found.balance_transactions) else 0,
+            # A fee in another currency is not in our books.
+            fees=tuple((each.id, each.fee) for each in found.balance_transactions if _has_fee(each, found.currency)),
             payment_id=PaymentId(id_of(found.payment_intent)),
             at=moment_of(found.created),
         )
@@ -296,6 +298,10 @@ class StripeApi(StripeConnection):
             page = self.ask(lambda params=params: list(self.client.v1.events.list(params).auto_paging_iter()))
             found += [_head(each) for each in reversed(page)]
         return sorted(found, key=lambda each: each.created_at)
+
+
+def _has_fee(entry: stripe.BalanceTransaction, currency: str) -> bool:
+    return bool(entry.fee) and entry.currency == currency
 
 
 def _head(event: stripe.Event) -> EventHead:

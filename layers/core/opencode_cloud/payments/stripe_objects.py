@@ -35,6 +35,7 @@ class EventBody(msgspec.Struct):
     created: int
     livemode: bool
     data: _Data
+    account: str | None = None
 
     def head(self) -> EventHead:
         """Return what is read of the event."""
@@ -44,6 +45,7 @@ class EventBody(msgspec.Struct):
             object_id=self.data.object.id,
             live=self.livemode,
             created_at=moment_of(self.created),
+            account_id=self.account or "",
         )
 
 

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.contracts.ids import PaymentId, PlanId
 from opencode_cloud.kit.money import CENT
-from opencode_cloud.payments.models import Checkout
-from opencode_cloud.payments.models.plans import UNPAID_STARTS, InvoiceView, NextInvoice, SeatPlan, SubscriptionView
+from opencode_cloud.payments.models import Checkout, StripeRefused
+from opencode_cloud.payments.models.plans import (
+    UNPAID_STARTS,
+    InvoiceView,
+    NextInvoice,
+    SeatPlan,
+    SecondSubscription,
+    SubscriptionView,
+)
 from opencode_cloud.payments.stripe_objects import SEAT_PLAN, card_of, id_of, moment_of, plan_of
 
 if TYPE_CHECKING:
@@ -100,6 +107,16 @@ class StripePlans:
         """Charge the next renewals to a saved card."""
         self._update(plan, {"default_payment_method": method_id}, f"card:{number}")
 
+    def end_now(self, second: SecondSubscription) -> None:
+        """Cancel a second subscription at once, without an invoice. One that has ended already stays ended."""
+        cancel: Callable[[Any, Any], Any] = partial(self._stripe.client.v1.subscriptions.cancel, second.subscription_id)
+        try:
+            self._stripe.write(cancel, {}, key=f"second:{second.id}:cancel")
+        except StripeRefused as error:
+            # Stripe does not find a subscription that has ended.
+            if error.code != "resource_missing":
+                raise
+
     def _update(self, plan: SeatPlan, params: Any, key: str) -> None:
         update: Callable[[Any, Any], Any] = partial(self._stripe.client.v1.subscriptions.update, plan.subscription_id)
         self._stripe.write(update, params, key=f"plan:{plan.id}:{key}")
@@ -149,6 +166,7 @@ class StripePlans:
             id=found.id,
             status=found.status or "",
             plan_id=_plan_of_invoice(found),
+            subscription_id=_subscription_of_invoice(found),
             customer_id=id_of(found.customer),
             number=found.number or "",
             reason=found.billing_reason or "",
@@ -166,6 +184,12 @@ class StripePlans:
             payment_ids=tuple(_paid(found)),
             at=moment_of(found.created),
         )
+
+    def invoices_of(self, subscription_id: str) -> list[str]:
+        """Return the invoices of a subscription."""
+        params: Any = {"subscription": subscription_id, "limit": 100}
+        found = self._stripe.ask(lambda: list(self._stripe.client.v1.invoices.list(params).auto_paging_iter()))
+        return [each.id for each in found]
 
     def invoice_of_note(self, note_id: str) -> str:
         """Return the invoice that a credit note corrects."""
@@ -189,8 +213,15 @@ class StripePlans:
 
 
 def _plan_of_invoice(invoice: Any) -> PlanId:
-    details = getattr(getattr(invoice, "parent", None), "subscription_details", None)
-    return plan_of(getattr(details, "metadata", None))
+    return plan_of(getattr(_subscription_details(invoice), "metadata", None))
+
+
+def _subscription_of_invoice(invoice: Any) -> str:
+    return id_of(getattr(_subscription_details(invoice), "subscription", None))
+
+
+def _subscription_details(invoice: Any) -> Any:
+    return getattr(getattr(invoice, "parent", None), "subscription_details", None)
 
 
 def _is_period(line: Any) -> bool:

@@ -164,6 +164,20 @@ plans = table(
 )
 """Plans per seat. A workspace has at most one that has not ended."""
 
+second_subscriptions = table(
+    "second_subscriptions",
+    id_column(),
+    _stripe_id("subscription_id"),
+    Column("plan_id", Id, nullable=False),
+    Column("workspace_id", Id, nullable=False),
+    Column("ended_at", Moment, comment="null: it is not yet canceled and paid back"),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    UniqueConstraint("subscription_id"),
+    Index(None, "ended_at", "updated_at"),
+)
+"""Paid starts of a plan beside another one. They change while their own row, or that of their plan, is locked."""
+
 plan_invoices = table(
     "plan_invoices",
     Column("id", String(STRIPE_ID, collation="utf8mb4_bin"), primary_key=True),

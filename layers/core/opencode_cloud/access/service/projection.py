@@ -100,7 +100,15 @@ class Projection:
                 ]
             case Topic.CONFIGURATION | Topic.CREDENTIALS:
                 return [ProjectionKey(ProjectionKind(message.topic.value), message.subject)]
-            case Topic.MAIL | Topic.CATALOGUE | Topic.RELOAD | Topic.REFUND | Topic.SEATS | Topic.WEBHOOK:
+            case (
+                Topic.MAIL
+                | Topic.CATALOGUE
+                | Topic.RELOAD
+                | Topic.REFUND
+                | Topic.SEATS
+                | Topic.SECOND_SUBSCRIPTION
+                | Topic.WEBHOOK
+            ):
                 raise ValueError("these go to queues; the catalogue is projected by its own feature")
 
     def _of_workspace(self, workspace_id: WorkspaceId) -> Sequence[ProjectionKey]:

@@ -136,6 +136,15 @@ class Payments:
         (booked,) = self._booking.book(unit, self._booking.lock(unit, []), [draft])
         return booked
 
+    def dispute_fee(
+        self, unit: UnitOfWork, transaction_id: str, payment_id: PaymentId, fee: int, at: datetime
+    ) -> LedgerTransaction:
+        """Book Stripe's fee of a dispute, which the operator bears. A fee that is given back is negative.
+
+        No amount is cleared with it: the withdrawal itself is a part of :meth:`dispute`.
+        """
+        return self.settle(unit, transaction_id, payment_id, 0, fee, at)
+
     def refund_paid(
         self, unit: UnitOfWork, refund_id: str, payment_id: PaymentId, gross: int, at: datetime
     ) -> LedgerTransaction:
@@ -148,6 +157,14 @@ class Payments:
     def is_known(self, unit: UnitOfWork, payment_id: PaymentId) -> bool:
         """Tell whether a payment was credited to a workspace."""
         return self._store.get(unit.connection, payment_id) is not None
+
+    def is_back(self, unit: UnitOfWork, payment_id: PaymentId) -> bool:
+        """Tell whether refunds and disputes have taken all of a payment back, amounts on their way included.
+
+        Raises ``payment_not_found`` (404).
+        """
+        payment = self._payment(unit, payment_id)
+        return payment.returned.gross >= payment.paid.gross
 
     def of(self, payment_ids: Sequence[PaymentId]) -> Mapping[PaymentId, Payment]:
         """Return those of some payments that were credited, with what was taken back of each."""

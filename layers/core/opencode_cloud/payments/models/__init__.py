@@ -124,6 +124,8 @@ class DisputeView(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     withdrawn: int
     """The amount that Stripe took at the opening; 0 for an inquiry."""
+    fees: tuple[tuple[str, int], ...] = ()
+    """Balance transactions with a fee of Stripe: id and cents. Stripe gives the fee of a won dispute back: negative."""
     payment_id: PaymentId
     at: datetime
 
@@ -147,6 +149,8 @@ class EventHead(msgspec.Struct, frozen=True, kw_only=True):
     object_id: str
     live: bool
     created_at: datetime
+    account_id: str = ""
+    """The connected account that it is about; empty for an event of the account itself."""
 
 
 class EventState(StrEnum):

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
-from opencode_cloud.contracts.ids import PaymentId, PlanId, WorkspaceId
+from opencode_cloud.contracts.ids import PaymentId, PlanId, SecondSubscriptionId, WorkspaceId
 from opencode_cloud.kit.errors import Conflict, NotFound, Unavailable, Unprocessable
 from opencode_cloud.payments.models import CardView
 
@@ -129,6 +129,20 @@ class PlanInvoice(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
 
 
+class SecondSubscription(msgspec.Struct, frozen=True, kw_only=True):
+    """A paid start of a plan beside another one. It becomes no plan: it is canceled, and paid back in full."""
+
+    id: SecondSubscriptionId
+    subscription_id: str
+    plan_id: PlanId
+    """The plan in its metadata."""
+    workspace_id: WorkspaceId
+    ended_at: datetime | None = None
+    """When it was canceled and all that was paid went back; None: not yet."""
+    created_at: datetime
+    updated_at: datetime
+
+
 class SubscriptionView(msgspec.Struct, frozen=True, kw_only=True):
     """The present state of a subscription."""
 
@@ -155,6 +169,7 @@ class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     plan_id: PlanId
     """From the subscription's metadata; empty for an invoice of something else."""
+    subscription_id: str
     customer_id: str
     number: str
     reason: str

@@ -311,6 +311,8 @@ class Effects:
         if not dispute.withdrawn:
             return  # An inquiry takes nothing.
         self._payments.dispute(unit, dispute.payment_id, dispute.id, dispute.withdrawn * CENT, dispute.at)
+        for entry_id, fee in dispute.fees:
+            self._payments.dispute_fee(unit, entry_id, dispute.payment_id, fee * CENT, dispute.at)
         if dispute.status == "won":
             self._payments.dispute_won(unit, dispute.id, dispute.at)
         elif dispute.status not in OPEN_DISPUTES:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from opencode_cloud.outbox.service import Outbox, UnitOfWork
     from opencode_cloud.payments.service.plan_notices import PlanNotices
     from opencode_cloud.payments.service.seats import Seats
+    from opencode_cloud.payments.service.second_subscriptions import SecondStarts
     from opencode_cloud.payments.store.plans import PlanStore
     from opencode_cloud.payments.store.top_ups import TopUpStore
     from opencode_cloud.payments.stripe_api import StripeApi
@@ -61,6 +62,7 @@ class PlanEffects:
         payments: Payments,
         notices: PlanNotices,
         seats: Seats,
+        seconds: SecondStarts,
     ) -> None:
         self._outbox = outbox
         self._api = api
@@ -70,6 +72,7 @@ class PlanEffects:
         self._payments = payments
         self._notices = notices
         self._seats = seats
+        self._seconds = seconds
 
     # ------------------------------------------------------------------------------------- before the unit
 
@@ -88,7 +91,7 @@ class PlanEffects:
         return self._stripe.subscription(subscription_id), version
 
     def of_invoice(self, invoice_id: str) -> PlanEffect:
-        """Return the effect of an invoice and of its payments."""
+        """Return the effect of an invoice and of its payments. The subscription comes first, if it is unknown."""
         with self._outbox.unit() as unit:
             known = self._store.invoice(unit.connection, invoice_id)
         try:
@@ -96,8 +99,25 @@ class PlanEffects:
         except StripeRefused as error:
             return _gone(error)
         payments = [self._payment(each, found.plan_id) for each in found.payment_ids] if found.plan_id else []
-        version = known.version if known else 0
-        return lambda unit: self._apply_invoice(unit, found, payments, version)
+        version, before = known.version if known else 0, self._of_unknown(found)
+
+        def apply(unit: UnitOfWork) -> Result:
+            before(unit)
+            return self._apply_invoice(unit, found, payments, version)
+
+        return apply
+
+    def _of_unknown(self, found: InvoiceView) -> PlanEffect:
+        """Return the effect of the subscription of an invoice whose event overtakes it; nothing for a known one.
+
+        Otherwise an invoice of a second subscription would give credit before it is known to be one.
+        """
+        with self._outbox.unit() as unit:
+            plan = self._store.get(unit.connection, found.plan_id) if found.plan_id else None
+            is_second = self._seconds.is_known(unit.connection, found.subscription_id)
+        if plan is None or is_second or plan.subscription_id == found.subscription_id:
+            return lambda _unit: APPLIED
+        return self.of_subscription(found.subscription_id)
 
     def of_credit_note(self, note_id: str) -> PlanEffect:
         """Return the effect of a credit note: its invoice changes. Money that it pays back is a refund."""
@@ -170,19 +190,17 @@ class PlanEffects:
             return Result(EventState.IGNORED, "no_plan")
         if not self._is_ours(unit, plan, found.customer_id):
             return Result(EventState.KEPT, "plan_differs")
+        if self._seconds.is_known(connection, found.id):
+            return APPLIED
         is_known = plan.subscription_id == found.id
         if found.status in UNPAID_STARTS and not is_known:
             return APPLIED  # The attempt that is paid becomes the plan, and no other one.
-        if plan.subscription_id and not is_known and plan.state is not PlanState.STARTING:
-            return Result(EventState.KEPT, "second_subscription")
         if version != (plan.version if is_known else 0):
             raise StaleRead
         state = PLAN_STATES.get(found.status, PlanState.PAST_DUE)
-        if state is not PlanState.ENDED and plan.state is PlanState.ENDED:
-            # We gave the start up, and Stripe has it after all.
-            other = self._store.live(connection, plan.workspace_id, lock=True)
-            if other is not None:
-                return Result(EventState.KEPT, "second_subscription")
+        if not is_known and self._is_second(unit, plan, state):
+            self._seconds.note(unit, plan, found.id)
+            return APPLIED
         self._store.change(
             connection,
             plan.id,
@@ -201,6 +219,15 @@ class PlanEffects:
             unit.emit(Topic.SEATS, plan.workspace_id)
         return APPLIED
 
+    def _is_second(self, unit: UnitOfWork, plan: SeatPlan, state: PlanState) -> bool:
+        """Tell whether a paid subscription that is unknown comes beside another one of the plan or the workspace."""
+        if plan.subscription_id and plan.state is not PlanState.STARTING:
+            return True
+        if state is PlanState.ENDED or plan.state is not PlanState.ENDED:
+            return False
+        # We gave the start up, and Stripe has it after all.
+        return self._store.live(unit.connection, plan.workspace_id, lock=True) is not None
+
     def _apply_invoice(
         self, unit: UnitOfWork, found: InvoiceView, payments: Sequence[PaymentView], version: int
     ) -> Result:
@@ -213,21 +240,32 @@ class PlanEffects:
         known = self._store.invoice(connection, found.id)
         if version != (known.version if known else 0):
             raise StaleRead
-        for payment in payments:
-            if payment.status == "succeeded":
-                self.book(unit, payment)
+        succeeded = [payment for payment in payments if payment.status == "succeeded"]
+        for payment in succeeded:
+            self.book(unit, payment)
+        if self._seconds.is_known(connection, found.subscription_id):
+            if found.status == "paid":
+                self._store.keep_invoice(connection, _row(plan, found, version + 1, failed=False))
+            return self._seconds.pay_back(unit, plan, [each.id for each in succeeded])
         if found.status == "draft":
             return APPLIED  # It has no number yet, and may be deleted.
-        if known is None and not plan.runs and found.reason == FIRST and found.status != "paid":
+        if plan.subscription_id != found.subscription_id:
+            if found.status == "paid":
+                raise StaleRead  # Stripe does not say yet that the subscription is paid.
             return APPLIED  # An attempt of a start: paying it later beside another one would buy two plans.
+        self._follow_invoice(unit, plan, found, known)
+        return APPLIED
+
+    def _follow_invoice(self, unit: UnitOfWork, plan: SeatPlan, found: InvoiceView, known: PlanInvoice | None) -> None:
+        """Write an invoice of the plan's own subscription, grant its credit, and tell once that it is not paid."""
         if found.status == "paid":
             self._grant(unit, plan, found)
         fails = found.status == "open" and found.attempted and found.remaining > 0
         was_told = known is not None and known.failed
         if fails and not was_told:
             self._notices.unpaid(unit, plan, found)
-        self._store.keep_invoice(connection, _row(plan, found, version + 1, failed=fails or was_told))
-        return APPLIED
+        version = known.version + 1 if known else 1
+        self._store.keep_invoice(unit.connection, _row(plan, found, version, failed=fails or was_told))
 
     def _grant(self, unit: UnitOfWork, plan: SeatPlan, found: InvoiceView) -> None:
         """Grant the credit that a paid period includes. A period that is over has none to use.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from opencode_cloud.payments.service.plan_effects import PlanEffects
     from opencode_cloud.payments.service.plan_notices import PlanNotices
     from opencode_cloud.payments.service.seats import Seats
+    from opencode_cloud.payments.service.second_subscriptions import SecondSubscriptions
     from opencode_cloud.payments.store.plans import PlanStore
     from opencode_cloud.payments.store.top_ups import TopUpStore
     from opencode_cloud.payments.stripe_api import StripeApi
@@ -42,6 +43,7 @@ class PlanFollowing:
         notices: PlanNotices,
         seats: Seats,
         terms: PlanTerms,
+        seconds: SecondSubscriptions,
     ) -> None:
         self._outbox = outbox
         self._api = api
@@ -52,6 +54,7 @@ class PlanFollowing:
         self._notices = notices
         self._seats = seats
         self._terms = terms
+        self._seconds = seconds
 
     def set_seats(self, workspace_id: WorkspaceId) -> None:
         """Send the present number of seats to Stripe, if it has another one.
@@ -101,8 +104,8 @@ class PlanFollowing:
         return session.subscription_id
 
     def sweep(self) -> int:
-        """Do what is due for every plan that has not ended; return the number of plans."""
-        number, after = 0, ""
+        """Do what is due for second subscriptions and every plan that has not ended; return the number of both."""
+        number, after = self._seconds.sweep(), ""
         while True:
             with self._outbox.unit() as unit:
                 found = self._store.all_live(unit.connection, after, BATCH)

@@ -78,6 +78,11 @@ class PlanNotices:
         }
         self._mail(unit, plan, Template.PLAN_UNPAID, variables)
 
+    def paid_twice(self, unit: UnitOfWork, plan: SeatPlan, amount: int) -> None:
+        """Tell that a second payment is paid back. The caller orders the refund in the same unit."""
+        url = f"{plan.base_url}/console/{plan.workspace_id}/payments"
+        self._mail(unit, plan, Template.PLAN_PAID_TWICE, {"amount": shown(amount), "url": url})
+
     def _mail(self, unit: UnitOfWork, plan: SeatPlan, template: Template, variables: dict[str, Any]) -> None:
         name = self._store.workspace_name(unit.connection, plan.workspace_id)
         if name is None:

@@ -167,6 +167,9 @@ class Receiving:
     def _effect(self, head: EventHead) -> Effect:
         if head.live != self._api.live:
             return _ignore("other_mode")
+        if head.account_id:
+            # Its objects are not in this account, and no money of it is ours.
+            return _ignore("other_account")
         return self._effects.of(head.type, head.object_id) or _ignore("type")
 
     def _commit(self, head: EventHead, applied_by: AppliedBy, effect: Effect) -> Result:

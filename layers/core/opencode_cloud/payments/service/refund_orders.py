@@ -6,7 +6,8 @@ speaks to Stripe (:mod:`opencode_cloud.payments.service.refunding`).
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from opencode_cloud.payments.store.refunds import RefundStore
 
 MOST_SHOWN = 100
+COUNTED = timedelta(hours=24)
+"""Time within which the orders of an operator for a workspace count together."""
 
 
 class RefundOrders:
@@ -61,7 +64,8 @@ class RefundOrders:
     ) -> RefundOrder:
         """Order a refund of ``amount``, once for each idempotency ``key`` of the payment; None: all that is left.
 
-        An operator's order above ``ALONE`` waits for a second operator, and one of a person for an operator.
+        An operator orders up to ``ALONE`` of a workspace within 24 hours. An order beyond that waits for a second
+        operator, and one of a person for an operator.
 
         Args:
             actor: An operator, or a person of the workspace.
@@ -93,26 +97,42 @@ class RefundOrders:
             gross = left if amount is None else amount
             if not 0 < gross <= left:
                 raise returns_too_much(payment_id)
-            now = utc_now()
-            may_alone = actor.kind is ActorKind.OPERATOR and gross <= ALONE
-            order = RefundOrder(
-                id=RefundOrderId(new_id("rfd")),
-                workspace_id=payment.workspace_id,
-                payment_id=payment_id,
-                amount=gross,
-                asked=amount or 0,
-                idempotency_key=key,
-                reason=reason,
-                state=RefundState.ORDERED if may_alone else RefundState.PROPOSED,
-                requested_by=actor.name,
-                created_at=now,
-                updated_at=now,
-            )
-            self._store.add(unit.connection, order)
-            if may_alone:
-                unit.emit(Topic.REFUND, order.id)
-            self._record(unit, actor, "refund.ordered" if may_alone else "refund.proposed", order, reason)
-            return order
+            may_alone = self._may_alone(unit, actor, payment.workspace_id, gross)
+            order = _new(actor, payment, gross, reason, key, RefundState.ORDERED if may_alone else RefundState.PROPOSED)
+            return self._add(unit, actor, msgspec.structs.replace(order, asked=amount or 0))
+
+    def _may_alone(self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, gross: int) -> bool:
+        """Tell whether an order needs no second person. Parts of an amount count together, so they escape no limit."""
+        if actor.kind is not ActorKind.OPERATOR:
+            return False
+        return self._store.alone(unit.connection, workspace_id, actor.name, utc_now() - COUNTED) + gross <= ALONE
+
+    def pay_back(
+        self, unit: UnitOfWork, actor: Actor, payment_id: PaymentId, reason: str, keys: Iterable[str]
+    ) -> RefundOrder | None:
+        """Order all that is left of a payment, in the caller's unit. No person approves it, because a rule asks for it.
+
+        The next one of ``keys`` is used only after Stripe has refused the order of the one before. Returns None if
+        nothing is left, or if an order exists. Raises ``payment_not_found`` (404) or ``payment_disputed`` (409).
+        """
+        payment = self._payments.locked(unit, payment_id)
+        left = self._left(unit, payment)
+        for key in keys if left > 0 else ():
+            known = self._store.of_key(unit.connection, payment_id, key)
+            if known is None:
+                return self._add(unit, actor, _new(actor, payment, left, reason, key, RefundState.ORDERED))
+            if known.state is not RefundState.REFUSED:
+                return None
+        return None
+
+    def _add(self, unit: UnitOfWork, actor: Actor, order: RefundOrder) -> RefundOrder:
+        """Write an order. One that waits for no person is sent to Stripe."""
+        is_ordered = order.state is RefundState.ORDERED
+        self._store.add(unit.connection, order)
+        if is_ordered:
+            unit.emit(Topic.REFUND, order.id)
+        self._record(unit, actor, "refund.ordered" if is_ordered else "refund.proposed", order, order.reason)
+        return order
 
     def approve(self, actor: Actor, order_id: RefundOrderId) -> RefundOrder:
         """Carry out a proposal of somebody else.
@@ -180,3 +200,20 @@ class RefundOrders:
     def _record(self, unit: UnitOfWork, actor: Actor, action: str, order: RefundOrder, reason: str) -> None:
         after = {"amount": order.amount, "payment": order.payment_id, "reason": reason}
         self._audit(unit, actor, action, order.workspace_id, order, after=after)
+
+
+def _new(actor: Actor, payment: Payment, amount: int, reason: str, key: str, state: RefundState) -> RefundOrder:
+    now = utc_now()
+    return RefundOrder(
+        id=RefundOrderId(new_id("rfd")),
+        workspace_id=payment.workspace_id,
+        payment_id=payment.id,
+        amount=amount,
+        asked=0,
+        idempotency_key=key,
+        reason=reason,
+        state=state,
+        requested_by=actor.name,
+        created_at=now,
+        updated_at=now,
+    )

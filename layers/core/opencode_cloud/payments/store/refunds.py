@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
 
 _column = payment_refunds.c
+PAYING = (RefundState.ORDERED, RefundState.PENDING, RefundState.SUCCEEDED)
+"""States in which money goes back, or has gone."""
 
 
 class RefundStore:
@@ -43,6 +45,13 @@ class RefundStore:
         """Return the sum of a payment's orders that the ledger has not booked yet, in micro-cents."""
         total = select(func.coalesce(func.sum(_column.amount), 0))
         query = total.where(_column.payment_id == payment_id, _column.state == RefundState.ORDERED)
+        return int(connection.execute(query).scalar_one())
+
+    def alone(self, connection: Connection, workspace_id: WorkspaceId, name: str, since: datetime) -> int:
+        """Return the sum that one operator ordered of a workspace since a time, without another one, in micro-cents."""
+        total = select(func.coalesce(func.sum(_column.amount), 0))
+        query = total.where(_column.workspace_id == workspace_id, _column.created_at > since)
+        query = query.where(_column.requested_by == name, _column.decided_by == "", _column.state.in_(PAYING))
         return int(connection.execute(query).scalar_one())
 
     def change(self, connection: Connection, order_id: RefundOrderId, **values: Any) -> None:

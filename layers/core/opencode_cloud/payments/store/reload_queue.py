@@ -1,11 +1,11 @@
-"""The queue of reloads, refunds and seats."""
+"""The queue of reloads, refunds, seats and second subscriptions."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
-from opencode_cloud.contracts.ids import RefundOrderId, WorkspaceId
+from opencode_cloud.contracts.ids import RefundOrderId, SecondSubscriptionId, WorkspaceId
 from opencode_cloud.kit import aws
 
 
@@ -29,3 +29,8 @@ class ReloadQueue:
         """Queue orders of refunds."""
         for order_id in order_ids:
             aws.sqs().send_message(self._url, json.dumps({"refund": order_id}))
+
+    def send_second(self, second_ids: Sequence[SecondSubscriptionId]) -> None:
+        """Queue second subscriptions, which are canceled."""
+        for second_id in second_ids:
+            aws.sqs().send_message(self._url, json.dumps({"second": second_id}))
