@@ -47,7 +47,7 @@ def test_an_admin_invites_and_removes_a_person_by_clicking(browser: Browser, sta
     assert not theirs.get_by_role("link", name="Remove").count()
     assert not theirs.get_by_role("button", name="Invite").count()
     theirs.goto(f"{stack.url}/console/{workspace}/keys")
-    theirs.get_by_label("Name").fill("laptop")
+    theirs.get_by_label("Name", exact=True).fill("laptop")
     theirs.get_by_role("button", name="Create key").click()
     key = theirs.get_by_label("The key", exact=True).input_value()
     client = people.with_key(key)

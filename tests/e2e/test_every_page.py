@@ -197,7 +197,7 @@ def test_the_pages_that_forms_lead_to(deployed: Deployed, browser: Browser) -> N
     tab.get_by_role("button", name="Invite").click()
     judge.look("invitation-refused")
     tab.goto(f"{url}{deployed.base}/keys")
-    tab.get_by_label("Name").first.fill("laptop")
+    tab.get_by_label("Name", exact=True).first.fill("laptop")
     tab.get_by_role("button", name="Create key").click()
     judge.look("new-key")
     judge.open(f"{deployed.base}/nothing", 404)

@@ -179,7 +179,8 @@ def test_without_scripts_links_lead_through_the_session(shared: Shared, browser:
     page.goto(stack.url + shared.path)
     pages = 1
     while page.locator("#earlier a.button").is_visible():
-        page.locator("#earlier a.button").click()
+        with page.expect_navigation():
+            page.locator("#earlier a.button").click()
         pages += 1
         assert pages < 100
     assert "mark0x" in page.locator(".message").first.inner_text()
