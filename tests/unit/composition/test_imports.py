@@ -42,7 +42,7 @@ SLOW = {
 }
 """Modules that take milliseconds to import, and packages of such modules."""
 SYNC = ("share", "live", "deliver", "snapshot", "purge")
-MOST_MODULES = {"share": 247, "live": 237, "deliver": 228, "snapshot": 197, "purge": 216, "identity": 305}
+MOST_MODULES = {"share": 248, "live": 237, "deliver": 228, "snapshot": 197, "purge": 216, "identity": 305}
 """Bounds above the present numbers, so that a new library is noticed."""
 
 

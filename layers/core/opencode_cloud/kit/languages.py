@@ -14,6 +14,9 @@ from types import MappingProxyType
 
 import msgspec
 
+from opencode_cloud.kit.marked_messages import gettext_noop as gettext_noop
+from opencode_cloud.kit.marked_messages import ngettext_noop as ngettext_noop
+from opencode_cloud.kit.marked_messages import pgettext_noop as pgettext_noop
 from opencode_cloud.kit.web_folder import web_folder
 
 ENGLISH = "en"
@@ -111,21 +114,6 @@ def pgettext(context: str, message: str, **values: object) -> str:
     """Translate a message whose English has several meanings; ``context`` tells which."""
     words = _translations(present().tag).get(f"{context}{CONTEXT_MARK}{message}", message)
     return words % values if values else words
-
-
-def gettext_noop(message: str) -> str:
-    """Mark a message for translation. It is translated where it is shown."""
-    return message
-
-
-def pgettext_noop(context: str, message: str) -> str:  # noqa: ARG001 - what collects messages reads it
-    """Mark a message with a context for translation. It is translated where it is shown."""
-    return message
-
-
-def ngettext_noop(one: str, many: str) -> tuple[str, str]:
-    """Mark a message with a number for translation. Both its forms are returned."""
-    return one, many
 
 
 @lru_cache(maxsize=len(LANGUAGES))

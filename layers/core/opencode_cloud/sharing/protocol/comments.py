@@ -9,7 +9,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import CommentId
 from opencode_cloud.kit.errors import BadRequest, Conflict, Forbidden, NotFound
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 
 LONGEST_COMMENT = 4000  # characters
 MOST_COMMENTS = 1000  # of one share
