@@ -1,4 +1,4 @@
-"""Comments on lines of a change, in real browsers: by keyboard and live, and by touch on a phone."""
+"""Comments on lines, in real browsers: by keyboard and live, by touch on a phone, and without scripts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from local.stack import LocalStack
 from tests.integration.projected import People, share_as
-from tests.integration.publisher import message, new_session_id, session
+from tests.integration.publisher import message, new_session_id, part, session
 
 from .test_gallery import PHONE, PICTURES, violations
 from .test_owner_page import PATIENCE, Reader
@@ -119,7 +119,7 @@ def test_a_line_is_commented_on_by_touch_on_a_phone(
     assert box
     assert min(box["width"], box["height"]) >= 24
     number.tap()
-    page.get_by_label("Last line").fill("41")
+    page.get_by_label("Last line", exact=True).fill("41")
     expect(page.locator(".line-form-place")).to_have_text("On lines 40 to 41 of src/app.py")
     page.locator(".line-form textarea").fill("Is this the sum?")
     assert violations(page) == []
@@ -130,4 +130,28 @@ def test_a_line_is_commented_on_by_touch_on_a_phone(
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
     assert violations(page) == []
     page.screenshot(path=PICTURES / f"line-row-{width}-{theme}.png", full_page=True)
+    context.close()
+
+
+def test_a_line_of_code_is_commented_on_without_scripts(stack: LocalStack, people: People, browser: Browser) -> None:
+    workspace = people.workspace()
+    owner = people.member(workspace)
+    share = share_as(stack, owner, workspace, new_session_id())
+    code = "Look:\n\n```python\nfor each in range(3):\n    print(each)\n```\n"
+    share.sync(session(share.session_id, "Print"), message("1"), part("1", code))
+    assert share.change(owner, mode="workspace").status_code == 200
+    context = browser.new_context(java_script_enabled=False)
+    context.add_cookies([{"name": "opencode_session", "value": owner.cookie, "url": stack.url}])
+    page = context.new_page()
+    page.goto(f"{stack.url}/share/{share.id}")
+    page.get_by_text("Comment on lines of code, of an output or of a change").click()
+    form = page.locator(".line-choices form")
+    form.get_by_label("First line").fill("2")
+    form.get_by_label("Comment", exact=True).fill("Why print?")
+    with page.expect_navigation():
+        form.get_by_role("button", name="Comment").click()
+    comment = page.locator(".comment-list > li")
+    expect(comment).to_contain_text("line 2 of block 1")
+    expect(comment).to_contain_text("print(each)")
+    expect(comment).to_contain_text("Why print?")
     context.close()
