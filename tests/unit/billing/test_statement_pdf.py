@@ -70,7 +70,7 @@ def test_a_month_without_usage_and_transactions_has_its_balances_only() -> None:
     )
     text = text_of(pdf_of(quiet))
     assert "Closing balance $1,234.00" in text
-    assert [word for word in ("Usage", "Frozen", "Transactions but usage") if word in text] == []
+    assert [word for word in ("Usage", "Frozen", "Other transactions") if word in text] == []
 
 
 def test_the_same_statement_has_the_same_bytes() -> None:

@@ -238,6 +238,21 @@ def test_a_disputed_payment_is_not_paid_back_beside_the_dispute(twice: Twice, wo
     twice.shop.books.verify()
 
 
+def test_one_that_waits_long_goes_behind_the_others(twice: Twice) -> None:
+    twice.pay_again()
+    charge = twice.shop.client.charges.list({"limit": 1}).data[0].id
+    twice.shop.stand_in.control("disputes/open", charge=charge)
+    twice.shop.deliver_all()
+
+    def last_run() -> Any:
+        with twice.shop.books.database.transaction() as connection:
+            return connection.execute(select(second_subscriptions.c.updated_at)).scalar_one()
+
+    before = last_run()
+    twice.sweep()
+    assert (twice.is_done, last_run() > before) == (False, True)
+
+
 def test_a_second_payment_that_is_not_back_after_a_day_raises_an_alarm(
     twice: Twice, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,7 +67,7 @@ def test_a_month_is_charged_on_by_the_groups_of_members_so_that_each_call_counts
     found = office.get("chargeback", month="2025-11", by="group", markup="2").body
     assert [(line["group"], line["name"], line["calls"], line["cents"]) for line in found["lines"]] == [
         ("Research", "Research", 2, 600),
-        ("", "", 1, 300),
+        ("", "service accounts", 1, 300),
         ("Labs + Research", "Labs + Research", 2, 100),
     ]
     assert (found["by"], found["cents"]) == ("group", 1000)

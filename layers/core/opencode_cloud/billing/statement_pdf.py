@@ -63,7 +63,7 @@ def _add_usage(sheets: Sheets, statement: Statement) -> None:
 def _add_movements(sheets: Sheets, statement: Statement) -> None:
     if not statement.movements:
         return
-    table = _section(sheets, "Transactions but usage", "Amount")
+    table = _section(sheets, "Other transactions", "Amount")
     for each in statement.movements:
         text = f"{shown_time(each.event_at)}: {KIND_NAMES.get(each.kind, each.kind)}, {each.id}"
         table.add(text, money.shown(each.amount))

@@ -24,7 +24,7 @@ from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import Conflict, Forbidden, ServiceError, Unauthorized
 from opencode_cloud.kit.idempotency import Idempotency
 from opencode_cloud.kit.json_documents import DocumentFault
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.policies.models import InvalidDocument
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from opencode_cloud.budgets.messages import holder_of
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, KnownBudget
 from opencode_cloud.kit import money
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop, ngettext
+from opencode_cloud.kit.languages import ngettext
+from opencode_cloud.kit.marked_messages import gettext_noop
 
 _PERIODS = {
     BudgetPeriod.HOUR: gettext_noop("Hourly"),

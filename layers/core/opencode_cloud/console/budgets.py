@@ -24,7 +24,7 @@ from opencode_cloud.kit import money
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, decode_id, encode_cursor, page_of
 
 if TYPE_CHECKING:

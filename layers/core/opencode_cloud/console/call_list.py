@@ -14,7 +14,7 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.contracts.usage import Outcome
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.usage.models import Dimension, Selection
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, encode_cursor
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from opencode_cloud.http.pages import see
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.kit.json_documents import DocumentFault
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_id, encode_cursor
 from opencode_cloud.usage.models import ExportPeriod, ExportState, UsageExportFormat
 from opencode_cloud.usage.service.exporting import KEPT, SCHEDULER

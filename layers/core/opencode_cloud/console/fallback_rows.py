@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from opencode_cloud.contracts.access import FallbackReason
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.policies.models import MAX_PATTERNS, FallbackRule
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.json_documents import DocumentFault

@@ -15,7 +15,7 @@ from opencode_cloud.kit import http_events, money
 from opencode_cloud.kit.errors import BadRequest, ServiceError, Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 
 Model = TypeVar("Model", bound=BaseModel)
 MOST_FIELDS = 1000

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from opencode_cloud.contracts.access import WORKSPACE_HEADER
-from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.marked_messages import gettext_noop
 
 if TYPE_CHECKING:
     import urllib3

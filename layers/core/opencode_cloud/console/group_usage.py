@@ -12,15 +12,14 @@ from aws_lambda_powertools.event_handler import Response
 from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest, PageRoutes
 from opencode_cloud.console.charts import SERIES, Chart, stacked
-from opencode_cloud.console.ranges import month_of
-from opencode_cloud.console.usage import INTERVALS, MEASURES, View, less, percent, points, view_of
+from opencode_cloud.console.usage import INTERVALS, MEASURES, View, less, months_of, percent, points, view_of
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.usage.models import Dimension, Interval, Selection, Sums, UsageLine
-from opencode_cloud.usage.service.chargeback import BETWEEN
+from opencode_cloud.usage.service.chargeback import BETWEEN, SERVICE_ACCOUNTS
 
 if TYPE_CHECKING:
     from opencode_cloud.usage.service import UsageReader
@@ -30,7 +29,6 @@ MOST_SPENDERS = 2000
 SHOWN = 50
 """The most members of a group that are listed. The rest of them is one row."""
 NO_GROUP = gettext_noop("no group")
-SERVICE_ACCOUNTS = gettext_noop("service accounts")
 OTHERS = gettext_noop("all others")
 
 
@@ -88,10 +86,7 @@ class GroupUsagePage:
             measures=MEASURES,
             before=view.query(view.days.before()),
             after=view.query(following) if following else "",
-            presets=[
-                (gettext_noop("This month"), view.query(month_of(today))),
-                (gettext_noop("Last month"), view.query(month_of(today).before())),
-            ],
+            presets=months_of(view, today),
         )
 
     def _rows(self, request: PageRequest, view: View, total: Sums) -> list[GroupCost]:

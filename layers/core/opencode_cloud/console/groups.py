@@ -18,7 +18,7 @@ from opencode_cloud.http.pages import see
 from opencode_cloud.kit.etags import check_version
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_id, page_of
 from opencode_cloud.workspaces.requests import MOST_AT_ONCE, GroupChange, GroupMembersChange, NewGroup
 

@@ -24,7 +24,7 @@ from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_id, page_of
 from opencode_cloud.policies.models import Versioned
 from opencode_cloud.workspaces.requests import NewServiceAccount

@@ -22,7 +22,8 @@ from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import Conflict, ServiceError
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop, ngettext
+from opencode_cloud.kit.languages import ngettext
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_id, page_of
 from opencode_cloud.usage.models import Dimension, Selection
 from opencode_cloud.workspaces.addresses import clean_address

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.permissions import Permission
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 
 OVERVIEW = ConsolePage("", gettext_noop("Overview"), Permission.WORKSPACE_READ, "overview.html")
 USAGE = ConsolePage("/usage", gettext_noop("Usage"), Permission.USAGE_OWN, "usage.html", gettext_noop("Activity"))

@@ -18,7 +18,7 @@ from opencode_cloud.contracts.budgets import BudgetScope, BudgetUnit, KnownBudge
 from opencode_cloud.contracts.ids import GroupId, MemberId
 from opencode_cloud.contracts.permissions import Permission, allows
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.service.effective_limits import EffectiveLimits

@@ -21,7 +21,7 @@ from opencode_cloud.contracts.budgets import BudgetScope
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.policies.models import Policy, Versioned
 from opencode_cloud.usage.models import Selection
 from opencode_cloud.usage.service.reader import LONGEST

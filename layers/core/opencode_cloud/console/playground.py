@@ -19,7 +19,7 @@ from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.kit.parallel import parallel_map
 
 if TYPE_CHECKING:

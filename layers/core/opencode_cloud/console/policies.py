@@ -22,7 +22,7 @@ from opencode_cloud.kit import money
 from opencode_cloud.kit.errors import Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
 from opencode_cloud.policies.compilation import enforced
 from opencode_cloud.policies.models import (

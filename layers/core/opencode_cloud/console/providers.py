@@ -15,7 +15,7 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.keys.models import CheckResult, Provider
 from opencode_cloud.keys.requests import CredentialReplacement, NewCredential
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_id, page_of
 
 if TYPE_CHECKING:

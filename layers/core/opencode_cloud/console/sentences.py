@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop, pgettext, pgettext_noop
+from opencode_cloud.kit.languages import pgettext
+from opencode_cloud.kit.marked_messages import gettext_noop, pgettext_noop
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.models import AuditRecord

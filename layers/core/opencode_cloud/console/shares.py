@@ -19,7 +19,7 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.kit.pagination import decode_cursor, encode_cursor
 from opencode_cloud.sharing.models import Mode, ShareCursor, ShareUpdate
 

@@ -19,7 +19,7 @@ from opencode_cloud.contracts.ids import GroupId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.usage.models import Dimension, Interval, Selection, Sums, UsageLine
 
 if TYPE_CHECKING:
@@ -128,6 +128,12 @@ class View(msgspec.Struct, frozen=True):
         return {**{str(dimension): value for dimension, value in self.only.items()}, **group}
 
 
+def months_of(view: View, today: datetime) -> list[tuple[str, str]]:
+    """Return words and queries of the present month and the one before."""
+    month = month_of(today)
+    return [(gettext_noop("This month"), view.query(month)), (gettext_noop("Last month"), view.query(month.before()))]
+
+
 class UsagePages:
     """The usage of a range: all calls, or only the actor's own without ``usage:read``."""
 
@@ -173,8 +179,7 @@ class UsagePages:
             before=view.query(view.days.before()),
             after=view.query(following) if following else "",
             presets=[
-                (gettext_noop("This month"), view.query(month_of(today))),
-                (gettext_noop("Last month"), view.query(month_of(today).before())),
+                *months_of(view, today),
                 ("7 days", view.query(DayRange(today - 6 * DAY, today + DAY))),
                 ("30 days", view.query(DayRange(today - 29 * DAY, today + DAY))),
             ],

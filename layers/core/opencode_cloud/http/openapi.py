@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from opencode_cloud.http.requests import SESSION_COOKIE
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 
 PREFIX = "/api/v1/"
 METHODS = ("get", "post", "put", "patch", "delete")

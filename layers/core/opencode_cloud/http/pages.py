@@ -20,8 +20,8 @@ from opencode_cloud.kit import http_events, languages, money, web_assets
 from opencode_cloud.kit.errors import NotFound, ServiceError, TooManyRequests, Unauthorized
 from opencode_cloud.kit.http_app import HttpApp, answer_errors
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.kit.release import VERSION
 
 _WITH_FORMS = frozenset({"account", "console", "device", "operator"})

@@ -14,9 +14,6 @@ from types import MappingProxyType
 
 import msgspec
 
-from opencode_cloud.kit.marked_messages import gettext_noop as gettext_noop
-from opencode_cloud.kit.marked_messages import ngettext_noop as ngettext_noop
-from opencode_cloud.kit.marked_messages import pgettext_noop as pgettext_noop
 from opencode_cloud.kit.web_folder import web_folder
 
 ENGLISH = "en"

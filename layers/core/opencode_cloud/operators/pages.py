@@ -12,7 +12,7 @@ from opencode_cloud.billing.service.checking import DAYS
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit.errors import ServiceError, Unprocessable
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.kit.newer_release import is_newer
 from opencode_cloud.operators.browser import ROOT
 from opencode_cloud.operators.store.directory import PAGE_SIZE

@@ -55,7 +55,7 @@ LINES: tuple[Callable[[Draw], str], ...] = (
     lambda d: 'docker login -u ada --password-stdin; mysql -u root -p$MYSQL_PASSWORD_2 app; sshpass -p "$PW2" ssh a@b',
     lambda d: "<apiKey>${API_KEY_2}</apiKey><tokenUrl>https://login.example.com/oauth2/token</tokenUrl>",
     lambda d: "secretName: payments-api-secret-v2-production-eu-central-1",
-    lambda d: "PWD=/work/app2 OLDPWD=/work/app1 compass: n1, bypass = mode2, pass = 2",
+    lambda d: "PWD=/srv/app2 OLDPWD=/srv/app1 compass: n1, bypass = mode2, pass = 2",
     lambda d: f"Server=db.example.com;Uid=root;Pwd=$DB_PWD_2; tokens={d.of(DIGITS, 6)}",
     lambda d: "def password(self, pwd: str = DEFAULT_PWD2, token_secret: SecretStr = SecretStr2) -> None:",
     lambda d: "app.secret_key = os.environ['SECRET_KEY_V2'] or settings.SECRET_KEY_FALLBACKS[0]",

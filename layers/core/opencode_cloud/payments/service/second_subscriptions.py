@@ -124,11 +124,12 @@ class SecondSubscriptions:
         """
         with self._outbox.unit() as unit:
             second = self._store.get(unit.connection, second_id)
-        if second is None or second.ended_at is not None:
-            return
+            if second is None or second.ended_at is not None:
+                return
+            self._store.defer(unit.connection, second_id)
         self._stripe.end_now(second)
         results = [self._is_back(each) for each in self._stripe.invoices_of(second.subscription_id)]
-        if all(results):
+        if results and all(results):
             with self._outbox.unit() as unit:
                 self._store.end(unit.connection, second_id)
         elif second.created_at <= utc_now() - EXPECTED:

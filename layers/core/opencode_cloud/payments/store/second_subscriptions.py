@@ -47,6 +47,10 @@ class SecondSubscriptionStore:
             .values(ended_at=now, updated_at=now)
         )
 
+    def defer(self, connection: Connection, second_id: SecondSubscriptionId) -> None:
+        """Put one behind the others that wait, so that those that stay long keep no other one from its end."""
+        connection.execute(update(second_subscriptions).where(_column.id == second_id).values(updated_at=utc_now()))
+
     def waiting(self, connection: Connection, before: datetime, limit: int) -> list[SecondSubscription]:
         """Return those from before a time that are not yet canceled and paid back, the oldest first."""
         query = select(second_subscriptions).where(_column.ended_at.is_(None), _column.updated_at <= before)

@@ -9,7 +9,7 @@ from typing import ClassVar, TypeAlias
 import msgspec
 
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.sharing.rendering.lenient import (
     JsonObject,
     array,

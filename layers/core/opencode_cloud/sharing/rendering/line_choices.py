@@ -20,7 +20,7 @@ from opencode_cloud.sharing.rendering.transcript import TranscriptEntry
 from opencode_cloud.sharing.rendering.views import patch_of
 
 MOST_CHOICES = 200
-"""The newest changes and blocks of a page are its choices: a longer list helps no one, and makes the page heavy."""
+"""The most choices: the newest changes and blocks of the page. A longer list would make the page heavy."""
 _LONGEST_WORDS = 60  # characters
 _MAY_HOLD_CODE = (b"```", b"~~~", b"\\n    ", b"\\n\\t", b'"tool"')
 

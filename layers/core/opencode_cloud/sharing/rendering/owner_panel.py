@@ -10,7 +10,7 @@ import msgspec
 from jinja2 import Environment
 from markupsafe import Markup
 
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.sharing.models import Finding, OwnerPanel
 
 MODES = {

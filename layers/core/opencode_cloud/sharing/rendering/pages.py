@@ -17,7 +17,7 @@ from markupsafe import Markup
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import web_assets
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.sharing.models import CONTAINER_MB, FUNCTION_MB, OwnerPanel, Refusal
 from opencode_cloud.sharing.protocol.tickets import VIEW_SECONDS
 from opencode_cloud.sharing.rendering.blocks import Block, File, Note, Tool, block, size

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from opencode_cloud.kit.languages import gettext_noop, ngettext
+from opencode_cloud.kit.languages import ngettext
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.sharing.rendering.nodes import Element, Node, element
 
 FOLDED, HEAD = 400, 200

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from opencode_cloud.kit.languages import gettext as _
-from opencode_cloud.kit.languages import gettext_noop, ngettext_noop
+from opencode_cloud.kit.marked_messages import gettext_noop, ngettext_noop
 from opencode_cloud.sharing.rendering.blocks import Tool
 from opencode_cloud.sharing.rendering.lenient import (
     JsonObject,

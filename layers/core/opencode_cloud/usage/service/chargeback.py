@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 AT_ONCE = 1000
 BETWEEN = " + "
 """Stands between the names of groups that members are in together."""
+SERVICE_ACCOUNTS = "service accounts"
+"""Name of their line in a chargeback by group: they are in no group, as some people are."""
 
 
 class ChargebackLine(msgspec.Struct, frozen=True):
@@ -70,20 +72,17 @@ class ChargebackReader:
         """
         # No month has more than 31 days, so 32 days after the first is always in the next month.
         wanted = Selection(since=month, until=(month + timedelta(days=32)).replace(day=1))
-        found, names = list[tuple[str, int, int]](), dict[str, str]()
-        sets: dict[str, tuple[int, int]] = {}
+        found = list[tuple[str, str, int, int]]()
+        sets: dict[tuple[str, str], tuple[int, int]] = {}
         for page in self._pages(actor, workspace_id, wanted, by or Dimension.MEMBER):
             if by is None:
                 self._add_to_sets(workspace_id, page, sets)
                 continue
-            names |= self._usage.names(by, page)
-            found += [(line.group or "", line.sums.calls, line.sums.cost) for line in page]
-        found += sorted(((name, *sums) for name, sums in sets.items()), key=lambda line: (-line[2], line[0]))
-        cents = marked_up([cost for _, _, cost in found], markup)
-        lines = tuple(
-            ChargebackLine(group, names.get(group, group), calls, cost, amount)
-            for (group, calls, cost), amount in zip(found, cents, strict=True)
-        )
+            names = self._usage.names(by, page)
+            found += [(each, names.get(each, each), line.sums.calls, line.sums.cost) for each, line in _by_group(page)]
+        found += sorted(((*words, *sums) for words, sums in sets.items()), key=lambda line: (-line[3], line[:2]))
+        cents = marked_up([cost for *_, cost in found], markup)
+        lines = tuple(ChargebackLine(*line, amount) for line, amount in zip(found, cents, strict=True))
         return Chargeback(f"{month:%Y-%m}", by, markup, lines, sum(cents))
 
     def _pages(
@@ -98,11 +97,17 @@ class ChargebackReader:
             after = (page[-1].sums.cost, page[-1].group or "")
 
     def _add_to_sets(
-        self, workspace_id: WorkspaceId, page: Sequence[UsageLine], sets: dict[str, tuple[int, int]]
+        self, workspace_id: WorkspaceId, page: Sequence[UsageLine], sets: dict[tuple[str, str], tuple[int, int]]
     ) -> None:
-        """Add calls and cost of members to the set of groups that each of them is in."""
+        """Add calls and cost of members to the set of groups that each of them is in, by its value and its name."""
         groups = self._usage.groups_of_members(workspace_id, page)
-        for line in page:
-            name = BETWEEN.join(groups.get(line.group or "", ()))
-            calls, cost = sets.get(name, (0, 0))
-            sets[name] = (calls + line.sums.calls, cost + line.sums.cost)
+        for member, line in _by_group(page):
+            combination = BETWEEN.join(groups.get(member, ()))
+            words = (combination, combination) if member else ("", SERVICE_ACCOUNTS)
+            calls, cost = sets.get(words, (0, 0))
+            sets[words] = (calls + line.sums.calls, cost + line.sums.cost)
+
+
+def _by_group(page: Sequence[UsageLine]) -> Iterator[tuple[str, UsageLine]]:
+    """Return the lines with their groups; the group of calls without one is empty."""
+    return ((line.group or "", line) for line in page)
