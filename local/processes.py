@@ -1,14 +1,17 @@
 """Start and stop programs by their process id, including programs that an earlier run left running."""
 
 import contextlib
+import fcntl
 import json
 import os
 import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -21,7 +24,10 @@ STOP_SECONDS = 20.0
 
 
 _PORTS = random.SystemRandom()
-"""Not seeded, so that parallel test processes choose different ports."""
+"""Not seeded, so that parallel test processes try different ports."""
+
+_RESERVED: set[int] = set()
+"""Ports that this process has chosen."""
 
 
 class ProgramFailed(Exception):
@@ -145,11 +151,48 @@ def free_port() -> int:
     """Return a free port of the loopback interface, for a program that starts next.
 
     The system gives the ports from 32768 on to outgoing connections, so one of those could be taken before the
-    program listens.
+    program listens. The port is reserved: no caller in any process gets it again until this process ends or
+    releases it.
     """
-    while not is_free(port := _PORTS.choice(range(10_000, 32_768))):
-        pass
-    return port
+    while True:
+        port = _PORTS.choice(range(10_000, 32_768))
+        if _reserve(port):
+            if _is_unbound(port):
+                return port
+            release(port)
+
+
+def release(port: int) -> None:
+    """Give back a port of `free_port`."""
+    fcntl.lockf(_port_locks(), fcntl.LOCK_UN, 1, port)
+    _RESERVED.discard(port)
+
+
+def _reserve(port: int) -> bool:
+    """Take the record lock of a port, unless this process or another one has it."""
+    if port in _RESERVED:
+        return False
+    try:
+        fcntl.lockf(_port_locks(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except (BlockingIOError, PermissionError):
+        return False
+    _RESERVED.add(port)
+    return True
+
+
+@cache
+def _port_locks() -> int:
+    """Open the file whose byte n stands for port n. It stays open, because closing it would give the locks back."""
+    path = Path(tempfile.gettempdir(), f"opencode-cloud-ports-{os.getuid()}")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _is_unbound(port: int) -> bool:
+    """Tell whether no socket has the port. An emulator that restores its state has bound it and does not listen yet."""
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def is_free(port: int) -> bool:

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import boto3
 import pytest
 
 from local.database import OWNER, LocalDatabase
+from local.processes import free_port
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.sql import Database
 
@@ -113,7 +113,7 @@ def running(folder: Path, database_folder: Path) -> Iterator[Deployment]:
     """Deploy the sources in `folder` to an emulator and a database that end with the block."""
     database = LocalDatabase(database_folder, ROOT)
     database.start(durability="process")
-    made = Deployment(folder, _free_port(), database)
+    made = Deployment(folder, free_port(), database)
     environment = {**os.environ, "AUTH": "true", "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(made.port)}
     with subprocess.Popen(
         [EMULATOR, "-m", "ministack"], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -126,12 +126,6 @@ def running(folder: Path, database_folder: Path) -> Iterator[Deployment]:
         finally:
             emulator.terminate()
             database.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _wait(address: str) -> None:

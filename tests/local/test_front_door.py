@@ -24,8 +24,7 @@ from local.emulator.arrivals import ARRIVAL_HEADER, with_arrival
 from local.front_door.http import embedded_size
 from local.front_door.settings import LARGEST_BACKLOG, UNLIMITED, Quotas, Settings
 from local.front_door.websocket import FrameMeter, TooBig, close_frame
-from local.processes import free_port
-from tests.local.doors import behind, front_door
+from tests.local.doors import behind, closed, front_door
 from tests.waiting import PATIENCE, until_async, until_awaited
 
 KIB = 1024
@@ -36,7 +35,6 @@ MIB = 1024 * KIB
 class Origin:
     """A stand-in for both APIs. It records requests and sends the configured answer."""
 
-    port: int
     requests: list[dict[str, Any]] = field(default_factory=list)
     answer: Callable[[], web.StreamResponse] = lambda: web.json_response({"ok": True})
     closed_with: list[int] = field(default_factory=list)
@@ -84,20 +82,20 @@ class Door:
 async def opened(
     quotas: Quotas, *, trust_proxy: bool = False, error_seconds: Mapping[int, int] = ERROR_SECONDS
 ) -> AsyncIterator[Door]:
-    origin = Origin(free_port())
-    base = f"127.0.0.1:{origin.port}/_aws"
-    settings = Settings(
-        free_port(),
-        f"http://{base}/http",
-        f"ws://{base}/v1",
-        gateway_url=f"http://127.0.0.1:{origin.port}",
-        quotas=quotas,
-        trust_proxy=trust_proxy,
-        error_seconds=error_seconds,
-        origin_secret=SECRET,
-    )
-    async with behind(origin.http, origin.port, auto_decompress=False), front_door(settings) as url:
-        yield Door(url, origin)
+    origin = Origin()
+    async with behind(origin.http, auto_decompress=False) as address:
+        settings = Settings(
+            0,
+            f"http://{address}/_aws/http",
+            f"ws://{address}/_aws/v1",
+            gateway_url=f"http://{address}",
+            quotas=quotas,
+            trust_proxy=trust_proxy,
+            error_seconds=error_seconds,
+            origin_secret=SECRET,
+        )
+        async with front_door(settings) as url:
+            yield Door(url, origin)
 
 
 @pytest.fixture
@@ -435,13 +433,13 @@ async def test_without_quotas_large_bodies_pass(client: aiohttp.ClientSession) -
 
 
 async def test_an_origin_that_is_gone_is_told_in_json(client: aiohttp.ClientSession) -> None:
-    nowhere = f"127.0.0.1:{free_port()}"
-    async with front_door(Settings(free_port(), f"http://{nowhere}", f"ws://{nowhere}/v1")) as url:
-        async with client.get(url) as answer:
-            assert (answer.status, await error_of(answer)) == (503, "unavailable")
-        with pytest.raises(InvalidStatus) as refused:
-            await connect(f"{url.replace('http', 'ws', 1)}/live")
-        assert json.loads(refused.value.response.body)["error"] == "unavailable"
+    with closed() as nowhere:
+        async with front_door(Settings(0, f"http://{nowhere}", f"ws://{nowhere}/v1")) as url:
+            async with client.get(url) as answer:
+                assert (answer.status, await error_of(answer)) == (503, "unavailable")
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(f"{url.replace('http', 'ws', 1)}/live")
+            assert json.loads(refused.value.response.body)["error"] == "unavailable"
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ from yarl import URL
 
 from infra.routes import ORIGIN_HEADER, VIEWER_HEADER
 from local.front_door.settings import UNLIMITED, Quotas, Settings
-from local.processes import free_port
-from tests.local.doors import behind, front_door
+from tests.local.doors import behind, closed, front_door
 from tests.waiting import PATIENCE, until_async
 
 MIB = 1024 * 1024
@@ -35,7 +34,6 @@ async def say(gateway: "Gateway", request: web.BaseRequest) -> web.StreamRespons
 class Gateway:
     """A stand-in for the gateway. It records requests and sends the configured answer."""
 
-    port: int
     answer: Answer = say
     chunks: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -60,18 +58,19 @@ class Door:
 
 @contextlib.asynccontextmanager
 async def opened(quotas: Quotas) -> AsyncIterator[Door]:
-    gateway = Gateway(free_port())
-    nowhere = f"127.0.0.1:{free_port()}"
-    settings = Settings(
-        free_port(),
-        f"http://{nowhere}",
-        f"ws://{nowhere}",
-        gateway_url=f"http://127.0.0.1:{gateway.port}",
-        origin_secret=SECRET,
-        quotas=quotas,
-    )
-    async with behind(gateway.serve, gateway.port, handler_cancellation=True), front_door(settings) as url:
-        yield Door(url, gateway)
+    gateway = Gateway()
+    with closed() as nowhere:
+        async with behind(gateway.serve, handler_cancellation=True) as address:
+            settings = Settings(
+                0,
+                f"http://{nowhere}",
+                f"ws://{nowhere}",
+                gateway_url=f"http://{address}",
+                origin_secret=SECRET,
+                quotas=quotas,
+            )
+            async with front_door(settings) as url:
+                yield Door(url, gateway)
 
 
 @pytest.fixture
@@ -173,10 +172,10 @@ async def test_a_stream_outlives_what_functions_may_take(client: aiohttp.ClientS
 
 
 async def test_a_gateway_that_is_gone_is_told_in_the_shape_of_model_errors(client: aiohttp.ClientSession) -> None:
-    nowhere = f"127.0.0.1:{free_port()}"
-    settings = Settings(free_port(), f"http://{nowhere}", f"ws://{nowhere}", gateway_url=f"http://{nowhere}")
-    async with front_door(settings) as url, client.post(f"{url}/zen/v1/messages", data=b"{}") as answer:
-        assert (answer.status, await error_of(answer)) == (503, "unavailable")
+    with closed() as nowhere:
+        settings = Settings(0, f"http://{nowhere}", f"ws://{nowhere}", gateway_url=f"http://{nowhere}")
+        async with front_door(settings) as url, client.post(f"{url}/zen/v1/messages", data=b"{}") as answer:
+            assert (answer.status, await error_of(answer)) == (503, "unavailable")
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"x" * (6 * MIB), 413), (b'"' * (3 * MIB + 1), 413), (b"x" * MIB, 200)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ from typing import Any
 import httpx
 import msgspec
 
-from local.processes import free_port
 from local.stack import LocalStack
 from opencode_cloud.contracts.access import KnownWorkspace
 from opencode_cloud.contracts.ids import WorkspaceId
@@ -120,7 +120,9 @@ class World:
 
     def __post_init__(self) -> None:
         self.people = People(self.stack)
-        self._closed_port = free_port()
+        self._closed = socket.socket()
+        """Bound without listening: its port refuses connections, and no other program can take it."""
+        self._closed.bind(("127.0.0.1", 0))
 
     def shop(self, email: str = "") -> Shop:
         """Create a workspace."""
@@ -179,7 +181,7 @@ class World:
             "chat": ("openai-compatible", base("chat")),
             "second": ("openai-compatible", base("second")),
             "patient": ("openai-compatible", base("patient")),
-            "closed": ("openai-compatible", f"http://127.0.0.1:{self._closed_port}/v1"),
+            "closed": ("openai-compatible", f"http://127.0.0.1:{self._closed.getsockname()[1]}/v1"),
             "openai": ("openai", base("openai")),
             "anthropic": ("anthropic", base("anthropic")),
             "google": ("google", base("google", "/v1beta")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -83,7 +84,8 @@ def gateway(office: Office) -> Iterator[GatewayStandIn]:
             self.send_response(status)
             self.send_header("x-request-id", correlation)
             self.end_headers()
-            self.wfile.write(document if isinstance(document, bytes) else json.dumps(document).encode())
+            with contextlib.suppress(ConnectionError):  # a caller who has read enough closes the connection
+                self.wfile.write(document if isinstance(document, bytes) else json.dumps(document).encode())
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
             pass
