@@ -103,6 +103,9 @@ class PipelineStack(Stack):
                 ["lambda:DeleteFunction", "lambda:GetAlias", "lambda:ListVersionsByFunction", "lambda:UpdateAlias"],
                 [named["functions"]],
             ),
+            "Services": (["ecs:DescribeServices", "ecs:UpdateService"], [named["services"]]),
+            # These two take no resource.
+            "Revisions": (["ecs:DeregisterTaskDefinition", "ecs:ListTaskDefinitions"], ["*"]),
             "Alarms": (
                 ["cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms", "cloudwatch:SetAlarmState"],
                 [named["alarms"]],
@@ -127,6 +130,7 @@ class PipelineStack(Stack):
             "cluster": f"{begin}:rds:{region}:{account}:cluster:opencode-cloud-{stage}",
             "snapshots": f"{begin}:rds:{region}:{account}:cluster-snapshot:{prefix}*",
             "functions": f"{begin}:lambda:{region}:{account}:function:{prefix}*",
+            "services": f"{begin}:ecs:{region}:{account}:service/{prefix}*",
             "alarms": f"{begin}:cloudwatch:{region}:{account}:alarm:{prefix}*",
             "logs": f"{begin}:logs:{region}:{account}:log-group:/aws/lambda/{prefix}*",
         }

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import CfnDeletionPolicy, CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
@@ -87,6 +87,7 @@ class Containers(Workload):
         listening = {"HOST": "0.0.0.0", "KEEP_ALIVE": kept, **serving}  # noqa: S104 - inside its own network
         variables = {**declared, **listening, **common_environment(self.name, stage)}
         self.service = self._service(self._task(variables))
+        CfnOutput(Stack.of(self), f"{self.name.capitalize()}ServiceArn", value=self.service.service_arn)
         self.balancer = self._balancer()
         self.targets = self._listen()
         self._go_back_on_errors()
@@ -150,6 +151,10 @@ class Containers(Workload):
         acknowledge(
             task, "ecr:GetAuthorizationToken, which pulling the image needs, takes no resource.", "IAM5[Resource::*]"
         )
+        # `make rollback` starts tasks of the revision before, and `make deploy` deregisters older ones (versions.py).
+        # A service cannot use a deregistered one, and CloudFormation deregisters what it replaces.
+        options = cast("ecs.CfnTaskDefinition", task.node.default_child).cfn_options
+        options.update_replace_policy, options.deletion_policy = CfnDeletionPolicy.RETAIN, CfnDeletionPolicy.DELETE
         task.add_container(
             self.name.capitalize(),
             image=packaging.image(self.name, self._stage),

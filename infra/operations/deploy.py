@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.operations.protection import Template, dangers, frozen, stack_policy
-from infra.operations.rollback import forget_rollback, functions, in_use, prune, rolled_back
+from infra.operations.rollback import prune
 from infra.operations.stages import STACKS, ask, cdk, chosen, client, described, stack_name
+from infra.operations.versions import Functions, code_of
 from infra.packaging import ROOT
 from infra.stage import OFF, Stage
 
@@ -22,9 +23,9 @@ MIGRATION = "Custom::Migration"
 def main() -> None:
     """Deploy the stage that STAGE chooses. ALLOW=<logical ids> permits their loss; YES=1 asks no question."""
     stage = chosen()
-    lambda_, cloudformation = client("lambda", stage), client("cloudformation", stage)
+    cloudformation = client("cloudformation", stage)
     if before := deployed(cloudformation, stage):
-        at_once_after_a_rollback(lambda_, functions(cloudformation, stage), say=print)
+        at_once_after_a_rollback(code_of(stage).functions, say=print)
     cdk(stage, "synth", "--quiet", "--output", str(CDK_OUT))
     after = synthesized(CDK_OUT, stage)
     allowed = os.environ.get("ALLOW", "").split()
@@ -36,21 +37,21 @@ def main() -> None:
         save_database(client("rds", stage), stage, say=print)
     protect(cloudformation, stage, before, allowed)
     repeated = failed_before(cloudformation, stage)
-    used = in_use(lambda_, functions(cloudformation, stage))
+    used = code_of(stage).in_use()
     try:
         cdk(stage, "deploy", "--all", "--app", str(CDK_OUT), "--require-approval", "never", "--progress", "events")
         protect(cloudformation, stage, after)
-        forget_rollback(lambda_, functions(cloudformation, stage))
+        code_of(stage).functions.forget_rollback()
     finally:
-        prune(lambda_, functions(cloudformation, stage), used, repeated=repeated)
+        prune(code_of(stage), used, repeated=repeated)
 
 
-def at_once_after_a_rollback(lambda_: Any, names: Sequence[str], say: Callable[[str], None]) -> None:
+def at_once_after_a_rollback(functions: Functions, say: Callable[[str], None]) -> None:
     """Turn canaries off for this deployment if a rollback has moved an alias.
 
     CodeDeploy begins at the version that the last deployment has left. After a rollback no alias is there.
     """
-    if moved := rolled_back(lambda_, names):
+    if moved := functions.rolled_back():
         say(f"After a rollback of {', '.join(moved)}, this deployment shifts at once, without canaries.")
         os.environ["CANARY"] = OFF
 

@@ -9,6 +9,7 @@ from infra.operations.stages import ask, cdk, chosen, client
 from infra.stage import Stage
 
 STAGE_TAG = "opencode-cloud:stage"
+TASK_DEFINITION = ":task-definition/"
 KEPT_FOR_A_WHILE = (":kms:", ":secretsmanager:")
 """Parts of ARNs of resources that AWS deletes after a waiting period, and does not charge during it."""
 
@@ -23,16 +24,20 @@ def main() -> None:
     if typed != stage.name:
         sys.exit("Nothing was deleted.")
     cdk(stage, "destroy", "--all", "--force")
-    clean_up(client("logs", stage), client("resourcegroupstaggingapi", stage), stage, say=print)
+    clean_up(client("logs", stage), client("ecs", stage), client("resourcegroupstaggingapi", stage), stage, say=print)
 
 
-def clean_up(logs: Any, tagging: Any, stage: Stage, say: Callable[[str], None]) -> None:
-    """Delete the logs that the stacks left, and name every other resource that has the stage's tag."""
+def clean_up(logs: Any, ecs: Any, tagging: Any, stage: Stage, say: Callable[[str], None]) -> None:
+    """Delete the logs and task definitions that the stacks left, and name every other resource with the stage's tag."""
     for name in _log_groups(logs, stage):
         logs.delete_log_group(logGroupName=name)
         say(f"deleted the log {name}")
     left = sorted(arn for arn in _tagged(tagging, stage) if ":log-group:" not in arn)
-    for arn in left:
+    # The stacks keep the one before for `make rollback` (containers.py).
+    for arn in [arn for arn in left if TASK_DEFINITION in arn]:
+        ecs.deregister_task_definition(taskDefinition=arn)
+        say(f"deregistered {arn}")
+    for arn in [arn for arn in left if TASK_DEFINITION not in arn]:
         waits = any(part in arn for part in KEPT_FOR_A_WHILE)
         say(f"{'AWS deletes later' if waits else 'LEFT, delete it by hand'}: {arn}")
     say("The account's role for logs of API Gateway stays: other stages use it.")

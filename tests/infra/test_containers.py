@@ -34,6 +34,13 @@ def test_a_container_has_the_settings_of_the_function_and_those_of_a_server(
     assert given == (function["Environment"]["Variables"].keys() - ADAPTER_SETTINGS.keys()) | SERVING
 
 
+def test_a_rollback_finds_the_revision_before(contained: Synthesis) -> None:
+    (definition,) = contained.resources("gateway", "AWS::ECS::TaskDefinition").values()
+    assert (definition["UpdateReplacePolicy"], definition["DeletionPolicy"]) == ("Retain", "Delete")
+    (service,) = contained.resources("gateway", "AWS::ECS::Service")
+    assert contained.templates["gateway"]["Outputs"]["GatewayServiceArn"]["Value"] == {"Ref": service}
+
+
 def test_a_container_has_the_rights_of_the_function(contained: Synthesis) -> None:
     assert _rows(contained, "GatewayRole") == GATEWAY
 

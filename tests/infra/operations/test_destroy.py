@@ -12,21 +12,26 @@ STAGE = load("alice", environ={})
 
 def test_logs_that_no_stack_knows_are_deleted_and_the_rest_is_named() -> None:
     (logs, groups), (tagging, tagged) = stubbed("logs"), stubbed("resourcegroupstaggingapi")
+    ecs, definitions = stubbed("ecs")
     log = "/aws/lambda/opencode-cloud-alice-data-CustomS3AutoDelete"
     key, bucket = "arn:aws:kms:us-east-1:111122223333:key/1", "arn:aws:s3:::left"
+    definition = "arn:aws:ecs:us-east-1:111122223333:task-definition/gateway:3"
     said: list[str] = []
     prefix = "/aws/lambda/opencode-cloud-alice-"
     groups.add_response("describe_log_groups", {"logGroups": [{"logGroupName": log}]}, {"logGroupNamePrefix": prefix})
     groups.add_response("delete_log_group", {}, {"logGroupName": log})
-    resources = [{"ResourceARN": arn} for arn in (key, bucket)]
+    resources = [{"ResourceARN": arn} for arn in (key, bucket, definition)]
+    definitions.add_response("deregister_task_definition", {}, {"taskDefinition": definition})
     tagged.add_response(
         "get_resources",
         {"ResourceTagMappingList": resources, "PaginationToken": ""},
         {"TagFilters": [{"Key": "opencode-cloud:stage", "Values": ["alice"]}]},
     )
-    destroy.clean_up(logs, tagging, STAGE, said.append)
+    destroy.clean_up(logs, ecs, tagging, STAGE, said.append)
     groups.assert_no_pending_responses()
-    assert said[:3] == [f"deleted the log {log}", f"AWS deletes later: {key}", f"LEFT, delete it by hand: {bucket}"]
+    definitions.assert_no_pending_responses()
+    gone = [f"deleted the log {log}", f"deregistered {definition}"]
+    assert said[:4] == [*gone, f"AWS deletes later: {key}", f"LEFT, delete it by hand: {bucket}"]
 
 
 def test_a_stage_that_keeps_its_data_is_not_destroyed(
