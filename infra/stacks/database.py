@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from aws_cdk import ArnFormat, CfnOutput, Duration, Fn, RemovalPolicy
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -233,7 +233,7 @@ class DatabaseStack(ZonedStack):
         self._servers.add_ingress_rule(group, ec2.Port.tcp(3306), "RDS Proxy")
         role = iam.Role(self, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
         role.add_to_policy(iam.PolicyStatement(actions=["rds-db:connect"], resources=[self._connect_arn(None)]))
-        return rds.DatabaseProxy(
+        proxy = rds.DatabaseProxy(
             self,
             "Proxy",
             proxy_target=rds.ProxyTarget.from_cluster(self.cluster),
@@ -245,6 +245,10 @@ class DatabaseStack(ZonedStack):
             vpc=self.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
         )
+        # The CDK tags the target group, and CloudFormation's schema of it has no tags.
+        targets = cast("rds.CfnDBProxyTargetGroup", proxy.node.find_child("ProxyTargetGroup"))
+        targets.add_property_deletion_override("Tags")
+        return proxy
 
     def _access(self) -> DatabaseAccess:
         endpoint = self.cluster.cluster_endpoint

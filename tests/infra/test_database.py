@@ -135,6 +135,7 @@ def test_rds_proxy_stands_between_where_a_stage_wants_it(syntheses: Mapping[str,
     proxy = made.one("database", "AWS::RDS::DBProxy")
     assert proxy["RequireTLS"]
     assert proxy["DefaultAuthScheme"] == "IAM_AUTH"
+    assert "Tags" not in made.one("database", "AWS::RDS::DBProxyTargetGroup"), "CloudFormation's schema has none"
     variables = made.one("console", "AWS::Lambda::Function", "Console")["Environment"]["Variables"]
     assert "Proxy" in str(variables["DATABASE_HOST"])
     policies = str(made.properties("console", "AWS::IAM::Policy", "Console"))
