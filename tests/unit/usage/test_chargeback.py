@@ -74,6 +74,19 @@ def test_a_month_is_charged_on_by_the_groups_of_members_so_that_each_call_counts
     assert len(sheet(office.get("chargeback.csv", month="2025-11", by="group"))) == 4
 
 
+def test_a_group_whose_name_looks_like_two_groups_has_a_line_of_its_own(
+    office: Office,  # noqa: F811 - the fixture
+    place: Place,
+) -> None:
+    cat = place.joined(office.ann, "cat@example.com", "member")
+    office.used(4, cat)
+    for name, members in {"A": [office.ben], "B": [office.ben], "A + B": [cat]}.items():
+        group = place.team.groups.create(office.ann, office.workspace, name)
+        place.team.groups.change_members(office.ann, office.workspace, group.id, [MemberId(it.id) for it in members])
+    found = office.get("chargeback", month="2025-11", by="group").body
+    assert [line["name"] for line in found["lines"]].count("A + B") == 2
+
+
 def test_the_sheet_has_a_row_for_each_group(
     office: Office,  # noqa: F811 - the fixture
     monkeypatch: pytest.MonkeyPatch,

@@ -73,14 +73,16 @@ class ChargebackReader:
         # No month has more than 31 days, so 32 days after the first is always in the next month.
         wanted = Selection(since=month, until=(month + timedelta(days=32)).replace(day=1))
         found = list[tuple[str, str, int, int]]()
-        sets: dict[tuple[str, str], tuple[int, int]] = {}
+        sets: dict[tuple[str, ...] | None, tuple[int, int]] = {}
         for page in self._pages(actor, workspace_id, wanted, by or Dimension.MEMBER):
             if by is None:
                 self._add_to_sets(workspace_id, page, sets)
                 continue
             names = self._usage.names(by, page)
             found += [(each, names.get(each, each), line.sums.calls, line.sums.cost) for each, line in _by_group(page)]
-        found += sorted(((*words, *sums) for words, sums in sets.items()), key=lambda line: (-line[3], line[:2]))
+        found += sorted(
+            ((*_described(names), *sums) for names, sums in sets.items()), key=lambda line: (-line[3], line[:2])
+        )
         cents = marked_up([cost for *_, cost in found], markup)
         lines = tuple(ChargebackLine(*line, amount) for line, amount in zip(found, cents, strict=True))
         return Chargeback(f"{month:%Y-%m}", by, markup, lines, sum(cents))
@@ -97,15 +99,19 @@ class ChargebackReader:
             after = (page[-1].sums.cost, page[-1].group or "")
 
     def _add_to_sets(
-        self, workspace_id: WorkspaceId, page: Sequence[UsageLine], sets: dict[tuple[str, str], tuple[int, int]]
+        self, workspace_id: WorkspaceId, page: Sequence[UsageLine], sets: dict[tuple[str, ...] | None, tuple[int, int]]
     ) -> None:
-        """Add calls and cost of members to the set of groups that each of them is in, by its value and its name."""
+        """Add calls and cost of members to the set of groups that each is in. Service accounts have the set None."""
         groups = self._usage.groups_of_members(workspace_id, page)
         for member, line in _by_group(page):
-            combination = BETWEEN.join(groups.get(member, ()))
-            words = (combination, combination) if member else ("", SERVICE_ACCOUNTS)
-            calls, cost = sets.get(words, (0, 0))
-            sets[words] = (calls + line.sums.calls, cost + line.sums.cost)
+            names = tuple(groups.get(member, ())) if member else None
+            calls, cost = sets.get(names, (0, 0))
+            sets[names] = (calls + line.sums.calls, cost + line.sums.cost)
+
+
+def _described(names: tuple[str, ...] | None) -> tuple[str, str]:
+    """Return the value and the name of a line, by the names of its groups."""
+    return ("", SERVICE_ACCOUNTS) if names is None else (BETWEEN.join(names), BETWEEN.join(names))
 
 
 def _by_group(page: Sequence[UsageLine]) -> Iterator[tuple[str, UsageLine]]:
