@@ -132,12 +132,13 @@ FLOATS = {
 }
 
 
-async def test_base64_is_made_where_the_upstream_sends_numbers_all_the_same() -> None:
+async def test_base64_is_made_for_servers_that_may_know_numbers_only() -> None:
     found = rig(UpstreamKind.OPENAI_COMPATIBLE)
     found.script = lambda _: Scripted((json.dumps(FLOATS).encode(),), 200, "application/json")
     answer = await post(found, OPENAI, {"model": "vectors", "input": ["a", "b"], "encoding_format": "base64"})
     packed = [{**entry, "embedding": base64_of([3.0, 0.5])} for entry in FLOATS["data"]]
     assert answer.json() == {**FLOATS, "data": packed}
+    assert json.loads(found.asked[0][1])["encoding_format"] == "float"
 
 
 async def test_numbers_pass_untouched_where_numbers_were_asked_for() -> None:

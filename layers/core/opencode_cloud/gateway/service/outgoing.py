@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Format
+from opencode_cloud.catalogue.models import Format, UpstreamKind
 from opencode_cloud.gateway import beta_flags
 from opencode_cloud.gateway.beta_flags import SortedFlags, sorted_flags
 from opencode_cloud.gateway.formats import ForwardedRequest, forward_embedding, forward_request
@@ -53,7 +53,8 @@ class OutgoingRequests:
         state = self._state
         asked = (state.parsed, target.format, target.model, state.pseudonym)
         if state.parsed.embedding is not None:
-            return forward_embedding(*asked)
+            # Many of these servers refuse Base64, or ignore it. The gateway packs their numbers itself.
+            return forward_embedding(*asked, numbers_only=target.upstream.kind is UpstreamKind.OPENAI_COMPATIBLE)
         forwarded = forward_request(
             *asked,
             model_id=state.model.id,

@@ -73,15 +73,25 @@ def read_embedding(method: EmbeddingMethod, body: bytes, model: str = "") -> Par
 
 
 def forward_embedding(
-    parsed: ParsedRequest, target: Format, upstream_model: str, pseudonym: Callable[[str], str]
+    parsed: ParsedRequest,
+    target: Format,
+    upstream_model: str,
+    pseudonym: Callable[[str], str],
+    *,
+    numbers_only: bool = False,
 ) -> ForwardedRequest:
     """Return the request to an upstream that speaks ``target``. In the client's own form, values keep their bytes.
+
+    With ``numbers_only``, the upstream is asked for numbers where the client wants Base64.
 
     Raises :class:`InvalidRequest` that names what cannot be carried over.
     """
     asked = embedding_of(parsed)
     if parsed.format is target:
-        return ForwardedRequest(body=replaced(parsed, _overrides(parsed, asked, upstream_model, pseudonym)))
+        overrides = _overrides(parsed, asked, upstream_model, pseudonym)
+        if numbers_only and asked.base64:
+            overrides["encoding_format"] = "float"
+        return ForwardedRequest(body=replaced(parsed, overrides))
     if asked.only_here:
         raise InvalidRequest(f"{asked.only_here} cannot be carried over to the embeddings of this model's upstream.")
     if target is Format.CHAT:
