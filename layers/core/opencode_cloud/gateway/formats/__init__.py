@@ -15,6 +15,7 @@ from opencode_cloud.gateway.formats.errors import answer_error, error_event, hea
 from opencode_cloud.gateway.formats.faults import LONGEST_RETRY_AFTER, upstream_fault
 from opencode_cloud.gateway.formats.final import final_refusal
 from opencode_cloud.gateway.formats.forwarding import forward_request, least_output
+from opencode_cloud.gateway.formats.hints import hints_in, refused_hints, without_hints
 from opencode_cloud.gateway.formats.identities import bounded_session, session_of
 from opencode_cloud.gateway.formats.marks import lifetimes
 from opencode_cloud.gateway.formats.models import (
@@ -66,6 +67,7 @@ __all__ = [
     "forward_embedding",
     "forward_request",
     "heartbeat",
+    "hints_in",
     "is_own_error",
     "least_output",
     "lifetimes",
@@ -75,6 +77,7 @@ __all__ = [
     "read_count_request",
     "read_embedding",
     "read_request",
+    "refused_hints",
     "relay_answer",
     "relay_embedding",
     "relay_stream",
@@ -86,4 +89,5 @@ __all__ = [
     "tool_names",
     "upstream_fault",
     "wire_format",
+    "without_hints",
 ]

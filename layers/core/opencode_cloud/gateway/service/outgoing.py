@@ -9,25 +9,35 @@ import msgspec
 from opencode_cloud.catalogue.models import Format, UpstreamKind
 from opencode_cloud.gateway import beta_flags
 from opencode_cloud.gateway.beta_flags import SortedFlags, sorted_flags
-from opencode_cloud.gateway.formats import ForwardedRequest, forward_embedding, forward_request
+from opencode_cloud.gateway.formats import (
+    ForwardedRequest,
+    UpstreamFault,
+    forward_embedding,
+    forward_request,
+    hints_in,
+    refused_hints,
+    without_hints,
+)
 from opencode_cloud.gateway.models import UpstreamTarget
 
 if TYPE_CHECKING:
     from opencode_cloud.gateway.service.call_state import CallState
+    from opencode_cloud.gateway.service.refused_hints import RefusedHints
 
 
 class OutgoingRequests:
     """Writes the request for each upstream once, because an upstream may be asked in several rounds."""
 
-    def __init__(self, state: CallState) -> None:
+    def __init__(self, state: CallState, refused: RefusedHints) -> None:
         self._state = state
+        self._refused = refused
         self._written: dict[UpstreamTarget, ForwardedRequest] = {}
         self._thoughtless: set[UpstreamTarget] = set()
 
     def to(self, target: UpstreamTarget) -> ForwardedRequest:
         """Return the request to an upstream. Raises :class:`InvalidRequest` that names what cannot be carried over."""
         if target not in self._written:
-            self._written[target] = self._write(target)
+            self._written[target] = self._without_refused_hints(target, self._write(target))
         return self._written[target]
 
     def leave_out_thoughts(self, target: UpstreamTarget) -> bool:
@@ -37,6 +47,14 @@ class OutgoingRequests:
         self._thoughtless.add(target)
         before = self._written.pop(target, None)
         return before is None or self.to(target).body != before.body
+
+    def leave_out_hints(self, target: UpstreamTarget, fault: UpstreamFault) -> bool:
+        """Leave the hints that an upstream calls unknown out of the requests to it. Tell whether there are any."""
+        names = refused_hints(fault, hints_in(self.to(target).body, target.format))
+        if names:
+            self._refused.note(target.circuit, names)
+            del self._written[target]
+        return bool(names)
 
     def headers(self, target: UpstreamTarget) -> dict[str, str]:
         """Return the client's headers for an upstream: those of the trace, and of the same vendor."""
@@ -73,6 +91,14 @@ class OutgoingRequests:
             forwarded,
             dropped=(*forwarded.dropped, *(f"{beta_flags.HEADER}.{flag}" for flag in unknown)),
         )
+
+    def _without_refused_hints(self, target: UpstreamTarget, written: ForwardedRequest) -> ForwardedRequest:
+        refused = self._refused.of(target.circuit)
+        names = refused & hints_in(written.body, target.format) if refused else refused
+        if not names:
+            return written
+        dropped = (*written.dropped, *sorted(names))
+        return msgspec.structs.replace(written, body=without_hints(written.body, names), dropped=dropped)
 
     def _flags(self, target: UpstreamTarget) -> SortedFlags:
         """Return the client's flags of previews. An upstream of another format knows none."""
