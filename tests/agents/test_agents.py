@@ -114,6 +114,15 @@ def test_a_structured_answer_has_its_schema(desk: Desk, driver: Driver, format_:
 
 
 @agents(list(DRIVERS))
+def test_a_server_that_knows_few_members_answers(desk: Desk, driver: Driver) -> None:
+    script = Script(say="Few members suffice, all in all.", faults={"*": Fault(Kind.FEW_MEMBERS)})
+    run = desk.prepared(driver, "chat", script)
+    outcome = desk.drive(driver, run)
+    done(outcome)
+    assert "Few members suffice, all in all." in outcome.said
+
+
+@agents(list(DRIVERS))
 @pytest.mark.parametrize(("format_", "status"), [("chat", 429), ("messages", 500), ("messages", 529)])
 def test_a_failure_that_passes_is_not_seen(desk: Desk, driver: Driver, format_: str, status: int) -> None:
     fault = Fault(Kind.STATUS, times=1, status=status, retry_after="1")

@@ -19,8 +19,16 @@ HUGE = 10 * 1024 * 1024
 """Bytes of text in one event."""
 GARBAGE = bytes(range(128, 256)) + b'\n\n{"]\0\0data;\r\n' + bytes(range(32))
 PAGE = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>"
+FORBIDDEN = "Extra inputs are not permitted"
 NEVER = 3600.0
 """A time in seconds, longer than any test."""
+FEW_MEMBERS = frozenset(
+    {
+        *("model", "messages", "tools", "tool_choice", "temperature", "top_p", "max_tokens", "stream", "stop", "n"),
+        *("response_format", "presence_penalty", "frequency_penalty"),
+    }
+)
+"""Members of a Chat request that every server knows."""
 BEFORE_HEADERS = (Kind.STATUS, Kind.RESET, Kind.HANG, Kind.HTML, Kind.EMPTY, Kind.TOO_LONG)
 
 
@@ -30,6 +38,11 @@ async def answer(request: web.Request, wire: Wire, script: Script, reply: Reply,
     fault = script.fault(record.upstream)
     if fault and record.notes["number"] >= fault.times > 0:
         fault = None  # the script's number of failures is reached
+    if fault and fault.kind is Kind.FEW_MEMBERS:
+        if unknown := sorted(record.body.keys() - FEW_MEMBERS):
+            problems = [{"type": "extra_forbidden", "loc": ["body", name], "msg": FORBIDDEN} for name in unknown]
+            return web.json_response({"detail": problems}, status=422)
+        fault = None
     if fault and fault.kind in BEFORE_HEADERS:
         return await _instead(request, wire, fault)
     if fault and fault.kind is Kind.HUGE:

@@ -50,6 +50,8 @@ class Kind(StrEnum):
     """Answers 200 with an empty body."""
     TOO_LONG = "too_long"
     """Refuses the prompt as too long, in the vendor's own words."""
+    FEW_MEMBERS = "few_members"
+    """Refuses each member of a Chat request that servers of other vendors may not know, as Mistral's does."""
 
 
 @dataclass(frozen=True)
