@@ -3,6 +3,7 @@
 A format is one folder, whose object is listed in ``registry.py``.
 """
 
+from opencode_cloud.gateway.formats.adapting import RENAMED, adaptable_parts, adapted, refused_parts
 from opencode_cloud.gateway.formats.embedding.answers import relay_embedding
 from opencode_cloud.gateway.formats.embedding.requests import (
     embedding_format,
@@ -15,7 +16,6 @@ from opencode_cloud.gateway.formats.errors import answer_error, error_event, hea
 from opencode_cloud.gateway.formats.faults import LONGEST_RETRY_AFTER, upstream_fault
 from opencode_cloud.gateway.formats.final import final_refusal
 from opencode_cloud.gateway.formats.forwarding import forward_request, least_output
-from opencode_cloud.gateway.formats.hints import hints_in, refused_hints, without_hints
 from opencode_cloud.gateway.formats.identities import bounded_session, session_of
 from opencode_cloud.gateway.formats.marks import lifetimes
 from opencode_cloud.gateway.formats.models import (
@@ -45,6 +45,7 @@ from opencode_cloud.gateway.formats.wire import WireFormat
 
 __all__ = [
     "LONGEST_RETRY_AFTER",
+    "RENAMED",
     "TOO_LONG",
     "WIRE_FORMATS",
     "EmbeddingMethod",
@@ -57,6 +58,8 @@ __all__ = [
     "UpstreamGarbage",
     "WholeAnswer",
     "WireFormat",
+    "adaptable_parts",
+    "adapted",
     "answer_error",
     "bounded_session",
     "collect_answer",
@@ -67,7 +70,6 @@ __all__ = [
     "forward_embedding",
     "forward_request",
     "heartbeat",
-    "hints_in",
     "is_own_error",
     "least_output",
     "lifetimes",
@@ -77,7 +79,7 @@ __all__ = [
     "read_count_request",
     "read_embedding",
     "read_request",
-    "refused_hints",
+    "refused_parts",
     "relay_answer",
     "relay_embedding",
     "relay_stream",
@@ -89,5 +91,4 @@ __all__ = [
     "tool_names",
     "upstream_fault",
     "wire_format",
-    "without_hints",
 ]

@@ -14,7 +14,7 @@ from opencode_cloud.gateway.formats import error_event
 from opencode_cloud.gateway.models import BrokenOff, Incoming, UpstreamTarget
 from opencode_cloud.gateway.service.call_state import CallState
 from opencode_cloud.gateway.service.dispatcher import UpstreamDispatcher
-from opencode_cloud.gateway.service.refused_hints import RefusedHints
+from opencode_cloud.gateway.service.refused_parts import RefusedParts
 from opencode_cloud.gateway.service.switching import ModelSwitching
 from opencode_cloud.kit.errors import ServiceError, Unavailable
 from opencode_cloud.kit.log import logger
@@ -114,7 +114,7 @@ class Calls:
         self._budgets = budgets
         self._switching = ModelSwitching(admission, budgets)
         self._health = health
-        self._refused_hints = RefusedHints()
+        self._refused_parts = RefusedParts()
         self._open = open_
         self._observer = observer
         self._refusals = refusals
@@ -162,7 +162,7 @@ class Calls:
 
     async def _answer(self, state: CallState, sink: Sink) -> _Unanswered | None:
         """Answer a call by its model; return the error if no upstream of the model began to answer."""
-        dispatcher = UpstreamDispatcher(state, sink, self._health, self._refused_hints, self._open)
+        dispatcher = UpstreamDispatcher(state, sink, self._health, self._refused_parts, self._open)
         try:
             await dispatcher.dispatch()
         except ServiceError as error:

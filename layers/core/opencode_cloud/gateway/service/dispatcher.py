@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from opencode_cloud.gateway.service.call_state import CallState
     from opencode_cloud.gateway.service.calls import Sink, UpstreamResponse
     from opencode_cloud.gateway.service.health import Health
-    from opencode_cloud.gateway.service.refused_hints import RefusedHints
+    from opencode_cloud.gateway.service.refused_parts import RefusedParts
 
 Result = TypeVar("Result")
 HEARTBEAT_SECONDS = 10.0
@@ -79,7 +79,7 @@ class UpstreamDispatcher:
         state: CallState,
         sink: Sink,
         health: Health,
-        refused_hints: RefusedHints,
+        refused_parts: RefusedParts,
         open_: Callable[[UpstreamTarget, bytes, Mapping[str, str], bool], Awaitable[UpstreamResponse]],
     ) -> None:
         self._state = state
@@ -87,7 +87,7 @@ class UpstreamDispatcher:
         self._health = health
         self._open = open_
         self._deadline = state.started + max(target.upstream.timers.total for target in state.targets)
-        self._requests = OutgoingRequests(state, refused_hints)
+        self._requests = OutgoingRequests(state, refused_parts)
         self._failures: list[tuple[UpstreamTarget, AttemptFailed]] = []
         self.answered = False
         """True once an upstream has begun to answer. No other model may serve the call then."""
@@ -313,8 +313,8 @@ class UpstreamDispatcher:
         finally:
             answer.close(used_up=False)
         fault = upstream_fault(answer.status, body)
-        # Each time, one hint at least goes, so this ends.
-        if self._requests.leave_out_hints(target, fault):
+        # Each time, one part at least goes, so this ends.
+        if self._requests.adapt(target, fault):
             return await self._send_request(target)
         raise AttemptFailed(
             failure_of(fault),

@@ -10,25 +10,26 @@ from opencode_cloud.catalogue.models import Format, UpstreamKind
 from opencode_cloud.gateway import beta_flags
 from opencode_cloud.gateway.beta_flags import SortedFlags, sorted_flags
 from opencode_cloud.gateway.formats import (
+    RENAMED,
     ForwardedRequest,
     UpstreamFault,
+    adaptable_parts,
+    adapted,
     forward_embedding,
     forward_request,
-    hints_in,
-    refused_hints,
-    without_hints,
+    refused_parts,
 )
 from opencode_cloud.gateway.models import UpstreamTarget
 
 if TYPE_CHECKING:
     from opencode_cloud.gateway.service.call_state import CallState
-    from opencode_cloud.gateway.service.refused_hints import RefusedHints
+    from opencode_cloud.gateway.service.refused_parts import RefusedParts
 
 
 class OutgoingRequests:
     """Writes the request for each upstream once, because an upstream may be asked in several rounds."""
 
-    def __init__(self, state: CallState, refused: RefusedHints) -> None:
+    def __init__(self, state: CallState, refused: RefusedParts) -> None:
         self._state = state
         self._refused = refused
         self._written: dict[UpstreamTarget, ForwardedRequest] = {}
@@ -37,7 +38,7 @@ class OutgoingRequests:
     def to(self, target: UpstreamTarget) -> ForwardedRequest:
         """Return the request to an upstream. Raises :class:`InvalidRequest` that names what cannot be carried over."""
         if target not in self._written:
-            self._written[target] = self._without_refused_hints(target, self._write(target))
+            self._written[target] = self._adapted(target, self._write(target))
         return self._written[target]
 
     def leave_out_thoughts(self, target: UpstreamTarget) -> bool:
@@ -48,9 +49,9 @@ class OutgoingRequests:
         before = self._written.pop(target, None)
         return before is None or self.to(target).body != before.body
 
-    def leave_out_hints(self, target: UpstreamTarget, fault: UpstreamFault) -> bool:
-        """Leave the hints that an upstream calls unknown out of the requests to it. Tell whether there are any."""
-        names = refused_hints(fault, hints_in(self.to(target).body, target.format))
+    def adapt(self, target: UpstreamTarget, fault: UpstreamFault) -> bool:
+        """Do without the parts that an upstream calls unknown in the requests to it. Tell whether there are any."""
+        names = refused_parts(fault, adaptable_parts(self.to(target).body, target.format))
         if names:
             self._refused.note(target.circuit, names)
             del self._written[target]
@@ -92,13 +93,13 @@ class OutgoingRequests:
             dropped=(*forwarded.dropped, *(f"{beta_flags.HEADER}.{flag}" for flag in unknown)),
         )
 
-    def _without_refused_hints(self, target: UpstreamTarget, written: ForwardedRequest) -> ForwardedRequest:
+    def _adapted(self, target: UpstreamTarget, written: ForwardedRequest) -> ForwardedRequest:
         refused = self._refused.of(target.circuit)
-        names = refused & hints_in(written.body, target.format) if refused else refused
+        names = refused & adaptable_parts(written.body, target.format) if refused else refused
         if not names:
             return written
-        dropped = (*written.dropped, *sorted(names))
-        return msgspec.structs.replace(written, body=without_hints(written.body, names), dropped=dropped)
+        dropped = (*written.dropped, *sorted(names - RENAMED))
+        return msgspec.structs.replace(written, body=adapted(written.body, names), dropped=dropped)
 
     def _flags(self, target: UpstreamTarget) -> SortedFlags:
         """Return the client's flags of previews. An upstream of another format knows none."""

@@ -1,4 +1,4 @@
-"""Servers that do not know a hint: the call is repeated without it, and the next calls leave it out at once."""
+"""Servers that do not know a part of a request: the call is repeated without it, and the next calls omit it at once."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats import UpstreamFault, hints_in, refused_hints, without_hints
+from opencode_cloud.gateway.formats import UpstreamFault, adaptable_parts, adapted, refused_parts
 from opencode_cloud.gateway.models import Circuit, UpstreamTarget
-from opencode_cloud.gateway.service.refused_hints import MOST_CIRCUITS, REMEMBERED_SECONDS, RefusedHints
+from opencode_cloud.gateway.service.refused_parts import MOST_CIRCUITS, REMEMBERED_SECONDS, RefusedParts
 from tests.unit.gateway.calling import Rig, Scripted
 
-HINTS = frozenset({"user", "seed", "prompt_cache_key", "verbosity", "parallel_tool_calls", "metadata"})
+PARTS = frozenset(
+    {
+        *("user", "seed", "prompt_cache_key", "verbosity", "parallel_tool_calls", "metadata"),
+        *("max_completion_tokens", "developer"),
+    }
+)
 
 NAMED: list[tuple[str, set[str]]] = [
     ("Unrecognized request argument supplied: user", {"user"}),
@@ -24,12 +29,17 @@ NAMED: list[tuple[str, set[str]]] = [
     ('json: unknown field "user"', {"user"}),
     ("Unsupported parameter: 'parallel_tool_calls' is not supported with this model.", {"parallel_tool_calls"}),
     ("`seed` is not supported by this model", {"seed"}),
+    ("body.max_completion_tokens: Extra inputs are not permitted", {"max_completion_tokens"}),
+    ("messages[0].role: unknown variant `developer`, expected one of `system`, `user`, `assistant`", {"developer"}),
+    ("Input tag 'developer' found using 'role' does not match any of the expected tags", {"developer"}),
+    ("Role developer is not allowed", {"developer"}),
     ("metadata: the keys `user` and `seed` are unknown", {"user", "seed"}),
 ]
 NOT_NAMED = [
     "messages.0.user: Extra inputs are not permitted",
     "Unsupported value: 'verbosity' does not support 'loud' with this model.",
     "The user must not be empty",
+    "Ask the developer of this application.",
     "Conversation roles must alternate user and assistant, and this model does not support user turns.",
     "tools.0.metadata.user: Extra inputs are not permitted",
     "Invalid parameter: 'seed' must be a whole number",
@@ -39,23 +49,33 @@ NOT_NAMED = [
 @pytest.mark.parametrize(("text", "names"), NAMED)
 @pytest.mark.parametrize("status", [400, 422])
 def test_an_error_that_calls_a_hint_unknown_names_it(text: str, names: set[str], status: int) -> None:
-    assert refused_hints(UpstreamFault(status=status, message=text), HINTS) == names
+    assert refused_parts(UpstreamFault(status=status, message=text), PARTS) == names
 
 
 @pytest.mark.parametrize("text", NOT_NAMED)
 def test_other_errors_name_none(text: str) -> None:
-    assert not refused_hints(UpstreamFault(status=400, message=text), HINTS)
+    assert not refused_parts(UpstreamFault(status=400, message=text), PARTS)
 
 
 def test_only_a_wrong_request_names_hints() -> None:
-    assert not refused_hints(UpstreamFault(status=500, message=NAMED[0][0]), HINTS)
+    assert not refused_parts(UpstreamFault(status=500, message=NAMED[0][0]), PARTS)
 
 
 def test_a_request_without_hints_keeps_the_bytes_of_its_other_members() -> None:
     body = b'{"model": "m", "user": "a", "messages": [{"role":  "user"}], "seed": 1.0, "x": 1e2}'
-    assert hints_in(body, Format.CHAT) == {"user", "seed"}
-    assert hints_in(b'{"messages": [{"role": "user"}]}', Format.CHAT) == set()
-    assert without_hints(body, ["user", "seed"]) == b'{"model":"m","messages":[{"role":  "user"}],"x":1e2}'
+    assert adaptable_parts(body, Format.CHAT) == {"user", "seed"}
+    assert adaptable_parts(b'{"messages": [{"role": "user"}]}', Format.CHAT) == set()
+    assert adapted(body, ["user", "seed"]) == b'{"model":"m","messages":[{"role":  "user"}],"x":1e2}'
+
+
+def test_newer_names_become_the_old_ones() -> None:
+    messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "developer"}]
+    body = json.dumps({"messages": messages, "max_completion_tokens": 10}).encode()
+    assert adaptable_parts(body, Format.CHAT) == {"developer", "max_completion_tokens"}
+    assert json.loads(adapted(body, ["developer", "max_completion_tokens"])) == {
+        "messages": [{"role": "system", "content": "Be brief."}, messages[1]],
+        "max_tokens": 10,
+    }
 
 
 class Server:
@@ -97,6 +117,13 @@ async def test_the_next_call_leaves_the_hint_out_at_once(rig: Rig) -> None:
     assert answer.headers["x-opencode-dropped"] == "user"
 
 
+async def test_a_newer_name_is_replaced_and_not_called_dropped(rig: Rig) -> None:
+    rig.script = Server(rig, "max_completion_tokens")
+    answer = await rig.call(max_completion_tokens=100)
+    assert sent(rig)[-1]["max_tokens"] == 100
+    assert "x-opencode-dropped" not in answer.headers
+
+
 async def test_what_is_no_hint_is_refused_in_the_server_s_words(rig: Rig) -> None:
     rig.script = Server(rig, "logit_bias")
     with pytest.raises(Exception, match="logit_bias: Extra inputs are not permitted"):
@@ -106,7 +133,7 @@ async def test_what_is_no_hint_is_refused_in_the_server_s_words(rig: Rig) -> Non
 
 def test_a_hint_is_tried_again_after_a_while_and_the_memory_is_bounded() -> None:
     now = 0.0
-    refused = RefusedHints(lambda: now)
+    refused = RefusedParts(lambda: now)
     first = Circuit("platform", "one", "m")
     refused.note(first, ["user"])
     refused.note(first, ["seed"])

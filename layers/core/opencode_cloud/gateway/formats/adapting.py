@@ -1,0 +1,81 @@
+"""Parts of a request that some servers refuse, because they do not know them. The request means the same without.
+
+Most are hints, which are left out. Newer names of old things get the old name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats.editing import edited
+from opencode_cloud.gateway.formats.models import UpstreamFault
+
+_HINTS = frozenset(
+    {
+        *("user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "metadata", "seed"),
+        *("parallel_tool_calls", "reasoning_effort", "verbosity", "stream_options"),
+    }
+)
+_LIMIT, _OLD_LIMIT = "max_completion_tokens", "max_tokens"
+_ROLE, _OLD_ROLE = "developer", "system"
+RENAMED = frozenset({_LIMIT, _ROLE})
+"""Parts that get an old name, so that nothing is lost."""
+_PARTS: Mapping[Format, frozenset[str]] = {
+    Format.CHAT: _HINTS | RENAMED,
+    Format.RESPONSES: _HINTS | {"client_metadata"},
+    Format.MESSAGES: frozenset({"metadata"}),
+}
+"""Members at the top of a request. `store` and `service_tier` are none: without them a call is kept, or costs more."""
+_WRONG = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
+_UNKNOWN = (
+    r"unrecogni[sz]ed|unknown|unexpected|unsupported|additional propert|extra (?:inputs?|fields?|properties|keys?)\b"
+    r"|not (?:permitted|allowed|supported|recogni[sz]ed)|n't support|not support"
+)
+_VALUE = r"(?:unsupported|invalid|unknown) value"
+_KINDS = r"\b(?:supplied|parameters?|fields?|arguments?|propert(?:y|ies)|inputs?|keys?)\b[^\w\"'`]{1,3}"
+_BEFORE = rf"(?:body\.|[\"'`]|{_KINDS})"
+"""Stands before the name of a member. Names such as `user` are also words."""
+_WRONG_ROLE = rf"[\"'`]{_ROLE}[\"'`]|\broles?\b[^.]{{0,60}}\b{_ROLE}\b|\b{_ROLE}\b[^.]{{0,60}}\brole\b"
+
+
+def adaptable_parts(body: bytes, format_: Format) -> frozenset[str]:
+    """Return the parts of a request that a server may not know."""
+    named = {name for name in _PARTS.get(format_, ()) if f'"{name}"'.encode() in body}
+    # Bodies can have megabytes, so they are decoded only if such a part may be there.
+    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw]) if named else {}
+    return frozenset(name for name in named if name in members or name == _ROLE)
+
+
+def refused_parts(fault: UpstreamFault, parts: Iterable[str]) -> frozenset[str]:
+    """Return those of ``parts`` that an upstream's error calls unknown; none if it refuses the value of one."""
+    if fault.status not in _WRONG:
+        return frozenset()
+    text = fault.message
+    if re.search(_WRONG_ROLE, text, re.I):  # such an error lists the known roles, `user` among them
+        return frozenset({_ROLE}.intersection(parts))
+    if not re.search(_UNKNOWN, text, re.I) or re.search(_VALUE, text, re.I):
+        return frozenset()
+    return frozenset(name for name in parts if re.search(rf"{_BEFORE}{name}(?![\w.\[])", text, re.I))
+
+
+def adapted(body: bytes, parts: Collection[str]) -> bytes:
+    """Return a request without some of its parts, or with their old names. All other members keep their bytes."""
+    members: dict[str, msgspec.Raw] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    for name in parts:
+        value = members.pop(name, None)
+        if name == _LIMIT and value is not None:
+            members.setdefault(_OLD_LIMIT, value)
+    if _ROLE in parts and "messages" in members:
+        messages: object = msgspec.json.decode(members["messages"])
+        members["messages"] = msgspec.Raw(msgspec.json.encode(edited(messages, _with_old_role)))
+    return msgspec.json.encode(members)
+
+
+def _with_old_role(message: dict[str, Any]) -> dict[str, Any]:
+    return {**message, "role": _OLD_ROLE} if message.get("role") == _ROLE else message
