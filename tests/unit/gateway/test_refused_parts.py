@@ -16,7 +16,7 @@ from tests.unit.gateway.calling import Rig, Scripted
 PARTS = frozenset(
     {
         *("user", "seed", "prompt_cache_key", "verbosity", "parallel_tool_calls", "metadata"),
-        *("max_completion_tokens", "developer"),
+        *("max_completion_tokens", "developer", "reasoning_content"),
     }
 )
 
@@ -33,6 +33,8 @@ NAMED: list[tuple[str, set[str]]] = [
     ("messages[0].role: unknown variant `developer`, expected one of `system`, `user`, `assistant`", {"developer"}),
     ("Input tag 'developer' found using 'role' does not match any of the expected tags", {"developer"}),
     ("Role developer is not allowed", {"developer"}),
+    ("'messages.2' : property 'reasoning_content' is unsupported", {"reasoning_content"}),
+    ("messages.2.assistant.reasoning_content: Extra inputs are not permitted", {"reasoning_content"}),
     ("metadata: the keys `user` and `seed` are unknown", {"user", "seed"}),
 ]
 NOT_NAMED = [
@@ -66,6 +68,14 @@ def test_a_request_without_hints_keeps_the_bytes_of_its_other_members() -> None:
     assert adaptable_parts(body, Format.CHAT) == {"user", "seed"}
     assert adaptable_parts(b'{"messages": [{"role": "user"}]}', Format.CHAT) == set()
     assert adapted(body, ["user", "seed"]) == b'{"model":"m","messages":[{"role":  "user"}],"x":1e2}'
+
+
+def test_thoughts_go_from_messages_and_nothing_else() -> None:
+    answer = {"role": "assistant", "content": "Yes.", "reasoning_content": "Hm."}
+    body = json.dumps({"messages": [answer, {"role": "user", "content": "Go on."}]}).encode()
+    assert adaptable_parts(body, Format.CHAT) == {"reasoning_content"}
+    (first, _) = json.loads(adapted(body, ["reasoning_content"]))["messages"]
+    assert first == {"role": "assistant", "content": "Yes."}
 
 
 def test_newer_names_become_the_old_ones() -> None:

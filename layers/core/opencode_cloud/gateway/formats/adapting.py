@@ -26,12 +26,16 @@ _LIMIT, _OLD_LIMIT = "max_completion_tokens", "max_tokens"
 _ROLE, _OLD_ROLE = "developer", "system"
 RENAMED = frozenset({_LIMIT, _ROLE})
 """Parts that get an old name, so that nothing is lost."""
+_THOUGHTS = frozenset({"reasoning_content", "reasoning_details"})
+"""Members of messages that some servers send in answers, and refuse in requests."""
 _PARTS: Mapping[Format, frozenset[str]] = {
-    Format.CHAT: _HINTS | RENAMED,
+    Format.CHAT: _HINTS | RENAMED | _THOUGHTS,
     Format.RESPONSES: _HINTS | {"client_metadata"},
     Format.MESSAGES: frozenset({"metadata"}),
 }
-"""Members at the top of a request. `store` and `service_tier` are none: without them a call is kept, or costs more."""
+"""`store` and `service_tier` are not among them: without them a call is kept, or costs more."""
+_WITHIN = _THOUGHTS | {_ROLE}
+"""Parts within messages."""
 _WRONG = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 _UNKNOWN = (
     r"unrecogni[sz]ed|unknown|unexpected|unsupported|additional propert|extra (?:inputs?|fields?|properties|keys?)\b"
@@ -49,7 +53,7 @@ def adaptable_parts(body: bytes, format_: Format) -> frozenset[str]:
     named = {name for name in _PARTS.get(format_, ()) if f'"{name}"'.encode() in body}
     # Bodies can have megabytes, so they are decoded only if such a part may be there.
     members = msgspec.json.decode(body, type=dict[str, msgspec.Raw]) if named else {}
-    return frozenset(name for name in named if name in members or name == _ROLE)
+    return frozenset(name for name in named if name in members or name in _WITHIN)
 
 
 def refused_parts(fault: UpstreamFault, parts: Iterable[str]) -> frozenset[str]:
@@ -61,7 +65,8 @@ def refused_parts(fault: UpstreamFault, parts: Iterable[str]) -> frozenset[str]:
         return frozenset({_ROLE}.intersection(parts))
     if not re.search(_UNKNOWN, text, re.I) or re.search(_VALUE, text, re.I):
         return frozenset()
-    return frozenset(name for name in parts if re.search(rf"{_BEFORE}{name}(?![\w.\[])", text, re.I))
+    before = {name: rf"(?:{_BEFORE}|\.)" if name in _THOUGHTS else _BEFORE for name in parts}
+    return frozenset(name for name in parts if re.search(rf"{before[name]}{name}(?![\w.\[])", text, re.I))
 
 
 def adapted(body: bytes, parts: Collection[str]) -> bytes:
@@ -71,11 +76,14 @@ def adapted(body: bytes, parts: Collection[str]) -> bytes:
         value = members.pop(name, None)
         if name == _LIMIT and value is not None:
             members.setdefault(_OLD_LIMIT, value)
-    if _ROLE in parts and "messages" in members:
+    within = _WITHIN.intersection(parts)
+    if within and "messages" in members:
         messages: object = msgspec.json.decode(members["messages"])
-        members["messages"] = msgspec.Raw(msgspec.json.encode(edited(messages, _with_old_role)))
+        messages = edited(messages, lambda message: _adapted_message(message, within))
+        members["messages"] = msgspec.Raw(msgspec.json.encode(messages))
     return msgspec.json.encode(members)
 
 
-def _with_old_role(message: dict[str, Any]) -> dict[str, Any]:
-    return {**message, "role": _OLD_ROLE} if message.get("role") == _ROLE else message
+def _adapted_message(message: dict[str, Any], parts: Collection[str]) -> dict[str, Any]:
+    left = {name: value for name, value in message.items() if name not in parts}
+    return {**left, "role": _OLD_ROLE} if _ROLE in parts and left.get("role") == _ROLE else left
