@@ -48,8 +48,12 @@ test-fast: setup ## Run the tests that need no deployed stage
 clients: ## Build the environments, and install the clients that only the slow tests drive
 	@$(PYTHON) local/setup.py clients
 
+.PHONY: properties
+properties: setup ## Run the property tests that need no stage, with examples that no run has tried
+	HYPOTHESIS_PROFILE=seeking $(PYTEST) -m "hypothesis and not slow and not stage" $(ARGS)
+
 .PHONY: test-slow
-test-slow: clients test-hub ## Run the slow tests only
+test-slow: clients test-hub properties ## Run the slow tests, and the property tests with new examples
 	$(PYTEST) -m slow $(ARGS)
 
 HUB_TESTS = $(patsubst %,tests/integration/test_%.py,live resume order owned_shares share_access purge http) \
