@@ -255,8 +255,8 @@ def submit(account: Account, session: Json, token: str, details: dict[str, str])
 def _compute_tax(account: Account, session: Json, typed: Json) -> None:
     """Count the tax of an open session by the typed address, else by the customer's; raises StripeError."""
     customer = account.find("customer", session["customer"])
-    takes_typed = customer is None or account.plans[session["id"]]["customer_update"].get("address") == "auto"
-    address = typed if takes_typed else customer["address"]
+    takes_typed = account.plans[session["id"]]["customer_update"].get("address") == "auto"
+    address = typed if customer is None or takes_typed else customer["address"]
     taxes.check_address(address)
     rate = taxes.rate_of(address, customer["tax_exempt"] if customer else None)
     for line in account.plans[session["id"]]["lines"]:

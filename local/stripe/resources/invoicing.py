@@ -19,8 +19,7 @@ def new_invoice(account: Account, customer: Json, currency: str, **fields: objec
     now = account.now(customer["id"])
     usual: Json = {"auto_advance": False, "billing_reason": "manual", "collection_method": "charge_automatically"}
     usual |= {"metadata": Json(), "period_end": now, "period_start": now}
-    usual["automatic_tax"] = dict.fromkeys(("disabled_reason", "liability", "provider", "status"))
-    usual["automatic_tax"]["enabled"] = False
+    usual["automatic_tax"] = {"enabled": False, **dict.fromkeys(("disabled_reason", "liability", "provider", "status"))}
     given = usual | fields
     made = make(
         "invoice",
