@@ -360,6 +360,8 @@ class TestPlans:
         net = renewal["total"] - renewal["tax"]
         assert planned.shop.sum(AccountKind.PLAN_INCOME) == -60 * DOLLAR - net
         assert owed(planned.shop) == 1140 + renewal["tax"] // CENT
+        # A quarter of the net, as the credit of a seat is a quarter of its price.
+        assert planned.shop.balance == 15 * DOLLAR + net // 4
         planned.shop.books.verify()
 
     def test_a_start_by_card_needs_an_address(self, planned: PlanShop) -> None:
