@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import urllib.parse
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+import stripe
 from sqlalchemy import select
 
 from local.stripe import StripeStandIn
 from opencode_cloud.billing.models.accounts import AccountKind
+from opencode_cloud.contracts.ids import RefundOrderId, SecondSubscriptionId
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.errors import Unavailable, Unprocessable
 from opencode_cloud.payments.models import TAX_LOCATION, TAX_REFUSED, PaymentView, StripeRefused, TopUp, TopUpState
 from opencode_cloud.payments.models.plans import PlanState, share_of_tax
+from opencode_cloud.payments.stripe_plans import StripePlans
 from opencode_cloud.schema.payments import payment_customers, top_ups
 from tests.unit.billing.books import CENT, DOLLAR, Books
+from tests.unit.crashes import Crash, dying_before
 from tests.unit.payments.plans import PlanShop
 from tests.unit.payments.reloads import BASE, ReloadShop, join
 from tests.unit.payments.shop import BACK, PAYER, SEAT_TERMS, TWENTY, Shop
@@ -167,6 +174,30 @@ class TestCheckout:
             "tax_id_collection": {"enabled": True},
         }
 
+    def test_without_the_setting_no_request_speaks_of_tax(
+        self, reload_shop: ReloadShop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shop, asked = reload_shop.shop, list[str]()
+        request = stripe.RequestsClient.request
+
+        def noted(client: Any, method: str, url: str, headers: Any, post_data: Any = None) -> Any:
+            asked.append(f"{method} {urllib.parse.unquote(url)} {urllib.parse.unquote(str(post_data))}")
+            return request(client, method, url, headers, post_data)
+
+        monkeypatch.setattr(stripe.RequestsClient, "request", noted)
+        reload_shop.spend(16 * DOLLAR)
+        reload_shop.work()
+        shop.buy()
+        shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
+        shop.planning.cancel(PAYER, WORKSPACE)
+        shop.planning.begin_by_card(PAYER, WORKSPACE, BASE)
+        shop.deliver_all()
+
+        sent = [each.replace("tax_id_collection", "") for each in asked]
+        assert len(sent) > 20
+        for word in ("tax", "hooks", "/v1/checkout/sessions?payment_intent"):
+            assert [each for each in sent if word in each] == []
+
     def test_parts_of_a_refund_return_their_tax_and_the_whole_returns_all_of_it(self, taxed: Shop) -> None:
         top_up = taxed.buy()
         taxed.deliver_all()
@@ -303,6 +334,25 @@ class TestReloads:
         assert set(shop.kept()) == {"payment_differs"}
         assert shop.balance == 4 * DOLLAR
 
+    @pytest.mark.slow
+    def test_a_crash_at_any_statement_charges_one_amount_once(self, reloading: ReloadShop) -> None:
+        shop, charges, finished = reloading.shop, 0, False
+        while not finished:
+            reloading.spend(shop.balance)
+            charges += 1
+            with suppress(Crash), dying_before(shop.books.database, charges):
+                shop.reloading.run(WORKSPACE)
+                finished = True
+            reloading.later(hours=1)
+            shop.receiving.sweep()
+            reloading.work()
+            assert reloading.charges == [GROSS] * charges
+            assert (shop.balance, owed(shop)) == (TWENTY, TAX * (charges + 1))
+            assert reloading.state == ("idle", "")
+        assert charges > 20
+        shop.deliver_all()
+        shop.books.verify()
+
     def test_a_reload_that_its_owner_finishes_has_the_tax_of_the_page(self, reloading: ReloadShop) -> None:
         shop = reloading.shop
         reloading.take_card("pm_card_authenticationRequired")
@@ -384,6 +434,31 @@ class TestPlans:
 
         assert planned.paid() == [6000, 6000]
         assert (owed(planned.shop), planned.shop.sum(AccountKind.PLAN_INCOME)) == (0, -120 * DOLLAR)
+
+    def test_a_second_paid_start_goes_back_with_its_tax(self, planned: PlanShop) -> None:
+        shop = planned.shop
+        planned.started()
+        wanted: Any = {
+            "customer": planned.customer,
+            "items": [{"price": StripePlans(shop.api).price(20 * DOLLAR, taxed=True), "quantity": 3}],
+            "default_payment_method": planned.save_card(),
+            "metadata": {"seat_plan": planned.plan.id},
+            "automatic_tax": {"enabled": True},
+        }
+        shop.client.subscriptions.create(wanted)
+        shop.deliver_all()
+        while told := [*shop.books.place.told(Topic.SECOND_SUBSCRIPTION), *shop.books.place.told(Topic.REFUND)]:
+            shop.books.place.messages.clear()
+            for each in told:
+                if each.startswith("sec_"):
+                    shop.seconds.run(SecondSubscriptionId(each))
+                else:
+                    shop.refunding.run(RefundOrderId(each))
+        shop.deliver_all()
+
+        assert [each.amount for each in shop.client.refunds.list().data] == [7140]
+        assert (owed(shop), shop.sum(AccountKind.PLAN_INCOME)) == (1140, -60 * DOLLAR)
+        shop.books.verify()
 
     def test_a_refund_of_the_payment_returns_its_tax(self, planned: PlanShop) -> None:
         planned.started()

@@ -122,7 +122,7 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     tax: int = 0
     """The tax in it, as its checkout or its invoice says."""
     calculation_id: str = ""
-    """Stripe's calculation of its tax; empty for a payment by Checkout or of an invoice."""
+    """Stripe's calculation of its tax, as the charge of a reload names it; else empty."""
     buyer: tuple[str, ...] = ()
     """Name and address that the payer gave, line by line."""
     read_at: datetime | None = None

@@ -172,7 +172,7 @@ class Effects:
         """Return the payment of a purchase with the tax that its checkout says. That of a reload is in our row."""
         with self._outbox.unit() as unit:
             top_up = self._top_ups.get(unit.connection, payment.top_up_id)
-        if top_up is None or not top_up.taxed or payment.calculation_id:
+        if top_up is None or not top_up.taxed or _is_calculated(top_up, payment):
             return payment
         paid = session or self._api.session_of(payment.id)
         is_own = paid is not None and paid.top_up_id == top_up.id
@@ -342,6 +342,9 @@ def _tax_of(top_up: TopUp, payment: PaymentView) -> int:
     """Return the tax that Stripe computed for a payment of a purchase, in cents."""
     if not top_up.taxed:
         return 0
-    if payment.calculation_id:
-        return top_up.tax // CENT if payment.calculation_id == top_up.calculation_id else 0
-    return payment.tax
+    return top_up.tax // CENT if _is_calculated(top_up, payment) else payment.tax
+
+
+def _is_calculated(top_up: TopUp, payment: PaymentView) -> bool:
+    """Tell whether a payment names the calculation that our row has."""
+    return bool(top_up.calculation_id) and payment.calculation_id == top_up.calculation_id
