@@ -186,6 +186,9 @@ class Stripe(Settings):
     least_top_up: int = Field(default=10, ge=1, description="in dollars")
     most_top_up: int = Field(default=10_000, ge=1, description="in dollars")
     invoice_seller: str = Field(default="", max_length=1000, description="lines of the seller: name, address, tax id")
+    tax: bool = Field(
+        default=False, description="whether Stripe computes tax on top of purchases and plans; it needs Stripe Tax"
+    )
     seat_price: str = Field(
         default="0",
         pattern=DOLLARS,

@@ -79,6 +79,7 @@ def of_stage(stage: Stage) -> dict[str, str]:
         "LEAST_TOP_UP": str(stripe.least_top_up),
         "MOST_TOP_UP": str(stripe.most_top_up),
         "INVOICE_SELLER": stripe.invoice_seller,
+        "STRIPE_TAX": _flag(stripe.tax),
         "SEAT_PRICE": _micro_cents(stripe.seat_price),
         "SEAT_CREDIT": _micro_cents(stripe.seat_credit),
         "RENEWAL_NOTICE_DAYS": str(stripe.renewal_notice_days),

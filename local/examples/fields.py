@@ -180,6 +180,7 @@ VALUES: Mapping[str, Any] = {
     "subject": "Ada",
     "subject_id": f"mem_{ULID}",
     "suffix": "a1b2",
+    "tax": 0,
     "text": "Credit",
     "threshold": 80,
     "title": "Fix the build",

@@ -32,6 +32,10 @@ class Account:
         """Payment methods that were authenticated for later payments."""
         self.told_upcoming: dict[str, int] = {}
         """By subscription, the end of the period whose renewal was announced."""
+        self.tax_behaviour: str | None = None
+        """How tax relates to prices that say nothing about it; None: such prices may not be taxed."""
+        self.tax_lines: dict[str, list[Json]] = {}
+        """By calculation of tax, its lines."""
         self.plans: dict[str, Json] = {}
         """By checkout session, its lines and the parameters that it hands on."""
         self._objects: dict[str, Json] = {}

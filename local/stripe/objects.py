@@ -8,6 +8,7 @@ from typing import Any, Union, get_args, get_origin
 import stripe
 import stripe.billing_portal
 import stripe.checkout
+import stripe.tax
 import stripe.test_helpers
 
 Json = dict[str, Any]
@@ -35,6 +36,9 @@ CLASSES: dict[str, tuple[str, type[stripe.StripeObject]]] = {
     "setup_intent": ("seti", stripe.SetupIntent),
     "subscription": ("sub", stripe.Subscription),
     "subscription_item": ("si", stripe.SubscriptionItem),
+    "tax.association": ("taxa", stripe.tax.Association),
+    "tax.calculation": ("taxcalc", stripe.tax.Calculation),
+    "tax.calculation_line_item": ("tax_li", stripe.tax.CalculationLineItem),
     "test_helpers.test_clock": ("clock", stripe.test_helpers.TestClock),
     "webhook_endpoint": ("we", stripe.WebhookEndpoint),
 }
@@ -46,6 +50,7 @@ OMITTED = {
     "customer": {"cash_balance", "sources", "subscriptions", "tax", "tax_ids", "invoice_credit_balance"},
     "invoice": {"payments", "confirmation_secret"},
     "price": {"currency_options", "tiers"},
+    "tax.calculation": {"line_items"},
     "webhook_endpoint": {"secret"},
 }
 """Fields that appear only on request, or in one answer."""

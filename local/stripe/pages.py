@@ -197,6 +197,9 @@ def _checkout(session: Json, error: str = "") -> web.Response:
     email = escape(session["customer_email"] or "")
     fields = f'<label>Email <input name="email" type="email" value="{email}"></label>{_CARD}'
     fields += '<label>Country <input name="country" value="US" maxlength="2"></label>'
+    if session["automatic_tax"]["enabled"]:
+        fields += '<label>Postal code <input name="postal_code" value="10001"></label>'
+        total += " and tax"
     fields += '<label>Pay by <select name="method"><option value="card">Card</option>'
     fields += '<option value="bank">Bank debit (arrives later)</option></select></label>'
     back = f'<a href="{escape(session["cancel_url"])}">Back</a>' if session["cancel_url"] else ""

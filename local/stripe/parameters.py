@@ -8,7 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import stripe
 from stripe import RequestOptions
-from stripe.params import billing_portal, checkout, test_helpers
+from stripe.params import billing_portal, checkout, tax, test_helpers
 from typing_extensions import get_type_hints, is_typeddict
 
 from local.stripe.errors import invalid, lacking, missing
@@ -19,6 +19,7 @@ GROUPS: dict[str, Any] = {
     "": stripe.params,
     "billing_portal": billing_portal,
     "checkout": checkout,
+    "tax": tax,
     "test_helpers": test_helpers,
 }
 METADATA_KEYS = 50

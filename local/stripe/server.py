@@ -30,6 +30,7 @@ from local.stripe.resources import (
     invoices,
     products,
     subscriptions,
+    taxes,
 )
 from local.stripe.routing import Method, Methods
 
@@ -47,6 +48,7 @@ METHODS = Methods(
     subscriptions.methods,
     invoices.methods,
     products.methods,
+    taxes.methods,
 )
 KEY_FORMS = ("sk_test_", "rk_test_")
 

@@ -7,6 +7,7 @@ from local.stripe.errors import refused
 from local.stripe.listing import include
 from local.stripe.objects import Json, changes, listing, make
 from local.stripe.resources.cards import behaviour
+from local.stripe.resources.taxes import record
 from local.stripe.routing import Methods
 
 methods = Methods()
@@ -60,6 +61,9 @@ def refund(account: Account, charge: Json, amount: int, reason: str | None, meta
     made["balance_transaction"] = entry(account, "refund", made, -amount, 0)["id"]
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount"]
+    intent = account.find("payment_intent", charge["payment_intent"])
+    if intent is not None:
+        record(account, intent, made["id"])
     account.emit("refund.created", made)
     account.emit("charge.refunded", charge, {"amount_refunded": charge["amount_refunded"] - amount})
     if fate == "failed":

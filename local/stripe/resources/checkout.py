@@ -8,7 +8,7 @@ from local.stripe.amounts import check_charge, check_quantity
 from local.stripe.errors import lacking, missing, refused
 from local.stripe.listing import include, page
 from local.stripe.objects import Json, changes, listing, make
-from local.stripe.resources import invoicing
+from local.stripe.resources import invoicing, taxes
 from local.stripe.resources.cards import ADDRESS, from_token, needs_authentication
 from local.stripe.resources.customers import attach_to
 from local.stripe.resources.customers import create as create_customer
@@ -26,7 +26,7 @@ SHORTEST = 1800
 _CREATE = (
     "mode success_url cancel_url customer customer_email customer_creation client_reference_id metadata currency"
     " expires_at allowed_payment_method_types billing_address_collection tax_id_collection customer_update"
-    " locale line_items.price line_items.price_data line_items.quantity submit_type ui_mode automatic_tax"
+    " locale line_items.price line_items.price_data line_items.quantity submit_type ui_mode automatic_tax.enabled"
     " payment_intent_data.metadata payment_intent_data.setup_future_usage payment_intent_data.description"
     " payment_intent_data.receipt_email subscription_data.metadata subscription_data.trial_period_days"
     " setup_intent_data.metadata"
@@ -40,10 +40,17 @@ def create(account: Account, values: dict[str, Any]) -> Json:
     _check(account, values, mode)
     now = account.now(values.get("customer"))
     lines = [_line(account, line, index) for index, line in enumerate(values.get("line_items", []))]
-    total = _total(mode, lines)
+    total, is_taxed = _total(mode, lines), _is_taxed(values)
+    if is_taxed:
+        _check_tax(account, values, lines)
     made = make(
         "checkout.session",
-        automatic_tax={"enabled": False, "liability": None, "provider": None, "status": None},
+        automatic_tax={
+            "enabled": is_taxed,
+            "liability": {"type": "self", "account": None} if is_taxed else None,
+            "provider": "stripe" if is_taxed else None,
+            "status": "requires_location_inputs" if is_taxed else None,
+        },
         created=now,
         currency=lines[0]["currency"] if lines else values.get("currency"),
         custom_fields=[],
@@ -82,7 +89,7 @@ _PLAIN = (
     "tax_id_collection",
     "submit_type",
 )
-_DATA = ("payment_intent_data", "subscription_data")
+_DATA = ("payment_intent_data", "subscription_data", "customer_update")
 
 
 def _check(account: Account, values: dict[str, Any], mode: str | None) -> None:
@@ -92,8 +99,8 @@ def _check(account: Account, values: dict[str, Any], mode: str | None) -> None:
         raise missing("success_url")
     if mode != "setup" and not values.get("line_items"):
         raise missing("line_items")
-    if values.get("automatic_tax", {}).get("enabled") or values.get("ui_mode", "hosted_page") != "hosted_page":
-        raise lacking("taxes, and checkout pages inside of other pages")
+    if values.get("ui_mode", "hosted_page") != "hosted_page":
+        raise lacking("checkout pages inside of other pages")
     for name in ("success_url", "cancel_url"):
         if name in values and not values[name].startswith(("http://", "https://")):
             raise refused("Not a valid URL", "url_invalid", name)
@@ -116,6 +123,24 @@ def _check_customer(account: Account, values: dict[str, Any]) -> None:
             raise refused(message, None, "customer_update")
     elif "customer_update" in values:
         raise refused("`customer_update` can only be used with `customer`.", None, "customer_update")
+
+
+def _is_taxed(values: dict[str, Any]) -> bool:
+    return bool(values.get("automatic_tax", {}).get("enabled"))
+
+
+def _check_tax(account: Account, values: dict[str, Any], lines: list[Json]) -> None:
+    for index, line in enumerate(lines):
+        taxes.check_behaviour(account, line["price"], f"line_items[{index}]")
+    customer = account.find("customer", values.get("customer"))
+    takes_typed = values.get("customer_update", {}).get("address") == "auto"
+    if customer and not takes_typed and not taxes.is_enough(customer["address"]):
+        message = (
+            "Automatic tax calculation in Checkout requires a valid address on the Customer. Add a valid address to "
+            "the Customer or set either `customer_update[address]` to 'auto' or `customer_update[shipping]` to 'auto' "
+            "to save the address entered in Checkout to the Customer."
+        )
+        raise refused(message, taxes.LOCATION, "automatic_tax")
 
 
 def _check_expiry(account: Account, values: dict[str, Any]) -> None:
@@ -217,6 +242,8 @@ def submit(account: Account, session: Json, token: str, details: dict[str, str])
     billing = {"email": details.get("email") or None, "name": details.get("name") or None, "address": address}
     method = from_token(account, token, billing)
     session["customer_details"] = billing | {"phone": None, "tax_exempt": "none", "tax_ids": []}
+    if session["automatic_tax"]["enabled"]:
+        _compute_tax(account, session, address)
     _own_customer(account, session, billing)
     if session["mode"] == "setup":
         return _set_up(account, session, method["id"])
@@ -225,12 +252,46 @@ def submit(account: Account, session: Json, token: str, details: dict[str, str])
     return _pay(account, session, method["id"])
 
 
+def _compute_tax(account: Account, session: Json, typed: Json) -> None:
+    """Count the tax of an open session by the typed address, else by the customer's; raises StripeError."""
+    customer = account.find("customer", session["customer"])
+    takes_typed = account.plans[session["id"]]["customer_update"].get("address") == "auto"
+    address = typed if customer is None or takes_typed else customer["address"]
+    taxes.check_address(address)
+    rate = taxes.rate_of(address, customer["tax_exempt"] if customer else None)
+    for line in account.plans[session["id"]]["lines"]:
+        tax = taxes.tax_on(line["amount_subtotal"], rate)
+        line.update(amount_tax=tax, amount_total=line["amount_subtotal"] + tax)
+    tax = sum(line["amount_tax"] for line in account.plans[session["id"]]["lines"])
+    session["automatic_tax"]["status"] = "complete"
+    session["total_details"]["amount_tax"] = tax
+    session["amount_total"] = session["amount_subtotal"] + tax
+    intent = account.find("payment_intent", session["payment_intent"])
+    if intent is not None:
+        intent["amount"] = session["amount_total"]
+
+
 def _own_customer(account: Account, session: Json, billing: Json) -> None:
+    _keep_typed(account, session, billing)
     wanted = session["mode"] == "subscription" or session["customer_creation"] == "always"
     saves = account.plans[session["id"]]["payment_intent_data"].get("setup_future_usage")
     if session["customer"] is None and (wanted or saves):
         values = {name: billing[name] for name in ("email", "name") if billing[name]}
+        if session["automatic_tax"]["enabled"]:
+            values["address"] = billing["address"]
         session["customer"] = create_customer(account, values)["id"]
+
+
+def _keep_typed(account: Account, session: Json, billing: Json) -> None:
+    """Save what was typed to the customer, as `customer_update` asks for."""
+    chosen = account.plans[session["id"]]["customer_update"]
+    typed: Json = {}
+    if chosen.get("address") == "auto" and billing["address"]["country"]:
+        typed["address"] = {name: text for name, text in billing["address"].items() if text}
+    if chosen.get("name") == "auto" and billing["name"]:
+        typed["name"] = billing["name"]
+    if session["customer"] and typed:
+        update_customer(account, typed, session["customer"])
 
 
 def _pay(account: Account, session: Json, method_id: str) -> Json:
@@ -259,6 +320,7 @@ def _subscribe(account: Account, session: Json, method_id: str) -> Json:
     lines = [{"price": line["price"]["id"], "quantity": line["quantity"]} for line in plan["lines"]]
     values = {"customer": session["customer"], "items": lines, "default_payment_method": method_id}
     values |= {name: plan["subscription_data"][name] for name in plan["subscription_data"]}
+    values |= {"automatic_tax": {"enabled": session["automatic_tax"]["enabled"]}}
     if needs_authentication(account, method_id):
         return _ask_for_subscription(account, session, values)
     made = start_subscription(account, values | {"payment_behavior": "error_if_incomplete"})

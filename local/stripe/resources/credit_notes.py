@@ -3,7 +3,7 @@
 from typing import Any
 
 from local.stripe.account import Account
-from local.stripe.errors import missing, refused
+from local.stripe.errors import lacking, missing, refused
 from local.stripe.objects import Json, listing, make
 from local.stripe.resources import invoicing
 from local.stripe.resources.charges import refund
@@ -24,6 +24,8 @@ def create(account: Account, values: dict[str, Any]) -> Json:
     if "amount" not in values:
         raise missing("amount")
     amount = values["amount"]
+    if invoice["total_taxes"]:
+        raise lacking("credit notes over invoices with tax")
     _check(invoice, amount, values)
     made = _new(account, invoice, values)
     if invoice["status"] == "open":

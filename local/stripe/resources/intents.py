@@ -10,11 +10,15 @@ from local.stripe.objects import Json, changes, make
 from local.stripe.resources.cards import needs_authentication, refuse_detached, resolve
 from local.stripe.resources.customers import attach_to
 from local.stripe.resources.payments import pay
+from local.stripe.resources.taxes import hooks_of
 from local.stripe.routing import Methods
 
 methods = Methods()
 _CONFIRM = "payment_method off_session return_url setup_future_usage receipt_email"
-_CREATE = "amount currency customer allowed_payment_method_types automatic_payment_methods confirm metadata description"
+_CREATE = (
+    "amount currency customer allowed_payment_method_types automatic_payment_methods confirm metadata description"
+    " hooks.inputs.tax.calculation"
+)
 
 
 @methods.add("POST", "/v1/payment_intents", "PaymentIntentCreateParams", f"{_CREATE} {_CONFIRM}")
@@ -52,6 +56,7 @@ def new_intent(account: Account, values: dict[str, Any]) -> Json:
         currency=currency,
         customer=customer_id,
         description=values.get("description"),
+        hooks=hooks_of(account, values),
         metadata=values.get("metadata") or {},
         payment_method_types=values.get("allowed_payment_method_types", ["card"]),
         receipt_email=values.get("receipt_email"),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from local.stripe.account import Account
 from local.stripe.errors import StripeError, refused
 from local.stripe.objects import Json, listing, make
+from local.stripe.resources import taxes
 from local.stripe.resources.intents import new_intent, take_method
 from local.stripe.resources.payments import listen, pay
 
@@ -18,6 +19,7 @@ def new_invoice(account: Account, customer: Json, currency: str, **fields: objec
     now = account.now(customer["id"])
     usual: Json = {"auto_advance": False, "billing_reason": "manual", "collection_method": "charge_automatically"}
     usual |= {"metadata": Json(), "period_end": now, "period_start": now}
+    usual["automatic_tax"] = {"enabled": False, **dict.fromkeys(("disabled_reason", "liability", "provider", "status"))}
     given = usual | fields
     made = make(
         "invoice",
@@ -29,7 +31,6 @@ def new_invoice(account: Account, customer: Json, currency: str, **fields: objec
         amount_shipping=0,
         attempt_count=0,
         attempted=False,
-        automatic_tax={"enabled": False, "disabled_reason": None, "liability": None, "provider": None, "status": None},
         created=now,
         currency=currency,
         customer=customer["id"],
@@ -82,7 +83,7 @@ def add_line(account: Account, invoice: Json, amount: int, description: str | No
         pretax_credit_amounts=[],
         quantity_decimal=str(given["quantity"]),
         subtotal=amount,
-        taxes=[],
+        taxes=_taxes(account, invoice, amount),
         **given,
     )
     invoice["lines"]["data"].append(account.add(line))
@@ -109,10 +110,31 @@ def add_item_line(account: Account, invoice: Json, item: Json) -> None:
 
 def recount(invoice: Json) -> None:
     """Count the sums of a draft again."""
-    total = sum(line["amount"] for line in invoice["lines"]["data"])
+    lines = invoice["lines"]["data"]
+    net, taxed = sum(line["amount"] for line in lines), [tax for line in lines for tax in line["taxes"]]
+    total = net + sum(each["amount"] for each in taxed)
     due = max(0, total)
-    invoice.update(subtotal=total, subtotal_excluding_tax=total, total=total, total_excluding_tax=total)
-    invoice.update(amount_due=due, amount_remaining=due)
+    invoice.update(subtotal=net, subtotal_excluding_tax=net, total=total, total_excluding_tax=net)
+    invoice.update(amount_due=due, amount_remaining=due, total_taxes=_summed(taxed))
+
+
+def _taxes(account: Account, invoice: Json, amount: int) -> list[Json]:
+    """Return the tax on a line of an invoice; none without automatic tax."""
+    if not invoice["automatic_tax"]["enabled"]:
+        return []
+    rate, reason = taxes.customer_rate(account.at("customer", invoice["customer"]))
+    tax: Json = {"amount": taxes.tax_on(amount, rate), "tax_behavior": "exclusive", "taxability_reason": reason}
+    tax |= {"taxable_amount": amount, "type": "tax_rate_details"}
+    return [tax | {"tax_rate_details": {"tax_rate": f"txr_stand_in_{rate}"}}]
+
+
+def _summed(taxed: list[Json]) -> list[Json]:
+    """Return one entry for each rate."""
+    by_rate: dict[str, Json] = {}
+    for each in taxed:
+        entry = by_rate.setdefault(each["tax_rate_details"]["tax_rate"], {**each, "amount": 0, "taxable_amount": 0})
+        entry.update({name: entry[name] + each[name] for name in ("amount", "taxable_amount")})
+    return list(by_rate.values())
 
 
 def finalize(account: Account, invoice: Json) -> None:

@@ -7,6 +7,7 @@ from local.stripe.errors import StripeError, card_error
 from local.stripe.objects import Json, make
 from local.stripe.resources.cards import TestCard, behaviour, needs_authentication
 from local.stripe.resources.charges import entry, open_dispute
+from local.stripe.resources.taxes import record
 
 Listener = Callable[[Account, Json], None]
 OUTCOMES = {
@@ -111,6 +112,7 @@ def _conclude(account: Account, intent: Json, charge: Json) -> None:
         account.emit("payment_method.attached", method)
     intent.update(status="succeeded", amount_received=intent["amount"], latest_charge=charge["id"])
     intent.update(last_payment_error=None, next_action=None)
+    record(account, intent, intent["id"])
     account.emit("charge.succeeded", charge)
     account.emit("payment_intent.succeeded", intent)
     _tell(account, intent)

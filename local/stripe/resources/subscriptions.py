@@ -6,7 +6,7 @@ from local.stripe.account import Account
 from local.stripe.amounts import check_quantity
 from local.stripe.errors import StripeError, lacking, missing, refused
 from local.stripe.objects import Json, changes, listing, make
-from local.stripe.resources import invoicing
+from local.stripe.resources import invoicing, taxes
 from local.stripe.resources.invoices import new_item
 from local.stripe.resources.periods import end_of
 from local.stripe.resources.products import price_of
@@ -16,7 +16,7 @@ methods = Methods()
 _CREATE = (
     "cancel_at_period_end collection_method customer default_payment_method description metadata off_session"
     " items.price items.price_data items.quantity items.metadata payment_behavior trial_period_days currency"
-    " proration_behavior payment_settings.save_default_payment_method billing_mode"
+    " proration_behavior payment_settings.save_default_payment_method billing_mode automatic_tax.enabled"
 )
 
 
@@ -36,6 +36,10 @@ def start(account: Account, values: dict[str, Any]) -> Json:
     customer = account.get("customer", values["customer"], "customer")
     prices = [price_of(account, line, f"items[{index}]") for index, line in enumerate(values["items"])]
     _check_prices(account, customer, prices)
+    if _is_taxed(values):
+        taxes.check_address(customer["address"])
+        for index, price in enumerate(prices):
+            taxes.check_behaviour(account, price, f"items[{index}]")
     for index, line in enumerate(values["items"]):
         check_quantity(line.get("quantity", 1), f"items[{index}]")
     made = _new(account, customer, values, prices)
@@ -53,6 +57,10 @@ def start(account: Account, values: dict[str, Any]) -> Json:
                 invoicing.void(account, invoice, "void", "invoice.voided")
                 raise
     return made
+
+
+def _is_taxed(values: dict[str, Any]) -> bool:
+    return bool(values.get("automatic_tax", {}).get("enabled"))
 
 
 def _check_method(account: Account, values: dict[str, Any], customer: Json) -> None:
@@ -78,7 +86,11 @@ def _new(account: Account, customer: Json, values: dict[str, Any], prices: list[
     chosen = {name: values[name] for name in ("default_payment_method", "description") if name in values}
     made = make(
         "subscription",
-        automatic_tax={"enabled": False, "disabled_reason": None, "liability": None},
+        automatic_tax={
+            "enabled": _is_taxed(values),
+            "disabled_reason": None,
+            "liability": {"type": "self", "account": None} if _is_taxed(values) else None,
+        },
         billing_cycle_anchor=trial_end or now,
         billing_mode={"type": values.get("billing_mode", {}).get("type", "flexible")},
         billing_schedules=[],
@@ -143,6 +155,8 @@ def bill(account: Account, subscription: Json, reason: str) -> Json:
     if reason != "subscription_update":
         for item in subscription["items"]["data"]:
             _add_period(account, invoice, item)
+    if invoice["automatic_tax"]["disabled_reason"]:
+        subscription["automatic_tax"].update(enabled=False, disabled_reason="requires_location_inputs")
     account.emit("invoice.created", invoice)
     invoicing.finalize(account, invoice)
     subscription["latest_invoice"] = invoice["id"]
@@ -152,7 +166,23 @@ def bill(account: Account, subscription: Json, reason: str) -> Json:
 def _new_invoice(account: Account, customer: Json, subscription: Json, **fields: Any) -> Json:
     details = {"subscription": subscription["id"], "metadata": dict(subscription["metadata"])}
     parent = {"type": "subscription_details", "subscription_details": details, "quote_details": None}
-    return invoicing.new_invoice(account, customer, subscription["currency"], parent=parent, **fields)
+    tax = _automatic_tax(customer, subscription)
+    return invoicing.new_invoice(
+        account, customer, subscription["currency"], parent=parent, automatic_tax=tax, **fields
+    )
+
+
+def _automatic_tax(customer: Json, subscription: Json) -> Json:
+    """Return whether tax is computed on an invoice. Stripe leaves it out if the address is not enough any more."""
+    wanted, possible = subscription["automatic_tax"]["enabled"], taxes.is_enough(customer["address"])
+    is_on = wanted and possible
+    return {
+        "enabled": is_on,
+        "disabled_reason": "finalization_requires_location_inputs" if wanted and not possible else None,
+        "liability": {"type": "self", "account": None} if is_on else None,
+        "provider": "stripe" if is_on else None,
+        "status": "complete" if is_on else None,
+    }
 
 
 def waiting(account: Account, subscription: Json) -> list[Json]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta
 
 import pytest
@@ -18,9 +19,9 @@ from opencode_cloud.billing.models.accounts import (
     spendable_in_all,
 )
 from opencode_cloud.billing.models.errors import UnbalancedTransaction
-from opencode_cloud.billing.models.payments import Payment, Shares
+from opencode_cloud.billing.models.payments import Hold, Payment, Purpose, Shares
 from opencode_cloud.billing.models.transactions import Cause, CauseKind, Layer, Leg, TransactionDraft, TransactionKind
-from opencode_cloud.billing.service import chain, double_entry
+from opencode_cloud.billing.service import chain, double_entry, drafts
 from opencode_cloud.billing.service.returning import added, shares_of
 from opencode_cloud.contracts.ids import LedgerAccountId, LedgerTransactionId, PaymentId
 from opencode_cloud.kit import rounding
@@ -49,6 +50,10 @@ def draft(*legs: Leg, kind: TransactionKind = TransactionKind.GRANT) -> Transact
         event_at=AT,
         legs=legs,
     )
+
+
+def _cents(number: int) -> int:
+    return number * CENT
 
 
 class TestDoubleEntry:
@@ -142,6 +147,55 @@ class TestReturns:
             payment = Payment(**{**_fields(payment), "returned": added(payment.returned, shares)})
             assert payment.returned.credit == paid.credit * payment.returned.gross // paid.gross
         assert payment.returned == paid
+
+    @given(
+        paid=st.builds(
+            Shares,
+            credit=st.integers(1, 10**6).map(_cents),
+            fee=st.integers(0, 10**5).map(_cents),
+            tax=st.integers(0, 10**6).map(_cents),
+        ),
+        purpose=st.sampled_from(Purpose),
+        data=st.data(),
+    )
+    def test_entries_of_a_taxed_payment_and_its_refunds_balance_and_the_whole_returns_all_of_the_tax(
+        self, paid: Shares, purpose: Purpose, data: st.DataObject
+    ) -> None:
+        if purpose is Purpose.PLAN:
+            paid = Shares(credit=0, fee=paid.credit + paid.fee, tax=paid.tax)
+        payment = Payment(**{**_fields(TWENTY), "paid": paid, "purpose": purpose})
+        posted: Counter[LedgerAccountId] = Counter()
+        pending: Counter[LedgerAccountId] = Counter()
+
+        def book(booked: TransactionDraft) -> None:
+            double_entry.check(booked)
+            for leg in booked.legs:
+                (pending if leg.layer is Layer.PENDING else posted)[leg.account_id] += leg.amount
+
+        is_credit = purpose is Purpose.CREDIT
+        book((drafts.top_up if is_credit else drafts.plan_payment)(WORKSPACE, payment.id, paid, AT))
+        assert posted[house(AccountKind.TAX_PAYABLE)] == -paid.tax
+        assert posted[BALANCE] == -paid.credit
+        for number, permille in enumerate([*data.draw(st.lists(st.integers(1, 1000), max_size=8)), 1000]):
+            left = (paid.gross - payment.returned.gross) // CENT
+            if not left:
+                break
+            shares = shares_of(payment, max(1, left * permille // 1000) * CENT)
+            hold = Hold(
+                id=f"refund:{number}",
+                payment_id=payment.id,
+                transaction_id=payment.transaction_id,
+                workspace_id=WORKSPACE,
+                currency="USD",
+                shares=shares,
+            )
+            book(drafts.refund_pending(payment, hold.id, shares, AT))
+            book(drafts.hold_end(payment, hold, TransactionKind.REFUND, AT, post=True))
+            payment = Payment(**{**_fields(payment), "returned": added(payment.returned, shares)})
+        assert payment.returned == paid
+        kept = (AccountKind.TAX_PAYABLE, AccountKind.FEES_INCOME, AccountKind.PLAN_INCOME)
+        assert {posted[each] for each in (BALANCE, *map(house, kept))} == {0}
+        assert not any(pending.values())
 
 
 def _fields(payment: Payment) -> dict[str, object]:

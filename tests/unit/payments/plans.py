@@ -62,7 +62,7 @@ class PlanShop:
     def start(self, card: str = "pm_card_visa") -> SeatPlan:
         """Start a plan by Checkout. Nothing is delivered yet."""
         plan, _ = self.shop.planning.begin(PAYER, WORKSPACE, BASE, BACK)
-        self.shop.stand_in.control("checkout/complete", session=self.row(plan.id)["session_id"], payment_method=card)
+        self.shop.complete(self.row(plan.id)["session_id"], card)
         return plan
 
     def started(self, card: str = "pm_card_visa") -> SeatPlan:

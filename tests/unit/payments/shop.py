@@ -77,8 +77,11 @@ class Shop:
     books: Books
     server: StripeStandIn
     plan_terms: PlanTerms = SEAT_TERMS
+    taxed: bool = False
 
     def __post_init__(self) -> None:
+        self.address: dict[str, str] = {}
+        """The address that payers type on the page of Checkout."""
         self.stand_in = StandIn(self.server, f"sk_test_{secrets.token_hex(12)}")
         self.webhook_secrets = ["whsec_one"]
         self.api = StripeApi(self.server.url, self.secret, lambda: None)
@@ -89,7 +92,7 @@ class Shop:
 
     def build(self) -> None:
         outbox, store, events, reloads = self.books.place.outbox, TopUpStore(), EventStore(), AutoReloadStore()
-        terms, audit, database = SaleTerms(fees=UPSTREAM_FEE), self.books.audit, self.books.database
+        terms, audit, database = SaleTerms(fees=UPSTREAM_FEE, taxed=self.taxed), self.books.audit, self.books.database
         self.mailer = Mailer(MailStore(database))
         self.reader = BillingReader(database, LedgerReader(database, self.books.store), ClosingStore(), enabled=True)
         announcer, plans = Announcer(DeliveryStore()), PlanStore()
@@ -117,7 +120,7 @@ class Shop:
         )
         self.documents = Documents(outbox, SaleDocumentStore(), store, SELLER)
         self.effects = Effects(
-            self.api, store, self.payments, reloads, ends, self.documents, refunds, self.plan_effects
+            outbox, self.api, store, self.payments, reloads, ends, self.documents, refunds, self.plan_effects
         )
         self.refunding = Refunding(outbox, self.api, self.effects, refunds)
         self.reloading = Reloading(
@@ -154,8 +157,12 @@ class Shop:
     def buy(self, credit: int = TWENTY, card: str = "pm_card_visa") -> TopUp:
         """Open a checkout and pay it. Nothing is delivered yet."""
         top_up, session = self.begin(credit)
-        self.stand_in.control("checkout/complete", session=session, payment_method=card)
+        self.complete(session, card)
         return top_up
+
+    def complete(self, session: str, card: str = "pm_card_visa") -> None:
+        """Pay on the page of a checkout."""
+        self.stand_in.control("checkout/complete", session=session, payment_method=card, details=self.address)
 
     def top_up(self, top_up: TopUp) -> TopUp:
         return self.topping_up.get(top_up.workspace_id, TopUpId(top_up.id))

@@ -35,7 +35,12 @@ class Cashier(Office):
     """A workspace on a deployment that keeps a ledger and sells credit."""
 
     def __init__(
-        self, cloud: Cloud, database: Database, monkeypatch: pytest.MonkeyPatch, server: StripeStandIn
+        self,
+        cloud: Cloud,
+        database: Database,
+        monkeypatch: pytest.MonkeyPatch,
+        server: StripeStandIn,
+        **changed: str,
     ) -> None:
         super().__init__(cloud, database, monkeypatch)
         self.stand_in = StandIn(server, f"sk_test_{secrets.token_hex(12)}")
@@ -52,7 +57,8 @@ class Cashier(Office):
             "RELOADS_QUEUE_URL": cloud.queue("RELOADS"),
             "WEBHOOKS_QUEUE_URL": cloud.queue("WEBHOOKS"),
         }
-        values = {**self.values, **own}
+        values = {**self.values, **own, **changed}
+        self.address: dict[str, str] = {}
         self._console = console.build(
             load(console.ConsoleSettings, {**environment_of(console.ConsoleSettings), **values})
         )
@@ -88,7 +94,7 @@ class Cashier(Office):
         browser, action = self.browser(Role.BILLING), f"{self.base}/payments/plan/start"
         page = browser.submit(browser.open(f"{self.base}/payments/plan"), action)
         session = self.outside(page).rpartition("/")[2]
-        self.stand_in.control("checkout/complete", session=session, payment_method=card)
+        self._complete(session, card)
         plan = self.rows(select(plans.c.id))[0]["id"]
         return browser.open(f"{self.base}/payments/plan?plan={plan}")
 
@@ -97,9 +103,12 @@ class Cashier(Office):
         browser, action = self.browser(Role.BILLING), f"{self.base}/payments/top-ups"
         page = browser.submit(browser.open(f"{self.base}/payments"), action, credit="20")
         session = self.outside(page).rpartition("/")[2]
-        self.stand_in.control("checkout/complete", session=session, payment_method=card)
+        self._complete(session, card)
         top_up = self.rows(select(top_ups.c.id).order_by(top_ups.c.id.desc()))[0]["id"]
         return browser.open(f"{self.base}/payments?top_up={top_up}")
+
+    def _complete(self, session: str, card: str) -> None:
+        self.stand_in.control("checkout/complete", session=session, payment_method=card, details=self.address)
 
 
 @pytest.fixture
@@ -343,3 +352,42 @@ class TestPlan:
         assert change() == []
         cashier.start()
         assert change() == [{"seats": cashier.workspace}]
+
+
+@pytest.fixture
+def taxed(cloud: Cloud, database: Database, monkeypatch: pytest.MonkeyPatch, stripe_server: StripeStandIn) -> Cashier:
+    cashier = Cashier(cloud, database, monkeypatch, stripe_server, STRIPE_TAX="1")
+    cashier.address = {"country": "DE"}
+    return cashier
+
+
+def test_tax_is_announced_and_shown_where_it_was_paid(taxed: Cashier) -> None:
+    before = taxed.browser(Role.BILLING).open(f"{taxed.base}/payments")
+    assert "Tax may be added on the payment page" in before.text
+
+    page = taxed.buy()
+
+    assert "$20.00 of credit is booked." in page.text
+    assert "with $4.03 of tax" in page.text
+    browser, link = taxed.browser(Role.BILLING), f"/api/v1/workspaces/{taxed.workspace}/invoices/INV-000001.pdf"
+    invoice = browser.open(f"{taxed.base}/payments/invoices/INV-000001")
+    file = PdfReader(BytesIO(base64.b64decode(browser.go(link).text)))
+    for text in (invoice.text, " ".join(file.pages[0].extract_text().split())):
+        assert "Tax $4.03 Total in USD $25.26" in text
+
+
+def test_the_page_of_the_plan_shows_its_tax(taxed: Cashier) -> None:
+    before = taxed.browser(Role.BILLING).open(f"{taxed.base}/payments/plan")
+    assert "Tax may be added, by your address." in before.text
+
+    page = taxed.start()
+
+    assert "of tax" in page.text
+
+
+def test_without_the_setting_no_page_speaks_of_tax(cashier: Cashier) -> None:
+    cashier.buy()
+    cashier.start()
+    for path in ("/payments", "/payments/plan", "/payments/invoices/INV-000001"):
+        page = cashier.browser(Role.BILLING).open(cashier.base + path)
+        assert " tax" not in page.text.lower()

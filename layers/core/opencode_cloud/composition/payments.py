@@ -95,6 +95,7 @@ class PaymentsSettings(ControlPlaneSettings, AccessSettings):
     least_top_up: Annotated[int, "the smallest top-up in dollars"] = 10
     most_top_up: Annotated[int, "the largest top-up in dollars"] = 10_000
     invoice_seller: Annotated[str, "the lines of the seller on invoices: name, address, tax id"] = ""
+    stripe_tax: Annotated[bool, "1 to let Stripe compute tax on top of purchases and plans, else 0"] = False
     seat_price: Annotated[int, "micro-cents of a seat and month; 0: no plan is offered"] = 0
     seat_credit: Annotated[int, "micro-cents of promotional credit that a seat includes for a month"] = 0
     renewal_notice_days: Annotated[int, "days before a renewal at which the payers of a plan are told"] = 7
@@ -127,12 +128,13 @@ def shop(settings: PaymentsSettings, plane: ControlPlane, api: StripeApi) -> Sho
     documents = Documents(plane.outbox, SaleDocumentStore(), store, settings.invoice_seller)
     refunds = RefundStore()
     plans = PlanParts(settings, plane, api, payments, PlanNotices(PlanStore(), reloads, mailer, announcer))
-    effects = Effects(api, store, payments, reloads, ends, documents, refunds, plans.effects)
+    effects = Effects(plane.outbox, api, store, payments, reloads, ends, documents, refunds, plans.effects)
     refunding = Refunding(plane.outbox, api, effects, refunds)
     terms = SaleTerms(
         least=settings.least_top_up * DOLLAR,
         most=settings.most_top_up * DOLLAR,
         fees=FeeSchedule.parse(settings.processing_fee),
+        taxed=settings.stripe_tax,
     )
     reader = reader_of(plane.database, enabled=settings.billing)
     reloading = Reloading(plane.outbox, api, effects, reader, reloads, store, trigger, ends, terms)
@@ -170,6 +172,7 @@ class PlanParts:
             seat_price=settings.seat_price,
             seat_credit=settings.seat_credit,
             notice_days=settings.renewal_notice_days,
+            taxed=settings.stripe_tax,
         )
         outbox, stripe, store, customers = plane.outbox, self._stripe, self._store, TopUpStore()
         second, orders = SecondSubscriptionStore(), refund_orders_of(outbox, plane.audit, payments)

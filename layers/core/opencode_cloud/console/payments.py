@@ -19,7 +19,7 @@ from opencode_cloud.kit import money
 from opencode_cloud.kit.errors import NotFound, ServiceError, Unavailable
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
-from opencode_cloud.payments.models import OFF, CardView, ReloadTerms, TopUp, TopUpState
+from opencode_cloud.payments.models import OFF, TAX_LOCATION, CardView, ReloadTerms, TopUp, TopUpState
 from opencode_cloud.payments.service.reload_ends import in_words
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class PaymentPages:
             terms=reload.terms if reload else OFF,
             why=in_words(reload.reason) if reload else "",
             sale=self._topping_up.terms,
+            tax_location=TAX_LOCATION,
             sells_plans=self._plans.terms.is_offered or self._plans.get(workspace_id) is not None,
             documents=[each for _, _, each in self._documents.of_workspace(workspace_id, None, DEFAULT_LIMIT)],
             cents=_cents,

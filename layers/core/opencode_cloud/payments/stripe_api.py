@@ -29,22 +29,26 @@ from opencode_cloud.payments.models import (
     SessionView,
     SignatureRefused,
     StripeRefused,
+    TaxCalculation,
     TopUp,
 )
 from opencode_cloud.payments.models.refunds import RefundOrder
 from opencode_cloud.payments.stripe_connection import StripeConnection
 from opencode_cloud.payments.stripe_objects import (
+    EXCLUSIVE,
     REFUND_ORDER,
     TOP_UP,
     EventBody,
     buyer_of,
+    calculation_of,
     card_of,
     id_of,
     line_item,
+    lines_of,
     moment_of,
-    plan_of,
     refund_view,
     seconds_of,
+    session_view,
     signed_at,
     top_up_of,
 )
@@ -114,7 +118,6 @@ class StripeApi(StripeConnection):
             StripeRefused: It cannot be opened.
             stripe_unavailable: (503) It may have been opened; the same call returns it.
         """
-        amounts = [("Credit", top_up.credit), ("Processing fee", top_up.fee)]
         metadata = {TOP_UP: top_up.id}
         params: Any = {
             "mode": "payment",
@@ -122,17 +125,34 @@ class StripeApi(StripeConnection):
             "client_reference_id": top_up.id,
             "success_url": success_url,
             "cancel_url": cancel_url,
-            "line_items": [line_item(name, amount, top_up.currency) for name, amount in amounts if amount],
+            "line_items": [
+                line_item(name, cents, top_up.currency, taxed=top_up.taxed) for name, cents in lines_of(top_up)
+            ],
             "metadata": metadata,
             "payment_intent_data": {"metadata": metadata, "setup_future_usage": "off_session"},
             "billing_address_collection": "required",
             "customer_update": {"name": "auto", "address": "auto"},
             "tax_id_collection": {"enabled": True},
         }
+        if top_up.taxed:
+            params["automatic_tax"] = {"enabled": True}
         session = self.write(
             self.client.v1.checkout.sessions.create, params, key=f"top_up:{top_up.id}:checkout:{top_up.attempt}"
         )
         return Checkout(session.id, session.url or "")
+
+    def tax_on(self, top_up: TopUp, customer_id: str) -> TaxCalculation:
+        """Let Stripe compute the tax on a purchase without a page, by the customer's address; the same one each time.
+
+        Raises:
+            StripeRefused: The address is not enough, or Stripe Tax is not set up.
+            stripe_unavailable: (503) The result is unknown. The same call returns it.
+        """
+        lines = [{"amount": cents, "reference": name, "tax_behavior": EXCLUSIVE} for name, cents in lines_of(top_up)]
+        params: Any = {"currency": top_up.currency.lower(), "customer": customer_id, "line_items": lines}
+        key = f"top_up:{top_up.id}:tax:{top_up.attempt}"
+        found: Any = self.write(self.client.v1.tax.calculations.create, params, key=key)
+        return TaxCalculation(id=found.id, tax=found.amount_total - top_up.net_cents)
 
     def charge(self, top_up: TopUp, customer_id: str, method_id: str) -> PaymentId:
         """Charge a saved card without its owner, and return the payment intent. Its state tells what became of it.
@@ -158,6 +178,9 @@ class StripeApi(StripeConnection):
             "description": "Automatic reload of credit",
             "metadata": {TOP_UP: top_up.id},
         }
+        if top_up.calculation_id:
+            # Stripe then keeps its own records of the tax, also of refunds.
+            params["hooks"] = {"inputs": {"tax": {"calculation": top_up.calculation_id}}}
         return PaymentId(self.write(payments.create, params, key=key).id)
 
     def cancel(self, payment_id: PaymentId) -> None:
@@ -198,16 +221,13 @@ class StripeApi(StripeConnection):
 
     def session(self, session_id: str) -> SessionView:
         """Return the present state of a checkout session."""
-        found = self.ask(lambda: self.client.v1.checkout.sessions.retrieve(session_id))
-        return SessionView(
-            id=found.id,
-            status=found.status or "",
-            payment_id=PaymentId(id_of(found.payment_intent)),
-            top_up_id=top_up_of(found.metadata),
-            plan_id=plan_of(found.metadata),
-            subscription_id=id_of(found.subscription),
-            url=found.url or "",
-        )
+        return session_view(self.ask(lambda: self.client.v1.checkout.sessions.retrieve(session_id)))
+
+    def session_of(self, payment_id: PaymentId) -> SessionView | None:
+        """Return the checkout session that a payment intent belongs to; None without one."""
+        params: Any = {"payment_intent": payment_id, "limit": 1}
+        found = self.ask(lambda: self.client.v1.checkout.sessions.list(params)).data
+        return session_view(found[0]) if found else None
 
     def payment(self, payment_id: PaymentId) -> PaymentView:
         """Return the present state of a payment intent."""
@@ -229,6 +249,7 @@ class StripeApi(StripeConnection):
             at=moment_of(charge.created if charge else found.created),
             balance_transaction_id=id_of(entry),
             stripe_fee=entry.fee if isinstance(entry, stripe.BalanceTransaction) else 0,
+            calculation_id=calculation_of(found),
             buyer=buyer_of(charge),
             read_at=read_at,
         )

@@ -9,12 +9,14 @@ import msgspec
 
 from opencode_cloud.contracts.ids import PaymentId, PlanId, RefundOrderId, TopUpId
 from opencode_cloud.kit.money import CENT
-from opencode_cloud.payments.models import CardView, EventHead, RefundView
+from opencode_cloud.payments.models import CardView, EventHead, RefundView, SessionView, TopUp
 
 TOP_UP = "top_up"
 """Name of our id of a purchase in metadata."""
 SEAT_PLAN = "seat_plan"
 """Name of our id of a plan in metadata."""
+EXCLUSIVE = "exclusive"
+"""Stripe's word for a price that tax is added to."""
 REFUND_ORDER = "refund_order"
 """Name of our id of an order in the metadata of a refund."""
 
@@ -80,10 +82,38 @@ def refund_view(found: Any) -> RefundView:
     )
 
 
-def line_item(name: str, micro_cents: int, currency: str) -> Any:
-    """Return a line of a checkout."""
-    price = {"currency": currency.lower(), "unit_amount": micro_cents // CENT, "product_data": {"name": name}}
+def session_view(found: Any) -> SessionView:
+    """Return the state of a checkout session."""
+    return SessionView(
+        id=found.id,
+        status=found.status or "",
+        payment_id=PaymentId(id_of(found.payment_intent)),
+        top_up_id=top_up_of(found.metadata),
+        plan_id=plan_of(found.metadata),
+        subscription_id=id_of(found.subscription),
+        url=found.url or "",
+        tax=found.total_details.amount_tax if found.total_details else 0,
+    )
+
+
+def lines_of(top_up: TopUp) -> list[tuple[str, int]]:
+    """Return the name and the amount in cents of each line of a purchase."""
+    amounts = [("Credit", top_up.credit), ("Processing fee", top_up.fee)]
+    return [(name, amount // CENT) for name, amount in amounts if amount]
+
+
+def line_item(name: str, cents: int, currency: str, *, taxed: bool) -> Any:
+    """Return a line of a checkout. Tax comes on top of it, and never out of the credit."""
+    price: dict[str, Any] = {"currency": currency.lower(), "unit_amount": cents, "product_data": {"name": name}}
+    if taxed:
+        price["tax_behavior"] = EXCLUSIVE
     return {"price_data": price, "quantity": 1}
+
+
+def calculation_of(intent: Any) -> str:
+    """Return the calculation of tax that a payment intent names; empty without one."""
+    inputs = getattr(getattr(intent, "hooks", None), "inputs", None)
+    return str(getattr(getattr(inputs, "tax", None), "calculation", None) or "")
 
 
 def top_up_of(metadata: Any) -> TopUpId:

@@ -13,11 +13,13 @@ from opencode_cloud.payments.models.plans import (
     UNPAID_STARTS,
     InvoiceView,
     NextInvoice,
+    PaidInvoice,
     SeatPlan,
     SecondSubscription,
     SubscriptionView,
+    share_of_tax,
 )
-from opencode_cloud.payments.stripe_objects import SEAT_PLAN, card_of, id_of, moment_of, plan_of
+from opencode_cloud.payments.stripe_objects import EXCLUSIVE, SEAT_PLAN, card_of, id_of, moment_of, plan_of
 
 if TYPE_CHECKING:
     from opencode_cloud.payments.stripe_connection import StripeConnection
@@ -33,21 +35,27 @@ class StripePlans:
 
     # ------------------------------------------------------------------------------------- writes
 
-    def price(self, micro_cents: int) -> str:
-        """Return the price of a seat and month, which is made at the first use of its amount."""
-        key, prices = f"seat-{micro_cents // CENT}-usd-month", self._stripe.client.v1.prices
+    def price(self, micro_cents: int, *, taxed: bool = False) -> str:
+        """Return the price of a seat and month, which is made at the first use of its amount.
+
+        A taxed plan has a price of its own, because Stripe refuses to tax a price that does not say how.
+        """
+        cents, prices = micro_cents // CENT, self._stripe.client.v1.prices
+        key = f"seat-{cents}-usd-month-{EXCLUSIVE}" if taxed else f"seat-{cents}-usd-month"
         wanted: Any = {"lookup_keys": [key], "active": True, "limit": 1}
         if found := self._stripe.ask(lambda: prices.list(wanted)).data:
             return found[0].id
         params: Any = {
             "currency": "usd",
-            "unit_amount": micro_cents // CENT,
+            "unit_amount": cents,
             "recurring": {"interval": "month"},
             "product_data": {"name": PRODUCT},
             "lookup_key": key,
             # An archived price keeps its key otherwise, and Stripe refuses the new one.
             "transfer_lookup_key": True,
         }
+        if taxed:
+            params["tax_behavior"] = EXCLUSIVE
         return self._stripe.write(prices.create, params, key=f"price:{key}").id
 
     def open_checkout(
@@ -72,6 +80,7 @@ class StripePlans:
             "billing_address_collection": "required",
             "customer_update": {"name": "auto", "address": "auto"},
             "tax_id_collection": {"enabled": True},
+            **_tax(plan),
         }
         create = self._stripe.client.v1.checkout.sessions.create
         session = self._stripe.write(create, params, key=f"plan:{plan.id}:checkout:{plan.attempt}")
@@ -90,6 +99,7 @@ class StripePlans:
             "default_payment_method": method_id,
             "payment_behavior": "error_if_incomplete",
             "metadata": {SEAT_PLAN: plan.id},
+            **_tax(plan),
         }
         create = self._stripe.client.v1.subscriptions.create
         return self._stripe.write(create, params, key=f"plan:{plan.id}:start").id
@@ -172,6 +182,7 @@ class StripePlans:
             reason=found.billing_reason or "",
             seats=sum(each.quantity or 0 for each in whole),
             total=found.total,
+            tax=_tax_of(found),
             due=found.amount_due,
             paid=found.amount_paid,
             remaining=found.amount_remaining,
@@ -195,21 +206,36 @@ class StripePlans:
         """Return the invoice that a credit note corrects."""
         return id_of(self._stripe.ask(lambda: self._stripe.client.v1.credit_notes.retrieve(note_id)).invoice)
 
-    def plan_of_payment(self, payment_id: PaymentId) -> PlanId:
-        """Return the plan whose invoice a payment pays; empty for a payment of something else."""
+    def invoice_of_payment(self, payment_id: PaymentId, amount: int) -> PaidInvoice:
+        """Return the plan whose invoice a payment of ``amount`` cents pays, and its tax; empty for another payment."""
         params: Any = {
             "payment": {"type": "payment_intent", "payment_intent": payment_id},
             "expand": ["data.invoice"],
             "limit": 1,
         }
         found = self._stripe.ask(lambda: self._stripe.client.v1.invoice_payments.list(params)).data
-        return _plan_of_invoice(found[0].invoice) if found else PlanId("")
+        if not found:
+            return PaidInvoice()
+        invoice: Any = found[0].invoice
+        return PaidInvoice(plan_id=_plan_of_invoice(invoice), tax=share_of_tax(_tax_of(invoice), amount, invoice.total))
 
     def next_invoice(self, subscription_id: str) -> NextInvoice:
         """Return the invoice of the next renewal; raises StripeRefused if there is none."""
         params: Any = {"subscription": subscription_id}
         found: Any = self._stripe.ask(lambda: self._stripe.client.v1.invoices.create_preview(params))
-        return NextInvoice(due=found.amount_due * CENT, at=moment_of(found.next_payment_attempt or found.period_end))
+        at = moment_of(found.next_payment_attempt or found.period_end)
+        return NextInvoice(due=found.amount_due * CENT, tax=_tax_of(found) * CENT, at=at)
+
+
+def _tax(plan: SeatPlan) -> dict[str, Any]:
+    """Return the parameters that let Stripe compute tax on the invoices of a plan."""
+    return {"automatic_tax": {"enabled": True}} if plan.taxed else {}
+
+
+def _tax_of(invoice: Any) -> int:
+    """Return the tax in the total of an invoice, in cents."""
+    taxes: list[Any] = invoice.total_taxes or []
+    return sum(each.amount for each in taxes)
 
 
 def _plan_of_invoice(invoice: Any) -> PlanId:

@@ -14,7 +14,7 @@ class Purpose(StrEnum):
 
     CREDIT = "credit"
     PLAN = "plan"
-    """A plan per seat. Its whole price is a fee, and none of it credit."""
+    """A plan per seat. Its whole price without tax is a fee, and none of it credit."""
 
 
 class Shares(msgspec.Struct, frozen=True, kw_only=True):

@@ -136,9 +136,13 @@ def top_up(
     return draft(TransactionKind.TOP_UP, payment_id, _payment(payment_id), workspace_id, at, _posted(legs), terms)
 
 
-def plan_payment(workspace_id: WorkspaceId, payment_id: PaymentId, gross: int, at: datetime) -> TransactionDraft:
-    """Return a payment of a plan, which is income as soon as it is charged. No balance changes."""
-    legs = {house(_K.STRIPE_CLEARING): gross, house(_K.PLAN_INCOME): -gross}
+def plan_payment(workspace_id: WorkspaceId, payment_id: PaymentId, paid: Shares, at: datetime) -> TransactionDraft:
+    """Return a payment of a plan, whose net is income as soon as it is charged. No balance changes."""
+    legs = {
+        house(_K.STRIPE_CLEARING): paid.gross,
+        house(_K.PLAN_INCOME): -paid.fee,
+        house(_K.TAX_PAYABLE): -paid.tax,
+    }
     return draft(
         TransactionKind.PLAN_PAYMENT,
         payment_id,
@@ -146,7 +150,7 @@ def plan_payment(workspace_id: WorkspaceId, payment_id: PaymentId, gross: int, a
         workspace_id,
         at,
         _posted(legs),
-        {"gross": gross, "currency": USD},
+        {"gross": paid.gross, "currency": USD, **({"tax": paid.tax} if paid.tax else {})},
     )
 
 

@@ -79,22 +79,23 @@ class Payments:
         gross: int,
         at: datetime,
         currency: str = USD,
+        tax: int = 0,
     ) -> LedgerTransaction:
-        """Book a payment of a plan, once for each payment. It is income, and no balance changes.
+        """Book a payment of a plan, once for each payment. It is income without its tax, and no balance changes.
 
         Raises ``currency_mismatch`` (422), ``invalid_amount`` (422), or ``payment_exists`` (409) for another amount,
-        workspace or purpose.
+        tax, workspace or purpose.
         """
         if currency != USD:
             raise currency_mismatch(USD, currency)
-        if gross <= 0:
-            raise invalid_amount("a payment of a plan is positive")
-        locked, paid = self._booking.lock(unit, [workspace_id]), Shares(credit=0, fee=gross)
+        if gross <= 0 or not 0 <= tax <= gross:
+            raise invalid_amount("a payment of a plan is positive, and its tax is a part of it")
+        locked, paid = self._booking.lock(unit, [workspace_id]), Shares(credit=0, fee=gross - tax, tax=tax)
         known = self._store.get(unit.connection, payment_id)
         same = (workspace_id, paid, Purpose.PLAN)
         if known is not None and (known.workspace_id, known.paid, known.purpose) != same:
             raise payment_exists(payment_id)
-        (booked,) = self._booking.book(unit, locked, [drafts.plan_payment(workspace_id, payment_id, gross, at)])
+        (booked,) = self._booking.book(unit, locked, [drafts.plan_payment(workspace_id, payment_id, paid, at)])
         if known is None:
             payment = Payment(
                 id=payment_id,

@@ -33,7 +33,7 @@ class TopUpKind(StrEnum):
 
 
 class TopUp(msgspec.Struct, frozen=True, kw_only=True):
-    """A purchase of credit. Amounts are micro-cents; both are whole cents."""
+    """A purchase of credit. Amounts are micro-cents, in whole cents."""
 
     id: TopUpId
     workspace_id: WorkspaceId
@@ -53,11 +53,22 @@ class TopUp(msgspec.Struct, frozen=True, kw_only=True):
     """A part of idempotency keys. It grows only after a definite answer of Stripe."""
     tried_at: datetime | None = None
     """When the first request of this attempt was sent."""
+    taxed: bool = False
+    """Whether Stripe computes tax on it. It stays as it was when the purchase began."""
+    tax: int = 0
+    """The tax on top, as Stripe has computed it: before the charge of a reload, else with the payment."""
+    calculation_id: str = ""
+    """Stripe's calculation of the tax of a reload. Each attempt charges its amount."""
+
+    @property
+    def net_cents(self) -> int:
+        """The credit and the fee, in cents."""
+        return (self.credit + self.fee) // CENT
 
     @property
     def gross_cents(self) -> int:
         """The amount to charge, in cents."""
-        return (self.credit + self.fee) // CENT
+        return self.net_cents + self.tax // CENT
 
 
 class Checkout(msgspec.Struct, frozen=True):
@@ -78,6 +89,15 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     subscription_id: str = ""
     url: str = ""
     """The address of its page; empty once it has ended."""
+    tax: int = 0
+    """The tax in its total, in cents."""
+
+
+class TaxCalculation(msgspec.Struct, frozen=True, kw_only=True):
+    """The tax that Stripe computes on a purchase, in cents."""
+
+    id: str
+    tax: int
 
 
 class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +119,10 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     """When the charge succeeded, else when the intent was made."""
     balance_transaction_id: str = ""
     stripe_fee: int = 0
+    tax: int = 0
+    """The tax in it, as its checkout or its invoice says."""
+    calculation_id: str = ""
+    """Stripe's calculation of its tax, as the charge of a reload names it; else empty."""
     buyer: tuple[str, ...] = ()
     """Name and address that the payer gave, line by line."""
     read_at: datetime | None = None
@@ -294,7 +318,9 @@ DAY_CAP = "day_cap"
 MONTH_CAP = "month_cap"
 AMOUNT_OVER_LIMIT = "amount_over_limit"
 DEBT_OVER_LIMIT = "debt_over_limit"
-"""Our reasons of a stop, beside the codes of banks."""
+TAX_REFUSED = "tax_refused"
+TAX_LOCATION = "customer_tax_location_invalid"
+"""Reasons of a stop beside the codes of banks: ours, and Stripe's code of an address that is not enough for tax."""
 AUTHENTICATION = "authentication_required"
 """The bank's code of a charge that needs the card's owner."""
 

@@ -23,6 +23,8 @@ class PlanTerms:
     """Promotional credit for a seat and month, which ends with the period."""
     notice_days: int = 7
     """Days before a renewal at which the payers are told."""
+    taxed: bool = False
+    """Whether Stripe computes tax on top of the price."""
 
     @property
     def is_offered(self) -> bool:
@@ -93,6 +95,8 @@ class SeatPlan(msgspec.Struct, frozen=True, kw_only=True):
     """That card. A repetition must name it again, because Stripe refuses other parameters under the same key."""
     checked_at: datetime | None = None
     """When the state was last read at Stripe."""
+    taxed: bool = False
+    """Whether Stripe computes tax on its invoices. It stays as it was when the plan began."""
 
     @property
     def runs(self) -> bool:
@@ -114,6 +118,8 @@ class PlanInvoice(msgspec.Struct, frozen=True, kw_only=True):
     seats: int
     """Seats of the period that the invoice is for; 0 if it is for changes only."""
     total: int
+    tax: int = 0
+    """The tax in the total."""
     due: int
     paid: int
     credited: int
@@ -175,6 +181,8 @@ class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     seats: int
     total: int
+    tax: int = 0
+    """The tax in the total."""
     due: int
     paid: int
     remaining: int
@@ -188,11 +196,33 @@ class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
     """Payments that succeeded."""
     at: datetime
 
+    def tax_in(self, amount: int) -> int:
+        """Return the tax in a payment of ``amount``, in cents."""
+        return share_of_tax(self.tax, amount, self.total)
+
+
+def share_of_tax(tax: int, amount: int, total: int) -> int:
+    """Return the tax in a payment of a part of an invoice, in whole cents, a half up.
+
+    Credit of the customer at Stripe may pay the rest. It carried the tax of its own share, so a payment has the tax of
+    its share only.
+    """
+    return (tax * amount * 2 + total) // (total * 2) if total > 0 else 0
+
+
+class PaidInvoice(msgspec.Struct, frozen=True, kw_only=True):
+    """The invoice that a payment pays: its plan, and the tax in the payment, in cents."""
+
+    plan_id: PlanId = PlanId("")
+    tax: int = 0
+
 
 class NextInvoice(msgspec.Struct, frozen=True, kw_only=True):
-    """The invoice of the next renewal, as it would be now. The amount is in micro-cents."""
+    """The invoice of the next renewal, as it would be now. Amounts are micro-cents."""
 
     due: int
+    tax: int = 0
+    """The tax in the total."""
     at: datetime
 
 

@@ -77,6 +77,7 @@ class PlanInvoiceView(ApiModel):
     status: str = Field(description="`open`, `paid`, `void` or `uncollectible`.")
     seats: int = Field(description="Seats of the period that it is for; 0 if it is for changes only.")
     total: int = Field(description="Negative if seats were given back. It lowers later invoices then.")
+    tax: int = Field(description="The tax in the total.")
     due: int
     paid: int
     credited: int = Field(description="The amount of all credit notes.")

@@ -38,6 +38,7 @@ class TopUpView(ApiModel):
     id: TopUpId
     credit: int = Field(description="The amount for the balance, in micro-cents.")
     fee: int = Field(description="The processing fee on top, in micro-cents.")
+    tax: int = Field(description="The tax on top, in micro-cents. Stripe computes it with the payment.")
     currency: str
     state: TopUpState = Field(
         description="`pending`: the payment is on its way, such as a bank debit. Only `paid` credit is in the balance."

@@ -52,7 +52,7 @@ class Documents:
             currency=top_up.currency,
             credit=top_up.credit // CENT,
             fee=top_up.fee // CENT,
-            tax=0,
+            tax=top_up.tax // CENT,
             paid_at=payment.at,
             payment_id=payment.id,
         )

@@ -30,7 +30,7 @@ from opencode_cloud.payments.models.refunds import RefundState
 
 if TYPE_CHECKING:
     from opencode_cloud.billing.service.payments import Payments
-    from opencode_cloud.outbox.service import UnitOfWork
+    from opencode_cloud.outbox.service import Outbox, UnitOfWork
     from opencode_cloud.payments.service.documents import Documents
     from opencode_cloud.payments.service.plan_effects import PlanEffects
     from opencode_cloud.payments.service.reload_ends import ReloadEnds
@@ -95,6 +95,7 @@ class Effects:
 
     def __init__(
         self,
+        outbox: Outbox,
         api: StripeApi,
         top_ups: TopUpStore,
         payments: Payments,
@@ -104,6 +105,7 @@ class Effects:
         refunds: RefundStore,
         plans: PlanEffects,
     ) -> None:
+        self._outbox = outbox
         self._api = api
         self._top_ups = top_ups
         self._payments = payments
@@ -141,7 +143,7 @@ class Effects:
         session = self._api.session(session_id)
         if session.plan_id:
             return self._plans.of_session(session)
-        payment = self._payment(session.payment_id) if session.payment_id else None
+        payment = self._payment(session.payment_id, session) if session.payment_id else None
 
         def apply(unit: UnitOfWork) -> Result:
             result = self._apply_payment(unit, payment) if payment else APPLIED
@@ -156,12 +158,25 @@ class Effects:
         payment = self._payment(payment_id)
         return lambda unit: self._apply_payment(unit, payment)
 
-    def _payment(self, payment_id: PaymentId) -> PaymentView:
-        """Return a payment. One that was not made by a purchase may pay the invoice of a plan."""
+    def _payment(self, payment_id: PaymentId, session: SessionView | None = None) -> PaymentView:
+        """Return a payment with its tax. One that was not made by a purchase may pay the invoice of a plan."""
         payment = self._api.payment(payment_id)
-        if payment.top_up_id or payment.status != "succeeded":
+        if payment.status != "succeeded":
             return payment
-        return msgspec.structs.replace(payment, plan_id=self._plans.plan_of(payment_id))
+        if payment.top_up_id:
+            return self._with_tax(payment, session)
+        invoice = self._plans.invoice_of(payment)
+        return msgspec.structs.replace(payment, plan_id=invoice.plan_id, tax=invoice.tax)
+
+    def _with_tax(self, payment: PaymentView, session: SessionView | None) -> PaymentView:
+        """Return the payment of a purchase with the tax that its checkout says. That of a reload is in our row."""
+        with self._outbox.unit() as unit:
+            top_up = self._top_ups.get(unit.connection, payment.top_up_id)
+        if top_up is None or not top_up.taxed or _is_calculated(top_up, payment):
+            return payment
+        paid = session or self._api.session_of(payment.id)
+        is_own = paid is not None and paid.top_up_id == top_up.id
+        return msgspec.structs.replace(payment, tax=paid.tax) if paid and is_own else payment
 
     def end(self, top_up: TopUp) -> Effect:
         """Return the end of a top-up that never reached Stripe."""
@@ -233,11 +248,12 @@ class Effects:
             self._payments.suspend(unit, payment.id, payment.received * CENT, payment.at, payment.currency)
             self._settle(unit, payment)
             return Result(EventState.KEPT, "payment_unknown" if top_up is None else "payment_differs")
-        shares = Shares(credit=top_up.credit, fee=top_up.fee)
+        top_up = msgspec.structs.replace(top_up, tax=_tax_of(top_up, payment) * CENT)
+        shares = Shares(credit=top_up.credit, fee=top_up.fee, tax=top_up.tax)
         self._payments.top_up(unit, top_up.workspace_id, payment.id, shares, payment.at, payment.currency)
         self._settle(unit, payment)
         if top_up.state is not TopUpState.PAID:
-            self._change(unit, top_up, state=TopUpState.PAID, payment_id=payment.id, reason="")
+            self._change(unit, top_up, state=TopUpState.PAID, payment_id=payment.id, reason="", tax=top_up.tax)
             self._ends.paid(unit, top_up)
             self._documents.invoice(unit, top_up, payment)
         return APPLIED
@@ -248,9 +264,12 @@ class Effects:
             self._payments.settle(unit, payment.balance_transaction_id, payment.id, gross, fee, payment.at)
 
     def _fits(self, unit: UnitOfWork, top_up: TopUp, payment: PaymentView) -> bool:
-        """Tell whether a payment is the one that the top-up asked for. Amounts are the row's, never the metadata's."""
+        """Tell whether a payment is the one that the top-up asked for. Amounts are the row's, never the metadata's.
+
+        Tax is the only amount on top of the row's: what Stripe computed, in its checkout or before the charge.
+        """
         customer_id = self._top_ups.customer(unit.connection, top_up.workspace_id)
-        asked = (top_up.gross_cents, top_up.currency, customer_id)
+        asked = (top_up.net_cents + _tax_of(top_up, payment), top_up.currency, customer_id)
         is_other = top_up.state is TopUpState.PAID and top_up.payment_id != payment.id
         return not is_other and asked == (payment.received, payment.currency, payment.customer_id)
 
@@ -317,3 +336,15 @@ class Effects:
             self._payments.dispute_won(unit, dispute.id, dispute.at)
         elif dispute.status not in OPEN_DISPUTES:
             self._payments.dispute_lost(unit, dispute.id, dispute.at)
+
+
+def _tax_of(top_up: TopUp, payment: PaymentView) -> int:
+    """Return the tax that Stripe computed for a payment of a purchase, in cents."""
+    if not top_up.taxed:
+        return 0
+    return top_up.tax // CENT if _is_calculated(top_up, payment) else payment.tax
+
+
+def _is_calculated(top_up: TopUp, payment: PaymentView) -> bool:
+    """Tell whether a payment names the calculation that our row has."""
+    return bool(top_up.calculation_id) and payment.calculation_id == top_up.calculation_id

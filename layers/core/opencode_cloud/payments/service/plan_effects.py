@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.contracts.ids import PaymentId, PlanId
+from opencode_cloud.contracts.ids import PaymentId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.money import CENT
@@ -21,6 +21,7 @@ from opencode_cloud.payments.models.plans import (
     PLAN_STATES,
     UNPAID_STARTS,
     InvoiceView,
+    PaidInvoice,
     PlanInvoice,
     PlanState,
     SeatPlan,
@@ -98,7 +99,7 @@ class PlanEffects:
             found = self._stripe.invoice(invoice_id)
         except StripeRefused as error:
             return _gone(error)
-        payments = [self._payment(each, found.plan_id) for each in found.payment_ids] if found.plan_id else []
+        payments = [self._payment(each, found) for each in found.payment_ids] if found.plan_id else []
         version, before = known.version if known else 0, self._of_unknown(found)
 
         def apply(unit: UnitOfWork) -> Result:
@@ -129,9 +130,9 @@ class PlanEffects:
             return self.of_subscription(session.subscription_id)
         return lambda unit: self._apply_session(unit, session)
 
-    def plan_of(self, payment_id: PaymentId) -> PlanId:
-        """Return the plan whose invoice a payment pays; empty for a payment of something else."""
-        return self._stripe.plan_of_payment(payment_id)
+    def invoice_of(self, payment: PaymentView) -> PaidInvoice:
+        """Return the plan whose invoice a payment pays, and the tax in it; empty for a payment of something else."""
+        return self._stripe.invoice_of_payment(payment.id, payment.received)
 
     def refresh(self, subscription_id: str) -> None:
         """Write the present state of a subscription and of its last invoice, as their events would.
@@ -163,8 +164,10 @@ class PlanEffects:
         with self._outbox.unit() as unit:
             return effect(unit)
 
-    def _payment(self, payment_id: PaymentId, plan_id: PlanId) -> PaymentView:
-        return msgspec.structs.replace(self._api.payment(payment_id), plan_id=plan_id)
+    def _payment(self, payment_id: PaymentId, invoice: InvoiceView) -> PaymentView:
+        payment = self._api.payment(payment_id)
+        tax = invoice.tax_in(payment.received)
+        return msgspec.structs.replace(payment, plan_id=invoice.plan_id, tax=tax)
 
     # ------------------------------------------------------------------------------------- in the unit
 
@@ -173,8 +176,8 @@ class PlanEffects:
         plan = self._store.get(unit.connection, payment.plan_id, lock=True)
         if plan is None or not self._is_ours(unit, plan, payment.customer_id):
             return False
-        gross = payment.received * CENT
-        self._payments.plan_payment(unit, plan.workspace_id, payment.id, gross, payment.at, payment.currency)
+        gross, tax = payment.received * CENT, payment.tax * CENT if plan.taxed else 0
+        self._payments.plan_payment(unit, plan.workspace_id, payment.id, gross, payment.at, payment.currency, tax)
         if payment.balance_transaction_id:
             fee = payment.stripe_fee * CENT
             self._payments.settle(unit, payment.balance_transaction_id, payment.id, gross, fee, payment.at)
@@ -270,10 +273,11 @@ class PlanEffects:
     def _grant(self, unit: UnitOfWork, plan: SeatPlan, found: InvoiceView) -> None:
         """Grant the credit that a paid period includes. A period that is over has none to use.
 
-        It follows the money: seats that Stripe credits to the payer give theirs back in proportion. Otherwise seats
-        that are added for the moment of a renewal would give credit and cost nothing.
+        It follows the money, without tax: seats that Stripe credits to the payer give theirs back in proportion.
+        Otherwise seats that are added for the moment of a renewal would give credit and cost nothing.
         """
-        amount = min(found.seats * plan.seat_credit, found.paid * CENT * plan.seat_credit // plan.seat_price)
+        net = found.paid - (found.tax_in(found.paid) if plan.taxed else 0)
+        amount = min(found.seats * plan.seat_credit, net * CENT * plan.seat_credit // plan.seat_price)
         if found.reason not in PERIOD_REASONS or not amount or found.period_end is None:
             return
         if found.period_end > utc_now():
@@ -297,6 +301,7 @@ def _row(plan: SeatPlan, found: InvoiceView, version: int, *, failed: bool) -> P
         reason=found.reason,
         seats=found.seats,
         total=found.total * CENT,
+        tax=found.tax * CENT,
         due=found.due * CENT,
         paid=found.paid * CENT,
         credited=found.credited * CENT,

@@ -137,7 +137,7 @@ class Planning:
                 return plan, session.url
             plan = self._change(plan, session_id="", attempt=plan.attempt + 1)
         try:
-            customer_id, price_id = self._topping_up.customer(workspace_id), self._stripe.price(plan.seat_price)
+            customer_id, price_id = self._topping_up.customer(workspace_id), self._price(plan)
             back = f"{return_url}?plan={plan.id}"
             checkout = self._stripe.open_checkout(plan, customer_id, price_id, back, return_url)
         except StripeRefused as error:
@@ -164,13 +164,16 @@ class Planning:
             self._close(plan)
             plan = self._change(plan, session_id="")
         try:
-            subscription_id = self._stripe.start(plan, customer_id, self._stripe.price(plan.seat_price), plan.card_id)
+            subscription_id = self._stripe.start(plan, customer_id, self._price(plan), plan.card_id)
         except StripeRefused as error:
             self._change(plan, state=PlanState.ENDED, reason=error.decline[:64])
             raise plan_refused(error.decline) from error
         with _refusals():
             self._effects.refresh(subscription_id)
         return self._present(plan)
+
+    def _price(self, plan: SeatPlan) -> str:
+        return self._stripe.price(plan.seat_price, taxed=plan.taxed)
 
     def _keep_checkout(self, plan: SeatPlan, checkout: Checkout) -> SeatPlan:
         """Write the open page of a start; close it if the plan was started by card, or ended, meanwhile."""
@@ -240,6 +243,7 @@ class Planning:
             seat_price=self.terms.seat_price,
             seat_credit=self.terms.seat_credit,
             seats=seats,
+            taxed=self.terms.taxed,
             base_url=base_url,
             created_by=actor.id,
             created_at=now,

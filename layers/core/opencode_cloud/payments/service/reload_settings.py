@@ -130,9 +130,9 @@ class ReloadSettings:
         except StripeRefused as error:
             raise checkout_refused(error.code) from error
         with self._outbox.unit() as unit:
-            # The next page, if this one expires, needs another key.
+            # The next page, if this one expires, needs another key. The tax is that of the page.
             changed = {"session_id": checkout.id, "payment_id": PaymentId(""), "attempt": top_up.attempt + 1}
-            self._top_ups.change(unit.connection, top_up.id, **changed)
+            self._top_ups.change(unit.connection, top_up.id, tax=0, calculation_id="", **changed)
             self._audit(unit, actor, "auto_reload.finishing", workspace_id, reload)
         return checkout.url
 

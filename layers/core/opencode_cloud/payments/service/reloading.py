@@ -28,6 +28,8 @@ from opencode_cloud.payments.models import (
     MONTH_CAP,
     NO_CARD,
     NOT_FINISHED,
+    TAX_LOCATION,
+    TAX_REFUSED,
     AutoReload,
     ReloadState,
     StripeRefused,
@@ -214,6 +216,7 @@ class Reloading:
             created_at=now,
             updated_at=now,
             kind=TopUpKind.RELOAD,
+            taxed=self._terms.taxed,
         )
         self._top_ups.add(connection, top_up)
         self._reloads.keep(connection, workspace_id, top_up_id=top_up.id)
@@ -261,12 +264,31 @@ class Reloading:
             return
         with self._outbox.unit() as unit:
             self._reloads.keep(unit.connection, reload.workspace_id, method_id=card.id)
+        taxed = self._with_tax(top_up, customer_id)
+        if taxed is None:
+            return
         try:
-            payment_id = self._api.charge(top_up, customer_id, card.id)
+            payment_id = self._api.charge(taxed, customer_id, card.id)
         except StripeRefused as error:
             self._declined(top_up, error)
         else:
             self._apply(payment_id)
+
+    def _with_tax(self, top_up: TopUp, customer_id: str) -> TopUp | None:
+        """Return the purchase with its tax, which is computed once; None if Stripe refuses, which ends the reload."""
+        if not top_up.taxed or top_up.calculation_id or top_up.payment_id:
+            return top_up
+        try:
+            found = self._api.tax_on(top_up, customer_id)
+        except StripeRefused as error:
+            logger.warning("Stripe did not compute the tax", extra={"top_up": top_up.id, "code": error.code})
+            self._fail(top_up, TAX_LOCATION if error.code == TAX_LOCATION else TAX_REFUSED)
+            return None
+        values = {"tax": found.tax * CENT, "calculation_id": found.id}
+        # It is written before the charge, so each attempt asks for the same amount.
+        with self._outbox.unit() as unit:
+            self._top_ups.change(unit.connection, top_up.id, **values)
+        return msgspec.structs.replace(top_up, **values)
 
     def _remember(self, top_up: TopUp, payment_id: PaymentId, *, new_key: bool) -> TopUp:
         attempt, now = top_up.attempt + new_key, utc_now()

@@ -39,6 +39,8 @@ class SaleTerms:
     least: int = 10 * DOLLAR
     most: int = 10_000 * DOLLAR
     fees: FeeSchedule
+    taxed: bool = False
+    """Whether Stripe computes tax on top of credit and fee."""
 
 
 class ToppingUp:
@@ -82,6 +84,7 @@ class ToppingUp:
             created_by=actor.id,
             created_at=now,
             updated_at=now,
+            taxed=terms.taxed,
         )
         with self._outbox.unit() as unit:
             self._store.add(unit.connection, top_up)
