@@ -30,7 +30,7 @@ gc.disable()  # until all tests are collected: a million objects come, and none 
 certificates.share()
 settings.register_profile("seeking", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", parent=settings.get_profile("seeking"), max_examples=2000)
-# The same examples in each run, so that `make test` judges the change and not the day. `make properties` seeks new ones.
+# The same examples in each run, so that `make test` fails for a reason in the change. `make properties` seeks new ones.
 settings.register_profile("quick", parent=settings.get_profile("seeking"), derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
