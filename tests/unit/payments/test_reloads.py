@@ -150,7 +150,7 @@ def test_an_amount_over_a_lowered_maximum_stops_and_tells_once(
 ) -> None:
     """Case 38."""
     shop = reload_shop.shop
-    monkeypatch.setattr(shop.reloading, "_terms", reloading_terms(most=15 * DOLLAR))
+    monkeypatch.setattr(shop.reloading, "_terms", SaleTerms(fees=UPSTREAM_FEE, most=15 * DOLLAR))
     for _ in range(3):
         reload_shop.spend(8 * DOLLAR)
         reload_shop.work()
@@ -158,10 +158,6 @@ def test_an_amount_over_a_lowered_maximum_stops_and_tells_once(
     assert reload_shop.charges == []
     assert reload_shop.state == ("stopped", "amount_over_limit")
     assert len(reload_shop.mails()) == 1
-
-
-def reloading_terms(**terms: int) -> Any:
-    return SaleTerms(fees=UPSTREAM_FEE, **terms)
 
 
 @pytest.mark.parametrize(
