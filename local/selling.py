@@ -1,8 +1,11 @@
 """A local stage with billing: its settings, and its connection to the stand-in for Stripe."""
 
 import json
+import re
+import tomllib
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +22,30 @@ WEBHOOK = "/stripe/webhook"
 def stage_file(state: Path, stripe: StripeStandIn, base: Path | None) -> Path:
     """Write the settings of a stage that sells credit by the stand-in, after those of `base`; return the file.
 
-    A base that has a section `[stripe]` or `[billing]` keeps its own.
+    Settings of the base in its sections `[stripe]` and `[billing]` stay.
     """
     given = base.read_text() if base else ""
-    selling = (
-        f'api_url = "{stripe.url}"',
-        'processing_fee = "0.044+30"',
-        'invoice_seller = "Example GmbH"',
-        'seat_price = "20.00"',
-        'seat_credit = "5.00"',
-    )
-    sections = {"[billing]": "enabled = true", "[stripe]": "\n".join(selling)}
-    added = [f"{name}\n{settings}\n" for name, settings in sections.items() if name not in given]
+    selling = {
+        "api_url": stripe.url,
+        "processing_fee": "0.044+30",
+        "invoice_seller": "Example GmbH",
+        "seat_price": "20.00",
+        "seat_credit": "5.00",
+    }
+    for section, settings in {"billing": {"enabled": True}, "stripe": selling}.items():
+        given = _with_defaults(given, section, settings)
     file = state / "stage-with-billing.toml"
-    file.write_text("\n".join([given, *added]))
+    file.write_text(given)
     return file
+
+
+def _with_defaults(given: str, section: str, settings: Mapping[str, str | bool]) -> str:
+    """Return a document with the settings that a section of it lacks."""
+    known = tomllib.loads(given).get(section)
+    lacking = [f"{name} = {json.dumps(value)}" for name, value in settings.items() if name not in (known or {})]
+    if known is None:
+        return "\n".join([given, f"[{section}]", *lacking, ""])
+    return re.sub(rf"^\[{section}\].*$", lambda head: "\n".join([head[0], *lacking]), given, count=1, flags=re.M)
 
 
 def connect(stripe: StripeStandIn, url: str, secrets_manager: Any, secret_arn: str) -> None:
