@@ -19,7 +19,7 @@ from opencode_cloud.billing.models.transactions import TransactionKind
 from opencode_cloud.billing.store.checks import clearing
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import Conflict, NotFound, ServiceError, Unavailable, Unprocessable
-from opencode_cloud.payments.models.plans import PlanState, PlanTerms, StaleRead
+from opencode_cloud.payments.models.plans import InvoiceView, PlanState, PlanTerms, StaleRead
 from opencode_cloud.payments.stripe_plans import StripePlans
 from opencode_cloud.schema.audit import audit_entries
 from opencode_cloud.schema.payments import plans
@@ -352,6 +352,29 @@ class TestRenewals:
         assert (place_with_plan.plan.state, shop.planning.unpaid(place_with_plan.plan)) == (PlanState.ACTIVE, None)
         assert shop.balance == 30 * DOLLAR
         assert shop.sum(AccountKind.PLAN_INCOME) == -120 * DOLLAR
+
+    def test_an_invoice_that_is_paid_in_part_grants_no_credit_yet(
+        self, place_with_plan: PlanShop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        place_with_plan.started()
+        _spoil(place_with_plan)
+        read = StripePlans.invoice
+
+        def paid_in_part(plans: StripePlans, invoice_id: str) -> InvoiceView:
+            """Read an invoice as Stripe's partial payments leave it. The stand-in has none."""
+            found = read(plans, invoice_id)
+            return found if found.status == "paid" else msgspec.structs.replace(found, paid=3000, remaining=3000)
+
+        monkeypatch.setattr(StripePlans, "invoice", paid_in_part)
+        place_with_plan.advance(days=32)
+        shop = place_with_plan.shop
+        shop.deliver_all()
+        assert shop.balance == 15 * DOLLAR  # of the first period only
+        unpaid = shop.planning.unpaid(place_with_plan.plan)
+        assert unpaid is not None
+        shop.client.invoices.pay(unpaid.id, {"payment_method": "pm_card_visa"})
+        shop.deliver_all()
+        assert shop.balance == 30 * DOLLAR
 
     def test_a_renewal_that_is_never_paid_ends_the_plan(self, place_with_plan: PlanShop) -> None:
         place_with_plan.started()
