@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter as Tally
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -62,6 +62,15 @@ REFUSED = (
     ("claude-sonnet-5", "budget_exhausted", 402, "The monthly budget of the project checkout is used up."),
     ("claude-opus-5", "rate_limited", 429, "The limit of requests per minute of each member is reached."),
 )
+
+
+def arrival(pick: random.Random, now: datetime) -> datetime:
+    """Return a moment of the last two months, mostly of the last weeks."""
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    # Early in a month, its budgets and its page of usage would be empty otherwise.
+    if now - month < timedelta(days=2) and pick.random() < 0.125:
+        return month + (now - month) * pick.random()
+    return now - timedelta(minutes=DAYS * 1440 * pick.random() ** 1.3)
 
 
 class DemoLife:
@@ -152,7 +161,7 @@ class DemoLife:
 
     def _call(self, robot: ServiceAccountId, keys: Sequence[KeyId]) -> UsageEvent:
         pick = self._random
-        at = utc_now() - timedelta(minutes=DAYS * 1440 * pick.random() ** 1.3)
+        at = arrival(pick, utc_now())
         by_robot = pick.random() < 0.15
         model = pick.choice([*PRICES])
         upstream, price_in, price_out = PRICES[model]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +42,15 @@ def test_the_key_of_the_demo_can_share_its_sessions(office: Office, monkeypatch:
     page = office.browser(Role.OWNER).open(f"{office.base}/shares")
     assert all(title in page.text for title in demo_shares.CONVERSATIONS)
     assert len(posted) == 2 * len(links) == 2 * len(demo_shares.CONVERSATIONS)
+
+
+@pytest.mark.parametrize("minutes", [0, 20, 60 * 24, 60 * 24 * 15])
+def test_a_month_that_has_just_begun_has_calls(minutes: int) -> None:
+    month = datetime(2026, 12, 1, tzinfo=UTC)
+    now, pick = month + timedelta(minutes=minutes), random.Random(7)
+    arrivals = [demo_life.arrival(pick, now) for _ in range(400)]
+    assert sum(month <= each <= now for each in arrivals) > 20
+    assert all(now - timedelta(days=demo_life.DAYS) <= each <= now for each in arrivals)
 
 
 def test_every_page_has_something_to_look_at(demo: Office) -> None:
