@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats import UpstreamFault, adaptable_parts, adapted, refused_parts
+from opencode_cloud.gateway.formats import UpstreamFault, adaptable_parts, adapted, parts_in, refused_parts
 from opencode_cloud.gateway.models import Circuit, UpstreamTarget
 from opencode_cloud.gateway.service.refused_parts import MOST_CIRCUITS, REMEMBERED_SECONDS, RefusedParts
 from tests.unit.gateway.calling import Rig, Scripted
 
+CHAT = adaptable_parts(Format.CHAT)
 PARTS = frozenset(
     {
         *("user", "seed", "prompt_cache_key", "verbosity", "parallel_tool_calls", "metadata"),
@@ -65,15 +66,15 @@ def test_only_a_wrong_request_names_hints() -> None:
 
 def test_a_request_without_hints_keeps_the_bytes_of_its_other_members() -> None:
     body = b'{"model": "m", "user": "a", "messages": [{"role":  "user"}], "seed": 1.0, "x": 1e2}'
-    assert adaptable_parts(body, Format.CHAT) == {"user", "seed"}
-    assert adaptable_parts(b'{"messages": [{"role": "user"}]}', Format.CHAT) == set()
+    assert parts_in(body, CHAT) == {"user", "seed"}
+    assert parts_in(b'{"messages": [{"role": "user"}]}', CHAT) == set()
     assert adapted(body, ["user", "seed"]) == b'{"model":"m","messages":[{"role":  "user"}],"x":1e2}'
 
 
 def test_thoughts_go_from_messages_and_nothing_else() -> None:
     answer = {"role": "assistant", "content": "Yes.", "reasoning_content": "Hm."}
     body = json.dumps({"messages": [answer, {"role": "user", "content": "Go on."}]}).encode()
-    assert adaptable_parts(body, Format.CHAT) == {"reasoning_content"}
+    assert parts_in(body, CHAT) == {"reasoning_content"}
     (first, _) = json.loads(adapted(body, ["reasoning_content"]))["messages"]
     assert first == {"role": "assistant", "content": "Yes."}
 
@@ -81,11 +82,17 @@ def test_thoughts_go_from_messages_and_nothing_else() -> None:
 def test_newer_names_become_the_old_ones() -> None:
     messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "developer"}]
     body = json.dumps({"messages": messages, "max_completion_tokens": 10}).encode()
-    assert adaptable_parts(body, Format.CHAT) == {"developer", "max_completion_tokens"}
+    assert parts_in(body, CHAT) == {"developer", "max_completion_tokens"}
     assert json.loads(adapted(body, ["developer", "max_completion_tokens"])) == {
         "messages": [{"role": "system", "content": "Be brief."}, messages[1]],
         "max_tokens": 10,
     }
+
+
+def test_names_elsewhere_in_a_request_are_no_parts() -> None:
+    tool = {"type": "function", "function": {"name": "developer", "parameters": {"reasoning_content": {}}}}
+    body = {"messages": [{"role": "user", "content": [{"user": "developer"}]}], "tools": [tool]}
+    assert parts_in(json.dumps(body).encode(), CHAT) == set()
 
 
 class Server:
@@ -132,6 +139,20 @@ async def test_a_newer_name_is_replaced_and_not_called_dropped(rig: Rig) -> None
     answer = await rig.call(max_completion_tokens=100)
     assert sent(rig)[-1]["max_tokens"] == 100
     assert "x-opencode-dropped" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "text", ["Role developer is not allowed", "tools.0.parameters.reasoning_content: Extra inputs are not permitted"]
+)
+async def test_an_error_about_something_else_of_that_name_is_final(rig: Rig, text: str) -> None:
+    refusal = json.dumps({"error": {"message": text}}).encode()
+    rig.script = lambda _: Scripted((refusal,), 400, "application/json")
+    parameters = {"type": "object", "properties": {"reasoning_content": {"enum": ["developer"]}}}
+    tool = {"type": "function", "function": {"name": "look", "parameters": parameters}}
+    message = {"role": "assistant", "content": "", "reasoning_content": "Hm."}
+    with pytest.raises(Exception, match=r"developer|reasoning_content"):
+        await rig.call(tools=[tool], messages=[{"role": "developer", "content": "x"}, message])
+    assert len(rig.asked) == 2  # once with the part in the messages, and once without
 
 
 async def test_what_is_no_hint_is_refused_in_the_server_s_words(rig: Rig) -> None:

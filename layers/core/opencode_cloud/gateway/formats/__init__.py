@@ -3,7 +3,7 @@
 A format is one folder, whose object is listed in ``registry.py``.
 """
 
-from opencode_cloud.gateway.formats.adapting import RENAMED, adaptable_parts, adapted, refused_parts
+from opencode_cloud.gateway.formats.adapting import RENAMED, adaptable_parts, adapted, parts_in, refused_parts
 from opencode_cloud.gateway.formats.embedding.answers import relay_embedding
 from opencode_cloud.gateway.formats.embedding.requests import (
     embedding_format,
@@ -75,6 +75,7 @@ __all__ = [
     "lifetimes",
     "opening_of",
     "overhead_of",
+    "parts_in",
     "prompt_bytes",
     "read_count_request",
     "read_embedding",

@@ -48,12 +48,23 @@ _BEFORE = rf"(?:body\.|[\"'`]|{_KINDS})"
 _WRONG_ROLE = rf"[\"'`]{_ROLE}[\"'`]|\broles?\b[^.]{{0,60}}\b{_ROLE}\b|\b{_ROLE}\b[^.]{{0,60}}\brole\b"
 
 
-def adaptable_parts(body: bytes, format_: Format) -> frozenset[str]:
-    """Return the parts of a request that a server may not know."""
-    named = {name for name in _PARTS.get(format_, ()) if f'"{name}"'.encode() in body}
+def adaptable_parts(format_: Format) -> frozenset[str]:
+    """Return the parts of requests in a format that a server may not know."""
+    return _PARTS.get(format_, frozenset())
+
+
+def parts_in(body: bytes, parts: Iterable[str]) -> frozenset[str]:
+    """Return those of ``parts`` that a request has. A request that was adapted has none of them."""
     # Bodies can have megabytes, so they are decoded only if such a part may be there.
-    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw]) if named else {}
-    return frozenset(name for name in named if name in members or name in _WITHIN)
+    named = {name for name in parts if f'"{name}"'.encode() in body}
+    if not named:
+        return frozenset()
+    members: dict[str, msgspec.Raw] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    found = named & members.keys()
+    if (within := named & _WITHIN) and "messages" in members:
+        messages: object = msgspec.json.decode(members["messages"])
+        edited(messages, lambda message: found.update(_parts_of(message, within)))
+    return frozenset(found)
 
 
 def refused_parts(fault: UpstreamFault, parts: Iterable[str]) -> frozenset[str]:
@@ -82,6 +93,10 @@ def adapted(body: bytes, parts: Collection[str]) -> bytes:
         messages = edited(messages, lambda message: _adapted_message(message, within))
         members["messages"] = msgspec.Raw(msgspec.json.encode(messages))
     return msgspec.json.encode(members)
+
+
+def _parts_of(message: dict[str, Any], parts: Collection[str]) -> set[str]:
+    return {name for name in parts if (message.get("role") == _ROLE if name == _ROLE else name in message)}
 
 
 def _adapted_message(message: dict[str, Any], parts: Collection[str]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from opencode_cloud.gateway.formats import (
     adapted,
     forward_embedding,
     forward_request,
+    parts_in,
     refused_parts,
 )
 from opencode_cloud.gateway.models import UpstreamTarget
@@ -51,7 +52,7 @@ class OutgoingRequests:
 
     def adapt(self, target: UpstreamTarget, fault: UpstreamFault) -> bool:
         """Do without the parts that an upstream calls unknown in the requests to it. Tell whether there are any."""
-        names = refused_parts(fault, adaptable_parts(self.to(target).body, target.format))
+        names = refused_parts(fault, parts_in(self.to(target).body, adaptable_parts(target.format)))
         if names:
             self._refused.note(target.circuit, names)
             del self._written[target]
@@ -94,8 +95,7 @@ class OutgoingRequests:
         )
 
     def _adapted(self, target: UpstreamTarget, written: ForwardedRequest) -> ForwardedRequest:
-        refused = self._refused.of(target.circuit)
-        names = refused & adaptable_parts(written.body, target.format) if refused else refused
+        names = parts_in(written.body, self._refused.of(target.circuit))
         if not names:
             return written
         dropped = (*written.dropped, *sorted(names - RENAMED))
