@@ -33,8 +33,10 @@ def clean_up(logs: Any, ecs: Any, tagging: Any, stage: Stage, say: Callable[[str
         logs.delete_log_group(logGroupName=name)
         say(f"deleted the log {name}")
     left = sorted(arn for arn in _tagged(tagging, stage) if ":log-group:" not in arn)
-    # The stacks keep the one before for `make rollback` (containers.py).
-    for arn in [arn for arn in left if TASK_DEFINITION in arn]:
+    # The stacks keep the one before for `make rollback` (containers.py). AWS may still name the deregistered ones.
+    pages = ecs.get_paginator("list_task_definitions").paginate(status="ACTIVE")
+    active = {arn for page in pages for arn in page["taskDefinitionArns"]}
+    for arn in [arn for arn in left if arn in active]:
         ecs.deregister_task_definition(taskDefinition=arn)
         say(f"deregistered {arn}")
     for arn in [arn for arn in left if TASK_DEFINITION not in arn]:

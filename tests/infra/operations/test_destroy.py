@@ -20,7 +20,8 @@ def test_logs_that_no_stack_knows_are_deleted_and_the_rest_is_named() -> None:
     prefix = "/aws/lambda/opencode-cloud-alice-"
     groups.add_response("describe_log_groups", {"logGroups": [{"logGroupName": log}]}, {"logGroupNamePrefix": prefix})
     groups.add_response("delete_log_group", {}, {"logGroupName": log})
-    resources = [{"ResourceARN": arn} for arn in (key, bucket, definition)]
+    resources = [{"ResourceARN": arn} for arn in (key, bucket, definition, f"{definition}0")]
+    definitions.add_response("list_task_definitions", {"taskDefinitionArns": [definition]}, {"status": "ACTIVE"})
     definitions.add_response("deregister_task_definition", {}, {"taskDefinition": definition})
     tagged.add_response(
         "get_resources",
