@@ -2,6 +2,7 @@
 
 Fills a MariaDB of its own with a month of one workspace's events and their rollups, all made by SQL from a seed, then
 reads what a dashboard shows through the code of the API, each in a fresh transaction. Not a part of `make test`.
+`python -m benchmarks.pages` measures the pages of the console over the same events.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import text
 
 from local.database import OWNER, LocalDatabase
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
@@ -28,13 +29,14 @@ from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.usage import SUMS, TOKENS
 from opencode_cloud.usage.models import Dimension, Interval, Selection
 from opencode_cloud.usage.service import UsageReader
+from opencode_cloud.usage.store.breakdowns import BreakdownStore
 from opencode_cloud.usage.store.events import EventArchive
 from opencode_cloud.usage.store.figures import Figures
 
 ROOT = Path(__file__).parent.parent
 WORKSPACE = WorkspaceId("wrk_01K0000000000000000000000A")
 SINCE, UNTIL = datetime(2026, 10, 1), datetime(2026, 11, 1)  # noqa: DTZ001 - UTC without a zone, as in SQL
-MEMBERS, MODELS, KEYS_A_MEMBER, EVENTS_A_SESSION = 200, 8, 2, 30
+MEMBERS, MODELS, KEYS_A_MEMBER, EVENTS_A_SESSION = 10_000, 8, 2, 30
 CHUNK = 250_000
 RUNS = 5
 GOAL_SECONDS = 2.0
@@ -50,7 +52,7 @@ INSERT INTO usage_events (id, at, workspace_id, member_id, key_id, model, upstre
   first_byte_ms, total_ms, attempts, outcome, status, session, request, correlation, batch)
 SELECT CONCAT('call_', LPAD(n, 26, '0')), TIMESTAMPADD(SECOND, FLOOR(n * 2678400.0 / :events), :since), :workspace,
   CONCAT('mem_', LPAD(member, 26, '0')), CONCAT('key_', LPAD(member * :keys + n MOD :keys, 26, '0')),
-  CONCAT('model-', (n DIV 7) MOD :models), CONCAT('upstream-', (n DIV 7) MOD :models MOD 3), 'm', 'messages', 1, 0,
+  CONCAT('model-', (n DIV 17) MOD :models), CONCAT('upstream-', (n DIV 17) MOD :models MOD 3), 'm', 'messages', 1, 0,
   n MOD 5000, n MOD 900, n MOD 40000, 0, n MOD 3000000, n MOD 3000000, 9000000, 'p1', 1, n MOD 900, n MOD 20000, 1,
   IF(n MOD 50 = 0, 'failed', 'completed'), 200, CONCAT('ses_', LPAD(n DIV :events_a_session, 26, '0')), 'msg', 't', 'b'
 FROM (SELECT seq AS n, (seq DIV :events_a_session) MOD :members AS member FROM seq_{first}_to_{last}) AS numbers
@@ -79,22 +81,31 @@ _DAYS = (
 )
 
 
-def fill(owner: Engine, events: int) -> None:
-    """Make the events and their rollups, a day at a time; ``owner`` must wait longer than functions do."""
-    values: dict[str, Any] = {"events": events, "since": SINCE, "workspace": WORKSPACE, "models": MODELS}
-    values |= {"members": MEMBERS, "keys": KEYS_A_MEMBER, "events_a_session": EVENTS_A_SESSION}
+def fill(
+    owner: Database,
+    events: int,
+    members: int = MEMBERS,
+    workspace_id: WorkspaceId = WORKSPACE,
+    since: datetime = SINCE,
+) -> None:
+    """Make the events of a month of 31 days and their rollups; ``owner`` must wait longer than functions do."""
+    values: dict[str, Any] = {"events": events, "since": since, "workspace": workspace_id, "models": MODELS}
+    values |= {"members": members, "keys": KEYS_A_MEMBER, "events_a_session": EVENTS_A_SESSION}
     for first in range(0, events, CHUNK):
         last = min(first + CHUNK, events) - 1
-        with owner.begin() as connection:
+        with owner.transaction() as connection:
             connection.execute(text(_EVENTS.format(first=first, last=last)), values)
         sys.stderr.write(f"\r{last + 1:,} events")
-    day = SINCE
-    while day < UNTIL:
-        with owner.begin() as connection:
-            period = {"workspace": WORKSPACE, "since": day, "until": day + timedelta(days=1)}
+    breakdowns = BreakdownStore(owner)
+    for day in (since + timedelta(days=number) for number in range(31)):
+        with owner.transaction() as connection:
+            period = {"workspace": workspace_id, "since": day, "until": day + timedelta(days=1)}
             for statement in (_HOURS, _DAYS, _SESSIONS):
                 connection.execute(text(statement), period)
-        day += timedelta(days=1)
+        breakdowns.rebuild_day(workspace_id, day)
+        sys.stderr.write(f"\rsums up to {day:%Y-%m-%d} ")
+    for month in breakdowns.stale_months(workspace_id, since, since + timedelta(days=31)):
+        breakdowns.rebuild_month(workspace_id, month)
     sys.stderr.write("\n")
 
 
@@ -150,25 +161,33 @@ def measure(database: Database) -> dict[str, dict[str, float]]:
     return found
 
 
+def counted(owner: Database) -> dict[str, int]:
+    """Return the number of rows of each table."""
+    tables = ("usage_events", "usage_hours", "usage_days", "usage_sessions")
+    tables += ("usage_breakdown_days", "usage_breakdown_months")
+    with owner.transaction() as connection:
+        return {
+            name: connection.execute(text(f"SELECT COUNT(*) FROM {name}")).scalar_one()  # noqa: S608 - our own names
+            for name in tables
+        }
+
+
 def main() -> int:
     """Run the benchmark; 0 if the dashboard keeps its promise."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=10_000_000)
+    parser.add_argument("--members", type=int, default=MEMBERS)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="usage-") as folder:
         server = LocalDatabase(Path(folder), ROOT)
         server.start("--innodb-buffer-pool-size=1G", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin")
         try:
-            owner = create_engine(server.access.url(OWNER))
-            migration.upgrade(owner, ROOT / "migrations")
+            owner = Database(server.access.url(OWNER), statement_seconds=None)
+            migration.upgrade(owner.engine, ROOT / "migrations")
             began = time.perf_counter()
-            fill(owner, options.events)
+            fill(owner, options.events, options.members)
             filled = time.perf_counter() - began
-            with owner.begin() as connection:
-                rows = {
-                    name: connection.execute(text(f"SELECT COUNT(*) FROM {name}")).scalar_one()  # noqa: S608
-                    for name in ("usage_events", "usage_hours", "usage_days", "usage_sessions")
-                }
+            rows = counted(owner)
             figures = measure(Database(server.access.url()))
         finally:
             server.stop()

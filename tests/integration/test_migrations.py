@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -15,6 +17,11 @@ from local.stack import LocalStack
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.sql import Database, utc_now
+from opencode_cloud.schema.usage import usage_breakdown_days, usage_breakdown_months, usage_days
+from opencode_cloud.usage.service import Breakdowns
+from opencode_cloud.usage.service.rollups import day_start
+from opencode_cloud.usage.store.breakdowns import BreakdownStore
+from tests.unit.usage.events import WORKSPACE, rows
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -76,6 +83,52 @@ def test_many_at_once_migrate_an_empty_database_once(tmp_path: Path) -> None:
             engine.dispose()
     finally:
         server.stop()
+
+
+def test_breakdowns_begin_with_the_calls_that_the_rollup_by_day_has(tmp_path: Path) -> None:
+    before = tmp_path / "earlier"
+    (before / "versions").mkdir(parents=True)
+    versions = sorted((MIGRATIONS / "versions").glob("*.py"))
+    for file in [MIGRATIONS / "env.py", *(each for each in versions if each.name < "0020")]:
+        (before / file.relative_to(MIGRATIONS)).write_text(file.read_text())
+    server = LocalDatabase(tmp_path, MIGRATIONS.parent)
+    server.start(durability="process")
+    try:
+        owner = Database(server.access.url(OWNER))
+        migration.upgrade(owner.engine, before)
+        first = day_start(utc_now()) - timedelta(days=30)
+        with owner.transaction() as connection:
+            connection.execute(usage_days.insert(), [_day_of_calls(number, first) for number in range(80)])
+        migration.upgrade(owner.engine, MIGRATIONS)
+        store = BreakdownStore(owner)
+        assert Breakdowns(store).run() == 0
+        filled = [rows(owner, table) for table in (usage_breakdown_days, usage_breakdown_months)]
+        for day in {row["start"] for row in filled[0]}:
+            store.rebuild_day(WORKSPACE, day)
+        for month in {row["start"] for row in filled[1]}:
+            store.rebuild_month(WORKSPACE, month)
+        assert [rows(owner, table) for table in (usage_breakdown_days, usage_breakdown_months)] == filled
+        assert len(filled[0]) > 80
+        owner.dispose()
+    finally:
+        server.stop()
+
+
+def _day_of_calls(number: int, first: datetime) -> dict[str, Any]:
+    return {
+        "workspace_id": WORKSPACE,
+        "start": first + timedelta(days=number % 30),
+        "grouping": number.to_bytes(32),
+        "model": ("claude", "Claude", "gpt")[number % 3],
+        "member_id": f"mem_{number % 7}" if number % 2 else "",
+        "service_account_id": "" if number % 2 else "svc_1",
+        "key_id": f"key_{number % 5}",
+        "project": "",
+        "byok": False,
+        "outcome": "completed",
+        "calls": number,
+        "cost": number * 7,
+    }
 
 
 def test_a_failing_migration_raises_and_keeps_the_version(owner: Database, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from sqlalchemy import Table, func, select
+from sqlalchemy import ColumnElement, Table, func, select
 
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.usage import Outcome, SettledEvent, Tokens, UsageEvent
@@ -118,8 +118,9 @@ def rows(database: Database, table: Table) -> list[dict[str, Any]]:
         return [{name: value for name, value in row.items() if name != "batch"} for row in found]
 
 
-def totals(database: Database, table: Table) -> dict[str, int]:
-    """Return the sums of a rollup over all its rows."""
+def totals(database: Database, table: Table, *conditions: ColumnElement[bool]) -> dict[str, int]:
+    """Return the sums of a rollup over all its rows, or over those that fulfil conditions."""
     columns = [func.coalesce(func.sum(table.c[name]), 0).label(name) for name in SUMS]
+    query = select(*columns).where(*conditions)
     with database.transaction() as connection:
-        return {name: int(value) for name, value in connection.execute(select(*columns)).mappings().one().items()}
+        return {name: int(value) for name, value in connection.execute(query).mappings().one().items()}

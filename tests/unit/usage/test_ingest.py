@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from opencode_cloud.contracts.usage import SettledEvent
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.usage import (
+    usage_breakdown_days,
+    usage_breakdown_months,
     usage_counters,
     usage_days,
     usage_events,
@@ -22,14 +24,15 @@ from opencode_cloud.schema.usage import (
     usage_sessions,
 )
 from opencode_cloud.schema.usage_events import counters_of, from_row, to_row
-from opencode_cloud.usage.models import Sums
+from opencode_cloud.usage.models import Breakdown, Sums
 from opencode_cloud.usage.service import Ingest
 from opencode_cloud.usage.store.ledger import Ledger
 from opencode_cloud.usage.stream import UsageStream
 from tests.unit.usage.events import NOON, WORKSPACE, call, distinct, entries, entry, event, rows, totals
 
-TABLES = (usage_events, usage_metadata, usage_hours, usage_days, usage_sessions, usage_counters)
 ROLLUPS = (usage_hours, usage_days, usage_sessions)
+BREAKDOWNS = (usage_breakdown_days, usage_breakdown_months)
+TABLES = (usage_events, usage_metadata, *ROLLUPS, *BREAKDOWNS, usage_counters)
 
 
 @pytest.fixture
@@ -54,6 +57,15 @@ def sums(found: list[SettledEvent]) -> dict[str, int]:
     return msgspec.structs.asdict(total)
 
 
+def assert_all_sums_are_of(database: Database, found: list[SettledEvent]) -> None:
+    """Assert that each rollup, and each breakdown by day and by month, adds up to all these calls."""
+    for rollup in ROLLUPS:
+        assert totals(database, rollup) == sums(found)
+    for table in BREAKDOWNS:
+        for breakdown in Breakdown:
+            assert totals(database, table, table.c.breakdown == breakdown) == sums(found), breakdown
+
+
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(found=st.lists(entries, max_size=25).map(distinct), data=st.data())
 def test_any_order_repetition_and_grouping_of_events_leaves_the_same_rows(
@@ -71,8 +83,7 @@ def test_any_order_repetition_and_grouping_of_events_leaves_the_same_rows(
         ingest.take(stirred[:size])
         stirred = stirred[size:]
     assert everything(database) == once
-    for rollup in ROLLUPS:
-        assert totals(database, rollup) == sums(found)
+    assert_all_sums_are_of(database, found)
 
 
 def test_two_who_take_the_same_events_at_once_count_them_once(database: Database, ingest: Ingest) -> None:
@@ -87,8 +98,7 @@ def test_two_who_take_the_same_events_at_once_count_them_once(database: Database
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(take, range(4))) == len(found)
-    for rollup in ROLLUPS:
-        assert totals(database, rollup) == sums(found)
+    assert_all_sums_are_of(database, found)
     assert sum(row["requests"] for row in rows(database, usage_counters)) == 2 * len(found)
 
 

@@ -32,7 +32,10 @@ STARTS: dict[Interval, Callable[[datetime], datetime]] = {
     Interval.DAY: day_start,
     Interval.MONTH: lambda at: day_start(at).replace(day=1),
 }
-moments = st.integers(0, 7 * 24 * 60).map(lambda minutes: FIRST + timedelta(minutes=minutes))
+moments = st.integers(0, 7 * 24 * 60).map(lambda minutes: FIRST + timedelta(minutes=minutes)) | st.sampled_from(
+    # Whole months have sums of their own.
+    [datetime(2025, 11, 1), datetime(2025, 12, 1), datetime(2025, 10, 17, 5), datetime(2026, 1, 2, 3)]  # noqa: DTZ001
+)
 owner = Actor(kind=ActorKind.MEMBER, credential=CredentialKind.SESSION, id=ANN, workspace_id=WORKSPACE, role=Role.OWNER)
 
 

@@ -60,6 +60,8 @@ CODES_BY_ADDRESS = RateLimit("sign-in-codes-by-address", 120, 3600)
 LOGINS = RateLimit("logins", 60)
 """The limit of redirects to a provider and back that each address may make in a minute."""
 BROWSER_SECONDS = 86_400
+PUBLIC_CONNECT = "'self'"
+"""Sources that scripts of public pages may ask. Tools that judge public pages read ``/robots.txt`` as such a script."""
 MOST_FIELDS = 64
 """The most fields of one form."""
 AUTHORIZATION_PARAMETERS = frozenset(
@@ -124,7 +126,7 @@ class IdentityPages:
         person = self._signed_in()
         base = self._base()
         if person is None:
-            return page(render("identity/welcome.html", base_url=base))
+            return page(render("identity/welcome.html", base_url=base), connect=PUBLIC_CONNECT)
         workspaces = self._services.access.memberships(person.account_id)
         return self._page("identity/home.html", {"person": person, "base_url": base, "workspaces": workspaces})
 
@@ -245,7 +247,7 @@ class IdentityPages:
         token = requests.form_token(self._services.key(), browser, "/login/email")
         offered = self._services.methods().shown_methods()
         body = render("identity/login.html", offered=offered, proceed=proceed, token=token, words=words, email=email)
-        return page(body, status=status, cookies=cookies)
+        return page(body, status=status, cookies=cookies, connect=PUBLIC_CONNECT)
 
     def _code_page(self, challenge_id: str, words: str = "") -> Response[str]:
         browser = requests.cookie(self._event(), requests.BROWSER)

@@ -136,10 +136,28 @@ def _rollup(name: str, *more: SchemaItem) -> Table:
     )
 
 
+def _breakdown(name: str, start: str) -> Table:
+    return table(
+        name,
+        id_column("workspace_id", nullable=False),
+        Column("breakdown", String(16, collation="utf8mb4_bin"), nullable=False, comment="the attribute of `value`"),
+        Column("start", Moment, nullable=False, comment=start),
+        _text("value", NAME),
+        *[_number(column) for column in SUMS],
+        PrimaryKeyConstraint("workspace_id", "breakdown", "start", "value"),
+    )
+
+
 usage_hours = _rollup("usage_hours")
 usage_days = _rollup("usage_days")
+for _holder in ("member_id", "service_account_id", "key_id", "project"):
+    Index(None, usage_days.c.workspace_id, usage_days.c[_holder], usage_days.c.start)
 usage_sessions = _rollup("usage_sessions", _text("session", SHORT))
 """One row for each day and session."""
+Index(None, usage_sessions.c.workspace_id, usage_sessions.c.session, usage_sessions.c.start)
+usage_breakdown_days = _breakdown("usage_breakdown_days", "start of the day, UTC")
+usage_breakdown_months = _breakdown("usage_breakdown_months", "start of the month, UTC")
+"""Sums by one attribute alone. They answer at once what would add up all groups of ``usage_days``."""
 
 usage_counters = table(
     "usage_counters",

@@ -75,6 +75,23 @@ class Dimension(StrEnum):
     OUTCOME = "outcome"
 
 
+class Breakdown(StrEnum):
+    """An attribute by which alone sums are kept, by day and by month, in the order in which rows are locked.
+
+    Concurrent transactions of a workspace share the most rows of the last ones.
+    """
+
+    KEY = "key"
+    CALLER = "caller"
+    PROJECT = "project"
+    AGENT = "agent"
+    UPSTREAM = "upstream"
+    MODEL = "model"
+    OUTCOME = "outcome"
+    ALL = "all"
+    """All calls of the workspace. The value is empty."""
+
+
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """A filter of calls. ``since`` is included, ``until`` is excluded; both are UTC without a zone."""
 

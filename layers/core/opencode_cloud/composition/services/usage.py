@@ -11,6 +11,7 @@ from opencode_cloud.catalogue.service.prices import PriceHistory
 from opencode_cloud.catalogue.store.versions import VersionStore
 from opencode_cloud.kit.housekeeping import Housekeeping
 from opencode_cloud.usage.service import (
+    Breakdowns,
     CacheMisses,
     ExportService,
     ExportWriter,
@@ -21,6 +22,7 @@ from opencode_cloud.usage.service import (
 )
 from opencode_cloud.usage.service.retention import DEFAULT_DAYS
 from opencode_cloud.usage.store import parquet
+from opencode_cloud.usage.store.breakdowns import BreakdownStore
 from opencode_cloud.usage.store.checks import CheckStore
 from opencode_cloud.usage.store.events import EventArchive
 from opencode_cloud.usage.store.exports import ExportFiles, ExportQueue, ExportStore
@@ -55,6 +57,7 @@ class UsageServices(msgspec.Struct, frozen=True):
     exports: ExportService
     exporting: ExportWriter
     reconciliation: Reconciliation
+    breakdowns: Breakdowns
     retention: Retention
 
     @classmethod
@@ -78,6 +81,7 @@ class UsageServices(msgspec.Struct, frozen=True):
             exports=ExportService(outbox, audit, exports, queue, files),
             exporting=ExportWriter(outbox, exports, queue, archive, files, parquet.convert),
             reconciliation=Reconciliation(CheckStore(database), table, counters, ingest),
+            breakdowns=Breakdowns(BreakdownStore(database)),
             retention=Retention(PurgeStore(database), table, resources.retention_days),
         )
 
@@ -86,6 +90,7 @@ class UsageServices(msgspec.Struct, frozen=True):
         return Housekeeping(
             {
                 "reconciliation": self.reconciliation.run,
+                "breakdowns": self.breakdowns.run,
                 **others,
                 "scheduled exports": self.exporting.make_scheduled,
                 "usage": self.retention.run,

@@ -70,21 +70,25 @@ class Ingest:
         return new
 
     def _take_some(self, entries: Sequence[SettledEvent]) -> int:
-        return retry(lambda: self._take_once(entries), CONFLICTS, Unavailable, when=_busy)
+        return retry(lambda: self._take_once(entries), CONFLICTS, Unavailable, when=conflicted)
 
     def _take_once(self, entries: Sequence[SettledEvent]) -> int:
+        batch = new_id("txn")
         if self._settlement is None:
             with self._ledger.transaction() as connection:
-                return len(self._write(connection, entries))
+                fresh = self._write(connection, entries, batch)
+                self._break_down(connection, fresh, batch)
+            return len(fresh)
         with self._settlement.unit() as unit:
-            fresh = self._write(unit.connection, entries)
+            fresh = self._write(unit.connection, entries, batch)
             self._settlement.settle(unit, fresh)
+            self._break_down(unit.connection, fresh, batch)
         return len(fresh)
 
-    def _write(self, connection: Connection, entries: Sequence[SettledEvent]) -> list[SettledEvent]:
+    def _write(self, connection: Connection, entries: Sequence[SettledEvent], batch: str) -> list[SettledEvent]:
         """Write events and their sums; return the new ones."""
         ledger = self._ledger
-        ours = ledger.add(connection, [entry.event for entry in entries], new_id("txn"))
+        ours = ledger.add(connection, [entry.event for entry in entries], batch)
         fresh = [entry for entry in entries if entry.event.id in ours]
         if fresh:
             events = [entry.event for entry in fresh]
@@ -95,8 +99,13 @@ class Ingest:
             ledger.add_counters(connection, fresh)
         return fresh
 
+    def _break_down(self, connection: Connection, fresh: Sequence[SettledEvent], batch: str) -> None:
+        """Add new events to the breakdowns. Last, because all transactions of a workspace change the same rows."""
+        if fresh:
+            self._ledger.add_breakdowns(connection, [entry.event for entry in fresh], batch)
 
-def _busy(error: Unavailable) -> bool:
+
+def conflicted(error: Unavailable) -> bool:
     """Return whether the transaction conflicted with others, so that a retry may succeed."""
     return error.code == "database_busy"
 

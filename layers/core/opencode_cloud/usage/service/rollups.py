@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from opencode_cloud.contracts.ids import KeyId, MemberId, ServiceAccountId, WorkspaceId
@@ -49,6 +49,17 @@ def hour_start(at: datetime) -> datetime:
 def day_start(at: datetime) -> datetime:
     """Return the start of the day that contains ``at``."""
     return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def month_start(at: datetime) -> datetime:
+    """Return the start of the month that contains ``at``."""
+    return day_start(at).replace(day=1)
+
+
+def next_month(at: datetime) -> datetime:
+    """Return the start of the month after the one that contains ``at``."""
+    # No month has more than 31 days, so 32 days after the first is always in the next month.
+    return month_start(month_start(at) + timedelta(days=32))
 
 
 def hour_of(event: UsageEvent) -> datetime:

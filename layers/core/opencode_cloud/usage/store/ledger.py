@@ -23,6 +23,7 @@ from opencode_cloud.schema.usage import (
 )
 from opencode_cloud.usage.models import Sums
 from opencode_cloud.usage.service.rollups import Group, moment
+from opencode_cloud.usage.store import breakdowns
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection, Database
@@ -73,6 +74,10 @@ class Ledger:
     def add_sessions(self, connection: Connection, sums: Mapping[Group, Sums]) -> None:
         """Add to the rollup by day and session."""
         _add(connection, usage_sessions, sums)
+
+    def add_breakdowns(self, connection: Connection, events: Sequence[UsageEvent], batch: str) -> None:
+        """Add the events of a ``batch`` to the breakdowns by day and by month."""
+        breakdowns.add(connection, [event.id for event in events], batch)
 
     def add_counters(self, connection: Connection, entries: Sequence[SettledEvent]) -> None:
         """Add events to the sums of the counters that they were settled on."""

@@ -12,6 +12,8 @@ from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.schema.budgets import usage_settings
 from opencode_cloud.schema.usage import (
     reconciliations,
+    usage_breakdown_days,
+    usage_breakdown_months,
     usage_counters,
     usage_days,
     usage_events,
@@ -25,7 +27,17 @@ if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Database
 
 AT_ONCE = 1000
-ALL = (usage_events, usage_metadata, usage_sessions, usage_hours, usage_days, usage_counters, reconciliations)
+ALL = (
+    usage_events,
+    usage_metadata,
+    usage_sessions,
+    usage_hours,
+    usage_days,
+    usage_breakdown_days,
+    usage_breakdown_months,
+    usage_counters,
+    reconciliations,
+)
 """Tables with rows of workspaces."""
 
 
