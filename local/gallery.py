@@ -105,8 +105,12 @@ ERRORS: tuple[tuple[str, Item], ...] = (
 
 
 def picture(width: int, height: int) -> str:
-    """Return a PNG of a gradient, as a data URL."""
-    pixels = (bytes((255 * x // width, 255 * y // height, 160)) for y in range(height) for x in range(width))
+    """Return a PNG of colored fields, as a data URL. They compress better than a gradient."""
+    reds, greens = (
+        [255 * (8 * x // width) // 8 for x in range(width)],
+        [255 * (4 * y // height) // 4 for y in range(height)],
+    )
+    pixels = (bytes((red, green, 160)) for green in greens for red in reds)
     flat = b"".join(pixels)
     rows = b"".join(b"\0" + flat[y * width * 3 : (y + 1) * width * 3] for y in range(height))
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
@@ -209,7 +213,7 @@ class Gallery:
         return {"type": "part", "data": {"id": self._next("prt"), "sessionID": SESSION, "messageID": message, **fields}}
 
     def _turns(self) -> Iterator[tuple[str, list[Item], Item]]:
-        screenshot = {"type": "file", "mime": "image/png", "filename": "cart.png", "url": picture(96, 48)}
+        screenshot = {"type": "file", "mime": "image/png", "filename": "cart.png", "url": picture(640, 320)}
         source = {"type": "file", "mime": "text/plain", "filename": "cart.py", "url": f"file://{HOME}/shop/cart.py"}
         invoice = {
             "type": "file",

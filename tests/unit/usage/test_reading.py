@@ -77,6 +77,7 @@ def chosen(found: Sequence[SettledEvent], wanted: Selection) -> list[UsageEvent]
         and wanted.since <= moment(each.event) < wanted.until
         and all(value_of(each.event, dimension) == value for dimension, value in wanted.only.items())
         and (wanted.byok is None or each.event.byok == wanted.byok)
+        and (not wanted.members or each.event.member_id in wanted.members)
     ]
 
 
@@ -106,6 +107,7 @@ def pages(read: Callable[[Any], Sequence[UsageLine]], key: Callable[[UsageLine],
         ]
     ),
     byok=st.none() | st.booleans(),
+    members=st.sampled_from([(), (BEN,), (ANN, BEN)]),
 )
 def test_figures_are_what_the_events_of_the_period_add_up_to(
     database: Database,
@@ -117,10 +119,11 @@ def test_figures_are_what_the_events_of_the_period_add_up_to(
     interval: Interval,
     filters: dict[Dimension, str],
     byok: bool | None,
+    members: tuple[str, ...],
 ) -> None:
     empty(database)
     ingest.take(found)
-    asked = Selection(since=period[0], until=period[1], only=filters, byok=byok)
+    asked = Selection(since=period[0], until=period[1], only=filters, byok=byok, members=members)
     assert reading.total(owner, WORKSPACE, asked) == summed(chosen(found, whole(asked, None, None)))
 
     expected: dict[Any, list[UsageEvent]] = {}

@@ -70,6 +70,8 @@ _BREAKDOWNS: Mapping[Dimension, Breakdown] = {
 _KINDS = {Dimension.MEMBER: "mem_", Dimension.SERVICE_ACCOUNT: "svc_"}
 """The beginning of the ids of the callers that a dimension tells apart."""
 _FORMS = {Interval.HOUR: "%Y-%m-%d %H:00:00", Interval.DAY: "%Y-%m-%d 00:00:00", Interval.MONTH: "%Y-%m-01 00:00:00"}
+FEW = 50
+"""The most members whose rows of breakdowns are read one by one."""
 _BROKEN_DOWN = (usage_breakdown_days, usage_breakdown_months)
 _DAY = timedelta(days=1)
 
@@ -89,11 +91,12 @@ def selected(table: Table, selection: Selection) -> list[ColumnElement[bool]]:
     conditions = [_is(table, dimension, value) for dimension, value in selection.only.items()]
     if selection.byok is not None:
         conditions.append(table.c.byok == selection.byok)
+    member_id = table.c.value if table in _BROKEN_DOWN else table.c.member_id
     if selection.member_group:
         inside = select(group_members.c.member_id).where(group_members.c.group_id == selection.member_group)
-        conditions.append(table.c.member_id.in_(inside))
+        conditions.append(member_id.in_(inside))
     if selection.members:
-        conditions.append(table.c.member_id.in_(selection.members))
+        conditions.append(member_id.in_(selection.members))
     return conditions
 
 
@@ -214,7 +217,9 @@ def _source(
 def _breakdown_of(selection: Selection, by: Dimension | None) -> Breakdown | None:
     """Return the breakdown that tells apart what a question does; None if the question needs more than one."""
     asked = {*selection.only} | ({by} if by is not None else set())
-    if selection.byok is not None or selection.member_group or selection.members or Dimension.SESSION in asked:
+    if selection.member_group or selection.members:
+        asked.add(Dimension.MEMBER)
+    if selection.byok is not None or Dimension.SESSION in asked:
         return None
     breakdowns = {_BREAKDOWNS[dimension] for dimension in asked} or {Breakdown.ALL}
     return breakdowns.pop() if len(breakdowns) == 1 else None
@@ -296,9 +301,10 @@ def _part(
 def _during(table: Table, since: datetime, until: datetime, selection: Selection) -> list[ColumnElement[bool]]:
     """Return the conditions of a period.
 
-    The value comes after the start in the primary key of breakdowns. So name each start if only one value is wanted.
+    The value comes after the start in the primary key of breakdowns. So name each start if only a few values are wanted.
     """
-    if table not in _BROKEN_DOWN or not any(selection.only.values()):
+    few = any(selection.only.values()) or 0 < len(selection.members) <= FEW
+    if table not in _BROKEN_DOWN or not few:
         return [table.c.start >= since, table.c.start < until]
     following = next_month if table is usage_breakdown_months else _next_day
     starts = [since]
