@@ -26,7 +26,7 @@ NAMES = {
     Provider.ANTHROPIC: "Anthropic",
     Provider.OPENAI: "OpenAI",
     Provider.GOOGLE: "Google",
-    Provider.OPENAI_COMPATIBLE: "OpenAI-compatible server",
+    Provider.OPENAI_COMPATIBLE: gettext_noop("OpenAI-compatible server"),
 }
 RESULTS = {
     CheckResult.WORKS: ("good", gettext_noop("works")),
