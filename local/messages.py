@@ -35,9 +35,20 @@ KEYWORDS: dict[str, Any] = {
 """Functions whose arguments are messages, and the positions of these, as Babel writes them."""
 SHOWN_VALUES = (Role, Outcome, InvitationState)
 """Kinds whose values pages show as words."""
-ERRORS = ("BadRequest", "Conflict", "Forbidden", "Gone", "NotFound", "TooManyRequests", "Unauthorized", "Unavailable")
+ERRORS = (
+    "BadRequest",
+    "Conflict",
+    "Forbidden",
+    "Gone",
+    "NotFound",
+    "TooManyRequests",
+    "Unauthorized",
+    "Unavailable",
+    "Unprocessable",
+)
 """Errors whose second argument is a sentence that pages show."""
 SHOWN_ERRORS = (
+    "billing/models",
     "console",
     "contracts/access.py",
     "http/pages.py",
@@ -45,6 +56,7 @@ SHOWN_ERRORS = (
     "identity/pages.py",
     "identity/service",
     "kit/errors.py",
+    "payments/models",
     "sharing/models.py",
     "sharing/routes/owner_forms.py",
     "sharing/service/access.py",
@@ -148,7 +160,7 @@ def _in_script(text: str) -> Iterator[tuple[str | None, str | tuple[str, ...]]]:
 
 
 def _sentences(path: Path) -> Iterator[str]:
-    """Yield the sentences of errors in a module, but for those with values in them."""
+    """Yield the sentences of errors in a module, but for those with values in them and without placeholders."""
     for node in ast.walk(ast.parse(path.read_text())):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in ERRORS:
             continue

@@ -1,6 +1,7 @@
 """List the stable error codes from the library's source, each with its sentence."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from inspect import getmembers, isclass
@@ -12,6 +13,9 @@ from opencode_cloud.kit.errors import ServiceError
 STATUS: Mapping[str, HTTPStatus] = {
     name: kind.status for name, kind in getmembers(errors, isclass) if issubclass(kind, ServiceError)
 }
+
+
+_PLACEHOLDER = re.compile(r"%\(\w+\)s")
 
 
 def problems(library: Path) -> dict[str, dict[str, str | int]]:
@@ -37,7 +41,7 @@ def _raised(tree: ast.AST) -> Iterator[ast.Call]:
 def _text(node: ast.expr) -> str:
     match node:
         case ast.Constant(value=str() as text):
-            return text
+            return _PLACEHOLDER.sub("…", text)
         case ast.JoinedStr(values=parts):
             return "".join(_text(part) if isinstance(part, ast.Constant) else "…" for part in parts)
         case _:

@@ -148,7 +148,9 @@ def test_a_new_message_is_found(tmp_path: Path) -> None:
         'const ends = /["\'`]/; say(_("Bye")); ngettext("%(num)s dog", "%(num)s dogs", 2)'
     )
     errors = 'raise NotFound("code", "Nothing here.")\nraise NotFound("code", f"No {x}.")\n'
+    errors += 'raise Unprocessable("code", "At most %(most)s.", {"most": most})\n'
     (tmp_path / messages.LIBRARY / "console" / "new.py").write_text(f'_("Morning")\n{errors}')
     values = {value.value for values in messages.SHOWN_VALUES for value in values}
-    expected = {(None, words) for words in ("Hello %(name)s", "Bye", "%(num)s dog", "Morning", "Nothing here.")}
+    sentences = ("Hello %(name)s", "Bye", "%(num)s dog", "Morning", "Nothing here.", "At most %(most)s.")
+    expected = {(None, words) for words in sentences}
     assert keys_of(messages.collect(tmp_path)) == expected | {("verb", "Open")} | {(None, value) for value in values}

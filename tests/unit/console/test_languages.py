@@ -7,8 +7,10 @@ import re
 
 import pytest
 
+from opencode_cloud.billing.models.errors import statement_not_found
 from opencode_cloud.contracts.permissions import Role
-from opencode_cloud.http.pages import render
+from opencode_cloud.http.pages import problem, render
+from opencode_cloud.kit.languages import PageLanguage, speaking
 from tests.browsing import Page
 from tests.menu import console_menu
 from tests.unit.console.office import InProcessBrowser, Office
@@ -78,6 +80,14 @@ def test_the_pages_of_signing_in_are_translated(office: Office) -> None:
     browser = in_chinese(office, None)
     assert "发送验证码" in browser.open("/login").text
     assert "欢迎" in browser.go("/").text
+
+
+def test_an_error_is_translated_with_its_values_which_are_escaped() -> None:
+    error = statement_not_found("<b>%(x)s")
+    assert error.message.startswith("There is no statement for <b>%(x)s. ")
+    with speaking(PageLanguage("zh-CN")):
+        body = str(problem(error).body)
+    assert "没有 &lt;b&gt;%(x)s 的对账单。" in body
 
 
 @pytest.mark.parametrize("hostile", ["<img src=x>", '"><b>', "%(name)s", "{{ 1 }}"])

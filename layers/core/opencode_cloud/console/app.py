@@ -24,6 +24,7 @@ from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import Conflict, Forbidden, ServiceError, Unauthorized
 from opencode_cloud.kit.idempotency import Idempotency
 from opencode_cloud.kit.json_documents import DocumentFault
+from opencode_cloud.kit.languages import gettext as _
 from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.policies.models import InvalidDocument
 
@@ -362,7 +363,9 @@ def refused(request: PageRequest, error: ServiceError) -> PageRequest:
             request, words=error.message, status=error.status, faults=error.faults, error=error
         )
     faults = faults_of(error)
-    words = gettext_noop("Nothing was changed. Correct what is marked.") if faults else error.message
+    words = (
+        gettext_noop("Nothing was changed. Correct what is marked.") if faults else _(error.sentence, **error.values)
+    )
     return msgspec.structs.replace(
         request, words=words, status=error.status, faults=faults, error=error, listed=bool(faults)
     )

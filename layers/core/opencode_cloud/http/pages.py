@@ -201,7 +201,12 @@ def problem(error: ServiceError) -> Response[str]:
         HTTPStatus.INTERNAL_SERVER_ERROR: gettext_noop("Internal error"),
         HTTPStatus.SERVICE_UNAVAILABLE: gettext_noop("Temporarily unavailable"),
     }.get(HTTPStatus(error.status), gettext_noop("Something went wrong"))
-    body = render("identity/problem.html", title=title, words=error.message, correlation_id=logger.get_correlation_id())
+    body = render(
+        "identity/problem.html",
+        title=title,
+        words=_(error.sentence, **error.values),
+        correlation_id=logger.get_correlation_id(),
+    )
     response = page(body, status=error.status)
     if isinstance(error, TooManyRequests):
         response.headers["Retry-After"] = str(error.retry_after)

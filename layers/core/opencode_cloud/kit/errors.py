@@ -18,10 +18,13 @@ class ServiceError(Exception):
     retry_after: int | None = None
     """Seconds after which to retry, for the header ``Retry-After``."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, code: str, sentence: str, values: Mapping[str, str] | None = None) -> None:
+        """``values`` replace the placeholders ``%(name)s`` of the sentence, so that pages can translate it."""
+        self.message = sentence % values if values else sentence
+        super().__init__(self.message)
         self.code = code
-        self.message = message
+        self.sentence = sentence
+        self.values = values or {}
         self.details: Mapping[str, Any] = {}
         """Additional members of the problem document."""
 

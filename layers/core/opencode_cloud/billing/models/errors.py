@@ -35,13 +35,15 @@ def transaction_not_found() -> NotFound:
 def statement_not_found(period: str) -> NotFound:
     """Return the error for a month without a statement."""
     return NotFound(
-        "statement_not_found", f"There is no statement for {period}. A month is closed on day 3 of the next."
+        "statement_not_found",
+        "There is no statement for %(period)s. A month is closed on day 3 of the next.",
+        {"period": period},
     )
 
 
 def payment_not_found(payment_id: str) -> NotFound:
     """Return the error for a payment that was never credited."""
-    return NotFound("payment_not_found", f"No payment {payment_id} was credited.")
+    return NotFound("payment_not_found", "No payment %(id)s was credited.", {"id": payment_id})
 
 
 def payment_exists(payment_id: str) -> Conflict:
@@ -52,7 +54,9 @@ def payment_exists(payment_id: str) -> Conflict:
 def returns_too_much(payment_id: str) -> Unprocessable:
     """Return the error for refunds and disputes that exceed their payment."""
     return Unprocessable(
-        "returns_too_much", f"Refunds and disputes of payment {payment_id} would exceed it. Refund the rest at most."
+        "returns_too_much",
+        "Refunds and disputes of payment %(id)s would exceed it. Refund the rest at most.",
+        {"id": payment_id},
     )
 
 
@@ -60,7 +64,8 @@ def payment_disputed(payment_id: str) -> Conflict:
     """Return the error for a refund of a payment with an open dispute."""
     return Conflict(
         "payment_disputed",
-        f"Payment {payment_id} has an open dispute, so its money is withdrawn already. Wait for the dispute's end.",
+        "Payment %(id)s has an open dispute, so its money is withdrawn already. Wait for the dispute's end.",
+        {"id": payment_id},
     )
 
 

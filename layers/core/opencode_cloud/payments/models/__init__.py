@@ -244,7 +244,9 @@ def payments_off() -> NotFound:
 def amount_out_of_range(least: int, most: int) -> Unprocessable:
     """Return the error for an amount that cannot be bought; bounds are micro-cents."""
     return Unprocessable(
-        "amount_out_of_range", f"A top-up is in whole cents, from {shown(least)} to {shown(most)}. Choose another one."
+        "amount_out_of_range",
+        "A top-up is in whole cents, from %(least)s to %(most)s. Choose another one.",
+        {"least": shown(least), "most": shown(most)},
     )
 
 
@@ -260,7 +262,9 @@ def no_customer() -> Conflict:
 
 def checkout_refused(code: str) -> Unprocessable:
     """Return the error for a checkout that Stripe refused."""
-    return Unprocessable("checkout_refused", f"Stripe refused the checkout ({code}). Nothing was charged.")
+    return Unprocessable(
+        "checkout_refused", "Stripe refused the checkout (%(code)s). Nothing was charged.", {"code": code}
+    )
 
 
 def event_not_found() -> NotFound:
@@ -325,9 +329,35 @@ AUTHENTICATION = "authentication_required"
 """The bank's code of a charge that needs the card's owner."""
 
 
-def reload_terms_refused(reason: str) -> Unprocessable:
-    """Return the error for terms of automatic reloads that are out of range."""
-    return Unprocessable("reload_terms_refused", f"Automatic reloads cannot be set so: {reason}.")
+def reload_terms_too_fine() -> Unprocessable:
+    """Return the error for terms of automatic reloads with parts of a cent."""
+    return Unprocessable("reload_terms_refused", "Automatic reloads cannot be set so: amounts are whole cents.")
+
+
+def reload_amount_refused(least: int, most: int) -> Unprocessable:
+    """Return the error for an amount of automatic reloads that is out of range; bounds are micro-cents."""
+    return Unprocessable(
+        "reload_terms_refused",
+        "Automatic reloads cannot be set so: the amount is from %(least)s to %(most)s.",
+        {"least": shown(least), "most": shown(most)},
+    )
+
+
+def reload_threshold_refused(least: int, most: int) -> Unprocessable:
+    """Return the error for a threshold of automatic reloads that is out of range; bounds are micro-cents."""
+    return Unprocessable(
+        "reload_terms_refused",
+        "Automatic reloads cannot be set so: the threshold is from %(least)s to %(most)s.",
+        {"least": shown(least), "most": shown(most)},
+    )
+
+
+def reload_cap_refused() -> Unprocessable:
+    """Return the error for a cap of automatic reloads that permits none."""
+    return Unprocessable(
+        "reload_terms_refused",
+        "Automatic reloads cannot be set so: a cap is at least the amount; leave it out for none.",
+    )
 
 
 def reload_not_waiting() -> Conflict:

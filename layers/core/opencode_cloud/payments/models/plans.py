@@ -10,6 +10,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import PaymentId, PlanId, SecondSubscriptionId, WorkspaceId
 from opencode_cloud.kit.errors import Conflict, NotFound, Unavailable, Unprocessable
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.payments.models import CardView
 
 
@@ -230,7 +231,7 @@ class StaleRead(Unavailable):
     """503: another process has written a newer state of the object while this one was read. Read it again."""
 
     def __init__(self) -> None:
-        super().__init__("stale_read", "The plan changes at the moment. Try again.", 1)
+        super().__init__("stale_read", gettext_noop("The plan changes at the moment. Try again."), 1)
 
 
 NOT_STARTED = "not_started"
@@ -254,4 +255,6 @@ def plan_not_found() -> NotFound:
 
 def plan_refused(code: str) -> Unprocessable:
     """Return the error for a plan that Stripe, or the bank, refused."""
-    return Unprocessable("plan_refused", f"The plan was not changed: Stripe or the bank refused it ({code}).")
+    return Unprocessable(
+        "plan_refused", "The plan was not changed: Stripe or the bank refused it (%(code)s).", {"code": code}
+    )

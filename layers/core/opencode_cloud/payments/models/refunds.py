@@ -79,6 +79,6 @@ def refund_second_person() -> Conflict:
     return Conflict("second_person", "Another operator must approve this refund.")
 
 
-def invalid_refund(reason: str) -> Unprocessable:
+def invalid_refund() -> Unprocessable:
     """Return the error for an amount that cannot be paid back."""
-    return Unprocessable("invalid_refund", f"This cannot be paid back: {reason}.")
+    return Unprocessable("invalid_refund", "This cannot be paid back: the amount is positive, in whole cents.")

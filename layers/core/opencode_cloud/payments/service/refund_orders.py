@@ -83,7 +83,7 @@ class RefundOrders:
             invalid_refund: (422) The amount is not positive, or not in whole cents.
         """
         if amount is not None and (amount <= 0 or amount % CENT):
-            raise invalid_refund("the amount is positive, in whole cents")
+            raise invalid_refund()
         with self._outbox.unit() as unit:
             # One order at a time, and no booking beside it, looks at what is left of the payment.
             payment = self._payments.locked(unit, payment_id)

@@ -9,7 +9,7 @@ import msgspec
 from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.ids import PaymentId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
-from opencode_cloud.kit.money import CENT, DOLLAR, shown
+from opencode_cloud.kit.money import CENT, DOLLAR
 from opencode_cloud.payments.models import (
     AutoReload,
     CardView,
@@ -18,8 +18,11 @@ from opencode_cloud.payments.models import (
     StripeRefused,
     checkout_refused,
     no_card,
+    reload_amount_refused,
+    reload_cap_refused,
     reload_not_waiting,
-    reload_terms_refused,
+    reload_terms_too_fine,
+    reload_threshold_refused,
 )
 
 if TYPE_CHECKING:
@@ -139,13 +142,13 @@ class ReloadSettings:
     def _check(self, terms: ReloadTerms) -> None:
         sale, given = self._terms, [terms.amount, terms.threshold, terms.day_cap or 0, terms.month_cap or 0]
         if any(each % CENT for each in given):
-            raise reload_terms_refused("amounts are whole cents")
+            raise reload_terms_too_fine()
         if not sale.least <= terms.amount <= sale.most:
-            raise reload_terms_refused(f"the amount is from {shown(sale.least)} to {shown(sale.most)}")
+            raise reload_amount_refused(sale.least, sale.most)
         if not LEAST_THRESHOLD <= terms.threshold <= sale.most:
-            raise reload_terms_refused(f"the threshold is from {shown(LEAST_THRESHOLD)} to {shown(sale.most)}")
+            raise reload_threshold_refused(LEAST_THRESHOLD, sale.most)
         if any(cap is not None and cap < terms.amount for cap in (terms.day_cap, terms.month_cap)):
-            raise reload_terms_refused("a cap is at least the amount; leave it out for none")
+            raise reload_cap_refused()
 
     def _choose(self, workspace_id: WorkspaceId) -> None:
         """Make the card that :meth:`card` shows the default one."""
