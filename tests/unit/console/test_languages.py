@@ -12,10 +12,15 @@ from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.http.pages import problem, render
 from opencode_cloud.kit.languages import PageLanguage, speaking
 from tests.browsing import Page
+from tests.foreign_words import english_in
 from tests.menu import console_menu
 from tests.unit.console.office import InProcessBrowser, Office
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
+NAMES = ("Acme", "example.com", "x-cost-center", "default", "Anthropic", "OpenAI", "Google")
+"""Names and examples that pages show in every language."""
+MODEL = re.compile(r".+ \([a-z0-9.-]+\)")
+"""The name and the id of a model."""
 
 
 def in_chinese(office: Office, role: Role | None = Role.OWNER) -> InProcessBrowser:
@@ -36,6 +41,19 @@ def test_every_page_of_the_menu_is_in_the_language_of_the_reader(office: Office)
         title = re.search("<title>(.*?)</title>", answer.text)
         assert title
         assert CHINESE.search(title[1]) or not each.path, title[1]
+
+
+def test_no_page_of_the_menu_has_a_text_in_english(office: Office) -> None:
+    browser = in_chinese(office)
+    for each in console_menu():
+        found = english_in(browser.go(office.base + each.path).text, *NAMES)
+        # A sentence in Chinese may name programs and examples.
+        assert [text for text in found if not CHINESE.search(text) and not MODEL.fullmatch(text)] == [], each.path
+
+
+def test_a_text_in_english_is_found() -> None:
+    html = '<title>付款</title><p>Retry <code>code</code></p><br><input placeholder="Coupon"><p>已付款 INV-000001</p>'
+    assert english_in(html) == ["Retry", "Coupon"]
 
 
 def test_a_reader_of_another_language_gets_english(office: Office) -> None:

@@ -11,6 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
+from opencode_cloud.console.decline_words import why
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.ids import PaymentId, TopUpId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
@@ -18,9 +19,10 @@ from opencode_cloud.http.pages import see
 from opencode_cloud.kit import money
 from opencode_cloud.kit.errors import NotFound, ServiceError, Unavailable
 from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.languages import gettext
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
 from opencode_cloud.payments.models import OFF, TAX_LOCATION, CardView, ReloadTerms, TopUp, TopUpState
-from opencode_cloud.payments.service.reload_ends import in_words
+from opencode_cloud.payments.models.refunds import PAID_TWICE, RefundOrder
 
 if TYPE_CHECKING:
     from opencode_cloud.billing.service.payments import Payments
@@ -86,12 +88,13 @@ class PaymentPages:
             paid=paid,
             refundable=[each for each in paid.values() if each.returned.gross < each.paid.gross],
             refunds=self._refunds.of_workspace(workspace_id, None, DEFAULT_LIMIT),
+            reason_of=_reason_of,
             pending=any(each.state is TopUpState.PENDING for each in bought),
             card=card,
             stripe=stripe,
             reload=reload,
             terms=reload.terms if reload else OFF,
-            why=in_words(reload.reason) if reload else "",
+            why=why(reload.reason) if reload else "",
             sale=self._topping_up.terms,
             tax_location=TAX_LOCATION,
             sells_plans=self._plans.terms.is_offered or self._plans.get(workspace_id) is not None,
@@ -171,6 +174,11 @@ class PaymentPages:
             return None, "away"
         except ServiceError:
             return None, "off"
+
+
+def _reason_of(order: RefundOrder) -> str:
+    """Return the reason of a refund: what a person wrote, or that of a rule in the reader's language."""
+    return gettext(order.reason) if order.reason == PAID_TWICE else order.reason
 
 
 def _cents(amount: int) -> str:

@@ -11,6 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.console import menu
 from opencode_cloud.console.app import ConsoleApp, PageRequest
+from opencode_cloud.console.decline_words import why
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.ids import PlanId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
@@ -20,7 +21,6 @@ from opencode_cloud.kit.errors import ServiceError, Unavailable
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
 from opencode_cloud.payments.models import CardView, StripeRefused
 from opencode_cloud.payments.models.plans import NextInvoice, SeatPlan
-from opencode_cloud.payments.service.reload_ends import in_words
 
 if TYPE_CHECKING:
     from opencode_cloud.payments.service.planning import Planning
@@ -60,7 +60,7 @@ class PlanPages:
             request,
             "plan.html",
             plan=plan,
-            why=in_words(plan.reason) if plan else "",
+            why=why(plan.reason) if plan else "",
             runs=plan is not None and plan.runs,
             terms=self._planning.terms,
             seats=self._planning.seats(workspace_id),

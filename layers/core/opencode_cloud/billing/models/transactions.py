@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from opencode_cloud.contracts.ids import LedgerAccountId, LedgerTransactionId, WorkspaceId
+from opencode_cloud.kit.marked_messages import gettext_noop
 
 
 class TransactionKind(StrEnum):
@@ -52,27 +53,27 @@ USAGE_KINDS = frozenset({TransactionKind.USAGE, TransactionKind.OPENING_USAGE})
 CHARGING_KINDS = frozenset({TransactionKind.USAGE, TransactionKind.USAGE_UNCOUNTED})
 """Kinds that charge usage events, which ``ledger_postings`` lists."""
 KIND_NAMES: Mapping[str, str] = {
-    TransactionKind.OPENING: "Credit from before the ledger",
-    TransactionKind.OPENING_USAGE: "Usage from before the ledger",
-    TransactionKind.USAGE: "Usage",
-    TransactionKind.USAGE_UNCOUNTED: "Usage",
-    TransactionKind.GRANT: "Promotional credit",
-    TransactionKind.EXPIRY: "Promotional credit ended",
-    TransactionKind.TOP_UP: "Credit bought",
-    TransactionKind.PLAN_PAYMENT: "Plan paid by card",
-    TransactionKind.PLAN_CREDIT: "Credit of the plan",
-    TransactionKind.ASSIGNMENT: "Payment found",
-    TransactionKind.REFUND_PENDING: "Refund on its way",
-    TransactionKind.REFUND: "Refund",
-    TransactionKind.REFUND_FAILED: "Refund failed",
-    TransactionKind.REFUND_PAID: "Refund paid",
-    TransactionKind.DISPUTE: "Dispute opened",
-    TransactionKind.DISPUTE_WON: "Dispute won",
-    TransactionKind.DISPUTE_LOST: "Dispute lost",
-    TransactionKind.ADJUSTMENT: "Adjustment by the operator",
-    TransactionKind.REVERSAL: "Reversal",
+    TransactionKind.OPENING: gettext_noop("Credit from before the ledger"),
+    TransactionKind.OPENING_USAGE: gettext_noop("Usage from before the ledger"),
+    TransactionKind.USAGE: gettext_noop("Usage"),
+    TransactionKind.USAGE_UNCOUNTED: gettext_noop("Usage"),
+    TransactionKind.GRANT: gettext_noop("Promotional credit"),
+    TransactionKind.EXPIRY: gettext_noop("Promotional credit ended"),
+    TransactionKind.TOP_UP: gettext_noop("Credit bought"),
+    TransactionKind.PLAN_PAYMENT: gettext_noop("Plan paid by card"),
+    TransactionKind.PLAN_CREDIT: gettext_noop("Credit of the plan"),
+    TransactionKind.ASSIGNMENT: gettext_noop("Payment found"),
+    TransactionKind.REFUND_PENDING: gettext_noop("Refund on its way"),
+    TransactionKind.REFUND: gettext_noop("Refund"),
+    TransactionKind.REFUND_FAILED: gettext_noop("Refund failed"),
+    TransactionKind.REFUND_PAID: gettext_noop("Refund paid"),
+    TransactionKind.DISPUTE: gettext_noop("Dispute opened"),
+    TransactionKind.DISPUTE_WON: gettext_noop("Dispute won"),
+    TransactionKind.DISPUTE_LOST: gettext_noop("Dispute lost"),
+    TransactionKind.ADJUSTMENT: gettext_noop("Adjustment by the operator"),
+    TransactionKind.REVERSAL: gettext_noop("Reversal"),
 }
-"""Names for people. The other kinds do not concern a workspace."""
+"""Names for people, which pages translate. The other kinds do not concern a workspace."""
 
 
 class CauseKind(StrEnum):

@@ -11,6 +11,7 @@ from opencode_cloud.contracts.ids import PaymentId
 from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.kit.instants import Instant
+from opencode_cloud.kit.marked_messages import gettext_noop
 
 
 class DocumentKind(StrEnum):
@@ -20,6 +21,9 @@ class DocumentKind(StrEnum):
     CREDIT_NOTE = "credit_note"
 
 
+CREDIT_LINE = gettext_noop("Prepaid credit for model calls")
+FEE_LINE = gettext_noop("Processing fee")
+"""The texts of lines. Documents hold them in English, and pages translate them."""
 SERIES = {DocumentKind.INVOICE: "INV", DocumentKind.CREDIT_NOTE: "CRN"}
 
 
@@ -72,7 +76,7 @@ def sale_document(
 ) -> SaleDocument:
     """Return a document over a credit, fee and tax in cents; a credit note has the opposite signs."""
     sign = -1 if kind is DocumentKind.CREDIT_NOTE else 1
-    given = [("Prepaid credit for model calls", credit), ("Processing fee", fee)]
+    given = [(CREDIT_LINE, credit), (FEE_LINE, fee)]
     return SaleDocument(
         number=numbered(kind, number),
         kind=kind,

@@ -9,6 +9,10 @@ import msgspec
 
 from opencode_cloud.contracts.ids import PaymentId, RefundOrderId, WorkspaceId
 from opencode_cloud.kit.errors import Conflict, NotFound, Unprocessable
+from opencode_cloud.kit.marked_messages import gettext_noop
+
+PAID_TWICE = gettext_noop("the plan was paid twice")
+"""The reason of an order that no person has given. It is stored in English, and pages translate it."""
 
 
 class RefundState(StrEnum):

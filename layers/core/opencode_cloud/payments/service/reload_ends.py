@@ -11,6 +11,7 @@ from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.marked_messages import gettext_noop
 from opencode_cloud.kit.money import shown
 from opencode_cloud.payments.models import (
     AMOUNT_OVER_LIMIT,
@@ -38,26 +39,29 @@ if TYPE_CHECKING:
 EVENT = "payment.failed"
 """The type of the message to webhooks."""
 WORDS = {
-    NO_CARD: "no card is saved as the default one",
-    NOT_FINISHED: "the payment was not confirmed within 7 days",
-    DAY_CAP: "the cap of the day is reached",
-    MONTH_CAP: "the cap of the month is reached",
-    AMOUNT_OVER_LIMIT: "the amount is outside of what this deployment sells at once",
-    DEBT_OVER_LIMIT: "the debt is larger than one reload",
-    TAX_LOCATION: "the address of the customer is not enough to compute the tax",
-    TAX_REFUSED: "Stripe did not compute the tax",
-    AUTHENTICATION: "the bank asks for the owner of the card",
-    "insufficient_funds": "the card has insufficient funds",
-    "expired_card": "the card has expired",
+    NO_CARD: gettext_noop("no card is saved as the default one"),
+    NOT_FINISHED: gettext_noop("the payment was not confirmed within 7 days"),
+    DAY_CAP: gettext_noop("the cap of the day is reached"),
+    MONTH_CAP: gettext_noop("the cap of the month is reached"),
+    AMOUNT_OVER_LIMIT: gettext_noop("the amount is outside of what this deployment sells at once"),
+    DEBT_OVER_LIMIT: gettext_noop("the debt is larger than one reload"),
+    TAX_LOCATION: gettext_noop("the address of the customer is not enough to compute the tax"),
+    TAX_REFUSED: gettext_noop("Stripe did not compute the tax"),
+    AUTHENTICATION: gettext_noop("the bank asks for the owner of the card"),
+    "insufficient_funds": gettext_noop("the card has insufficient funds"),
+    "expired_card": gettext_noop("the card has expired"),
 }
+"""Reasons for people. Pages translate them."""
+DECLINED = gettext_noop("the bank declined the charge (%(reason)s)")
+"""The words of another reason, which is a code of the bank."""
 SUSPECT = timedelta(hours=1)
 STORM = 3
 """Reloads within ``SUSPECT`` that an operator should look at."""
 
 
 def in_words(reason: str) -> str:
-    """Return a reason of a stop for people."""
-    return WORDS.get(reason, f"the bank declined the charge ({reason})" if reason else "")
+    """Return a reason of a stop for people, in English."""
+    return WORDS.get(reason, DECLINED % {"reason": reason} if reason else "")
 
 
 class ReloadEnds:

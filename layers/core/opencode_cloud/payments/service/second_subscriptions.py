@@ -20,6 +20,7 @@ from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import count, logger
 from opencode_cloud.payments.models import EventState, Result, StripeRefused
 from opencode_cloud.payments.models.plans import SeatPlan, SecondSubscription
+from opencode_cloud.payments.models.refunds import PAID_TWICE
 from opencode_cloud.payments.service.reloading import BATCH, LOOKED_UP_AFTER
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ EXPECTED = timedelta(days=1)
 """Time within which a second subscription ends, unless a dispute or Stripe refuses its refund."""
 KEYS = tuple(f"second_subscription:{number}" for number in range(1, 6))
 """Idempotency keys of the orders of a payment: the next one counts after Stripe has refused the one before."""
-REASON = "the plan was paid twice"
 DISPUTED = "payment_disputed"
 """The code of a payment whose money a dispute has withdrawn."""
 NOT_BACK = "not_paid_back"
@@ -81,7 +81,7 @@ class SecondStarts:
         )
         self._store.add(unit.connection, second)
         unit.emit(Topic.SECOND_SUBSCRIPTION, second.id)
-        after = {"plan": plan.id, "reason": REASON}
+        after = {"plan": plan.id, "reason": PAID_TWICE}
         self._audit(unit, ACTOR, "subscription.canceled", plan.workspace_id, second, after=after)
 
     def pay_back(self, unit: UnitOfWork, plan: SeatPlan, payment_ids: Sequence[PaymentId]) -> Result:
@@ -91,7 +91,7 @@ class SecondStarts:
         """
         for payment_id in payment_ids:
             try:
-                order = self._orders.pay_back(unit, ACTOR, payment_id, REASON, KEYS)
+                order = self._orders.pay_back(unit, ACTOR, payment_id, PAID_TWICE, KEYS)
             except Conflict as error:
                 if error.code != DISPUTED:
                     raise
