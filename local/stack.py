@@ -58,6 +58,7 @@ class LocalStack:
         durability: Literal["disk", "process"] = "disk",
         sync_runtime: str = LAMBDA,
         stripe_port: int | None = None,
+        database_options: tuple[str, ...] = (),
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Use `state` for all files.
@@ -75,6 +76,7 @@ class LocalStack:
             durability: What an acknowledged write survives: a power cut, or only the end of the emulator's process.
             sync_runtime: Where sharing runs: `lambda`, or `container` for the hub.
             stripe_port: Port of the stand-in for Stripe; 0 takes a free one, None starts none.
+            database_options: More options of the database's server.
             report: Gets a few words at the start of each step.
         """
         self.root = root or Path(__file__).resolve().parent.parent
@@ -96,6 +98,7 @@ class LocalStack:
         self.port = port or 0
         self.emulator_port = emulator_port or 0
         self.database = LocalDatabase(self.state, self.root)
+        self._database_options = database_options
         self.mailbox = Mailbox(self.state, self.root)
         self.gateway = LocalGateway(self.state, self.root)
         self.hub = LocalHub(self.state, self.root)
@@ -256,7 +259,7 @@ class LocalStack:
     def start_database(self) -> None:
         """Start MariaDB, and wait until it answers."""
         self._report("Starting the database")
-        self.database.start(durability=self._durability)
+        self.database.start(*self._database_options, durability=self._durability)
 
     def start_mailbox(self) -> None:
         """Start the mailbox."""
@@ -401,7 +404,7 @@ class LocalStack:
             draft.rename(self._template)
         except OSError:  # another run has just made the same template
             shutil.rmtree(draft)
-        self.database.start(durability=self._durability)
+        self.database.start(*self._database_options, durability=self._durability)
 
     def _choose_ports(self) -> None:
         remembered = self._read_ports()

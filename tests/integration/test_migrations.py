@@ -17,7 +17,13 @@ from local.stack import LocalStack
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.sql import Database, utc_now
-from opencode_cloud.schema.usage import usage_breakdown_days, usage_breakdown_months, usage_days
+from opencode_cloud.schema.usage import (
+    usage_breakdown_days,
+    usage_breakdown_months,
+    usage_days,
+    usage_session_months,
+    usage_sessions,
+)
 from opencode_cloud.usage.service import Breakdowns
 from opencode_cloud.usage.service.rollups import day_start
 from opencode_cloud.usage.store.breakdowns import BreakdownStore
@@ -98,17 +104,22 @@ def test_breakdowns_begin_with_the_calls_that_the_rollup_by_day_has(tmp_path: Pa
         migration.upgrade(owner.engine, before)
         first = day_start(utc_now()) - timedelta(days=30)
         with owner.transaction() as connection:
-            connection.execute(usage_days.insert(), [_day_of_calls(number, first) for number in range(80)])
+            calls = [_day_of_calls(number, first) for number in range(80)]
+            connection.execute(usage_days.insert(), calls)
+            connection.execute(usage_sessions.insert(), [{**each, "session": f"ses_{each['calls']}"} for each in calls])
         migration.upgrade(owner.engine, MIGRATIONS)
         store = BreakdownStore(owner)
         assert Breakdowns(store).run() == 0
-        filled = [rows(owner, table) for table in (usage_breakdown_days, usage_breakdown_months)]
+        tables = (usage_breakdown_days, usage_breakdown_months, usage_session_months)
+        filled = [rows(owner, table) for table in tables]
         for day in {row["start"] for row in filled[0]}:
             store.rebuild_day(WORKSPACE, day)
         for month in {row["start"] for row in filled[1]}:
             store.rebuild_month(WORKSPACE, month)
-        assert [rows(owner, table) for table in (usage_breakdown_days, usage_breakdown_months)] == filled
+            store.rebuild_session_month(WORKSPACE, month)
+        assert [rows(owner, table) for table in tables] == filled
         assert len(filled[0]) > 80
+        assert len(filled[2]) == 80
         owner.dispose()
     finally:
         server.stop()

@@ -17,7 +17,13 @@ from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.retry import retry
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.schema.usage import usage_breakdown_days, usage_breakdown_months, usage_days, usage_events
+from opencode_cloud.schema.usage import (
+    usage_breakdown_days,
+    usage_breakdown_months,
+    usage_days,
+    usage_events,
+    usage_session_months,
+)
 from opencode_cloud.usage.models import Dimension, Interval, Selection
 from opencode_cloud.usage.service import Breakdowns, Ingest, UsageReader
 from opencode_cloud.usage.service import breakdowns as service_breakdowns
@@ -44,6 +50,7 @@ CALLS = [
         service_account_id=ROBOT if number % 3 == 0 else "",
         model=f"model-{number % 5}",
         project=f"project-{number % 4}",
+        session=f"ses_{number % 6}",
         cost=number,
     )
     for number in range(60)
@@ -61,8 +68,11 @@ def breakdowns(database: Database, monkeypatch: pytest.MonkeyPatch) -> Breakdown
     return Breakdowns(BreakdownStore(database))
 
 
+DERIVED = (*BREAKDOWNS, usage_session_months)
+
+
 def stored(database: Database) -> list[list[dict[str, Any]]]:
-    return [rows(database, table) for table in BREAKDOWNS]
+    return [rows(database, table) for table in DERIVED]
 
 
 @contextmanager
@@ -96,14 +106,14 @@ class TestRebuilding:
         ingest.take(CALLS)
         complete = stored(database)
         with database.transaction() as connection:
-            for table in BREAKDOWNS:
+            for table in DERIVED:
                 connection.execute(table.delete())
-        # Three days and a month of one workspace, and of the other.
-        assert breakdowns.run() == 8
+        # Three days, a month, and a month of sessions, of one workspace and of the other.
+        assert breakdowns.run() == 10
         assert stored(database) == complete
         assert breakdowns.run() == 0
 
-    @pytest.mark.parametrize("table", BREAKDOWNS)
+    @pytest.mark.parametrize("table", DERIVED)
     @pytest.mark.parametrize("column", ["calls", "cost", "first_bytes"])
     def test_a_sum_that_differs_is_replaced(
         self, database: Database, ingest: Ingest, breakdowns: Breakdowns, table: Any, column: str
@@ -126,7 +136,7 @@ class TestRebuilding:
         with database.transaction() as connection:
             connection.execute(usage_breakdown_days.insert(), wrong)
         breakdowns.run()
-        (days, months) = stored(database)
+        (days, months, _) = stored(database)
         assert [row for row in days if row["calls"]] == complete[0]
         assert months == complete[1]
 
@@ -139,7 +149,7 @@ class TestRebuilding:
         ingest.take(first)
         if not known:
             with database.transaction() as connection:
-                for table in BREAKDOWNS:
+                for table in DERIVED:
                     connection.execute(table.delete())
         more = [entry(number, member_id=f"mem_{number:026d}", cost=number) for number in range(40, 160)]
 
@@ -149,6 +159,7 @@ class TestRebuilding:
         def rebuild(_: int) -> None:
             retry(lambda: store.rebuild_day(WORKSPACE, day), CONFLICTS, Unavailable, when=conflicted)
             retry(lambda: store.rebuild_month(WORKSPACE, NOVEMBER), CONFLICTS, Unavailable, when=conflicted)
+            retry(lambda: store.rebuild_session_month(WORKSPACE, NOVEMBER), CONFLICTS, Unavailable, when=conflicted)
 
         work: list[tuple[Callable[[int], None], int]] = [(take, start) for start in range(0, len(more), 10)]
         work += [(rebuild, 0)] * 6
@@ -196,6 +207,20 @@ class TestReading:
         ((statement, _),) = statements
         assert usage_breakdown_days.name in statement
         assert not any(name in statement for name in ("usage_days", "usage_hours", usage_breakdown_months.name))
+
+    def test_the_dearest_sessions_of_a_month_are_read_by_an_index(self, database: Database, ingest: Ingest) -> None:
+        ingest.take([entry(number, session=f"ses_{number // 2:05}", cost=number) for number in range(4000)])
+        with database.transaction() as connection:
+            connection.exec_driver_sql("ANALYZE TABLE usage_session_months")
+        reading = UsageReader(Figures(database), EventArchive(database))
+        with asked(database) as questions:
+            lines = reading.groups(owner, WORKSPACE, MONTH, Dimension.SESSION, None, 2)
+        assert [(line.group, line.sums.cost) for line in lines] == [("ses_01999", 7997), ("ses_01998", 7993)]
+        ((statement, parameters),) = questions
+        with database.transaction() as connection:
+            (step,) = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).mappings()
+        assert step["key"] == "ix_usage_session_months_cost"
+        assert "filesort" not in step["Extra"]
 
     def test_days_around_whole_months_are_read_by_day_and_hours_around_them_by_hour(
         self, database: Database, ingest: Ingest

@@ -21,6 +21,7 @@ from opencode_cloud.schema.usage import (
     usage_events,
     usage_hours,
     usage_metadata,
+    usage_session_months,
     usage_sessions,
 )
 from opencode_cloud.schema.usage_events import counters_of, from_row, to_row
@@ -30,7 +31,7 @@ from opencode_cloud.usage.store.ledger import Ledger
 from opencode_cloud.usage.stream import UsageStream
 from tests.unit.usage.events import NOON, WORKSPACE, call, distinct, entries, entry, event, rows, totals
 
-ROLLUPS = (usage_hours, usage_days, usage_sessions)
+ROLLUPS = (usage_hours, usage_days, usage_sessions, usage_session_months)
 BREAKDOWNS = (usage_breakdown_days, usage_breakdown_months)
 TABLES = (usage_events, usage_metadata, *ROLLUPS, *BREAKDOWNS, usage_counters)
 

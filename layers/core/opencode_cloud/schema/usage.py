@@ -157,6 +157,21 @@ usage_sessions = _rollup("usage_sessions", _text("session", SHORT))
 Index(None, usage_sessions.c.workspace_id, usage_sessions.c.session, usage_sessions.c.start)
 usage_breakdown_days = _breakdown("usage_breakdown_days", "start of the day, UTC")
 usage_breakdown_months = _breakdown("usage_breakdown_months", "start of the month, UTC")
+usage_session_months = table(
+    "usage_session_months",
+    id_column("workspace_id", nullable=False),
+    Column("start", Moment, nullable=False, comment="start of the month, UTC"),
+    _text("session", SHORT),
+    *[_number(column) for column in SUMS],
+    PrimaryKeyConstraint("workspace_id", "start", "session"),
+)
+Index(
+    "ix_usage_session_months_cost",
+    usage_session_months.c.workspace_id,
+    usage_session_months.c.start,
+    usage_session_months.c.cost.desc(),
+    usage_session_months.c.session,
+)
 """Sums by one attribute alone. They answer at once what would add up all groups of ``usage_days``."""
 
 usage_counters = table(

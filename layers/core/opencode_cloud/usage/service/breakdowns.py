@@ -43,10 +43,13 @@ class Breakdowns:
         months = self._store.stale_months(workspace_id, since, until)
         for month in months:
             _repeat(partial(self._store.rebuild_month, workspace_id, month))
-        if days or months:
-            starts = [f"{start:%Y-%m-%d}" for start in (*days, *months)]
-            logger.warning("breakdowns rebuilt", extra={"workspace_id": workspace_id, "starts": starts})
-        return len(days) + len(months)
+        sessions = self._store.stale_session_months(workspace_id, since, until)
+        for month in sessions:
+            _repeat(partial(self._store.rebuild_session_month, workspace_id, month))
+        rebuilt = [f"{start:%Y-%m-%d}" for start in (*days, *months, *sessions)]
+        if rebuilt:
+            logger.warning("breakdowns rebuilt", extra={"workspace_id": workspace_id, "starts": rebuilt})
+        return len(rebuilt)
 
 
 def _repeat(rebuild: Callable[[], None]) -> None:

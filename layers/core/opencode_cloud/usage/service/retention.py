@@ -45,6 +45,7 @@ class Retention:
             total += self._metadata(WorkspaceId(workspace), min(existing[workspace], self._kept.days))
             total += _batches(partial(self._store.purge_events, WorkspaceId(workspace), before))
             total += _batches(partial(self._store.purge_sessions, WorkspaceId(workspace), before))
+            total += _batches(partial(self._store.purge_session_months, WorkspaceId(workspace), before))
             total += _batches(partial(self._store.purge_counters, WorkspaceId(workspace), now - COUNTERS))
         log.count("UsageRowsPurged", total)
         return total

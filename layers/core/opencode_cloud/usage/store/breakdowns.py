@@ -19,6 +19,8 @@ from opencode_cloud.schema.usage import (
     usage_breakdown_months,
     usage_days,
     usage_events,
+    usage_session_months,
+    usage_sessions,
 )
 from opencode_cloud.usage.models import Breakdown
 from opencode_cloud.usage.service.rollups import month_start, next_month
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection, Database
 
 KEYS = ("workspace_id", "breakdown", "start", "value")
+_SESSION_KEYS = ("workspace_id", "start", "session")
+_MONTH = "%Y-%m-01"
 _CALLS: Mapping[str, ColumnElement[Any]] = {
     "calls": func.count(),
     "first_byte_ms": func.coalesce(func.sum(usage_events.c.first_byte_ms), 0),
@@ -35,7 +39,7 @@ _CALLS: Mapping[str, ColumnElement[Any]] = {
 """The sums over events that are not sums of a column of the same name."""
 _STARTS: Mapping[Table, ColumnElement[Any]] = {
     usage_breakdown_days: func.date(usage_events.c.at),
-    usage_breakdown_months: func.date_format(usage_events.c.at, literal("%Y-%m-01")),
+    usage_breakdown_months: func.date_format(usage_events.c.at, literal(_MONTH)),
 }
 
 
@@ -43,11 +47,19 @@ def add(connection: Connection, events: Sequence[str], batch: str) -> None:
     """Add the events of these ids that a batch inserted."""
     column = usage_events.c
     sums = {name: _CALLS[name] if name in _CALLS else func.sum(column[name]) for name in SUMS}
+    ours = (column.id.in_(events), column.batch == batch)
     for table, start in _STARTS.items():
-        query = _broken_down(usage_events, start, sums).where(column.id.in_(events), column.batch == batch)
-        statement = insert(table).from_select([*KEYS, *SUMS], query)
-        new = statement.inserted
-        connection.execute(statement.on_duplicate_key_update({name: table.c[name] + new[name] for name in SUMS}))
+        _add(connection, table, KEYS, _broken_down(usage_events, start, sums).where(*ours))
+    month = _STARTS[usage_breakdown_months].label("month")
+    keys = (column.workspace_id, month, column.session)
+    query = select(*keys, *(sums[name].label(name) for name in SUMS)).where(*ours)
+    _add(connection, usage_session_months, _SESSION_KEYS, query.group_by(*keys).order_by(*keys))
+
+
+def _add(connection: Connection, table: Table, keys: Sequence[str], query: Select[Any]) -> None:
+    statement = insert(table).from_select([*keys, *SUMS], query)
+    new = statement.inserted
+    connection.execute(statement.on_duplicate_key_update({name: table.c[name] + new[name] for name in SUMS}))
 
 
 class BreakdownStore:
@@ -80,12 +92,21 @@ class BreakdownStore:
             found = _by_start(connection, usage_breakdown_months, workspace_id, first, last)
         return _different(expected, found)
 
+    def stale_session_months(self, workspace_id: WorkspaceId, since: datetime, until: datetime) -> Sequence[datetime]:
+        """Return the months, from that of ``since``, whose sums of sessions do not add up to the breakdowns."""
+        first, last = month_start(since), next_month(until - timedelta(microseconds=1))
+        with self._database.transaction() as connection:
+            expected = _by_start(connection, usage_breakdown_months, workspace_id, first, last)
+            found = _by_start(connection, usage_session_months, workspace_id, first, last)
+        return _different(expected, found)
+
     def rebuild_day(self, workspace_id: WorkspaceId, day: datetime) -> None:
         """Replace the breakdowns of a day by the sums of the rollup by day."""
         column = usage_days.c
         query = _broken_down(usage_days, column.start, {name: func.sum(column[name]) for name in SUMS})
         query = query.where(column.workspace_id == workspace_id, column.start == day)
         with self._database.transaction() as connection:
+            _lock(connection, usage_breakdown_days, workspace_id, day)
             _clear(connection, usage_breakdown_days, workspace_id, day)
             connection.execute(usage_breakdown_days.insert().from_select([*KEYS, *SUMS], query))
 
@@ -101,8 +122,23 @@ class BreakdownStore:
         )
         query = query.group_by(column.workspace_id, column.breakdown, column.value)
         with self._database.transaction() as connection:
+            _lock(connection, usage_breakdown_months, workspace_id, month)
             _clear(connection, usage_breakdown_months, workspace_id, month)
             connection.execute(usage_breakdown_months.insert().from_select([*KEYS, *SUMS], query))
+
+    def rebuild_session_month(self, workspace_id: WorkspaceId, month: datetime) -> None:
+        """Replace the sums of sessions of a month by those of its days."""
+        column, found = usage_sessions.c, usage_session_months.c
+        keys = (column.workspace_id, literal(month).label("month"), column.session)
+        query = select(*keys, *(func.sum(column[name]) for name in SUMS)).where(
+            column.workspace_id == workspace_id, column.start >= month, column.start < next_month(month)
+        )
+        query = query.group_by(column.workspace_id, column.session)
+        with self._database.transaction() as connection:
+            _lock(connection, usage_breakdown_months, workspace_id, month)
+            rows = (found.workspace_id == workspace_id, found.start == month)
+            connection.execute(usage_session_months.delete().where(*rows))
+            connection.execute(usage_session_months.insert().from_select([*_SESSION_KEYS, *SUMS], query))
 
 
 def _values(table: Table) -> dict[str, ColumnElement[str]]:
@@ -153,7 +189,7 @@ def _by_start(
     query = select(column.start, *(func.sum(column[name]) for name in SUMS)).where(
         column.workspace_id == workspace_id, column.start >= since, column.start < until
     )
-    if table is not usage_days:
+    if table in (usage_breakdown_days, usage_breakdown_months):
         query = query.where(column.breakdown == Breakdown.ALL)
     return {row[0]: [int(value) for value in row[1:]] for row in connection.execute(query.group_by(column.start))}
 
@@ -162,15 +198,18 @@ def _different(expected: Mapping[datetime, list[int]], found: Mapping[datetime, 
     return sorted(start for start in {*expected, *found} if expected.get(start) != found.get(start))
 
 
-def _clear(connection: Connection, table: Table, workspace_id: WorkspaceId, start: datetime) -> None:
-    """Delete the rows of a day or month.
+def _lock(connection: Connection, table: Table, workspace_id: WorkspaceId, start: datetime) -> None:
+    """Lock the row of all calls of a day or month.
 
-    First lock the row of all calls. A transaction that adds to the other rows adds to this row too, so it either has
-    committed before its sums are read, or adds to the new rows.
+    A transaction that adds to other rows of the day or month adds to this row too. So it either has committed before
+    the sums are read, or adds to the new rows.
     """
     key: dict[str, Any] = {"workspace_id": workspace_id, "breakdown": Breakdown.ALL, "start": start, "value": ""}
     statement = insert(table).values(key)
     connection.execute(statement.on_duplicate_key_update(calls=table.c.calls))
+
+
+def _clear(connection: Connection, table: Table, workspace_id: WorkspaceId, start: datetime) -> None:
     # All breakdowns are named, because they come before the start in the primary key.
     rows = (table.c.workspace_id == workspace_id, table.c.breakdown.in_([*Breakdown]), table.c.start == start)
     connection.execute(table.delete().where(*rows))

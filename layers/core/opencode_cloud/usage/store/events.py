@@ -15,7 +15,7 @@ from opencode_cloud.schema.keys import keys
 from opencode_cloud.schema.usage import usage_events, usage_metadata
 from opencode_cloud.schema.workspaces import members, service_accounts
 from opencode_cloud.usage.models import Selection, StoredEvent
-from opencode_cloud.usage.store.figures import selected
+from opencode_cloud.usage.store.sources import selected
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Database

@@ -19,9 +19,11 @@ from opencode_cloud.schema.usage import (
     usage_events,
     usage_hours,
     usage_metadata,
+    usage_session_months,
     usage_sessions,
 )
 from opencode_cloud.schema.workspaces import workspaces
+from opencode_cloud.usage.service.rollups import month_start
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Database
@@ -31,6 +33,7 @@ ALL = (
     usage_events,
     usage_metadata,
     usage_sessions,
+    usage_session_months,
     usage_hours,
     usage_days,
     usage_breakdown_days,
@@ -68,6 +71,10 @@ class PurgeStore:
     def purge_sessions(self, workspace_id: WorkspaceId, before: datetime) -> int:
         """Delete one batch of a workspace's sums of sessions from before a time; return their number."""
         return self._delete(usage_sessions, workspace_id, usage_sessions.c.start < before)
+
+    def purge_session_months(self, workspace_id: WorkspaceId, before: datetime) -> int:
+        """Delete one batch of a workspace's sums of sessions by month, of months that were over at a time."""
+        return self._delete(usage_session_months, workspace_id, usage_session_months.c.start < month_start(before))
 
     def purge_counters(self, workspace_id: WorkspaceId, before: datetime) -> int:
         """Delete one batch of sums of counters that were compared before a time; return their number."""
