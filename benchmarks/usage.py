@@ -39,6 +39,15 @@ SINCE, UNTIL = datetime(2026, 10, 1), datetime(2026, 11, 1)  # noqa: DTZ001 - UT
 MEMBERS, MODELS, KEYS_A_MEMBER, EVENTS_A_SESSION = 10_000, 8, 2, 30
 CHUNK = 250_000
 RUNS = 5
+TABLES = (
+    "usage_events",
+    "usage_hours",
+    "usage_days",
+    "usage_sessions",
+    "usage_breakdown_days",
+    "usage_breakdown_months",
+    "usage_session_months",
+)
 GOAL_SECONDS = 2.0
 DASHBOARD = "dashboard: total, days, top models, members, keys"
 LEDGER = Actor(
@@ -106,6 +115,8 @@ def fill(
         sys.stderr.write(f"\rsums up to {day:%Y-%m-%d} ")
     for month in breakdowns.stale_months(workspace_id, since, since + timedelta(days=31)):
         breakdowns.rebuild_month(workspace_id, month)
+    for month in breakdowns.stale_session_months(workspace_id, since, since + timedelta(days=31)):
+        breakdowns.rebuild_session_month(workspace_id, month)
     sys.stderr.write("\n")
 
 
@@ -163,12 +174,10 @@ def measure(database: Database) -> dict[str, dict[str, float]]:
 
 def counted(owner: Database) -> dict[str, int]:
     """Return the number of rows of each table."""
-    tables = ("usage_events", "usage_hours", "usage_days", "usage_sessions")
-    tables += ("usage_breakdown_days", "usage_breakdown_months")
     with owner.transaction() as connection:
         return {
             name: connection.execute(text(f"SELECT COUNT(*) FROM {name}")).scalar_one()  # noqa: S608 - our own names
-            for name in tables
+            for name in TABLES
         }
 
 

@@ -363,7 +363,7 @@ def test_pages_forbid_foreign_scripts_and_frames(browser: Browser) -> None:
 def test_tools_that_judge_public_pages_may_read_the_rules_for_robots(browser: Browser, path: str) -> None:
     """Lighthouse fetches /robots.txt as a script of the page. 404 means that there are no rules (RFC 9309, 2.3.1.3)."""
     assert "connect-src 'self';" in browser.go(path).headers["content-security-policy"]
-    assert browser.go("/robots.txt").status == 404
+    assert browser.go("/robots.txt").status_code == 404
 
 
 # --------------------------------------------------------------------------------------------- sessions
