@@ -73,22 +73,21 @@ class Ingest:
         return retry(lambda: self._take_once(entries), CONFLICTS, Unavailable, when=conflicted)
 
     def _take_once(self, entries: Sequence[SettledEvent]) -> int:
-        batch = new_id("txn")
         if self._settlement is None:
             with self._ledger.transaction() as connection:
-                fresh = self._write(connection, entries, batch)
-                self._break_down(connection, fresh, batch)
+                fresh = self._write(connection, entries)
+                self._break_down(connection, fresh)
             return len(fresh)
         with self._settlement.unit() as unit:
-            fresh = self._write(unit.connection, entries, batch)
+            fresh = self._write(unit.connection, entries)
             self._settlement.settle(unit, fresh)
-            self._break_down(unit.connection, fresh, batch)
+            self._break_down(unit.connection, fresh)
         return len(fresh)
 
-    def _write(self, connection: Connection, entries: Sequence[SettledEvent], batch: str) -> list[SettledEvent]:
+    def _write(self, connection: Connection, entries: Sequence[SettledEvent]) -> list[SettledEvent]:
         """Write events and their sums; return the new ones."""
         ledger = self._ledger
-        ours = ledger.add(connection, [entry.event for entry in entries], batch)
+        ours = ledger.add(connection, [entry.event for entry in entries], new_id("txn"))
         fresh = [entry for entry in entries if entry.event.id in ours]
         if fresh:
             events = [entry.event for entry in fresh]
@@ -99,10 +98,10 @@ class Ingest:
             ledger.add_counters(connection, fresh)
         return fresh
 
-    def _break_down(self, connection: Connection, fresh: Sequence[SettledEvent], batch: str) -> None:
+    def _break_down(self, connection: Connection, fresh: Sequence[SettledEvent]) -> None:
         """Add new events to the breakdowns. Last, because all transactions of a workspace change the same rows."""
         if fresh:
-            self._ledger.add_breakdowns(connection, [entry.event for entry in fresh], batch)
+            self._ledger.add_breakdowns(connection, [entry.event for entry in fresh])
 
 
 def conflicted(error: Unavailable) -> bool:

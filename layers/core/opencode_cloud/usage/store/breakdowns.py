@@ -43,16 +43,16 @@ _STARTS: Mapping[Table, ColumnElement[Any]] = {
 }
 
 
-def add(connection: Connection, events: Sequence[str], batch: str) -> None:
-    """Add the events of these ids that a batch inserted."""
+def add(connection: Connection, events: Sequence[str]) -> None:
+    """Add the events of these ids, which the transaction has inserted."""
     column = usage_events.c
     sums = {name: _CALLS[name] if name in _CALLS else func.sum(column[name]) for name in SUMS}
-    ours = (column.id.in_(events), column.batch == batch)
+    ours = column.id.in_(events)
     for table, start in _STARTS.items():
-        _add(connection, table, KEYS, _broken_down(usage_events, start, sums).where(*ours))
+        _add(connection, table, KEYS, _broken_down(usage_events, start, sums).where(ours))
     month = _STARTS[usage_breakdown_months].label("month")
     keys = (column.workspace_id, month, column.session)
-    query = select(*keys, *(sums[name].label(name) for name in SUMS)).where(*ours)
+    query = select(*keys, *(sums[name].label(name) for name in SUMS)).where(ours)
     _add(connection, usage_session_months, _SESSION_KEYS, query.group_by(*keys).order_by(*keys))
 
 

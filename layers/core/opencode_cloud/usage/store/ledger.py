@@ -75,9 +75,9 @@ class Ledger:
         """Add to the rollup by day and session."""
         _add(connection, usage_sessions, sums)
 
-    def add_breakdowns(self, connection: Connection, events: Sequence[UsageEvent], batch: str) -> None:
-        """Add the events of a ``batch`` to the breakdowns by day and by month."""
-        breakdowns.add(connection, [event.id for event in events], batch)
+    def add_breakdowns(self, connection: Connection, events: Sequence[UsageEvent]) -> None:
+        """Add events that the transaction has inserted to the breakdowns by day and by month."""
+        breakdowns.add(connection, [event.id for event in events])
 
     def add_counters(self, connection: Connection, entries: Sequence[SettledEvent]) -> None:
         """Add events to the sums of the counters that they were settled on."""
