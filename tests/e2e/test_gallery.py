@@ -100,6 +100,27 @@ def test_the_gallery_can_be_read_by_everybody(
     context.close()
 
 
+SHIFTS = """() => new Promise((resolve) => {
+  let sum = 0
+  new PerformanceObserver((list) => list.getEntries().forEach((each) => (sum += each.value))).observe(
+    { type: "layout-shift", buffered: true })
+  setTimeout(() => resolve(sum), 500)
+})"""
+
+
+@pytest.mark.parametrize(("width", "height"), [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_messages_keep_their_place_when_the_script_starts(
+    browser: Browser, address: str, width: int, height: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": height})
+    view = opened(context, address)
+    expect(view.page.locator("#tools")).to_be_visible()
+    # The status in the bar at the top grows; up to 0.1 counts as good (Core Web Vitals).
+    assert view.page.evaluate(SHIFTS) < 0.02
+    assert view.complaints == []
+    context.close()
+
+
 def test_without_scripts_everything_is_there(browser: Browser, address: str) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = opened(context, address, wait=False).page
