@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, Subquery, Table, and_, case, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, Subquery, Table, and_, case, func, select, union_all
 
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.schema.usage import (
@@ -86,8 +86,9 @@ def _is(table: Table, dimension: Dimension, value: str) -> ColumnElement[bool]:
     if table in _BROKEN_DOWN:
         same = value_of(table, dimension) == value
         return and_(same, table.c.value == value) if value else same
-    if dimension is Dimension.CALLER and value:
-        return or_(table.c.member_id == value, table.c.service_account_id == value)
+    if dimension is Dimension.CALLER:
+        kind = next((each for each, beginning in _KINDS.items() if value.startswith(beginning)), dimension)
+        return value_of(table, kind) == value
     return value_of(table, dimension) == value
 
 
@@ -97,7 +98,7 @@ def _caller(value: ColumnElement[str], kind: str) -> ColumnElement[str]:
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked: sums of selected calls, by interval and by group where these are given."""
+    """A question about sums of selected calls, by interval and by group where these are given."""
 
     workspace_id: WorkspaceId
     selection: Selection
