@@ -119,7 +119,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         return breakdowns.pop() if len(breakdowns) == 1 else None
 
 
-class Piece(NamedTuple):
+class PeriodPart(NamedTuple):
     """A part of a period and the table that holds its calls."""
 
     table: Table
@@ -154,19 +154,19 @@ def source_of(question: Question) -> Source:
     return Source(_part(piece, question, added_up=False).subquery(), unique=alone)
 
 
-def pieces_of(question: Question) -> list[Piece]:
+def pieces_of(question: Question) -> list[PeriodPart]:
     """Return the tables that hold the calls of a period, with the part of the period to read from each."""
     since, until, asked = question.selection.since, question.selection.until, question.asked()
     by_day = question.interval is Interval.DAY
     if Dimension.SESSION in asked:
         if by_day or asked != {Dimension.SESSION} or question.selection.byok is not None:
-            return [Piece(usage_sessions, since, until)]
+            return [PeriodPart(usage_sessions, since, until)]
         return _around(usage_sessions, usage_session_months, since, until, month_start, next_month)
     if question.interval is Interval.HOUR:
-        return [Piece(usage_hours, since, until)]
+        return [PeriodPart(usage_hours, since, until)]
     if question.breakdown() is None:
         return _around(usage_hours, usage_days, since, until, day_start, _next_day)
-    pieces: list[Piece] = []
+    pieces: list[PeriodPart] = []
     for piece in _around(usage_hours, usage_breakdown_days, since, until, day_start, _next_day):
         if by_day or piece.table is usage_hours:
             pieces.append(piece)
@@ -182,13 +182,13 @@ def _around(
     until: datetime,
     start: Callable[[datetime], datetime],
     following: Callable[[datetime], datetime],
-) -> list[Piece]:
+) -> list[PeriodPart]:
     """Return the whole long spans of a period with their table, and the rest with the table of short ones."""
     first = since if start(since) == since else following(since)
     last = start(until)
     if first >= last:
-        return [Piece(short, since, until)]
-    pieces = [Piece(short, since, first), Piece(long, first, last), Piece(short, last, until)]
+        return [PeriodPart(short, since, until)]
+    pieces = [PeriodPart(short, since, first), PeriodPart(long, first, last), PeriodPart(short, last, until)]
     return [piece for piece in pieces if piece.since < piece.until]
 
 
@@ -196,7 +196,7 @@ def _next_day(at: datetime) -> datetime:
     return day_start(at) + _DAY
 
 
-def _part(piece: Piece, question: Question, *, added_up: bool) -> Select[Any]:
+def _part(piece: PeriodPart, question: Question, *, added_up: bool) -> Select[Any]:
     column, selection = piece.table.c, question.selection
     keys: list[ColumnElement[Any]] = []
     if question.interval is not None:
@@ -213,7 +213,7 @@ def _part(piece: Piece, question: Question, *, added_up: bool) -> Select[Any]:
     return query.group_by(*keys) if keys and added_up else query
 
 
-def _during(piece: Piece, selection: Selection) -> list[ColumnElement[bool]]:
+def _during(piece: PeriodPart, selection: Selection) -> list[ColumnElement[bool]]:
     """Return the conditions of a period.
 
     The value comes after the start in the primary key of breakdowns. So name each start if only a few values are
