@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.usage.service.rollups import month_start, next_month
 
 FIRST = datetime(2020, 1, 1)  # noqa: DTZ001 - UTC without a zone, as in SQL
 """The first day that can be shown."""
@@ -51,9 +52,7 @@ class DayRange(msgspec.Struct, frozen=True):
 
 def month_of(day: datetime) -> DayRange:
     """Return the month of a day."""
-    since = day.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    # No month has more than 31 days, so 32 days after the first is always in the next month.
-    return DayRange(since, (since + timedelta(days=32)).replace(day=1))
+    return DayRange(month_start(day), next_month(day))
 
 
 def range_of(first: str, last: str, otherwise: DayRange) -> DayRange:

@@ -78,7 +78,8 @@ class Dimension(StrEnum):
 class Breakdown(StrEnum):
     """An attribute by which alone sums are kept, by day and by month, in the order in which rows are locked.
 
-    Concurrent transactions of a workspace share the most rows of the last ones.
+    Its value is that of the :class:`Dimension`, but for ``all``. Concurrent transactions of a workspace share the most
+    rows of the last ones.
     """
 
     KEY = "key"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import rounding
 from opencode_cloud.kit.money import CENT
 from opencode_cloud.usage.models import Dimension, Selection
+from opencode_cloud.usage.service.rollups import next_month
 
 if TYPE_CHECKING:
     from opencode_cloud.contracts.actor import Actor
@@ -70,8 +71,7 @@ class ChargebackReader:
 
         None groups by the present groups of members. Members who are in exactly the same groups have one line.
         """
-        # No month has more than 31 days, so 32 days after the first is always in the next month.
-        wanted = Selection(since=month, until=(month + timedelta(days=32)).replace(day=1))
+        wanted = Selection(since=month, until=next_month(month))
         found = list[tuple[str, str, int, int]]()
         sets: dict[tuple[str, ...] | None, tuple[int, int]] = {}
         for page in self._pages(actor, workspace_id, wanted, by or Dimension.MEMBER):

@@ -22,8 +22,9 @@ from opencode_cloud.schema.usage import (
     usage_session_months,
     usage_sessions,
 )
-from opencode_cloud.usage.models import Breakdown
+from opencode_cloud.usage.models import Breakdown, Dimension
 from opencode_cloud.usage.service.rollups import month_start, next_month
+from opencode_cloud.usage.store.sources import value_of
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection, Database
@@ -143,17 +144,8 @@ class BreakdownStore:
 
 def _values(table: Table) -> dict[str, ColumnElement[str]]:
     """Return the value of each breakdown in a table of events or a rollup."""
-    column = table.c
     return {
-        Breakdown.KEY.value: column.key_id,
-        # At most one of the two is set.
-        Breakdown.CALLER.value: func.concat(column.member_id, column.service_account_id),
-        Breakdown.PROJECT.value: column.project,
-        Breakdown.AGENT.value: column.agent,
-        Breakdown.UPSTREAM.value: column.upstream,
-        Breakdown.MODEL.value: column.model,
-        Breakdown.OUTCOME.value: column.outcome,
-        Breakdown.ALL.value: literal(""),
+        each.value: literal("") if each is Breakdown.ALL else value_of(table, Dimension(each)) for each in Breakdown
     }
 
 

@@ -37,17 +37,6 @@ _COLUMNS: Mapping[Dimension, str] = {
     Dimension.UPSTREAM: "upstream",
     Dimension.OUTCOME: "outcome",
 }
-_BREAKDOWNS: Mapping[Dimension, Breakdown] = {
-    Dimension.MODEL: Breakdown.MODEL,
-    Dimension.MEMBER: Breakdown.CALLER,
-    Dimension.SERVICE_ACCOUNT: Breakdown.CALLER,
-    Dimension.CALLER: Breakdown.CALLER,
-    Dimension.KEY: Breakdown.KEY,
-    Dimension.PROJECT: Breakdown.PROJECT,
-    Dimension.AGENT: Breakdown.AGENT,
-    Dimension.UPSTREAM: Breakdown.UPSTREAM,
-    Dimension.OUTCOME: Breakdown.OUTCOME,
-}
 _KINDS = {Dimension.MEMBER: "mem_", Dimension.SERVICE_ACCOUNT: "svc_"}
 """The beginning of the ids of the callers that a dimension tells apart."""
 FEW = 50
@@ -115,7 +104,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         asked = self.asked()
         if self.selection.byok is not None or Dimension.SESSION in asked:
             return None
-        breakdowns = {_BREAKDOWNS[dimension] for dimension in asked} or {Breakdown.ALL}
+        breakdowns = {Breakdown.CALLER if each in _KINDS else Breakdown(each) for each in asked} or {Breakdown.ALL}
         return breakdowns.pop() if len(breakdowns) == 1 else None
 
 
@@ -145,16 +134,16 @@ class Source(NamedTuple):
 
 def source_of(question: Question) -> Source:
     """Return the rows of the selected calls, from the longest spans that fit into the period."""
-    pieces = pieces_of(question)
-    if len(pieces) > 1:
+    parts = parts_of(question)
+    if len(parts) > 1:
         # Rows of several tables are added up for each table first.
-        return Source(union_all(*(_part(piece, question, added_up=True) for piece in pieces)).subquery(), unique=False)
-    (piece,) = pieces
-    alone = piece.table in _BY_MONTH and len(piece.starts()) == 1 and question.by not in _KINDS
-    return Source(_part(piece, question, added_up=False).subquery(), unique=alone)
+        return Source(union_all(*(_rows(part, question, added_up=True) for part in parts)).subquery(), unique=False)
+    (part,) = parts
+    alone = part.table in _BY_MONTH and len(part.starts()) == 1 and question.by not in _KINDS
+    return Source(_rows(part, question, added_up=False).subquery(), unique=alone)
 
 
-def pieces_of(question: Question) -> list[PeriodPart]:
+def parts_of(question: Question) -> list[PeriodPart]:
     """Return the tables that hold the calls of a period, with the part of the period to read from each."""
     since, until, asked = question.selection.since, question.selection.until, question.asked()
     by_day = question.interval is Interval.DAY
@@ -166,13 +155,13 @@ def pieces_of(question: Question) -> list[PeriodPart]:
         return [PeriodPart(usage_hours, since, until)]
     if question.breakdown() is None:
         return _around(usage_hours, usage_days, since, until, day_start, _next_day)
-    pieces: list[PeriodPart] = []
-    for piece in _around(usage_hours, usage_breakdown_days, since, until, day_start, _next_day):
-        if by_day or piece.table is usage_hours:
-            pieces.append(piece)
+    parts: list[PeriodPart] = []
+    for part in _around(usage_hours, usage_breakdown_days, since, until, day_start, _next_day):
+        if by_day or part.table is usage_hours:
+            parts.append(part)
         else:
-            pieces += _around(piece.table, usage_breakdown_months, piece.since, piece.until, month_start, next_month)
-    return pieces
+            parts += _around(part.table, usage_breakdown_months, part.since, part.until, month_start, next_month)
+    return parts
 
 
 def _around(
@@ -188,40 +177,40 @@ def _around(
     last = start(until)
     if first >= last:
         return [PeriodPart(short, since, until)]
-    pieces = [PeriodPart(short, since, first), PeriodPart(long, first, last), PeriodPart(short, last, until)]
-    return [piece for piece in pieces if piece.since < piece.until]
+    parts = [PeriodPart(short, since, first), PeriodPart(long, first, last), PeriodPart(short, last, until)]
+    return [part for part in parts if part.since < part.until]
 
 
 def _next_day(at: datetime) -> datetime:
     return day_start(at) + _DAY
 
 
-def _part(piece: PeriodPart, question: Question, *, added_up: bool) -> Select[Any]:
-    column, selection = piece.table.c, question.selection
+def _rows(part: PeriodPart, question: Question, *, added_up: bool) -> Select[Any]:
+    column, selection = part.table.c, question.selection
     keys: list[ColumnElement[Any]] = []
     if question.interval is not None:
         # Unchanged, so that rows come in the primary key's order; the outer query forms longer intervals.
         keys.append(column.start)
     if question.by is not None:
-        keys.append(value_of(piece.table, question.by).label("group"))
+        keys.append(value_of(part.table, question.by).label("group"))
     sums = [(func.sum(column[name]) if added_up else column[name]).label(name) for name in SUMS]
-    query = select(*keys, *sums).where(column.workspace_id == question.workspace_id, *_during(piece, selection))
-    if piece.table in _BROKEN_DOWN:
+    query = select(*keys, *sums).where(column.workspace_id == question.workspace_id, *_during(part, selection))
+    if part.table in _BROKEN_DOWN:
         query = query.where(column.breakdown == question.breakdown())
-    query = query.where(*selected(piece.table, selection))
+    query = query.where(*selected(part.table, selection))
     # Without groups, sums are one row even if no row matches.
     return query.group_by(*keys) if keys and added_up else query
 
 
-def _during(piece: PeriodPart, selection: Selection) -> list[ColumnElement[bool]]:
+def _during(part: PeriodPart, selection: Selection) -> list[ColumnElement[bool]]:
     """Return the conditions of a period.
 
     The value comes after the start in the primary key of breakdowns. So name each start if only a few values are
     wanted, or if there is only one start.
     """
-    start = piece.table.c.start
+    start = part.table.c.start
     few = any(selection.only.values()) or 0 < len(selection.members) <= FEW
-    if piece.table in _BY_MONTH or (piece.table in _BROKEN_DOWN and few):
-        starts = piece.starts()
+    if part.table in _BY_MONTH or (part.table in _BROKEN_DOWN and few):
+        starts = part.starts()
         return [start.in_(starts) if len(starts) > 1 else start == starts[0]]
-    return [start >= piece.since, start < piece.until]
+    return [start >= part.since, start < part.until]
