@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 
 from benchmarks.team import Somebody, deployed_sessions, sign_in
+from local.gateway import LocalGateway
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.asgi_middleware import ORIGIN_HEADER
 from opencode_cloud.operators.deployed import Deployed
 
+ROOT = Path(__file__).resolve().parent.parent
 Json = dict[str, Any]
 STAGE = "local"
 MODEL = "scripted"
@@ -69,6 +75,40 @@ def _limit(url: str, somebody: Somebody) -> None:
             {"scope": "key", "subject_id": key["id"], "period": "day"},
         ):
             got(http.post(f"{path}/budgets", json={**wish, "unit": "cost", "limit": THOUSAND_DOLLARS}))
+
+
+@contextmanager
+def gateways(folder: Path, count: int, *, workers: int = 1) -> Iterator[list[LocalGateway]]:
+    """Run more gateways beside the stage's own, each with ``workers`` processes, with what they write in ``folder``."""
+    servers = [LocalGateway(folder / f"gateway-{number}", ROOT, workers) for number in range(count)]
+    described, settings = _described(), _settings()
+    try:
+        for number, server in enumerate(servers):
+            (folder / f"gateway-{number}").mkdir()
+            server.choose_port(None)
+            server.start(described, settings)
+        yield servers
+    finally:
+        for server in servers:
+            server.program.stop()
+
+
+def _described() -> Any:
+    client = boto3.client("lambda")
+    for page in client.get_paginator("list_functions").paginate():
+        for function in page["Functions"]:
+            if function.get("Environment", {}).get("Variables", {}).get("POWERTOOLS_SERVICE_NAME") == "gateway":
+                return function
+    raise RuntimeError("the stage has no function `gateway`")
+
+
+def _settings() -> dict[str, str]:
+    return {
+        "endpoint_url": os.environ["AWS_ENDPOINT_URL"],
+        "aws_access_key_id": os.environ["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": os.environ["AWS_SECRET_ACCESS_KEY"],
+        "region_name": os.environ["AWS_REGION"],
+    }
 
 
 def got(answer: httpx.Response) -> Any:

@@ -69,8 +69,8 @@ def import_ms() -> float:
 
 
 @contextmanager
-def proxy(upstream: str, folder: Path) -> Iterator[Proxy]:
-    """Run the proxy before the OpenAI-compatible server at ``upstream``: one worker, one master key, no telemetry."""
+def proxy(upstream: str, folder: Path, *, workers: int = 1) -> Iterator[Proxy]:
+    """Run the proxy before the OpenAI-compatible server at ``upstream``: one master key, no telemetry."""
     config = folder / "litellm.yaml"
     parameters = {"model": f"openai/{MODEL}", "api_base": upstream, "api_key": "upstream-key"}
     document = {
@@ -80,17 +80,20 @@ def proxy(upstream: str, folder: Path) -> Iterator[Proxy]:
     }
     config.write_text(json.dumps(document))  # JSON is YAML
     began = time.monotonic()
-    with serving(config, folder) as (url, process):
+    with serving(config, folder, workers=workers) as (url, process):
         took = (time.monotonic() - began) * 1000
         resident = psutil.Process(process.pid).memory_info().rss / MEGABYTE
         yield Proxy(url, process.pid, version(), round(took, 1), round(resident, 1))
 
 
 @contextmanager
-def serving(config: Path, folder: Path, number: int = 0) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run one worker with a configuration; yield its URL and its process. ``number`` tells its log from others."""
+def serving(
+    config: Path, folder: Path, number: int = 0, *, workers: int = 1
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run workers with a configuration; yield their URL and process. ``number`` tells their log from others."""
     port = free_port()
-    command = [ENVIRONMENT / "bin" / "litellm", "--config", config, "--host", "127.0.0.1", "--port", port]
+    where = ("--host", "127.0.0.1", "--port", port, "--num_workers", workers)
+    command = [ENVIRONMENT / "bin" / "litellm", "--config", config, *where]
     with (folder / f"litellm-{number}.log").open("wb") as log:
         process = subprocess.Popen(
             [*map(str, command), "--telemetry", "False"], cwd=folder, env=_environment(), stdout=log, stderr=log

@@ -11,6 +11,7 @@ from rich.table import Table
 from benchmarks import anchors
 from benchmarks.gateway_report import print_gateway
 from benchmarks.lighthouse.report import print_lighthouse
+from benchmarks.many_streams.report import print_many_streams
 from benchmarks.peers.report import print_peers
 from benchmarks.torture.table import print_torture
 from benchmarks.verdict import shares_of_time, verdict
@@ -36,6 +37,7 @@ def print_report(console: Console, result: Json) -> None:
         "accounting": print_accounting,
         "team": print_team,
         "gateway": print_gateway,
+        "many_streams": print_many_streams,
         "torture": print_torture,
         "peers": print_peers,
     }

@@ -57,6 +57,7 @@ class Scenarios:
             "team": self.team,
             "model_calls": self.model_calls,
             "gateway": self.gateway,
+            "many_streams": self.many_streams,
             "torture": self.torture,
             "redaction": self.redaction,
             "latency": self.latency,
@@ -124,6 +125,13 @@ class Scenarios:
         environment = await asyncio.to_thread(deployed_environment, ALL)
         where = ("--gateway", self._stage.gateway_url, "--pids", pids)
         return await self._apart("benchmarks.gateway", environment, *where, *sizes)
+
+    async def many_streams(self) -> Json:
+        """Measure hundreds of fast streams at once, in a process of its own."""
+        self._say("hundreds of fast streams at once: directly, through us, through LiteLLM's proxy")
+        os.environ.update(self._stage.credentials)
+        environment = await asyncio.to_thread(deployed_environment, ALL)
+        return await self._apart("benchmarks.many_streams", environment, "--rounds", self._plan.gateway_rounds)
 
     async def torture(self) -> list[Json]:
         """Torture budgets of US$1, ours and LiteLLM's in turn, and write the table into README.md."""

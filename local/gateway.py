@@ -10,8 +10,10 @@ from local.function_server import FunctionServer
 class LocalGateway(FunctionServer):
     """The server of model calls."""
 
-    def __init__(self, state: Path, root: Path) -> None:
+    def __init__(self, state: Path, root: Path, workers: int | None = None) -> None:
+        """``workers``: the number of processes; None: that of the variable `GATEWAY_WORKERS`, or one."""
         super().__init__("gateway", state, root)
+        self._workers = workers
 
     def _own_settings(self) -> Mapping[str, str]:
-        return {"GATEWAY_WORKERS": os.environ.get("GATEWAY_WORKERS", "1")}
+        return {"GATEWAY_WORKERS": str(self._workers or os.environ.get("GATEWAY_WORKERS", "1"))}

@@ -14,12 +14,11 @@ import boto3
 import httpx
 import psutil
 
-from benchmarks.gateway_stage import STAGE, got
+from benchmarks.gateway_stage import STAGE, gateways, got
 from benchmarks.sandbox import deployed_environments
 from benchmarks.team import Somebody, deployed_sessions, sign_in
 from benchmarks.torture.provider import MODEL
 from benchmarks.torture.storm import LIMIT, Gateway
-from local.gateway import LocalGateway
 from opencode_cloud.budgets.service import LeaseReaper
 from opencode_cloud.budgets.store import CounterStore
 from opencode_cloud.kit import aws
@@ -27,7 +26,6 @@ from opencode_cloud.kit.asgi_middleware import ORIGIN_HEADER
 from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.operators.deployed import Deployed
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PROCESSES = 3
 LEASE_SECONDS = 600
 """More than the lease of any call here."""
@@ -40,13 +38,7 @@ def ours(url: str, provider_url: str, folder: Path) -> Iterator[Gateway]:
     somebody = sign_in(deployed_sessions(), url)
     budget = _limit(url, somebody)
     secret = aws.secret(os.environ["ORIGIN_SECRET"])
-    servers = [LocalGateway(folder / f"gateway-{number}", ROOT) for number in range(PROCESSES)]
-    described = _described()
-    try:
-        for number, server in enumerate(servers):
-            (folder / f"gateway-{number}").mkdir()
-            server.choose_port(None)
-            server.start(described, _settings())
+    with gateways(folder, PROCESSES) as servers:
         yield Gateway(
             name="ours",
             urls=[f"{server.url}/zen/v1" for server in servers],
@@ -55,9 +47,6 @@ def ours(url: str, provider_url: str, folder: Path) -> Iterator[Gateway]:
             booked=lambda: _booked(budget),
             expire=_expire,
         )
-    finally:
-        for server in servers:
-            server.program.stop()
 
 
 def _publish(provider_url: str) -> None:
@@ -84,24 +73,6 @@ def _limit(url: str, somebody: Somebody) -> str:
         (key,) = got(http.get(f"{path}/keys"))["data"]
         wish = {"scope": "key", "subject_id": key["id"], "period": "day", "unit": "cost", "limit": LIMIT}
         return str(got(http.post(f"{path}/budgets", json=wish))["id"])
-
-
-def _described() -> Any:
-    client = boto3.client("lambda")
-    for page in client.get_paginator("list_functions").paginate():
-        for function in page["Functions"]:
-            if function.get("Environment", {}).get("Variables", {}).get("POWERTOOLS_SERVICE_NAME") == "gateway":
-                return function
-    raise RuntimeError("the stage has no function `gateway`")
-
-
-def _settings() -> dict[str, str]:
-    return {
-        "endpoint_url": os.environ["AWS_ENDPOINT_URL"],
-        "aws_access_key_id": os.environ["AWS_ACCESS_KEY_ID"],
-        "aws_secret_access_key": os.environ["AWS_SECRET_ACCESS_KEY"],
-        "region_name": os.environ["AWS_REGION"],
-    }
 
 
 def _kill(pid: int) -> None:
