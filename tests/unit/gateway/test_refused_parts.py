@@ -37,6 +37,8 @@ NAMED: list[tuple[str, set[str]]] = [
     ("'messages.2' : property 'reasoning_content' is unsupported", {"reasoning_content"}),
     ("messages.2.assistant.reasoning_content: Extra inputs are not permitted", {"reasoning_content"}),
     ("metadata: the keys `user` and `seed` are unknown", {"user", "seed"}),
+    ("body.user: Extra inputs are not permitted; body.seed: Input should be a valid integer", {"user"}),
+    ("Unsupported value: 'seed'; body.user: Extra inputs are not permitted", {"user"}),
 ]
 NOT_NAMED = [
     "messages.0.user: Extra inputs are not permitted",
@@ -96,19 +98,24 @@ def test_names_elsewhere_in_a_request_are_no_parts() -> None:
 
 
 class Server:
-    """An upstream that refuses the members it does not know, one at a time."""
+    """An upstream that refuses the members it does not know, one at a time or all at once."""
 
-    def __init__(self, found: Rig, *unknown: str) -> None:
+    def __init__(self, found: Rig, *unknown: str, at_once: bool = False) -> None:
         self._found = found
         self._unknown = unknown
+        self._at_once = at_once
 
     def __call__(self, _target: UpstreamTarget) -> Scripted:
         given = json.loads(self._found.asked[-1][1])
-        for name in self._unknown:
-            if name in given:
-                problem = {"type": "extra_forbidden", "loc": ["body", name], "msg": "Extra inputs are not permitted"}
-                return Scripted((json.dumps({"detail": [problem]}).encode(),), 422, "application/json")
-        return Scripted()
+        problems = [
+            {"type": "extra_forbidden", "loc": ["body", name], "msg": "Extra inputs are not permitted"}
+            for name in self._unknown
+            if name in given
+        ]
+        if not problems:
+            return Scripted()
+        detail = problems if self._at_once else problems[:1]
+        return Scripted((json.dumps({"detail": detail}).encode(),), 422, "application/json")
 
 
 def sent(found: Rig) -> list[dict[str, Any]]:
@@ -124,6 +131,13 @@ async def test_a_call_is_repeated_without_each_hint_that_a_server_refuses(rig: R
     assert set(answer.headers["x-opencode-dropped"].split(", ")) == {"seed", "user"}
     (event,) = rig.ledger.events
     assert event.attempts == 1
+
+
+async def test_all_hints_that_a_server_refuses_at_once_cost_one_request_more(rig: Rig) -> None:
+    rig.script = Server(rig, "user", "seed", "metadata", at_once=True)
+    answer = await rig.call(user="a", seed=1, metadata={"a": "b"})
+    assert answer.status == 200
+    assert [{"user", "seed", "metadata"} & body.keys() for body in sent(rig)] == [{"user", "seed", "metadata"}, set()]
 
 
 async def test_the_next_call_leaves_the_hint_out_at_once(rig: Rig) -> None:

@@ -53,6 +53,7 @@ from tests.unit.gateway.formats.speaking import FORMATS, ask, data_events, encod
         (Format.CHAT, 404, b'{"detail":"Not Found"}', "", "", "Not Found"),
         (Format.CHAT, 500, b'{"error":"model not loaded"}', "", "", "model not loaded"),
         (Format.CHAT, 422, b'{"detail":[{"loc":["body","n"],"msg":"too big"}]}', "", "", "body.n: too big"),
+        (Format.CHAT, 422, b'{"detail":[{"loc":["n"],"msg":"big"},"b",{},"b"]}', "", "", "n: big; b"),
         (Format.CHAT, 422, b'{"object":"error","message":{"detail":[{"msg":"Extra inputs"}]}}', "", "", "Extra inputs"),
         (
             Format.MESSAGES,

@@ -6,7 +6,7 @@ Most are hints, which are left out. Newer names of old things get the old name.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +14,7 @@ import msgspec
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats.editing import edited
+from opencode_cloud.gateway.formats.faults import PROBLEMS
 from opencode_cloud.gateway.formats.models import UpstreamFault
 
 _HINTS = frozenset(
@@ -74,10 +75,17 @@ def refused_parts(fault: UpstreamFault, parts: Iterable[str]) -> frozenset[str]:
     text = fault.message
     if re.search(_WRONG_ROLE, text, re.I):  # such an error lists the known roles, `user` among them
         return frozenset({_ROLE}.intersection(parts))
-    if not re.search(_UNKNOWN, text, re.I) or re.search(_VALUE, text, re.I):
-        return frozenset()
-    before = {name: rf"(?:{_BEFORE}|\.)" if name in _THOUGHTS else _BEFORE for name in parts}
-    return frozenset(name for name in parts if re.search(rf"{before[name]}{name}(?![\w.\[])", text, re.I))
+    # Each problem is judged alone, because one may call a part unknown and the next refuse the value of another.
+    return frozenset(name for problem in text.split(PROBLEMS) for name in _unknown_in(problem, parts))
+
+
+def _unknown_in(problem: str, parts: Iterable[str]) -> Iterator[str]:
+    if not re.search(_UNKNOWN, problem, re.I) or re.search(_VALUE, problem, re.I):
+        return
+    for name in parts:
+        before = rf"(?:{_BEFORE}|\.)" if name in _THOUGHTS else _BEFORE
+        if re.search(rf"{before}{name}(?![\w.\[])", problem, re.I):
+            yield name
 
 
 def adapted(body: bytes, parts: Collection[str]) -> bytes:

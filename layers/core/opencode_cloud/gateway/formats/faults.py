@@ -12,6 +12,8 @@ from opencode_cloud.gateway.formats.models import UpstreamFault
 MAXIMUM_MESSAGE = 500
 """Number of characters of an upstream's message that are passed on."""
 
+PROBLEMS = "; "
+"""Stands between the problems of an error that names several."""
 LONGEST_READ = MAXIMUM_MESSAGE * 40
 """Number of bytes of an error page that are searched for a message."""
 _HIDDEN = ("script", "style")
@@ -116,11 +118,15 @@ def _plain(body: bytes) -> str:
 
 
 def _said(value: object, depth: int = 4) -> str:
-    """Return the text of an error. Validators answer with a list of problems, each with its place in the request."""
+    """Return the text of an error. Validators answer with a list of problems, each with its place in the request.
+
+    All problems of a list are in the text, so that a request can be changed for all of them at once.
+    """
     if isinstance(value, str) or not depth:
         return _text(value)
     if isinstance(value, list):
-        return next((text for each in cast("list[object]", value) if (text := _said(each, depth - 1))), "")
+        problems = (_said(each, depth - 1) for each in cast("list[object]", value))
+        return PROBLEMS.join(dict.fromkeys(filter(None, problems)))
     members = _members(value)
     text = next((text for key in _TEXTS if (text := _said(members.get(key), depth - 1))), "")
     place: object = members.get("loc")
