@@ -26,11 +26,12 @@ from opencode_cloud.contracts.budgets import (
     KnownBudget,
     Reservation,
 )
-from opencode_cloud.contracts.ids import BudgetId
+from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.contracts.usage import SettledEvent, UsageEvent
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.dynamodb import AsyncDynamoDB
-from opencode_cloud.kit.errors import Conflict
+from opencode_cloud.kit.errors import Conflict, Unavailable
+from opencode_cloud.kit.housekeeping import ItemsFailed
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.budgets import usage_settings
 from opencode_cloud.schema.usage import (
@@ -102,6 +103,25 @@ def books(database: Database, tables: Tables) -> Books:  # noqa: F811 - pytest h
 
 
 calls = [event(number, at=AT + number) for number in range(5)]
+
+
+def test_a_workspace_that_cannot_be_compared_holds_up_no_other(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [event(number, at=AT + number, workspace_id=OTHER) for number in range(5, 8)]
+    books.settle(*calls, *others)
+    books.take(calls[0], others[0])
+    first, second = sorted([WORKSPACE, OTHER])
+    whole = UsageTable.day
+
+    def day(table: UsageTable, workspace_id: WorkspaceId, *rest: Any) -> Any:
+        if workspace_id == first:
+            raise Unavailable("slow", "no answer")
+        return whole(table, workspace_id, *rest)
+
+    monkeypatch.setattr(UsageTable, "day", day)
+    with pytest.raises(ItemsFailed, match=f"failed, the first of them {first}"):
+        books.reconciliation.run()
+    taken = {WORKSPACE: len(calls), OTHER: len(others)}
+    assert len([row for row in rows(books.database, usage_events) if row["workspace_id"] == second]) == taken[second]
 
 
 def test_books_that_agree_are_found_to_agree(books: Books) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
-from opencode_cloud.kit.errors import Forbidden, Gone, NotFound, Unauthorized
-from opencode_cloud.sharing.models import Protocol, Tombstone
+from opencode_cloud.kit.errors import Forbidden, Gone, NotFound, Unauthorized, Unavailable
+from opencode_cloud.kit.housekeeping import ItemsFailed
+from opencode_cloud.sharing.models import Protocol, Share, Tombstone
 from opencode_cloud.sharing.service import deletion, reading
 from opencode_cloud.sharing.service.access import Visitor
 from opencode_cloud.sharing.service.reading import Redirect
@@ -281,6 +282,26 @@ class TestExpiry:
         assert tombstone(cloud, expired).reason == "expired"
         for share in (living, endless):
             assert share.sync(part("1")) == 1
+
+    def test_a_share_that_cannot_be_removed_holds_up_no_other(
+        self, plane: Plane, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second = (Environment(plane, lifetime_seconds=-1).share() for _ in range(2))
+        cloud, whole = Environment(plane), ShareStore.share
+
+        def share(store: ShareStore, share_id: ShareId) -> Share | None:
+            if share_id == first.id:
+                raise Unavailable("slow", "The store does not answer.")
+            return whole(store, share_id)
+
+        with monkeypatch.context() as broken, written_metrics() as metrics:
+            broken.setattr(ShareStore, "share", share)
+            with pytest.raises(ItemsFailed, match=f"1 failed, the first of them {first.id}"):
+                cloud.deletion.sweep()
+        assert metrics["ExpiredCount"] == [1]
+        assert tombstone(cloud, second).reason == "expired"
+        cloud.deletion.sweep()
+        assert tombstone(cloud, first).reason == "expired"
 
     @pytest.mark.parametrize("days", [1, 7])
     def test_an_outage_of_the_schedule_is_made_good(self, plane: Plane, days: int) -> None:

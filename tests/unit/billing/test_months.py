@@ -13,9 +13,10 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from clients.ledger_verifier import verify_ledger
+from opencode_cloud.billing.models.documents import Statement
 from opencode_cloud.billing.models.transactions import TransactionDraft
 from opencode_cloud.billing.service import chain, checking, closing, drafts
 from opencode_cloud.billing.service.checking import BookReconciliation
@@ -28,8 +29,9 @@ from opencode_cloud.billing.store.checkpoints import CheckpointStore
 from opencode_cloud.billing.store.checks import BookChecks
 from opencode_cloud.billing.store.closing import ClosingStore
 from opencode_cloud.billing.store.reading import LedgerReader
-from opencode_cloud.contracts.ids import PaymentId
-from opencode_cloud.kit.errors import Conflict
+from opencode_cloud.contracts.ids import PaymentId, WorkspaceId
+from opencode_cloud.kit.errors import Conflict, Unavailable
+from opencode_cloud.kit.housekeeping import ItemsFailed
 from tests.metrics import written_metrics
 from tests.unit.billing.books import CENT, DOLLAR, Books
 from tests.unit.billing.test_payments import TWENTY, Till
@@ -145,6 +147,29 @@ class TestMonths:
         assert [(late.period, late.amount) for late in november.late_usage] == [("2026-10", 2 * DOLLAR)]
         assert [(line.amount, line.calls) for line in november.usage] == [(DOLLAR, 1)]
         assert (november.opening, november.closing) == (october.closing, books.available())
+
+    def test_a_workspace_whose_statement_fails_holds_up_no_other(
+        self, office: Office, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for workspace_id in (WORKSPACE, OTHER):
+            office.books.book(drafts.grant(workspace_id, DOLLAR, "g", OCTOBER))
+        office.set_clock(datetime(2026, 11, 3))  # noqa: DTZ001
+        first, second = sorted([WORKSPACE, OTHER])
+        whole = MonthClose.statement
+
+        def statement(months: MonthClose, connection: Connection, workspace_id: WorkspaceId, period: str) -> Statement:
+            if workspace_id == first:
+                raise Unavailable("slow", "The statement took too long.")
+            return whole(months, connection, workspace_id, period)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(MonthClose, "statement", statement)
+            with pytest.raises(ItemsFailed, match=f"the first of them {first}"):
+                office.months.run()
+        with office.books.database.transaction() as connection:
+            assert office.closing.without_statement(connection, "2026-10", 10) == [first]
+            assert office.closing.statement(connection, second, "2026-10") is not None
+        assert office.months.run() == 1
 
     def test_months_close_in_order_and_those_without_bookings_too(self, office: Office) -> None:
         office.books.book(pay(1, datetime(2026, 8, 1)))  # noqa: DTZ001

@@ -13,8 +13,10 @@ import msgspec
 import pytest
 from sqlalchemy import event as engine_event
 
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.errors import Unavailable
+from opencode_cloud.kit.housekeeping import ItemsFailed
 from opencode_cloud.kit.retry import retry
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.usage import (
@@ -124,6 +126,30 @@ class TestRebuilding:
             wrong = {column: table.c[column] + 1}
             connection.execute(table.update().where(table.c.workspace_id == WORKSPACE).values(wrong))
         assert breakdowns.run() >= 1
+        assert stored(database) == complete
+
+    def test_a_workspace_that_fails_holds_up_no_other(
+        self, database: Database, ingest: Ingest, breakdowns: Breakdowns, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ingest.take(CALLS)
+        complete = stored(database)
+        with database.transaction() as connection:
+            for table in DERIVED:
+                connection.execute(table.delete().where(table.c.workspace_id.in_([WORKSPACE, OTHER])))
+        first, _ = sorted([WORKSPACE, OTHER])
+        whole = BreakdownStore.stale_days
+
+        def stale_days(store: BreakdownStore, workspace_id: WorkspaceId, *bounds: datetime) -> Any:
+            if workspace_id == first:
+                raise Unavailable("slow", "the statement took too long")
+            return whole(store, workspace_id, *bounds)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(BreakdownStore, "stale_days", stale_days)
+            with written_metrics() as metrics, pytest.raises(ItemsFailed, match=f"failed, the first of them {first}"):
+                breakdowns.run()
+        assert metrics["BreakdownsRebuilt"] == [5]
+        assert breakdowns.run() == 5
         assert stored(database) == complete
 
     def test_a_group_that_no_call_has_is_removed(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from opencode_cloud.kit import log
 from opencode_cloud.kit.batches import PartialBatch
 from opencode_cloud.sharing.service.deletion import ShareDeletion
 from opencode_cloud.sharing.store import PurgeRequest
@@ -21,7 +20,7 @@ class Purges:
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Purge the shares that the batch names. Return the messages that must be redelivered."""
         if "Records" not in event:
-            log.count("ExpiredCount", self._deletion.sweep())
+            self._deletion.sweep()
             return {}
         return self._batch.handle(event)
 

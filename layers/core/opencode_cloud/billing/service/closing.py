@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +18,7 @@ from opencode_cloud.billing.service.reading import movement_of
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import rounding
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.housekeeping import ItemRuns
 from opencode_cloud.kit.log import count, logger
 from opencode_cloud.kit.money import CENT
 
@@ -67,19 +69,27 @@ class MonthClose:
         logger.info("a month was closed", extra={"period": period, "seq": head.seq})
 
     def write_statements(self, period: str) -> int:
-        """Write the statements of a closed month that do not exist; return their number."""
-        written = 0
-        while True:
+        """Write the statements of a closed month that do not exist; return their number.
+
+        Raises :class:`ItemsFailed` if some workspaces failed. Those of the others are written.
+        """
+        runs, before = ItemRuns(), -1
+        # Those that fail stay missing, so a round without a new statement is the last.
+        while runs.total > before:
+            before = runs.total
             with self._database.transaction() as connection:
                 missing = self._closing.without_statement(connection, period, AT_ONCE)
             for workspace_id in missing:
-                with self._database.transaction() as connection:
-                    statement = self.statement(connection, workspace_id, period)
-                    self._closing.add_statement(connection, statement, utc_now())
-                written += 1
-            if not missing:
-                count("StatementsWritten", written)
-                return written
+                runs.run(workspace_id, partial(self._write_statement, workspace_id, period))
+        count("StatementsWritten", runs.total)
+        runs.check()
+        return runs.total
+
+    def _write_statement(self, workspace_id: WorkspaceId, period: str) -> int:
+        with self._database.transaction() as connection:
+            statement = self.statement(connection, workspace_id, period)
+            self._closing.add_statement(connection, statement, utc_now())
+        return 1
 
     def statement(self, connection: Connection, workspace_id: WorkspaceId, period: str) -> Statement:
         """Return the statement of a month from the ledger, and from the sums of usage by model and key."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from opencode_cloud.billing.models.accounts import has_ended
 from opencode_cloud.billing.service import drafts
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.housekeeping import ItemRuns
 from opencode_cloud.kit.log import count
 
 if TYPE_CHECKING:
@@ -27,10 +29,16 @@ class Expiries:
         self._reader = reader
 
     def run(self) -> int:
-        """Book the expiry of all credit that ended an hour ago or earlier; return the number of transactions."""
-        booked = sum(self._expire(each) for each in self._reader.with_ended_credit(utc_now() - GRACE))
-        count("CreditExpiries", booked)
-        return booked
+        """Book the expiry of all credit that ended an hour ago or earlier; return the number of transactions.
+
+        Raises :class:`ItemsFailed` if some workspaces failed. The credit of the others is booked.
+        """
+        runs = ItemRuns()
+        for workspace_id in self._reader.with_ended_credit(utc_now() - GRACE):
+            runs.run(workspace_id, partial(self._expire, workspace_id))
+        count("CreditExpiries", runs.total)
+        runs.check()
+        return runs.total
 
     def _expire(self, workspace_id: WorkspaceId) -> int:
         with self._booking.unit() as unit:

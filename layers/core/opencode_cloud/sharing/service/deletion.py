@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from opencode_cloud.contracts.ids import ShareId, WorkspaceId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_ms, now_seconds
+from opencode_cloud.kit.housekeeping import ItemRuns
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Protocol, Share, ShareCursor, State, Tombstone, share_not_found
 from opencode_cloud.sharing.service.access import check_secret
@@ -77,16 +79,25 @@ class ShareDeletion:
         return tombstone
 
     def sweep(self) -> int:
-        """Remove expired shares and resume lost purges. Return their number."""
+        """Remove expired shares and resume lost purges. Return their number.
+
+        Raises :class:`ItemsFailed` if some failed. The others are removed.
+        """
         now = now_seconds()
         days = [day_of(now - back * DAY_SECONDS) for back in range(_DAYS_BACK)]
-        swept = 0
+        runs = ItemRuns()
         for share_id in self._store.expired(days, now):
-            share = self._store.share(share_id)
-            if share is not None:
-                self.delete(share, "expired")
-                swept += 1
-        return swept
+            runs.run(share_id, partial(self._expire, share_id))
+        log.count("ExpiredCount", runs.total)
+        runs.check()
+        return runs.total
+
+    def _expire(self, share_id: ShareId) -> int:
+        share = self._store.share(share_id)
+        if share is None:
+            return 0
+        self.delete(share, "expired")
+        return 1
 
     def purge(self, share_id: ShareId, round_: int) -> None:
         """Delete everything of a share. From round 2 on, verify that nothing was left and record it.

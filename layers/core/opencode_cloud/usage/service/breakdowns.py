@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import Unavailable
+from opencode_cloud.kit.housekeeping import ItemRuns
 from opencode_cloud.kit.log import count, logger
 from opencode_cloud.kit.retry import retry
 from opencode_cloud.usage.service.ingesting import CONFLICTS, conflicted
@@ -29,12 +30,18 @@ class Breakdowns:
         self._store = store
 
     def run(self) -> int:
-        """Rebuild days and months of all workspaces up to today; return the number of rebuilt ones."""
+        """Rebuild days and months of all workspaces up to today; return the number of rebuilt ones.
+
+        Raises :class:`ItemsFailed` if some workspaces failed. The others are rebuilt.
+        """
         until = day_start(utc_now()) + timedelta(days=1)
         since = until - timedelta(days=DAYS)
-        rebuilt = sum(self._rebuild(workspace_id, since, until) for workspace_id in self._store.workspaces(since))
-        count("BreakdownsRebuilt", rebuilt)
-        return rebuilt
+        runs = ItemRuns()
+        for workspace_id in self._store.workspaces(since):
+            runs.run(workspace_id, partial(self._rebuild, workspace_id, since, until))
+        count("BreakdownsRebuilt", runs.total)
+        runs.check()
+        return runs.total
 
     def _rebuild(self, workspace_id: WorkspaceId, since: datetime, until: datetime) -> int:
         days = self._store.stale_days(workspace_id, since, until)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from opencode_cloud.contracts.budgets import BudgetScope, BudgetUnit
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_seconds, utc_now
+from opencode_cloud.kit.housekeeping import ItemRuns
 from opencode_cloud.kit.log import count, logger
 from opencode_cloud.usage.models import EVENTS, CounterSums, CounterValues, Drift, Tally, events_deleted
 from opencode_cloud.usage.service.rollups import day_start
@@ -52,17 +54,21 @@ class Reconciliation:
         self._ingest = ingest
 
     def run(self) -> int:
-        """Compare complete days, then counters whose windows are over; return the number of drifts."""
+        """Compare complete days, then counters whose windows are over; return the number of drifts.
+
+        Raises :class:`ItemsFailed` if some workspaces could not be compared. The others are compared.
+        """
         today = day_start(utc_now() - timedelta(seconds=SETTLED_SECONDS))
-        drifts = 0
+        runs = ItemRuns()
         for back in range(DAYS, 0, -1):
             day = today - timedelta(days=back)
             for workspace in self._checks.workspaces(day, day + timedelta(days=1)):
-                drifts += self.check_day(WorkspaceId(workspace), day)
-        drifts += self.check_counters()
+                runs.run(workspace, partial(self.check_day, WorkspaceId(workspace), day))
+        runs.run("counters", self.check_counters)
+        count("LedgerDrift", runs.total)
+        runs.check()
         count("LedgerReconciled")
-        count("LedgerDrift", drifts)
-        return drifts
+        return runs.total
 
     def check_day(self, workspace_id: WorkspaceId, day: datetime) -> int:
         """Compare a workspace's day in DynamoDB, in SQL, and in the rollups; return the number of drifts.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.housekeeping import ItemRuns
 
 if TYPE_CHECKING:
     from opencode_cloud.usage.store.purges import PurgeStore
@@ -32,23 +33,28 @@ class Retention:
         self._kept = timedelta(days=days)
 
     def run(self) -> int:
-        """Delete expired rows; return their number."""
-        now = utc_now()
+        """Delete expired rows; return their number.
+
+        Raises :class:`ItemsFailed` if some workspaces failed. Those of the others are deleted.
+        """
         existing = self._store.existing()
-        total = 0
+        runs = ItemRuns()
         for workspace in self._store.users():
-            if workspace not in existing:
-                total += self._metadata(WorkspaceId(workspace), 0)
-                total += _batches(partial(self._store.purge_workspace, WorkspaceId(workspace)))
-                continue
-            before = now - self._kept
-            total += self._metadata(WorkspaceId(workspace), min(existing[workspace], self._kept.days))
-            total += _batches(partial(self._store.purge_events, WorkspaceId(workspace), before))
-            total += _batches(partial(self._store.purge_sessions, WorkspaceId(workspace), before))
-            total += _batches(partial(self._store.purge_session_months, WorkspaceId(workspace), before))
-            total += _batches(partial(self._store.purge_counters, WorkspaceId(workspace), now - COUNTERS))
-        log.count("UsageRowsPurged", total)
-        return total
+            runs.run(workspace, partial(self._delete, WorkspaceId(workspace), existing.get(workspace)))
+        log.count("UsageRowsPurged", runs.total)
+        runs.check()
+        return runs.total
+
+    def _delete(self, workspace_id: WorkspaceId, metadata_days: int | None) -> int:
+        """Delete what is expired of a workspace that keeps metadata for so many days; None: all, it was deleted."""
+        if metadata_days is None:
+            return self._metadata(workspace_id, 0) + _batches(partial(self._store.purge_workspace, workspace_id))
+        now = utc_now()
+        before = now - self._kept
+        deleted = self._metadata(workspace_id, min(metadata_days, self._kept.days))
+        for purge in (self._store.purge_events, self._store.purge_sessions, self._store.purge_session_months):
+            deleted += _batches(partial(purge, workspace_id, before))
+        return deleted + _batches(partial(self._store.purge_counters, workspace_id, now - COUNTERS))
 
     def _metadata(self, workspace_id: WorkspaceId, days: int) -> int:
         """Remove metadata older than ``days``. Delete from DynamoDB first, because SQL holds the keys of its rows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +18,7 @@ from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.etags import check_version
+from opencode_cloud.kit.housekeeping import ItemRuns
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.mail_addresses import domain_of
@@ -252,10 +254,17 @@ class Workspaces:
         return self._set_blocked(actor, workspace_id, blocked=False)
 
     def purge_expired(self) -> int:
-        """Purge the workspaces whose grace period is over and return how many. Called once a day."""
+        """Purge the workspaces whose grace period is over and return how many. Called once a day.
+
+        Raises :class:`ItemsFailed` if some failed. The others are purged.
+        """
         with self._database.transaction() as connection:
             due = self._stores.workspaces.to_purge(connection, utc_now(), PURGED_AT_ONCE)
-        return sum(self._purge(workspace_id) for workspace_id in due)
+        runs = ItemRuns()
+        for workspace_id in due:
+            runs.run(workspace_id, partial(self._purge, workspace_id))
+        runs.check()
+        return runs.total
 
     # ------------------------------------------------------------------------------------- internals
 
