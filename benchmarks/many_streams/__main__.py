@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import psutil
 import uvloop
 
 from benchmarks import litellm_proxy
@@ -28,8 +29,8 @@ from benchmarks.summary import NANOSECONDS, milliseconds
 ROOT = Path(__file__).resolve().parent.parent.parent
 DIRECT, OURS, THEIRS = "direct", "ours", "LiteLLM"
 Json = dict[str, Any]
-Where = tuple[str, dict[str, str]]
-"""The URL of Chat Completions, and the headers of a call."""
+Where = tuple[str, dict[str, str], int]
+"""The URL of Chat Completions, the headers of a call, and the process that has all processes of the server."""
 Start = Callable[[str, Path], AbstractContextManager[Where]]
 """Starts a server before a provider's URL, with a folder for its files."""
 
@@ -52,17 +53,26 @@ def main() -> None:
     for name, start in starts.items():
         if arguments.only in (None, name):
             rounds = 1 if name == THEIRS else arguments.rounds
-            found[name] = [_summary(arrived, plan) for arrived in _arrivals(start, plan, rounds)]
+            found[name] = list(_measured(start, plan, rounds))
     result = {"plan": asdict(plan), "processes": processes, "litellm": litellm_proxy.version(), "rounds": found}
     arguments.result.write_text(json.dumps(result, indent=1))
 
 
-def _arrivals(start: Start, plan: Plan, rounds: int) -> Iterator[Arrived]:
+def _measured(start: Start, plan: Plan, rounds: int) -> Iterator[Json]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        url, headers = stack.enter_context(start(stack.enter_context(_provider(plan)), folder))
+        url, headers, pid = stack.enter_context(start(stack.enter_context(_provider(plan)), folder))
         for _ in range(rounds):
-            yield uvloop.run(run(url, headers, plan))
+            before = _cpu_seconds(pid)
+            arrived = uvloop.run(run(url, headers, plan))
+            yield {**_summary(arrived, plan), "cpu_ms_per_stream": (_cpu_seconds(pid) - before) * 1000 / plan.streams}
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the processor time of a process and its children."""
+    parent = psutil.Process(pid)
+    times = [process.cpu_times() for process in (parent, *parent.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
 
 
 @contextmanager
@@ -80,21 +90,22 @@ def _provider(plan: Plan) -> Iterator[str]:
 
 @contextmanager
 def _direct(provider_url: str, _folder: Path) -> Iterator[Where]:
-    yield f"{provider_url}/v1/chat/completions", {}
+    yield f"{provider_url}/v1/chat/completions", {}, os.getpid()
 
 
 @contextmanager
 def _ours(url: str, provider_url: str, folder: Path, processes: int) -> Iterator[Where]:
     prepared = prepare(url, provider_url)
     with gateways(folder, 1, workers=processes) as (server,):
-        yield f"{server.url}/zen/v1/chat/completions", prepared.headers
+        yield f"{server.url}/zen/v1/chat/completions", prepared.headers, server.program.pid or 0
 
 
 @contextmanager
 def _litellm(provider_url: str, folder: Path, processes: int) -> Iterator[Where]:
     litellm_proxy.build()
     with litellm_proxy.proxy(f"{provider_url}/v1", folder, workers=processes) as proxy:
-        yield f"{proxy.url}/v1/chat/completions", {"authorization": f"Bearer {litellm_proxy.MASTER_KEY}"}
+        headers = {"authorization": f"Bearer {litellm_proxy.MASTER_KEY}"}
+        yield f"{proxy.url}/v1/chat/completions", headers, proxy.pid
 
 
 def _summary(arrived: Arrived, plan: Plan) -> Json:

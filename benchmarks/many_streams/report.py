@@ -17,14 +17,16 @@ def print_many_streams(console: Console, result: Json) -> None:
     title = f"{load}; {result['processes']} processes"
     shown = Table(title=title, title_justify="left", title_style="bold")
     shown.add_column("")
-    for column in ("late by p50, ms", "p99", "most", f"later than {plan['stall_ms']:g} ms", "streams that ended"):
+    late = ("late by p50, ms", "p99", "most", f"later than {plan['stall_ms']:g} ms")
+    for column in (*late, "streams that ended", "ms of processor a stream"):
         shown.add_column(column, justify="right")
     for name, rounds in result["rounds"].items():
         who = f"LiteLLM {result['litellm']}" if name == "LiteLLM" else name
         for each in rounds:
-            late = each["pieces"]
-            figures = (f"{late[key]:.1f}" for key in ("p50_ms", "p99_ms", "max_ms"))
-            shown.add_row(who, *figures, f"{each['stalls']} of {late['count']}", f"{each['ended']}")
+            pieces = each["pieces"]
+            figures = (f"{pieces[key]:.1f}" for key in ("p50_ms", "p99_ms", "max_ms"))
+            cpu = "" if name == "direct" else f"{each['cpu_ms_per_stream']:.1f}"
+            shown.add_row(who, *figures, f"{each['stalls']} of {pieces['count']}", f"{each['ended']}", cpu)
     console.print(shown)
     for name, rounds in result["rounds"].items():
         for failure in {each["first_failure"] for each in rounds if each["failed"]}:
