@@ -116,7 +116,7 @@ def test_a_structured_answer_has_its_schema(desk: Desk, driver: Driver, format_:
 @agents(list(DRIVERS))
 def test_a_server_that_knows_few_members_answers(desk: Desk, driver: Driver) -> None:
     script = Script(say="Few members suffice, all in all.", faults={"*": Fault(Kind.FEW_MEMBERS)})
-    run = desk.prepared(driver, "chat", script)
+    run = desk.prepared(driver, "few", script)
     outcome = desk.drive(driver, run)
     done(outcome)
     assert "Few members suffice, all in all." in outcome.said

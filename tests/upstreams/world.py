@@ -164,6 +164,8 @@ class World:
             for format_, upstream in UPSTREAM_OF.items()
         }
         models[model_of("chat")]["aliases"] = ["scripted-alias"]
+        # The gateway remembers for minutes what an upstream refuses for a model, so it is a model of its own.
+        models[model_of("few")] = _model("chat", {"upstream": "chat", "model": "few", "formats": ["chat"]})
         models["scripted-bedrock"] = _model("messages", {"upstream": "bedrock", "model": "anthropic.scripted-v1:0"})
         for format_, upstream in UPSTREAM_OF.items():
             first = {"upstream": upstream, "model": "m", "formats": [format_], "priority": 1}
