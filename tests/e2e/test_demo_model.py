@@ -126,7 +126,7 @@ def test_the_playground_asks_two_models_and_shows_what_the_calls_have_cost(shop:
     assert "at most about $" in page.get_by_role("article").first.inner_text()
     assert len(shop.events()) == before, "an estimate is no call"
     page.get_by_role("button", name="Ask").click()
-    events = {each.model: each for each in shop.events()[before:]}
+    events = {each.model: each for each in shop.events_after(before, 2)}
     assert events.keys() == {MODEL, SMALL_MODEL}
     for name, said in (("Scripted", "no neural network"), ("Scripted Mini", f"I am {SMALL_MODEL}")):
         text = page.get_by_role("article", name=name, exact=True).inner_text()

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.money import DOLLAR
 from tests.integration.tokens import access_token
 from tests.upstreams import Call, Fault, Kind, Script, Usage
@@ -139,8 +138,8 @@ def test_a_turn_with_tools_runs_and_is_charged_to_its_session(
         assert session.info()["title"] == TITLE
 
     eventually(titled)
-    turn = [each for each in shop.events()[before:] if each.model == model_of(asked) and each.format == asked]
-    calls = eventually(lambda: of_turn(shop, before, 4))
+    calls = shop.events_after(before, 4)  # three of the turn, and one for its title
+    turn = [each for each in calls if each.model == model_of(asked) and each.format == asked]
     assert [each.outcome for each in calls] == ["completed"] * 4
     assert {each.upstream for each in turn} == {UPSTREAM_OF[asked]}
     assert len({each.session for each in calls}) == 1
@@ -151,13 +150,6 @@ def test_a_turn_with_tools_runs_and_is_charged_to_its_session(
     keys = {each.key_id for each in calls}
     assert keys == ({""} if credential == "logged in" else {shop.key_id})
     assert all(each.member_id for each in calls)
-
-
-def of_turn(shop: Shop, before: int, count: int) -> list[UsageEvent]:
-    """Return the events since then: three calls of a turn, and one for its title."""
-    found = shop.events()[before:]
-    assert len(found) == count, [(each.model, each.outcome, each.error) for each in found]
-    return found
 
 
 @pytest.mark.slow
@@ -198,7 +190,7 @@ def test_a_rate_limit_is_waited_for(world: World, make_home: MakeHome) -> None:
         session = client.start_session("Titled")
         answer = prompt(client, session.id, model_of("chat"), script)
     assert text_of(answer) == "After the minute."
-    first, second = (event.at // 1000 for event in shop.events())
+    first, second = (event.at // 1000 for event in shop.events_after(0, 2))
     assert second // 60 > first // 60
 
 

@@ -85,6 +85,7 @@ def test_the_client_asks_each_model_in_its_own_format(world: World, make_home: M
     libraries = {name: model["api"]["npm"] for name, model in models.items() if name.startswith("scripted-")}
     assert libraries == {
         "scripted-chat": "@ai-sdk/openai-compatible",
+        "scripted-few": "@ai-sdk/openai-compatible",
         "scripted-messages": "@ai-sdk/anthropic",
         "scripted-bedrock": "@ai-sdk/anthropic",
         "scripted-responses": "@ai-sdk/openai",

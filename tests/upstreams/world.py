@@ -94,6 +94,16 @@ class Shop:
         """Return the usage events, as the gateway wrote them, oldest first."""
         return [from_row(row) for row in self.rows()]
 
+    def events_after(self, before: int, count: int) -> list[UsageEvent]:
+        """Wait for ``count`` events after the first ``before``, and return them; fails if there are more.
+
+        A client can receive its last event before the call is settled.
+        """
+        until(lambda: len(self.events()) >= before + count)
+        found = self.events()[before:]
+        assert len(found) == count, [(each.model, each.outcome, each.error) for each in found]
+        return found
+
     def event(self, script: Script) -> UsageEvent:
         """Wait for the one event of the calls with a script, and return it; fails if there are several."""
         found = until(lambda: self.events_of(script))
