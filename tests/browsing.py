@@ -62,6 +62,17 @@ class _Reader(HTMLParser):
         self.text.append(data)
 
 
+class Forms(dict[str, Form]):
+    """The forms of a page by their action. One that is missing says which page was shown instead."""
+
+    def __init__(self, forms: list[Form], page: str) -> None:
+        super().__init__({form.action: form for form in forms})
+        self._page = page
+
+    def __missing__(self, action: str) -> Form:
+        raise AssertionError(f"no form {action}, only {', '.join(self)}; the page: {self._page}")
+
+
 class Page:
     """A page in the browser."""
 
@@ -73,8 +84,8 @@ class Page:
         if answer.headers.get("content-type", "").startswith("text/html"):
             reader.feed(answer.text)
         self.links = reader.links
-        self.forms = {form.action: form for form in reader.forms}
         self.text = re.sub(r"\s+", " ", " ".join(reader.text)).strip()
+        self.forms = Forms(reader.forms, f"{self.status} {self.path} {self.text[:1000]}")
 
 
 class Browser:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import RLock
 from typing import Any
 
 import boto3
@@ -25,6 +26,8 @@ from opencode_cloud.kit.dynamodb.protocol import CONTENT_TYPE
 from tests.tables import create_table
 
 REGION = "us-east-1"
+ONE_AT_A_TIME = RLock()
+"""moto loses writes of threads. Two that add the first rows of a partition can each make its dictionary of rows."""
 MAKERS = {
     name: getattr(aws, name).__wrapped__
     for name in ("dynamodb", "kms", "lambda_", "s3", "s3_transfers", "secrets_manager", "ses", "sqs")
@@ -71,7 +74,8 @@ class InProcessDynamoDB(AsyncDynamoDB):
 
     async def _send(self, operation: str, body: bytes) -> tuple[int, bytes, str]:
         headers = {"x-amz-target": f"DynamoDB_20120810.{operation}", "content-type": CONTENT_TYPE}
-        response = requests.post(self._url, data=body, headers=headers, timeout=5)  # noqa: ASYNC210 - nothing to wait for
+        with ONE_AT_A_TIME:
+            response = requests.post(self._url, data=body, headers=headers, timeout=5)  # noqa: ASYNC210 - nothing to wait for
         return response.status_code, response.content, ""
 
 
@@ -81,7 +85,10 @@ def exchange(connections: Connections, method: str, head: bytes, body: bytes = b
     headers = dict(field.split(": ", 1) for field in fields if field)
     del headers["content-length"]
     url = f"https://{connections.host}{line.split(' ')[1]}"
-    with requests.request(method, url, data=body, headers=headers, timeout=5, stream=True) as response:
+    with (
+        ONE_AT_A_TIME,
+        requests.request(method, url, data=body, headers=headers, timeout=5, stream=True) as response,
+    ):
         content: bytes = response.raw.read(decode_content=False)  # a stored gzip object stays as it is
     return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, content)
 
