@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict
@@ -27,6 +28,8 @@ from benchmarks.many_streams.pieces import Plan
 from benchmarks.summary import NANOSECONDS, milliseconds
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+SETTLE_SECONDS = 30.0
+IDLE_PERCENT = 10.0
 DIRECT, OURS, THEIRS = "direct", "ours", "LiteLLM"
 Json = dict[str, Any]
 Where = tuple[str, dict[str, str], int]
@@ -63,9 +66,17 @@ def _measured(start: Start, plan: Plan, rounds: int) -> Iterator[Json]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url, headers, pid = stack.enter_context(start(stack.enter_context(_provider(plan)), folder))
         for _ in range(rounds):
+            _wait_until_idle()
             before = _cpu_seconds(pid)
             arrived = uvloop.run(run(url, headers, plan))
             yield {**_summary(arrived, plan), "cpu_ms_per_stream": (_cpu_seconds(pid) - before) * 1000 / plan.streams}
+
+
+def _wait_until_idle() -> None:
+    """Wait for what the stage does with settled calls, which is not the gateway's work."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while psutil.cpu_percent(interval=0.5) > IDLE_PERCENT and time.monotonic() < deadline:
+        pass
 
 
 def _cpu_seconds(pid: int) -> float:

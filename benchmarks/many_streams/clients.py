@@ -14,6 +14,9 @@ from benchmarks.many_streams.pieces import END, MODEL, Plan, Stamps
 LONGEST_SECONDS = 300.0
 """Time for all streams. A server that takes longer is reported with what it has served."""
 
+OPENED_PER_SECOND = 400
+"""A server with several processes shares connections among them only if they do not come all at once."""
+
 
 @dataclass
 class Arrived:
@@ -61,15 +64,16 @@ class _Client(asyncio.Protocol):
 
 
 async def run(url: str, headers: dict[str, str], plan: Plan) -> Arrived:
-    """Make all requests at once and read all streams. ``url`` is that of Chat Completions."""
+    """Make all requests and read all streams. ``url`` is that of Chat Completions."""
     address = urlsplit(url)
     request = _request(address.path, f"{address.hostname}:{address.port}", headers)
     loop, arrived = asyncio.get_running_loop(), Arrived()
-    opening = (
-        loop.create_connection(lambda: _Client(request, plan, arrived), address.hostname, address.port)
-        for _ in range(plan.streams)
-    )
-    connections = await asyncio.gather(*opening)
+
+    async def open_(number: int) -> tuple[asyncio.Transport, _Client]:
+        await asyncio.sleep(number / OPENED_PER_SECOND)
+        return await loop.create_connection(lambda: _Client(request, plan, arrived), address.hostname, address.port)
+
+    connections = await asyncio.gather(*map(open_, range(plan.streams)))
     _, pending = await asyncio.wait([client.closed for _, client in connections], timeout=LONGEST_SECONDS)
     for transport, _ in connections:
         transport.abort()

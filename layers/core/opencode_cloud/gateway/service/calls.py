@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from opencode_cloud.gateway.service.refusals import Refusals
 
 
+SETTLED_AT_ONCE = 16
+"""Settlements of a process at one time. Many streams can end together, and the pieces of others must not wait."""
 SETTLEMENT = Backoff(first=1.0, longest=8.0, attempts=5)
 """Attempts of a settlement while the store is unavailable. All pauses together take at most 15 s."""
 
@@ -120,6 +122,7 @@ class Calls:
         self._refusals = refusals
         self._trace = trace
         self._settling: set[asyncio.Task[None]] = set()
+        self._settlements = asyncio.Semaphore(SETTLED_AT_ONCE)
 
     async def serve(self, incoming: Incoming, sink: Sink) -> None:
         """Answer one call into ``sink``.
@@ -202,7 +205,11 @@ class Calls:
             self._trace(event, state.incoming)
 
     async def _settle_with_retries(self, state: CallState, event: UsageEvent) -> None:
-        await retry_async(lambda: self._budgets.settle(state.reservation, event), SETTLEMENT, Unavailable)
+        async def settle() -> None:
+            async with self._settlements:
+                await self._budgets.settle(state.reservation, event)
+
+        await retry_async(settle, SETTLEMENT, Unavailable)
 
 
 def _error_event(state: CallState, error: ServiceError) -> bytes:

@@ -10,6 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opencode_cloud.catalogue.models import Timers
@@ -35,6 +36,7 @@ from opencode_cloud.gateway.service.error_mapping import error_of, fallback_reas
 from opencode_cloud.gateway.service.outgoing import OutgoingRequests
 from opencode_cloud.kit import log
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.patience import Patience
 from opencode_cloud.kit.retry import Backoff
 
 if TYPE_CHECKING:
@@ -215,14 +217,12 @@ class UpstreamDispatcher:
 
     async def _carry(self, answer: UpstreamResponse, relay: StreamRelay, target: UpstreamTarget) -> None:
         send, chunk_of, silence = self._sink.send, answer.chunk, _Silence(relay)
-        while True:
-            chunk = await self._next(chunk_of, relay, silence, target)
-            if not chunk:
-                break
-            if out := relay.feed(chunk):
-                await send(out)
-            silence.update(relay)
-            _check(relay, target)
+        with closing(Patience()) as patience:
+            while chunk := await self._next(chunk_of, relay, silence, target, patience):
+                if out := relay.feed(chunk):
+                    await send(out)
+                silence.update(relay)
+                _check(relay, target)
         if out := relay.end():
             await send(out)
         _check(relay, target)
@@ -230,17 +230,21 @@ class UpstreamDispatcher:
             raise interrupted(target, "the stream ended in the middle")
 
     async def _next(
-        self, chunk_of: Callable[[], Awaitable[bytes]], relay: StreamRelay, silence: _Silence, target: UpstreamTarget
+        self,
+        chunk_of: Callable[[], Awaitable[bytes]],
+        relay: StreamRelay,
+        silence: _Silence,
+        target: UpstreamTarget,
+        patience: Patience,
     ) -> bytes:
         """Return the next chunk; send heartbeats to the client until it arrives."""
         timers = target.upstream.timers
         while True:
             # The client has its whole answer: wait for late usage only briefly.
-            patience = AFTER_END_SECONDS if relay.complete else timers.between_chunks
-            pause = min(HEARTBEAT_SECONDS, patience - silence.seconds(), self._remaining_seconds(timers))
+            longest = AFTER_END_SECONDS if relay.complete else timers.between_chunks
+            pause = min(HEARTBEAT_SECONDS, longest - silence.seconds(), self._remaining_seconds(timers))
             try:
-                async with asyncio.timeout(max(0.0, pause)):
-                    return await chunk_of()
+                return await patience.wait(chunk_of(), max(0.0, pause))
             except AttemptFailed as error:
                 raise interrupted(target, error.message) from error
             except TimeoutError:
