@@ -66,12 +66,13 @@ class _Client(asyncio.Protocol):
 async def run(url: str, headers: dict[str, str], plan: Plan) -> Arrived:
     """Make all requests and read all streams. ``url`` is that of Chat Completions."""
     address = urlsplit(url)
-    request = _request(address.path, f"{address.hostname}:{address.port}", headers)
+    host, port = address.hostname or "127.0.0.1", address.port or 80
+    request = _request(address.path, f"{host}:{port}", headers)
     loop, arrived = asyncio.get_running_loop(), Arrived()
 
     async def open_(number: int) -> tuple[asyncio.Transport, _Client]:
         await asyncio.sleep(number / OPENED_PER_SECOND)
-        return await loop.create_connection(lambda: _Client(request, plan, arrived), address.hostname, address.port)
+        return await loop.create_connection(lambda: _Client(request, plan, arrived), host, port)
 
     connections = await asyncio.gather(*map(open_, range(plan.streams)))
     _, pending = await asyncio.wait([client.closed for _, client in connections], timeout=LONGEST_SECONDS)

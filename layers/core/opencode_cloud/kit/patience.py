@@ -1,7 +1,7 @@
 """A timeout for many short waits of one task, which costs almost nothing for each.
 
-``asyncio.timeout`` sets and cancels a timer for every wait, which takes 6 to 8 µs. Here one timer serves all waits. If it
-fires before the end of the present wait, it resets itself.
+``asyncio.timeout`` sets and cancels a timer for every wait, which takes 6 to 8 µs. Here one timer serves all waits. If
+it fires before the end of the present wait, it resets itself.
 """
 
 from __future__ import annotations
