@@ -10,7 +10,6 @@ import msgspec
 from opencode_cloud.contracts.ids import ShareId, WorkspaceId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_ms, now_seconds
-from opencode_cloud.kit.housekeeping import ItemRuns
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Protocol, Share, ShareCursor, State, Tombstone, share_not_found
 from opencode_cloud.sharing.service.access import check_secret
@@ -83,6 +82,8 @@ class ShareDeletion:
 
         Raises :class:`ItemsFailed` if some failed. The others are removed.
         """
+        from opencode_cloud.kit.housekeeping import ItemRuns  # only the function of the schedule sweeps
+
         now = now_seconds()
         days = [day_of(now - back * DAY_SECONDS) for back in range(_DAYS_BACK)]
         runs = ItemRuns()
