@@ -68,7 +68,7 @@ def parts_in(body: bytes, parts: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def refused_parts(fault: UpstreamFault, parts: Iterable[str]) -> frozenset[str]:
+def refused_parts(fault: UpstreamFault, parts: Collection[str]) -> frozenset[str]:
     """Return those of ``parts`` that an upstream's error calls unknown; none if it refuses the value of one."""
     if fault.status not in _WRONG:
         return frozenset()
@@ -79,7 +79,7 @@ def refused_parts(fault: UpstreamFault, parts: Iterable[str]) -> frozenset[str]:
     return frozenset(name for problem in text.split(PROBLEMS) for name in _unknown_in(problem, parts))
 
 
-def _unknown_in(problem: str, parts: Iterable[str]) -> Iterator[str]:
+def _unknown_in(problem: str, parts: Collection[str]) -> Iterator[str]:
     if not re.search(_UNKNOWN, problem, re.I) or re.search(_VALUE, problem, re.I):
         return
     for name in parts:
