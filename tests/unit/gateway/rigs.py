@@ -15,7 +15,10 @@ from opencode_cloud.kit.errors import ServiceError
 from tests.unit.gateway.calling import Connection, Rig, Scripted
 from tests.unit.gateway.catalogues import catalogue, model, upstream
 
+PATIENT = Timers(connect=1, first_byte=5, between_chunks=5, total=5)
+"""No test that an upstream answers depends on the speed of the machine."""
 QUICK = Timers(connect=0.2, first_byte=0.2, between_chunks=0.3, total=5)
+"""For tests of upstreams that do not answer in time."""
 REFUSAL = b'{"error":{"message":"no such parameter","type":"invalid_request_error","code":"bad"}}'
 ROLE = {"id": "c", "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}
 FINISH = {"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
@@ -32,10 +35,10 @@ MESSAGE = json.dumps(
 Script = Callable[[UpstreamTarget], Scripted | AttemptFailed]
 
 
-def rig(script: Script, *names: str, **changes: Any) -> Rig:
+def rig(script: Script, *names: str, timers: Timers = PATIENT, **changes: Any) -> Rig:
     names = names or ("a",)
     routes = [Route(upstream=name, model=f"m-{name}", priority=n) for n, name in enumerate(names)]
-    return Rig(catalogue(model(*routes, **changes), **{name: upstream(timers=QUICK) for name in names}), script)
+    return Rig(catalogue(model(*routes, **changes), **{name: upstream(timers=timers) for name in names}), script)
 
 
 def in_turn(*answers: Scripted | AttemptFailed) -> Script:

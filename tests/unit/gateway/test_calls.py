@@ -19,7 +19,7 @@ from opencode_cloud.gateway.service import calls, dispatcher
 from opencode_cloud.kit.errors import ServiceError
 from tests.unit.gateway.calling import COMPLETION, WHOLE, Connection, Rig, Scripted, delta, sse
 from tests.unit.gateway.catalogues import catalogue, model, upstream
-from tests.unit.gateway.rigs import FINISH, MESSAGE, QUICK, by_name, error, in_turn, only, refused, rig, serve
+from tests.unit.gateway.rigs import FINISH, MESSAGE, PATIENT, QUICK, by_name, error, in_turn, only, refused, rig, serve
 
 SESSION, OTHER = "ses_dfa12facaffe9CT4lEoCRhKTNh", "ses_dfa12facaffe9CT4lEoCRhKTNi"
 
@@ -86,13 +86,13 @@ class TestStream:
         [
             ([sse(delta("half"))], "ended in the middle"),
             ([sse(delta("half")), AttemptFailed(Failure.UNREACHABLE, "the connection broke")], "connection broke"),
-            ([sse(delta("half")), 1.0, WHOLE], "nothing came"),
+            ([sse(delta("half")), 60.0, WHOLE], "nothing came"),
             ([sse(delta("half")), b"<html>what</html>\n\n"], "not a stream"),
         ],
         ids=["cut", "reset", "stalled", "garbage"],
     )
     async def test_what_breaks_off_ends_in_an_error_and_is_billed(self, steps: list[Any], reason: str) -> None:
-        found = rig(in_turn(Scripted(steps)))
+        found = rig(in_turn(Scripted(steps)), timers=QUICK if reason == "nothing came" else PATIENT)
         sink = await found.call()
         last = sink.body.strip().split(b"\n\n")[-1]
         told = json.loads(last.removeprefix(b"data: "))["error"]
@@ -211,7 +211,7 @@ class TestSettling:
 class TestOtherFormats:
     async def test_the_trace_goes_on_everywhere_and_a_vendors_headers_only_to_its_format(self) -> None:
         found = rig(lambda _: refused(500), "a", "b")
-        found.catalogue.upstreams["b"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
+        found.catalogue.upstreams["b"] = upstream(UpstreamKind.ANTHROPIC, timers=PATIENT)
         await error(found.call())
         assert found.headers[:2] == [
             {"traceparent": "00-1-2-01", "anthropic-version": "1"},
@@ -220,7 +220,7 @@ class TestOtherFormats:
 
     async def test_what_one_format_has_no_place_for_goes_to_an_upstream_that_has(self) -> None:
         found = rig(by_name(b=Scripted), "a", "b")
-        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
+        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=PATIENT)
         sink = await found.call(n=2)
         assert sink.headers["x-opencode-upstream"] == "b"
 
@@ -233,7 +233,7 @@ class TestOtherFormats:
 
     async def test_no_name_of_a_hint_adds_a_header(self) -> None:
         found = rig(lambda _: Scripted((MESSAGE,), 200, "application/json"))
-        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
+        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=PATIENT)
         hints: dict[str, Any] = {"evil\r\nset-cookie: x": 1, "é": 1, "x" * 1000: 1}
         sink = await found.call(stream=False, sink=None, **hints)
         told = sink.headers["x-opencode-dropped"]
@@ -243,21 +243,21 @@ class TestOtherFormats:
 
     async def test_messages_is_told_the_limit_that_was_reserved_for(self) -> None:
         found = rig(lambda _: refused(400), limits=TokenLimits(context=1000, output=77))
-        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
+        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=PATIENT)
         await error(found.call())
         [(_, body)] = found.asked
         assert json.loads(body)["max_tokens"] == 77
 
     async def test_when_none_has_the_request_is_refused(self) -> None:
         found = rig(in_turn())
-        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
+        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=PATIENT)
         told = await error(found.call(n=2))
         assert (told.status, told.code) == (400, "invalid_request")
         assert not found.asked
 
     async def test_the_id_tells_the_model_where_the_upstreams_name_does_not(self) -> None:
         found = rig(in_turn(Scripted((MESSAGE,), 200, "application/json")), "a", id="claude-opus-4-7")
-        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
+        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=PATIENT)
         await found.call(stream=False, reasoning_effort="high", temperature=0.5)
         sent = json.loads(found.asked[0][1])
         assert (sent["model"], sent["output_config"], "temperature" in sent) == ("m-a", {"effort": "high"}, False)
@@ -265,7 +265,7 @@ class TestOtherFormats:
     async def test_more_tools_than_one_upstream_takes_go_to_the_next(self) -> None:
         tools = [{"type": "function", "function": {"name": f"f{n}"}} for n in range(513)]
         found = rig(by_name(b=Scripted), "a", "b")
-        found.catalogue.upstreams["a"] = upstream(UpstreamKind.GOOGLE, timers=QUICK)
+        found.catalogue.upstreams["a"] = upstream(UpstreamKind.GOOGLE, timers=PATIENT)
         assert (await found.call(tools=tools)).headers["x-opencode-upstream"] == "b"
         found.catalogue.upstreams["b"] = found.catalogue.upstreams["a"]
         told = await error(found.call(tools=tools))
@@ -308,7 +308,7 @@ class TestWholeAnswers:
 class TestAdmission:
     async def test_a_session_in_the_body_keeps_its_calls_at_one_upstream(self) -> None:
         routes = [Route(upstream=name, model="m") for name in "ab"]
-        upstreams = {name: upstream(timers=QUICK) for name in "ab"}
+        upstreams = {name: upstream(timers=PATIENT) for name in "ab"}
         found = Rig(catalogue(model(*routes), **upstreams), lambda _: Scripted())
         for number in range(12):
             for words in ("one", "two", "three"):
@@ -361,7 +361,7 @@ class TestAdmission:
 
     async def test_a_key_that_was_just_set_is_looked_for_when_it_is_missing(self) -> None:
         found = rig(in_turn(Scripted(), Scripted()))
-        found.catalogue.upstreams["a"] = upstream(UpstreamKind.OPENAI, timers=QUICK)
+        found.catalogue.upstreams["a"] = upstream(UpstreamKind.OPENAI, timers=PATIENT)
         await found.call()
         assert found.asked_afresh == 0
         found.unknown_keys = {"a"}
@@ -371,7 +371,7 @@ class TestAdmission:
     async def test_a_key_that_was_just_set_for_one_of_several_upstreams_is_looked_for_meanwhile(self) -> None:
         found = rig(by_name(a=Scripted, b=Scripted), "a", "b")
         for name in ("a", "b"):
-            found.catalogue.upstreams[name] = upstream(UpstreamKind.OPENAI, timers=QUICK)
+            found.catalogue.upstreams[name] = upstream(UpstreamKind.OPENAI, timers=PATIENT)
         await found.call()
         assert found.looked_for_missing == 0
         found.unknown_keys = {"a"}
@@ -401,7 +401,7 @@ class TestAdmission:
 
     async def test_the_raised_limit_of_an_upstream_is_what_is_held_back(self) -> None:
         route = Route(upstream="a", model="m", formats=(Format.RESPONSES,))
-        found = Rig(catalogue(model(route), a=upstream(timers=QUICK)), lambda _: refused(400))
+        found = Rig(catalogue(model(route), a=upstream(timers=PATIENT)), lambda _: refused(400))
         await error(found.call(max_tokens=1))
         [held], [(_, body)] = found.ledger.reserved, found.asked
         assert json.loads(body)["max_output_tokens"] == 16

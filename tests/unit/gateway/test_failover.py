@@ -13,7 +13,8 @@ from opencode_cloud.gateway.models import AttemptFailed, Failure, UpstreamRefuse
 from opencode_cloud.gateway.service import dispatcher
 from tests.metrics import written_metrics
 from tests.unit.gateway.calling import COMPLETION, WHOLE, Rig, Scripted, delta, sse
-from tests.unit.gateway.rigs import CHOICE, REFUSAL, ROLE, by_name, error, in_turn, only, refused, rig, said
+from tests.unit.gateway.catalogues import upstream
+from tests.unit.gateway.rigs import CHOICE, QUICK, REFUSAL, ROLE, by_name, error, in_turn, only, refused, rig, said
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +37,7 @@ class TestFailover:
             lambda: Scripted((b"<html>",), 200, "text/html"),
             lambda: Scripted((b"garbage\n\n",)),
             lambda: Scripted(()),
-            lambda: Scripted((1.0, WHOLE)),
+            lambda: Scripted((60.0, WHOLE)),
             lambda: Scripted((sse({"error": {"message": "overloaded", "type": "server_error", "code": 503}}),)),
         ],
         ids=[
@@ -48,6 +49,7 @@ class TestFailover:
         self, first: Callable[[], Scripted | AttemptFailed]
     ) -> None:
         found = rig(by_name(a=first, b=Scripted), "a", "b")
+        found.catalogue.upstreams["a"] = upstream(timers=QUICK)
         sink = await found.call()
         assert (sink.status, sink.body) == (200, WHOLE)
         assert sink.headers["x-opencode-upstream"] == "b"
@@ -78,6 +80,7 @@ class TestFailover:
     )
     async def test_another_upstream_is_asked_wherever_it_could_answer(self, first: Callable[[], Scripted]) -> None:
         found = rig(by_name(a=first, b=Scripted), "a", "b")
+        found.catalogue.upstreams["a"] = upstream(timers=QUICK)
         sink = await found.call()
         assert (sink.status, sink.body) == (200, WHOLE)
         event = only(found)
@@ -128,7 +131,7 @@ class TestFailover:
         assert (event.cost, event.tokens.total) == (0, 0)
 
     async def test_comments_do_not_keep_an_answer_alive_that_has_stopped(self) -> None:
-        found = rig(in_turn(Scripted([sse(delta("half")), *[b": PROCESSING\n\n", 0.05] * 100])))
+        found = rig(in_turn(Scripted([sse(delta("half")), *[b": PROCESSING\n\n", 0.05] * 100])), timers=QUICK)
         sink = await found.call()
         assert b"nothing came" in sink.body
         assert sink.body.count(b"PROCESSING") >= 1
@@ -190,7 +193,7 @@ class TestFailover:
 
     async def test_after_a_heartbeat_the_error_comes_inside_the_stream(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(dispatcher, "HEARTBEAT_SECONDS", 0.05)
-        found = rig(lambda _: Scripted((1.0,)))
+        found = rig(lambda _: Scripted((60.0,)), timers=QUICK)
         sink = await found.call()
         assert sink.status == 200
         assert sink.body.startswith(b":")

@@ -27,7 +27,7 @@ from opencode_cloud.gateway.service import dispatcher
 from opencode_cloud.kit.errors import ServiceError, Unavailable
 from tests.unit.gateway.calling import WHOLE, Connection, Rig, Scripted, delta, sse
 from tests.unit.gateway.catalogues import DOLLAR_A_MILLION, catalogue, model, price, upstream
-from tests.unit.gateway.rigs import QUICK, only, refused, said
+from tests.unit.gateway.rigs import PATIENT, only, refused, said
 
 DOWN = AttemptFailed(Failure.UNREACHABLE, "no connection")
 TOO_LONG = said("context_length_exceeded", "This model's maximum context length is 200000 tokens")
@@ -52,7 +52,7 @@ def rig(answers: Callable[[str], Scripted | AttemptFailed], *chains: FallbackCha
         model(Route(upstream="small", model="m-small"), id="small", prices=(CHEAP,)),
         model(Route(upstream="long", model="m-long"), id="long", limits=TokenLimits(context=900_000, output=64_000)),
     )
-    servers = {each.id: upstream(timers=QUICK) for each in models}
+    servers = {each.id: upstream(timers=PATIENT) for each in models}
 
     def script(target: UpstreamTarget) -> Scripted | AttemptFailed:
         return answers(target.id)
@@ -220,7 +220,7 @@ class TestRights:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         found = rig(answering(big=DOWN), chain("small"))
-        servers = {"big": upstream(UpstreamKind.OPENAI, byok=True, timers=QUICK), "small": upstream(timers=QUICK)}
+        servers = {"big": upstream(UpstreamKind.OPENAI, byok=True, timers=PATIENT), "small": upstream(timers=PATIENT)}
         found.catalogue = msgspec.structs.replace(found.catalogue, upstreams={**found.catalogue.upstreams, **servers})
         own = KnownCredential(
             id=CredentialId("prv_1"), provider="openai", name="own", base_url=None, sealed=b"", data_key=b""
