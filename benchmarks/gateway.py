@@ -9,12 +9,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,10 +26,10 @@ from benchmarks.gateway_probe import probe
 from benchmarks.gateway_stage import MODEL, UPSTREAM, Prepared, prepare
 from benchmarks.litellm_proxy import MASTER_KEY, Proxy, build, import_ms, proxy
 from benchmarks.litellm_proxy import MODEL as LITELLM_MODEL
+from benchmarks.processes import server
 from benchmarks.summary import milliseconds
 from tests.upstreams import Script
 
-ROOT = Path(__file__).resolve().parent.parent
 Json = dict[str, Any]
 SHORT_CALLS_AT_ONCE = 8
 WARM_UP_SECONDS = 3.0
@@ -65,17 +63,9 @@ def main() -> None:
     arguments.result.write_text(json.dumps(result, indent=1))
 
 
-@contextmanager
-def upstream() -> Iterator[str]:
-    """Run the scripted upstreams in a separate process and yield their URL."""
-    command = [sys.executable, "-m", "tests.upstreams"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        try:
-            if process.stdout is None:
-                raise RuntimeError("the upstream has no output")
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
+def upstream() -> AbstractContextManager[str]:
+    """Run the scripted upstreams in a process of their own, and yield their URL."""
+    return server("tests.upstreams")
 
 
 async def _measure(arguments: argparse.Namespace, prepared: Prepared, upstream_url: str, beside: Proxy) -> Json:

@@ -1,10 +1,35 @@
-"""Memory and processor time of the local stage's processes."""
+"""Memory and processor time of processes, and servers that run in a process of their own."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import psutil
 
+ROOT = Path(__file__).resolve().parent.parent
 MEGABYTE = 1024 * 1024
+
+
+@contextmanager
+def server(module: str, *arguments: object) -> Iterator[str]:
+    """Run a module as a process of its own; yield the URL, which is the first line of its output."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            if process.stdout is None:
+                raise RuntimeError(f"{module} has no output")
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def tree_seconds(pid: int) -> float:
+    """Return the processor time of a process and its children so far, in seconds."""
+    return sum(map(_seconds, _tree(pid)))
 
 
 def resident(emulator: int, front_door: int, hub: int) -> dict[str, float]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,9 +23,9 @@ from benchmarks import litellm_proxy
 from benchmarks.gateway_stage import gateways, prepare
 from benchmarks.many_streams.clients import Arrived, run
 from benchmarks.many_streams.pieces import Plan
+from benchmarks.processes import server, tree_seconds
 from benchmarks.summary import NANOSECONDS, milliseconds
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 SETTLE_SECONDS = 30.0
 IDLE_PERCENT = 10.0
 DIRECT, OURS, THEIRS = "direct", "ours", "LiteLLM"
@@ -67,9 +65,9 @@ def _measured(start: Start, plan: Plan, rounds: int) -> Iterator[Json]:
         url, headers, pid = stack.enter_context(start(stack.enter_context(_provider(plan)), folder))
         for _ in range(rounds):
             _wait_until_idle()
-            before = _cpu_seconds(pid)
+            before = tree_seconds(pid)
             arrived = uvloop.run(run(url, headers, plan))
-            yield {**_summary(arrived, plan), "cpu_ms_per_stream": (_cpu_seconds(pid) - before) * 1000 / plan.streams}
+            yield {**_summary(arrived, plan), "cpu_ms_per_stream": (tree_seconds(pid) - before) * 1000 / plan.streams}
 
 
 def _wait_until_idle() -> None:
@@ -79,24 +77,8 @@ def _wait_until_idle() -> None:
         pass
 
 
-def _cpu_seconds(pid: int) -> float:
-    """Return the processor time of a process and its children."""
-    parent = psutil.Process(pid)
-    times = [process.cpu_times() for process in (parent, *parent.children(recursive=True))]
-    return sum(each.user + each.system for each in times)
-
-
-@contextmanager
-def _provider(plan: Plan) -> Iterator[str]:
-    sizes = map(str, (plan.streams, plan.pieces, plan.pause, plan.spread))
-    command = [sys.executable, "-m", "benchmarks.many_streams.provider", *sizes]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        try:
-            if process.stdout is None:
-                raise RuntimeError("the provider has no output")
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
+def _provider(plan: Plan) -> AbstractContextManager[str]:
+    return server("benchmarks.many_streams.provider", plan.streams, plan.pieces, plan.pause, plan.spread)
 
 
 @contextmanager

@@ -49,13 +49,20 @@ def test_a_job_without_failures_is_complete() -> None:
     assert runs.total == 1
 
 
-def test_many_failures_in_a_row_end_the_job() -> None:
-    runs = ItemRuns()
+def test_after_many_failures_in_a_row_nothing_is_run_and_the_results_before_count() -> None:
+    runs, done = ItemRuns(), list[str]()
+
+    def work() -> int:
+        done.append("work")
+        return 1
+
     for _ in range(3):
         for _ in range(MOST_IN_A_ROW - 1):
             runs.run("a", fail)
-        runs.run("b", lambda: 1)
-    for _ in range(MOST_IN_A_ROW - 1):
+        runs.run("b", work)
+    for _ in range(MOST_IN_A_ROW):
         runs.run("c", fail)
+    runs.run("d", work)
+    assert (runs.total, len(done)) == (3, 3)
     with pytest.raises(ItemsFailed, match="the first of them a"):
-        runs.run("d", fail)
+        runs.check()

@@ -22,7 +22,7 @@ class ItemsFailed(Exception):
 class ItemRuns:
     """Runs a job item by item, so that one that fails holds up no other.
 
-    The cause of many failures in a row is usually a service that all items need. They end the job.
+    The cause of many failures in a row is usually a service that all items need, so the items after them are skipped.
     """
 
     def __init__(self) -> None:
@@ -32,23 +32,23 @@ class ItemRuns:
         self._in_a_row = 0
 
     def run(self, item: str, work: Callable[[], int]) -> None:
-        """Run ``work`` for an item, and add its result to the total. A failure is logged.
+        """Run ``work`` for an item, and add its result to the total. A failure is logged, and :meth:`check` raises it.
 
-        Raises :class:`ItemsFailed` after the last of `MOST_IN_A_ROW` failures in a row.
+        Nothing is run after `MOST_IN_A_ROW` failures in a row.
         """
+        if self._in_a_row >= MOST_IN_A_ROW:
+            return
         try:
             self.total += work()
         except Exception:  # noqa: BLE001 - the other items must still run
             logger.exception("an item of a daily job failed", extra={"item": item})
             self._failed.append(item)
             self._in_a_row += 1
-            if self._in_a_row >= MOST_IN_A_ROW:
-                self.check()
         else:
             self._in_a_row = 0
 
     def check(self) -> None:
-        """Raise :class:`ItemsFailed` if an item failed."""
+        """Raise :class:`ItemsFailed` if an item failed. Callers write their metrics before."""
         if self._failed:
             raise ItemsFailed(f"{len(self._failed)} failed, the first of them {self._failed[0]}")
 
