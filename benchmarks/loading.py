@@ -79,7 +79,8 @@ class _Loader:
 
     async def _fetch(self, path: str) -> None:
         address = f"{self._share.url}{path}?after={self._cursor}"
-        async with self._share.http.get(address, headers={"Accept-Encoding": "zstd, gzip"}) as answer:
+        headers = {"Accept-Encoding": "zstd, gzip", **self._share.headers}
+        async with self._share.http.get(address, headers=headers) as answer:
             body = await answer.read()
             self._loaded.document_bytes += _transferred(answer, body)
         self._loaded.documents += 1

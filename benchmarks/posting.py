@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Mapping
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 ANSWER_SECONDS = 120.0
 IDLE_SECONDS = 10.0
 """A connection that was idle for longer is replaced, because the server may be closing it."""
+NO_HEADERS: Mapping[str, str] = {}
 _END_OF_HEAD = b"\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -28,10 +30,12 @@ class Answer(NamedTuple):
 class Poster:
     """Posts to one server, on as many kept connections as there are requests in flight."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str] = NO_HEADERS) -> None:
+        """``headers`` go with each request."""
         parts = urlsplit(url)
         self._host = parts.netloc
         self._address = (parts.hostname or "127.0.0.1", parts.port or 80)
+        self._headers = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._idle: list[_Connection] = []
 
     async def post(self, path: str, body: bytes) -> Answer:
@@ -39,7 +43,7 @@ class Poster:
         connection = self._take() or await self._connect()
         head = (
             f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
+            f"{self._headers}Content-Length: {len(body)}\r\n\r\n"
         )
         answer = await connection.ask(head.encode() + body)
         if not connection.closed:

@@ -6,13 +6,13 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol, Self
 
 import aiohttp
 
-from benchmarks.posting import Poster
+from benchmarks.posting import NO_HEADERS, Poster
 from benchmarks.shares import new_session, part
 from benchmarks.wire import Socket, open_socket
 
@@ -71,9 +71,13 @@ class Floor:
 class Share:
     """A share on the deployed stage."""
 
-    def __init__(self, http: aiohttp.ClientSession, url: str, session: str, id_: str, secret: str) -> None:
+    def __init__(
+        self, http: aiohttp.ClientSession, url: str, session: str, id_: str, secret: str, headers: Mapping[str, str]
+    ) -> None:
         self.http = http
         self.url = url
+        self.headers = headers
+        """Headers of all requests and handshakes."""
         self.id = id_
         self.number = 0
         """Number of the last item that was published here."""
@@ -81,14 +85,14 @@ class Share:
         """The largest acknowledged sequence number."""
         self.session = session
         self._secret = secret
-        self._poster = Poster(url)
+        self._poster = Poster(url, headers)
 
     @classmethod
-    async def create(cls, http: aiohttp.ClientSession, url: str) -> Self:
+    async def create(cls, http: aiohttp.ClientSession, url: str, headers: Mapping[str, str] = NO_HEADERS) -> Self:
         """Share a new session."""
         session = new_session()
-        made = await _create(http, url, session)
-        return cls(http, url, session, made["id"], made["secret"])
+        made = await _create(http, url, session, headers)
+        return cls(http, url, session, made["id"], made["secret"], headers)
 
     async def publish(self, size: int) -> int:
         """Publish one new part."""
@@ -119,12 +123,12 @@ class Share:
         """Unshare."""
         self._poster.close()
         body = json.dumps({"secret": self._secret})
-        async with self.http.delete(f"{self.url}/api/share/{self.id}", data=body) as answer:
+        async with self.http.delete(f"{self.url}/api/share/{self.id}", data=body, headers=self.headers) as answer:
             accepted(answer.status, await answer.read())
 
     async def open(self, on_frame: Callable[[bytes, int], None]) -> Socket:
         """Return a new socket of the live protocol, before its first message."""
-        return await open_socket(f"{self.url.replace('http', 'ws', 1)}/live", on_frame)
+        return await open_socket(f"{self.url.replace('http', 'ws', 1)}/live", on_frame, self.headers)
 
     def resume(self, after: int) -> bytes:
         """Return the action that requests the items after ``after``."""
@@ -166,17 +170,18 @@ class _Viewer:
             self._ready.set()
 
     async def _fetch(self, path: str) -> None:
-        async with self._share.http.get(f"{self._share.url}{path}") as answer:
+        async with self._share.http.get(f"{self._share.url}{path}", headers=self._share.headers) as answer:
             body = await answer.read()
         now = time.monotonic_ns()
         for stamp in stamps(body):
             self._on_receipt(stamp, now)
 
 
-async def _create(http: aiohttp.ClientSession, url: str, session: str) -> Json:
+async def _create(http: aiohttp.ClientSession, url: str, session: str, headers: Mapping[str, str]) -> Json:
     """Share a session. At the stage's limit of new shares, wait for the time that it returns."""
     while True:
-        async with http.post(f"{url}/api/share", data=json.dumps({"sessionID": session})) as answer:
+        body = json.dumps({"sessionID": session})
+        async with http.post(f"{url}/api/share", data=body, headers=headers) as answer:
             if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
                 return accepted(answer.status, await answer.read())
         await asyncio.sleep(float(answer.headers["Retry-After"]))

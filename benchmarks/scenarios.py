@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from benchmarks import latency, loading, redaction, throughput
 from benchmarks.peers import measuring as peers
 from benchmarks.peers.rooms import Measured, OurShare
 from benchmarks.plan import Plan
+from benchmarks.posting import NO_HEADERS
 from benchmarks.rooms import Floor, Share
 from benchmarks.sandbox import ALL, deployed_environment
 from benchmarks.stage import ROOT, STATE, Durability, Stage
@@ -223,21 +224,22 @@ class Scenarios:
 
     async def peers(self) -> Json:
         """Measure the peers, and ours where no part before has done so."""
-
-        async def create() -> Measured:
-            return await OurShare.create(self._http, self._stage.url)
-
-        ours = peers.System(
-            peers.OURS,
-            "the deployed local stage",
-            OUR_DURABILITY[self._stage.durability],
-            create,
-            self._settle,
-            self._resident,
-            self._stage.processor,
-            self._known,
-        )
+        stage = self._stage
+        ours = [self._system(peers.OURS, "the deployed local stage", stage.url, known=self._known)]
+        if stage.hub:
+            about = "its hub without the front door, which stands in for a CDN"
+            ours += [self._system(peers.HUB, about, stage.hub.url, stage.hub.headers)]
         return await peers.measure(ours, self._plan, self._say)
+
+    def _system(
+        self, name: str, about: str, url: str, headers: Mapping[str, str] = NO_HEADERS, known: Mapping[str, Json] = {}
+    ) -> peers.System:
+        async def create() -> Measured:
+            return await OurShare.create(self._http, url, headers)
+
+        durability = OUR_DURABILITY[self._stage.durability]
+        processor = self._stage.processor
+        return peers.System(name, about, durability, create, self._settle, self._resident, processor, known)
 
     def _resident(self) -> float:
         """Return the resident memory of the stage's processes, in megabytes."""

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.processes import children, processor_seconds, resident
+from infra.routes import ORIGIN_HEADER, VIEWER_HEADER
+from local.hub import CONTAINER
 from local.stack import LocalStack
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,6 +22,15 @@ STATE = ROOT / ".local" / "benchmark"
 SETTINGS = ROOT / "benchmarks" / "stage.toml"
 Durability = Literal["disk", "process"]
 """The event that an acknowledged write survives: a power cut, or only a killed process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """A hub as the CDN reaches it."""
+
+    url: str
+    headers: dict[str, str]
+    """Headers by which it believes that the CDN forwards a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,8 @@ class Stage:
     """URL of the gateway itself, behind the front door."""
     gateway_pids: Callable[[], list[int]]
     durability: Durability
+    hub: Hub | None
+    """The hub itself, behind the front door; None if functions serve sharing."""
 
 
 @contextmanager
@@ -66,7 +79,13 @@ def stage(report: Callable[[str], None], durability: Durability, runtime: str) -
             gateway_url=stack.gateway.url,
             gateway_pids=lambda: children(stack.gateway.program.pid or 0),
             durability=durability,
+            hub=_hub(stack) if runtime == CONTAINER else None,
         )
+
+
+def _hub(stack: LocalStack) -> Hub:
+    secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.outputs["OriginSecretArn"])
+    return Hub(stack.hub.url, {ORIGIN_HEADER: secret["SecretString"], VIEWER_HEADER: "127.0.0.1"})
 
 
 @contextmanager

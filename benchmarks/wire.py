@@ -6,9 +6,11 @@ import asyncio
 import base64
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 from urllib.parse import urlsplit
+
+from benchmarks.posting import NO_HEADERS
 
 OnFrame = Callable[[bytes, int], None]
 """Called with a message's payload and when its last byte was received (nanoseconds, monotonic)."""
@@ -25,11 +27,11 @@ class HandshakeRefused(Exception):
 class Socket(asyncio.Protocol):
     """The client's end of one WebSocket (RFC 6455), without extensions."""
 
-    def __init__(self, host: str, target: str, on_frame: OnFrame) -> None:
+    def __init__(self, host: str, target: str, headers: Mapping[str, str], on_frame: OnFrame) -> None:
         self.received = 0
         """Bytes of payload received so far."""
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._request = _handshake(host, target)
+        self._request = _handshake(host, target, headers)
         self._on_frame = on_frame
         self._buffer = bytearray()
         self._fragments = bytearray()
@@ -129,20 +131,20 @@ class Socket(asyncio.Protocol):
                     self._on_frame(message, now)
 
 
-async def open_socket(url: str, on_frame: OnFrame) -> Socket:
-    """Connect to ``url`` (``ws://host:port/path?query``) and return the socket once it is up."""
+async def open_socket(url: str, on_frame: OnFrame, headers: Mapping[str, str] = NO_HEADERS) -> Socket:
+    """Connect to ``url`` (``ws://host:port/path?query``) with ``headers``, and return the socket once it is up."""
     parts = urlsplit(url)
     target = f"{parts.path}?{parts.query}" if parts.query else parts.path
     loop = asyncio.get_running_loop()
     _, socket = await loop.create_connection(
-        lambda: Socket(parts.netloc, target, on_frame), parts.hostname or "127.0.0.1", parts.port or 80
+        lambda: Socket(parts.netloc, target, headers, on_frame), parts.hostname or "127.0.0.1", parts.port or 80
     )
     async with asyncio.timeout(HANDSHAKE_SECONDS):
         await socket.opened
     return socket
 
 
-def _handshake(host: str, target: str) -> bytes:
+def _handshake(host: str, target: str, headers: Mapping[str, str]) -> bytes:
     key = base64.b64encode(os.urandom(16)).decode()
     lines = (
         f"GET {target} HTTP/1.1",
@@ -151,5 +153,6 @@ def _handshake(host: str, target: str) -> bytes:
         "Connection: Upgrade",
         f"Sec-WebSocket-Key: {key}",
         "Sec-WebSocket-Version: 13",
+        *(f"{name}: {value}" for name, value in headers.items()),
     )
     return ("\r\n".join(lines) + "\r\n\r\n").encode()

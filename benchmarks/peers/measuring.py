@@ -17,6 +17,7 @@ from benchmarks.summary import percentile
 
 Json = dict[str, Any]
 OURS = "ours"
+HUB = "our hub itself"
 PUBLISHERS = 16
 IN_FLIGHT = 8
 
@@ -44,7 +45,7 @@ class NoPeers(Exception):
     """No peer could be started. The message has the reasons."""
 
 
-async def measure(ours: System, plan: Plan, say: Callable[[str], None]) -> Json:
+async def measure(ours: Sequence[System], plan: Plan, say: Callable[[str], None]) -> Json:
     """Start the peers, measure ours and them, and stop them."""
     async with _systems(ours, say) as (systems, unavailable):
         found = {
@@ -76,10 +77,10 @@ def state_key(items: int) -> str:
 
 @asynccontextmanager
 async def _systems(
-    ours: System, say: Callable[[str], None]
+    ours: Sequence[System], say: Callable[[str], None]
 ) -> AsyncGenerator[tuple[list[System], dict[str, str]], None]:
     """Yield ours and every peer that starts, and the reasons of the others. Raises NoPeers."""
-    systems, unavailable = [ours], dict[str, str]()
+    systems, unavailable = [*ours], dict[str, str]()
     async with AsyncExitStack() as stack:
         for peer in PEERS:
             say(f"starting a peer: {peer.name}")
@@ -89,7 +90,7 @@ async def _systems(
                 unavailable[peer.name] = str(error) or type(error).__name__
             else:
                 systems.append(_system(peer, server))
-        if len(systems) == 1:
+        if len(systems) == len(ours):
             raise NoPeers("; ".join(f"{name}: {reason}" for name, reason in unavailable.items()))
         yield systems, unavailable
 

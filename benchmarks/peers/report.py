@@ -8,32 +8,33 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.peers.measuring import OURS
+from benchmarks.peers.measuring import HUB, OURS
 
 Json = dict[str, Any]
 
 
 def print_peers(console: Console, result: Json) -> None:
     """Print our figures beside those of each peer, with the ratios."""
-    others = [name for name in result["systems"] if name != OURS]
+    ours = [name for name in (OURS, HUB) if name in result["systems"]]
+    others = [name for name in result["systems"] if name not in ours]
     console.print("[bold]Beside the peers[/]")
     for name, system in result["systems"].items():
         console.print(f"- {name} ({system['about']}): an acknowledged item survives a {system['durability']}.")
     for name, reason in result["unavailable"].items():
         console.print(f"- {name} could not be measured: {reason}", style="red", markup=False)
-    _print_latency(console, result["latency"], others)
-    _print_rates(console, result["throughput"], others)
-    _print_state(console, result["state"], others)
+    _print_latency(console, result["latency"], ours, others)
+    _print_rates(console, result["throughput"], ours, others)
+    _print_state(console, result["state"], ours, others)
     _print_processor(console, result["latency"])
     for sentence in _sentences(result):
         console.print(f"- {sentence}")
     console.print()
 
 
-def _print_latency(console: Console, rows: list[Json], others: list[str]) -> None:
-    table = _table("Publish -> received, milliseconds, p50 / p99; ratio of the p50s", "viewers", others)
+def _print_latency(console: Console, rows: list[Json], ours: list[str], others: list[str]) -> None:
+    table = _table("Publish -> received, milliseconds, p50 / p99; ratio of the p50s", "viewers", ours, others)
     for row in rows:
-        cells = _cells(row["systems"], others, lambda found: found["received"]["p50_ms"], _received)
+        cells = _cells(row["systems"], ours, others, lambda found: found["received"]["p50_ms"], _received)
         table.add_row(f"{row['viewers']:,}", *cells)
     console.print(table)
     for row in rows:
@@ -42,17 +43,17 @@ def _print_latency(console: Console, rows: list[Json], others: list[str]) -> Non
                 console.print(f"  {name}, {row['viewers']:,} viewers: {found['missing']} receipts are missing.")
 
 
-def _print_rates(console: Console, rows: list[Json], others: list[str]) -> None:
-    table = _table("Commits a second, closed loop, 16 publishers; ratio above 1 is better", "shares", others)
+def _print_rates(console: Console, rows: list[Json], ours: list[str], others: list[str]) -> None:
+    table = _table("Commits a second, closed loop, 16 publishers; ratio above 1 is better", "shares", ours, others)
     for row in rows:
-        cells = _cells(row["systems"], others, lambda found: found["commits_per_second"], _rate)
+        cells = _cells(row["systems"], ours, others, lambda found: found["commits_per_second"], _rate)
         table.add_row(str(row["shares"]), *cells)
     console.print(table)
 
 
-def _print_state(console: Console, result: Json, others: list[str]) -> None:
-    table = _table("Connect -> full state, milliseconds and bytes; ratio of the times", "items", others)
-    cells = _cells(result["systems"], others, lambda found: found["p50_ms"], _state)
+def _print_state(console: Console, result: Json, ours: list[str], others: list[str]) -> None:
+    table = _table("Connect -> full state, milliseconds and bytes; ratio of the times", "items", ours, others)
+    cells = _cells(result["systems"], ours, others, lambda found: found["p50_ms"], _state)
     table.add_row(f"{result['items']:,}", *cells)
     console.print(table)
 
@@ -95,21 +96,25 @@ def _on_stall(name: str, found: Json) -> str:
 
 
 def _cells(
-    systems: Mapping[str, Json], others: list[str], figure: Callable[[Json], float], show: Callable[[Json], str]
+    systems: Mapping[str, Json],
+    ours: list[str],
+    others: list[str],
+    figure: Callable[[Json], float],
+    show: Callable[[Json], str],
 ) -> list[str]:
-    """Return the cells of a row: ours, then each peer's figure and ours as a multiple of it."""
-    ours = systems[OURS]
-    cells = [show(ours)]
+    """Return the cells of a row: ours, then each peer's figure and the last of ours as a multiple of it."""
+    cells = [show(systems[name]) for name in ours]
+    compared = figure(systems[ours[-1]])
     for name in others:
         other = figure(systems[name])
-        cells += [show(systems[name]), f"{figure(ours) / other:.2f} x" if other else ""]
+        cells += [show(systems[name]), f"{compared / other:.2f} x" if other else ""]
     return cells
 
 
-def _table(title: str, first: str, others: list[str]) -> Table:
+def _table(title: str, first: str, ours: list[str], others: list[str]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column(first)
-    for column in (OURS, *(column for name in others for column in (name, "ours / it"))):
+    for column in (*ours, *(column for name in others for column in (name, f"{ours[-1]} / it"))):
         table.add_column(column, justify="right")
     return table
 

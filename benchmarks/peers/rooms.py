@@ -126,7 +126,7 @@ class OurShare(Share):
 
     async def stored(self, items: int) -> list[int]:  # noqa: ARG002 - the document is always complete
         """Return the timestamps in the share's document."""
-        async with self.http.get(f"{self.url}/api/share/{self.id}/data") as answer:
+        async with self.http.get(f"{self.url}/api/share/{self.id}/data", headers=self.headers) as answer:
             return stamps(await answer.read())
 
 
