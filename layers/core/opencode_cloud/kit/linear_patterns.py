@@ -35,12 +35,12 @@ class LinearPattern:
             self._compiled = library.compile(pattern, options)
         except library.error as error:
             raise InvalidPattern(_reason(error)) from error
+        self._groups = range(self._compiled.groups + 1)
 
     def matches(self, text: bytes) -> Iterator[Sequence[Span]]:
         """Yield the spans of each match: of the whole, then of its groups. The span of an unused group is (-1, -1)."""
-        groups = range(self._compiled.groups + 1)
         for match in self._compiled.finditer(text):
-            yield [match.span(group) for group in groups]
+            yield [match.span(group) for group in self._groups]
 
     def found_in(self, text: bytes) -> bool:
         """Tell whether the pattern matches anywhere in ``text``."""

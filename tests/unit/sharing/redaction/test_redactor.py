@@ -152,6 +152,29 @@ def test_keys_and_types_of_items_are_searched() -> None:
     assert [(finding.field, finding.count) for finding in outcome.findings] == [("", 2)]
 
 
+@pytest.mark.parametrize("before", ["", 'a"b/', "ä/", "a\\nb/"], ids=["plain", "quote", "umlaut", "backslash"])
+@pytest.mark.parametrize("length", [8, len(KEY)], ids=["beginning", "whole"])
+@pytest.mark.parametrize("name", ["key", "type"])
+def test_a_secret_or_its_beginning_is_found_in_one_name_alone(name: str, length: int, before: str) -> None:
+    item = Item(**{"key": "note", "type": "note", "data": b"{}", name: before + KEY[:length]})
+    outcome = Redactor(b"key").redact(item)
+    assert getattr(outcome.item, name) == before + MARK
+    assert sum(finding.count for finding in outcome.findings) == 1
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_secret_of_every_form_is_replaced_in_a_key_as_in_a_text(kind: str) -> None:
+    text = f"api_key = {FORMATS[kind](Draw(3))}"
+    redactor = Redactor(b"key")
+    assert redactor.redact(Item(key=text, type="note", data=b"{}")).item.key == redactor.text(text) != text
+
+
+def test_a_pattern_of_a_workspace_is_searched_in_keys() -> None:
+    item = Item(key="note/customer-123456", type="note", data=b"{}")
+    redactor = Redactor(b"key", [RedactionPattern("customer", "customer-[0-9]{6}")])
+    assert redactor.redact(item).item.key == "note/[redacted: customer]"
+
+
 def test_redacting_again_changes_nothing() -> None:
     redactor = Redactor(b"key")
     once = redactor.redact(part({"text": f"a {KEY} b", "password": "hunter2-Xk39fJq0"}))

@@ -14,7 +14,7 @@ from opencode_cloud.sharing.models import Finding, Item
 from opencode_cloud.sharing.redaction.documents import PlainText, places
 from opencode_cloud.sharing.redaction.headers import KIND as HEADER
 from opencode_cloud.sharing.redaction.headers import header_values
-from opencode_cloud.sharing.redaction.rules import Found, Scanner, scanner
+from opencode_cloud.sharing.redaction.rules import Found, scanner
 
 if TYPE_CHECKING:
     from opencode_cloud.contracts.access import RedactionPattern
@@ -51,17 +51,26 @@ class Redactor:
         A claim-checked item is returned as it is: the caller must give it its body first.
         """
         data, findings = self._document(item.data, [*header_values(item.type, item.data)])
-        key, in_key = self._text(item.key)
-        kind, in_type = self._text(item.type)
-        counts = Counter([*findings, *in_key, *in_type])
-        if not counts:
+        key, kind, in_names = self._names(item)
+        if not findings and not in_names:
             return RedactedItem(item)
+        counts = Counter([*findings, *in_names])
         counted = tuple(msgspec.structs.replace(finding, count=count) for finding, count in counts.items())
         return RedactedItem(msgspec.structs.replace(item, key=key, type=kind, data=data), counted)
 
     def text(self, text: str) -> str:
         """Return ``text`` with each secret replaced."""
         return self._text(text)[0]
+
+    def _names(self, item: Item) -> tuple[str, str, list[Finding]]:
+        """Return key and type without secrets, and what was found in them."""
+        both = msgspec.json.encode(item.key) + msgspec.json.encode(item.type)
+        # Most keys and types are plain ids, so one pass over both suffices.
+        if not self._patterns and b"\\" not in both and not scanner().suspects(both):
+            return item.key, item.type, []
+        key, in_key = self._text(item.key)
+        kind, in_type = self._text(item.type)
+        return key, kind, [*in_key, *in_type]
 
     def _document(self, document: bytes, headers: Sequence[tuple[int, int]] = ()) -> tuple[bytes, list[Finding]]:
         """Replace the secrets in a document, and the values at the places ``headers``."""
@@ -98,8 +107,8 @@ class Redactor:
 
     def _found(self, plain: PlainText) -> list[Found]:
         """Return the secrets in ascending order, without those that overlap a better one."""
-        text, scan = plain.text, scanner()
-        found = [*scan.find(text), *_by_patterns(text, self._patterns), *_unfinished(scan, plain)]
+        text, scan = plain.text, scanner().scan(plain.text)
+        found = [*scan.secrets, *_by_patterns(text, self._patterns), *_unfinished(scan.beginnings, plain)]
         return _merged([each for each in found if not self._is_allowed(each, text)])
 
     def _is_allowed(self, found: Found, text: bytes) -> bool:
@@ -134,11 +143,11 @@ def _merged(found: list[Found]) -> list[Found]:
     return merged
 
 
-def _unfinished(scan: Scanner, plain: PlainText) -> list[Found]:
+def _unfinished(beginnings: Sequence[Found], plain: PlainText) -> list[Found]:
     """Return the beginnings of secrets at the ends of the document's strings."""
     return [
         found
-        for found in scan.find_unfinished(plain.text)
+        for found in beginnings
         # An escaped quotation mark is a part of the text, and only another one ends it.
         if plain.document[plain.place(found.end, found.end)[0]] == _QUOTE
     ]

@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -69,6 +69,14 @@ class Found(msgspec.Struct, frozen=True):
     kind: str
     generic: bool = False
     """True for a secret that only its surroundings show."""
+
+
+class Scan(NamedTuple):
+    """What was found in a text. Places may overlap."""
+
+    secrets: list[Found]
+    beginnings: list[Found]
+    """Beginnings of secrets that end at a quotation mark, which may be the end of a text that grows."""
 
 
 class CompiledExceptions:
@@ -141,30 +149,38 @@ class Scanner:
         self._rules = rules
         self._always = [position for position, each in enumerate(rules) if not each.rule.keywords]
         self._positions = list(by_keyword.values())
-        self._keywords = PatternSet([escaped(keyword) for keyword in by_keyword], ignore_case=True)
+        self._unfinished = [each.rule for each in rules if each.rule.unfinished]
+        # One pass over a text finds keywords and beginnings. A beginning is the last sign.
+        signs = [b"(?i)" + escaped(keyword) for keyword in by_keyword]
+        self._signs = PatternSet([*signs, self._form_of_beginnings()] if self._unfinished else signs)
 
-    def find(self, text: bytes) -> list[Found]:
-        """Return the secrets in ``text``, which may overlap. Keywords select the rules that search it."""
-        due = {position for keyword in self._keywords.found_in(text) for position in self._positions[keyword]}
-        return [found for position in sorted({*due, *self._always}) for found in self._rules[position].find(text)]
+    def suspects(self, text: bytes) -> bool:
+        """Tell whether ``text`` may hold a secret or a beginning of one. If not, no part of it does."""
+        return bool(self._always or self._signs.found_in(text))
+
+    def scan(self, text: bytes) -> Scan:
+        """Return the secrets in ``text``, and beginnings of secrets. Keywords select the rules that search it."""
+        signs = self._signs.found_in(text)
+        if not signs and not self._always:
+            return Scan([], [])
+        keywords = [sign for sign in signs if sign < len(self._positions)]
+        due = {position for keyword in keywords for position in self._positions[keyword]}
+        secrets = [found for position in sorted({*due, *self._always}) for found in self._rules[position].find(text)]
+        return Scan(secrets, self._begun(text) if len(keywords) < len(signs) else [])
 
     @cached_property
-    def _beginnings(self) -> tuple[list[str], LinearPattern] | None:
-        kinds = [each.rule for each in self._rules if each.rule.unfinished]
-        if not kinds:
-            return None
-        forms = [f"({rule.unfinished})" for rule in kinds]
-        return [rule.id for rule in kinds], LinearPattern(f'(?:{"|".join(forms)})"'.encode())
+    def _beginnings(self) -> LinearPattern:
+        return LinearPattern(self._form_of_beginnings())
 
-    def find_unfinished(self, text: bytes) -> list[Found]:
-        """Return beginnings of secrets that end at a quotation mark, which may be the end of a text that grows."""
-        if self._beginnings is None:
-            return []
-        kinds, pattern = self._beginnings
+    def _form_of_beginnings(self) -> bytes:
+        forms = [f"({rule.unfinished})" for rule in self._unfinished]
+        return f'(?:{"|".join(forms)})"'.encode()
+
+    def _begun(self, text: bytes) -> list[Found]:
         return [
-            Found(*span, kind)
-            for _, *groups in pattern.matches(text)
-            for kind, span in zip(kinds, groups, strict=True)
+            Found(*span, rule.id)
+            for _, *groups in self._beginnings.matches(text)
+            for rule, span in zip(self._unfinished, groups, strict=True)
             if span[1] > span[0]
         ]
 
