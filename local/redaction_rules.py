@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ def _rules(rules: list[dict[str, Any]]) -> Iterator[Rule]:
                 + [_NO_DIGIT] * (rule["id"] == GENERIC)
             ),
             unfinished=unfinished(rule["regex"]),
+            announcements=announcements(rule["regex"], [keyword.lower() for keyword in rule.get("keywords", ())]),
         )
 
 
@@ -109,3 +110,22 @@ def unfinished(regex: str) -> str:
     flag = "(?i)" if match["before"].startswith("(?i)") else ""
     # A dot of a literal stands for any character in the rule, too.
     return f"{flag}\\b(?:{literal}){match['flag'] or ''}{match['class']}{{{SHORTEST_BEGINNING},{least}}}"
+
+
+def announcements(regex: str, keywords: Sequence[str]) -> tuple[str, ...]:
+    """Return the literals of a secret's beginning in lower case; none if each of them contains a keyword."""
+    match = _LITERAL.match(regex)
+    if match is None or not unfinished(regex):
+        return ()
+    literals = [literal.lower() for literal in _alternatives(match["literal"])]
+    known = all(any(keyword in literal for keyword in keywords) for literal in literals)
+    return () if known else tuple(literals)
+
+
+def _alternatives(literal: str) -> list[str]:
+    """Return the texts of a literal with groups, such as ``(?:a|b)_c``."""
+    before, group, after = literal.partition("(?:")
+    if not group:
+        return [literal]
+    choices, _, rest = after.partition(")")
+    return [before + choice + end for choice in choices.split("|") for end in _alternatives(rest)]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from local.redaction_rules import converted, unfinished
+from local.redaction_rules import announcements, converted, unfinished
 from opencode_cloud.kit.linear_patterns import InvalidPattern, LinearPattern, PatternSet, small_pattern
-from opencode_cloud.sharing.redaction.rules import FOLDER, entropy_of, known_kinds, rule_lists, scanner
+from opencode_cloud.sharing.redaction.rules import FOLDER, Rule, entropy_of, known_kinds, rule_lists, scanner
 from tests.machine import slowness
 
 HOSTILE = ("-----BEGIN PRIVATE KEY-----", "curl -u ", "eyJ", "sk-", "://a:", "\\n", "A3T")
@@ -121,6 +124,39 @@ def test_a_configuration_of_gitleaks_is_converted() -> None:
 )
 def test_only_a_literal_announces_a_secret(regex: str, form: str) -> None:
     assert unfinished(regex) == form
+
+
+@pytest.mark.parametrize(
+    ("regex", "keywords", "texts"),
+    [
+        (r"ghp_[0-9a-zA-Z]{36}", ["ghp_"], ()),
+        (r"(?:ghu|ghs)_[0-9a-zA-Z]{36}", ["ghu_", "ghs_"], ()),
+        (r"(?:ghu|ghs)_[0-9a-zA-Z]{36}", ["ghu_"], ("ghu_", "ghs_")),
+        (r"\b(Sk-(?:proj|admin)-[0-9a-z]{74}T3Blbk)", ["t3blbk"], ("sk-proj-", "sk-admin-")),
+        (r"[a-z]{40}", ["key"], ()),
+    ],
+)
+def test_a_beginning_without_a_keyword_is_announced_by_its_literals(
+    regex: str, keywords: list[str], texts: tuple[str, ...]
+) -> None:
+    assert announcements(regex, keywords) == texts
+
+
+UNFINISHED = [rule for each in rule_lists() for rule in each.rules if rule.unfinished]
+
+
+@pytest.mark.parametrize("rule", UNFINISHED, ids=[rule.id for rule in UNFINISHED])
+@given(st.data())
+@settings(max_examples=10)
+def test_every_beginning_of_a_secret_is_announced_and_found(rule: Rule, data: st.DataObject) -> None:
+    # Python takes the flag at the beginning only. Cases differ then, too, and announcements ignore them.
+    pattern = f"(?i){rule.unfinished.replace('(?i)', '')}" if "(?i)" in rule.unfinished else rule.unfinished
+    beginning = data.draw(st.from_regex(re.compile(pattern.encode()), fullmatch=True))
+    words = [word.encode() for word in rule.announcements or rule.keywords]
+    assert any(word in beginning.lower() for word in words)
+    text = b'{"text":"it is ' + beginning + b'"}'
+    if re.search(rule.unfinished.replace("(?i)", "").encode() + b'"', text):
+        assert rule.id in {found.kind for found in scanner().scan(text).beginnings}
 
 
 def test_a_pattern_of_a_person_is_bounded() -> None:

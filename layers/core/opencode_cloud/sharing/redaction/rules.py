@@ -48,6 +48,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exceptions: tuple[Exceptions, ...] = ()
     unfinished: str = ""
     """The form of such a secret's beginning, at the end of a text that is still being written."""
+    announcements: tuple[str, ...] = ()
+    """Texts in lower case, of which every beginning contains one; none: the keywords."""
 
 
 class RuleList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,6 +118,14 @@ class CompiledRule:
     def _pattern(self) -> LinearPattern:
         return LinearPattern(self.rule.regex.encode())
 
+    @cached_property
+    def _beginning(self) -> LinearPattern:
+        return LinearPattern(f'({self.rule.unfinished})"'.encode())
+
+    def find_beginnings(self, text: bytes) -> list[Found]:
+        """Return beginnings of such secrets at quotation marks in ``text``."""
+        return [Found(*span, self.rule.id) for _, span, *_ in self._beginning.matches(text)]
+
     def find(self, text: bytes) -> list[Found]:
         """Return the secrets of this kind in ``text``."""
         found: list[Found] = []
@@ -142,17 +152,19 @@ class Scanner:
         rules = [
             CompiledRule(rule, tuple(map(CompiledExceptions, each.exceptions))) for each in lists for rule in each.rules
         ]
-        by_keyword: dict[str, list[int]] = {}
-        for position, compiled in enumerate(rules):
-            for keyword in compiled.rule.keywords:
-                by_keyword.setdefault(keyword, []).append(position)
+        due: dict[str, list[int]] = {}
+        begun: dict[str, list[int]] = {}
+        for position, rule in enumerate(each.rule for each in rules):
+            for sign in rule.keywords:
+                due.setdefault(sign, []).append(position)
+            for sign in (rule.announcements or rule.keywords) if rule.unfinished else ():
+                begun.setdefault(sign, []).append(position)
+        signs = list(dict.fromkeys((*due, *begun)))
         self._rules = rules
         self._always = [position for position, each in enumerate(rules) if not each.rule.keywords]
-        self._positions = list(by_keyword.values())
-        self._unfinished = [each.rule for each in rules if each.rule.unfinished]
-        # One pass over a text finds keywords and beginnings. A beginning is the last sign.
-        signs = [b"(?i)" + escaped(keyword) for keyword in by_keyword]
-        self._signs = PatternSet([*signs, self._form_of_beginnings()] if self._unfinished else signs)
+        self._due = [due.get(sign, []) for sign in signs]
+        self._begun = [begun.get(sign, []) for sign in signs]
+        self._signs = PatternSet([escaped(sign) for sign in signs], ignore_case=True)
 
     def suspects(self, text: bytes) -> bool:
         """Tell whether ``text`` may hold a secret or a beginning of one. If not, no part of it does."""
@@ -161,28 +173,12 @@ class Scanner:
     def scan(self, text: bytes) -> Scan:
         """Return the secrets in ``text``, and beginnings of secrets. Keywords select the rules that search it."""
         signs = self._signs.found_in(text)
-        if not signs and not self._always:
-            return Scan([], [])
-        keywords = [sign for sign in signs if sign < len(self._positions)]
-        due = {position for keyword in keywords for position in self._positions[keyword]}
-        secrets = [found for position in sorted({*due, *self._always}) for found in self._rules[position].find(text)]
-        return Scan(secrets, self._begun(text) if len(keywords) < len(signs) else [])
-
-    @cached_property
-    def _beginnings(self) -> LinearPattern:
-        return LinearPattern(self._form_of_beginnings())
-
-    def _form_of_beginnings(self) -> bytes:
-        forms = [f"({rule.unfinished})" for rule in self._unfinished]
-        return f'(?:{"|".join(forms)})"'.encode()
-
-    def _begun(self, text: bytes) -> list[Found]:
-        return [
-            Found(*span, rule.id)
-            for _, *groups in self._beginnings.matches(text)
-            for rule, span in zip(self._unfinished, groups, strict=True)
-            if span[1] > span[0]
-        ]
+        due = {position for sign in signs for position in self._due[sign]}
+        begun = {position for sign in signs for position in self._begun[sign]}
+        return Scan(
+            [found for position in sorted({*due, *self._always}) for found in self._rules[position].find(text)],
+            [found for position in sorted(begun) for found in self._rules[position].find_beginnings(text)],
+        )
 
 
 @cache
