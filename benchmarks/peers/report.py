@@ -102,7 +102,7 @@ def _cells(
     figure: Callable[[Json], float],
     show: Callable[[Json], str],
 ) -> list[str]:
-    """Return the cells of a row: ours, then each peer's figure and the last of ours as a multiple of it."""
+    """Return the cells of a row: our figures, then each peer's, with our last one as a multiple of it."""
     cells = [show(systems[name]) for name in ours]
     compared = figure(systems[ours[-1]])
     for name in others:

@@ -74,7 +74,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Scan(NamedTuple):
-    """What was found in a text. Places may overlap."""
+    """The findings of one text. Places may overlap."""
 
     secrets: list[Found]
     beginnings: list[Found]
