@@ -89,7 +89,7 @@ def raise_file_limit() -> None:
 
 def prepare(state: Path, durable: Literal["disk", "process"]) -> Any:
     """Import MiniStack, hook our changes into it and return the ASGI application."""
-    from local.emulator import admission, arrivals, functions, queries, queues, sockets
+    from local.emulator import admission, arrivals, functions, identities, queries, queues, sockets
     from local.emulator.durability import Durability
 
     functions.install(state / "code", int(os.environ.get("LAMBDA_WORKERS_PER_FUNCTION", WORKERS_PER_FUNCTION)))
@@ -99,6 +99,7 @@ def prepare(state: Path, durable: Literal["disk", "process"]) -> Any:
     queries.install()
     queues.install()
     admission.install()
+    identities.install()
     arrivals.install()
     ministack: Any = import_module("ministack.app")
 
