@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import text
@@ -28,6 +29,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 gc.disable()  # until all tests are collected: a million objects come, and none goes
 certificates.share()
+# A function of a stage answers its first request after its start, which takes longer than httpx's five seconds if the
+# machine is busy.
+patience = httpx._config.DEFAULT_TIMEOUT_CONFIG  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+patience.read = patience.pool = 60.0
 settings.register_profile("seeking", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", parent=settings.get_profile("seeking"), max_examples=2000)
 # The same examples in each run, so that `make test` fails for a reason in the change. `make properties` seeks new ones.
