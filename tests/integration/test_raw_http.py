@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from tests.waiting import PATIENCE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("gateway")]
 
 ROUTES = [
     *("/api/share", "/api/share/x/sync", "/api/share/x", "/api/share/x/data", "/api/shares", "/share_create"),

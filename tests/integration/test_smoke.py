@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from infra.operations.smoke import Failed, public_steps, run
 from local.stack import LocalStack
+
+pytestmark = pytest.mark.xdist_group("gateway")  # whose tests restart the gateway
 
 
 def test_a_healthy_stage_passes_and_keeps_nothing(stack: LocalStack) -> None:
