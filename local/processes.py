@@ -133,18 +133,25 @@ class Program:
 
 
 _LEFT_OUT = (
-    *("AWS_", "CDK_", "PYTHONDONTWRITEBYTECODE"),
+    *("AWS_", "CDK_"),
+    "PYTHONDONTWRITEBYTECODE",  # a stage starts a hundred Python processes, which share compiled modules
     # Keys of providers: only the gateway needs them, and reads them from a secret (provider_keys.py).
     *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY"),
 )
-"""A shared cache of compiled modules, because a stage starts a hundred Python processes."""
+EMULATED = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_READ_SECONDS": "30",
+    "NO_PROXY": "127.0.0.1,localhost",
+}
+"""Settings of a program whose AWS is the emulator, which can take long to answer on a busy machine."""
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
     """Return the environment of a local program, without settings of the person's AWS account."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
-    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    return inherited | nowhere | {"AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1,localhost"} | settings
+    return inherited | EMULATED | settings
 
 
 def free_port() -> int:

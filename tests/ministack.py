@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from local.deployment import CREDENTIALS, REGION
-from local.processes import READY_SECONDS, Program, accepts, clean_environment, free_port
+from local.processes import EMULATED, READY_SECONDS, Program, accepts, clean_environment, free_port
 from opencode_cloud.kit import aws, kms_signing
 from tests.tables import create_table
 
@@ -63,7 +63,8 @@ class Emulator:
 @contextmanager
 def pointed_at(url: str, **settings: str) -> Iterator[None]:
     """Give the library new clients, and the environment of a function whose services are at `url`."""
-    named = {**CREDENTIALS, "AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": REGION, **settings}
+    patience = {"AWS_READ_SECONDS": EMULATED["AWS_READ_SECONDS"]}
+    named = {**CREDENTIALS, **patience, "AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": REGION, **settings}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in named.items():
             patch.setenv(name, value)

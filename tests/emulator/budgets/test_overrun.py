@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import random
+import signal
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
@@ -51,6 +52,8 @@ async def test_five_hundred_calls_in_processes_that_are_killed_cannot_overrun_a_
     refused = [line for line in said if line["what"] == "refused"]
     assert refused, "the budget was never full: the test shows nothing"
     assert [line for line in refused if line["used"] + line["reserved"] + line["asked"] <= line["limit"]] == []
+    # No process ended otherwise.
+    assert {process.returncode for process in processes[:KILLED]} == {-signal.SIGKILL}
     # No call failed otherwise: each call of a surviving process was settled or refused.
     for process, lines in zip(processes[KILLED:], [task.result() for task in heard[KILLED:]], strict=True):
         assert process.returncode == 0
@@ -106,12 +109,13 @@ async def _start(tables: Tables, caller: Caller, seed: int, *, dies: bool) -> Pr
 
 
 async def _listen(process: Process, death: int | None) -> list[dict[str, Any]]:
-    """Read the output of a process; kill it after it has reserved ``death`` calls, or has only its first one left."""
+    """Read the events of a process; kill it after it has reserved ``death`` calls, or has only its first one left."""
     assert process.stdout is not None
     said: list[dict[str, Any]] = []
     async for line in process.stdout:
-        if line.endswith(b"}\n"):  # the last line of a killed process can be incomplete
-            said.append(json.loads(line))
+        # The last line of a killed process can be incomplete. Lines without "what" are log records.
+        if line.endswith(b"}\n") and "what" in (event := json.loads(line)):
+            said.append(event)
         ended = [each for each in said if each["what"] != "reserved"]
         if death and (len(said) - len(ended) == death or len(ended) == CALLS // PROCESSES - 1):
             process.kill()

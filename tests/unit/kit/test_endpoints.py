@@ -107,6 +107,13 @@ def test_without_a_region_the_variable_is_named(monkeypatch: pytest.MonkeyPatch)
         endpoints.region()
 
 
+def test_a_server_in_place_of_aws_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_READ_SECONDS", raising=False)
+    assert endpoints.read_seconds(5) == 5
+    monkeypatch.setenv("AWS_READ_SECONDS", "30")
+    assert endpoints.read_seconds(5) == 30
+
+
 def test_a_variable_separates_the_words_of_a_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://127.0.0.1:1")
     assert endpoints.configured("secrets_manager") == "http://127.0.0.1:1"

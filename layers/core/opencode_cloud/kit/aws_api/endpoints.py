@@ -67,5 +67,13 @@ def host(service: str, region_name: str, *, fips: bool = False, dual_stack: bool
     return f"{name}.{region_name}.{partition.dual_stack_suffix if dual_stack else partition.suffix}"
 
 
+def read_seconds(usual: float) -> float:
+    """Return how long a part of an answer may take, in seconds: ``usual``, or what ``AWS_READ_SECONDS`` sets.
+
+    AWS answers in milliseconds. A server that stands in for it on a busy machine does not.
+    """
+    return float(os.environ.get("AWS_READ_SECONDS") or usual)
+
+
 def _flag(name: str) -> bool:
     return os.environ.get(f"AWS_USE_{name}_ENDPOINT", "").lower() == "true"

@@ -16,7 +16,7 @@ import msgspec
 
 from opencode_cloud.kit.aws_api.connections import Answer, Connections
 from opencode_cloud.kit.aws_api.credentials import credential_source
-from opencode_cloud.kit.aws_api.endpoints import endpoint, region
+from opencode_cloud.kit.aws_api.endpoints import endpoint, read_seconds, region
 from opencode_cloud.kit.aws_api.errors import OUTDATED, AwsError, AwsRefusal, is_temporary
 from opencode_cloud.kit.aws_api.signing import Signers
 from opencode_cloud.kit.retry import Backoff, retry
@@ -32,7 +32,8 @@ class Service:
     def __init__(self, service: str, signing_name: str) -> None:
         """``service`` is the name in endpoints' settings (``secrets_manager``), ``signing_name`` that of signatures."""
         url = endpoint(service)
-        self._connections = Connections(url, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS)
+        limit = read_seconds(READ_SECONDS)
+        self._connections = Connections(url, connect_seconds=CONNECT_SECONDS, read_seconds=limit)
         self._signers = Signers(credential_source(), region(), signing_name, self._connections.host)
 
     def post(self, name: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:

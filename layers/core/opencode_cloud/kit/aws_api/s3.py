@@ -19,7 +19,7 @@ import msgspec
 
 from opencode_cloud.kit.aws_api.connections import Answer, Connections
 from opencode_cloud.kit.aws_api.credentials import credential_source
-from opencode_cloud.kit.aws_api.endpoints import configured, endpoint, region
+from opencode_cloud.kit.aws_api.endpoints import configured, endpoint, read_seconds, region
 from opencode_cloud.kit.aws_api.errors import OUTDATED, AwsError, AwsRefusal, is_temporary
 from opencode_cloud.kit.aws_api.json_services import BACKOFF, CONNECT_SECONDS, READ_SECONDS
 from opencode_cloud.kit.aws_api.signing import ServiceClock, canonical_query, presigned_query, signed_headers
@@ -185,7 +185,7 @@ class S3:
 
     def _connect(self, host: str) -> Connections:
         url = f"{self._endpoint.scheme}://{host}"
-        made = Connections(url, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS)
+        made = Connections(url, connect_seconds=CONNECT_SECONDS, read_seconds=read_seconds(READ_SECONDS))
         return self._connections.setdefault(host, made)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from opencode_cloud.kit.aws_api.credentials import credential_source
+from opencode_cloud.kit.aws_api.endpoints import read_seconds
 from opencode_cloud.kit.dynamodb import protocol
 from opencode_cloud.kit.dynamodb.protocol import CONNECT_SECONDS, READ_SECONDS, DynamoDBProtocol, Passing, exhausted
 from opencode_cloud.kit.retry import retry_async
@@ -72,6 +73,6 @@ class AsyncDynamoDB:
             from opencode_cloud.kit.aws_api.async_connections import AsyncConnections
 
             self._connections = AsyncConnections(
-                self._url, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS, most=self._most
+                self._url, connect_seconds=CONNECT_SECONDS, read_seconds=read_seconds(READ_SECONDS), most=self._most
             )
         return self._connections

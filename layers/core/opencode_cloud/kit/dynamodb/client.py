@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.kit.aws_api.connections import Connections
+from opencode_cloud.kit.aws_api.endpoints import read_seconds
 from opencode_cloud.kit.aws_api.errors import AwsUnreachable
 from opencode_cloud.kit.dynamodb.protocol import (
     BACKOFF,
@@ -29,7 +30,8 @@ class DynamoDB:
 
     def __init__(self) -> None:
         """Take region, credentials and endpoint from the environment."""
-        self._connections = Connections(url(), connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS)
+        limit = read_seconds(READ_SECONDS)
+        self._connections = Connections(url(), connect_seconds=CONNECT_SECONDS, read_seconds=limit)
         self._protocol = DynamoDBProtocol(self._connections.host)
 
     def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
