@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import text
@@ -19,7 +18,7 @@ from local.stack import LocalStack
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.aws_api.credentials import credential_source
 from opencode_cloud.kit.sql import Database, metadata
-from tests import certificates, sharing_stage
+from tests import certificates, patience, sharing_stage
 from tests.scheduling import GroupScheduling
 
 if TYPE_CHECKING:
@@ -29,10 +28,6 @@ ROOT = Path(__file__).resolve().parent.parent
 
 gc.disable()  # until all tests are collected: a million objects come, and none goes
 certificates.share()
-# A function of a stage answers its first request after its start, which takes longer than httpx's five seconds if the
-# machine is busy.
-patience = httpx._config.DEFAULT_TIMEOUT_CONFIG  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
-patience.read = patience.pool = 60.0
 settings.register_profile("seeking", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", parent=settings.get_profile("seeking"), max_examples=2000)
 # The same examples in each run, so that `make test` fails for a reason in the change. `make properties` seeks new ones.
@@ -170,6 +165,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     gc.enable()
     gc.freeze()  # what is imported by now stays, so collections need not look at a million objects again
+    patience.be_patient()
     meeting = sharing_stage.meeting_of(session.config)
     if meeting and any(item.get_closest_marker("stage") for item in session.items):
         meeting.want()

@@ -17,6 +17,7 @@ from local.deployment import CREDENTIALS, REGION
 from local.processes import EMULATED, READY_SECONDS, Program, accepts, clean_environment, free_port
 from opencode_cloud.kit import aws, kms_signing
 from tests.tables import create_table
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,7 +40,7 @@ class Emulator:
         self.program.wait_until(lambda: accepts(self.port), READY_SECONDS)
 
     def save(self) -> None:
-        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/_local/save", method="POST"), timeout=30):
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/_local/save", method="POST"), timeout=PATIENCE):
             pass
 
     def client(self, service: str) -> Any:

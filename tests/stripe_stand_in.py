@@ -13,6 +13,7 @@ import stripe
 
 from local.stripe import StripeStandIn
 from local.stripe.account import API_VERSION
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 stripe.enable_telemetry = False
@@ -42,7 +43,7 @@ class StandIn:
             stripe_version=API_VERSION,
             base_addresses={"api": self.server.url},
             max_network_retries=retries,
-            http_client=stripe.RequestsClient(timeout=20),
+            http_client=stripe.RequestsClient(timeout=PATIENCE),
         )
 
     def control(self, step: str, **given: Any) -> Any:
@@ -53,4 +54,4 @@ class StandIn:
 
     def raw(self, method: str, path: str, body: str = "", **headers: str) -> httpx.Response:
         sent = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/x-www-form-urlencoded"}
-        return httpx.request(method, f"{self.server.url}{path}", content=body, headers=sent | headers, timeout=20)
+        return httpx.request(method, f"{self.server.url}{path}", content=body, headers=sent | headers, timeout=PATIENCE)

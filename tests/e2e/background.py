@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
+from tests.waiting import PATIENCE
+
 
 @contextmanager
 def serving(make_application: Callable[[], web.Application]) -> Generator[str]:
@@ -21,11 +23,11 @@ def serving(make_application: Callable[[], web.Application]) -> Generator[str]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return runner
 
-    runner = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    runner = asyncio.run_coroutine_threadsafe(start(), loop).result(PATIENCE)
     try:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(PATIENCE)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(PATIENCE)
         loop.close()

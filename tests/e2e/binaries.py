@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from tests.waiting import PATIENCE
+
 Generation = Literal["legacy", "1.1", "1.2", "1.14", "current"]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +80,7 @@ def _candidates(release: Release) -> list[Path]:
 def _version(path: Path) -> str | None:
     """Return the binary's version; None when it does not run here (another libc, a CPU without AVX2)."""
     try:
-        told = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=True)
+        told = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=PATIENCE, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return told.stdout.strip()

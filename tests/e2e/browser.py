@@ -13,9 +13,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+
+from tests.waiting import PATIENCE
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -35,9 +38,22 @@ def headless_chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_executable(playwright), args=FLAGS)
         try:
-            yield browser
+            yield _patient(browser)
         finally:
             browser.close()
+
+
+def _patient(browser: Browser) -> Browser:
+    """Let the pages of all contexts wait as long as tests do."""
+    make = browser.new_context
+
+    def new_context(**options: Any) -> BrowserContext:
+        context = make(**options)
+        context.set_default_timeout(PATIENCE * 1000)
+        return context
+
+    setattr(browser, "new_context", new_context)  # noqa: B010 - the attribute is a method's name
+    return browser
 
 
 def _executable(playwright: Playwright) -> str | None:

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeVar
 import httpx
 
 from local.processes import free_port
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 from . import binaries
 from .binaries import Generation
@@ -220,7 +220,7 @@ class Home:
         assert git is not None, "the e2e tests need git on the PATH"
         author = ["-c", "user.name=tester", "-c", "user.email=tester@localhost"]
         for command in (["init", "--quiet"], [*author, "commit", "--quiet", "--allow-empty", "--message", "start"]):
-            subprocess.run([git, *command], cwd=self.project, env=self.environment(), check=True, timeout=20)
+            subprocess.run([git, *command], cwd=self.project, env=self.environment(), check=True, timeout=PATIENCE)
 
 
 @cache

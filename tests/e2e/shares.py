@@ -97,7 +97,7 @@ class Share:
     ) -> httpx.Response:
         address = f"{self.origin}{path}"
         return httpx.request(
-            method, address, json=body, headers=headers, timeout=30, follow_redirects=True, trust_env=False
+            method, address, json=body, headers=headers, timeout=PATIENCE, follow_redirects=True, trust_env=False
         )
 
     @contextmanager
@@ -162,7 +162,7 @@ class LegacyViewer:
 
 @contextmanager
 def _socket(address: str) -> Generator[ClientConnection]:
-    with connect(f"ws{address.removeprefix('http')}", open_timeout=20, max_size=2**20, proxy=None) as socket:
+    with connect(f"ws{address.removeprefix('http')}", open_timeout=PATIENCE, max_size=2**20, proxy=None) as socket:
         yield socket
 
 

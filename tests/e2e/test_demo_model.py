@@ -48,7 +48,7 @@ def shop(world: World, offered: DemoModel) -> Shop:
 
     until(listed)
     # The gateway looks for a new catalogue, and for the key of a new upstream, every few seconds.
-    until(lambda: shop.post("/zen/v1/chat/completions", {"model": MODEL, "messages": HELLO}).is_success, 30)
+    until(lambda: shop.post("/zen/v1/chat/completions", {"model": MODEL, "messages": HELLO}).is_success)
     return shop
 
 

@@ -6,6 +6,7 @@ import contextlib
 import pytest
 
 from opencode_cloud_client import ShareGone, follow
+from tests.waiting import PATIENCE
 
 from .model import bash, script, write
 from .opencode import Client, Session
@@ -41,11 +42,11 @@ async def test_a_follower_sees_every_turn_come_in_and_the_end(client: Client) ->
         assert follower.counters.connections == 1
         assert follower.counters.resumes < follower.counters.frames_received / 2, "most items must come by push"
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             state = await follower.until(last)
         assert state.cursor > seen_live
         assert {key_of(item): item["data"] for item in map(dict, state.data())} == share.items()
 
         await asyncio.to_thread(session.unshare)
         with pytest.raises(ShareGone):
-            await asyncio.wait_for(follower.until(last + 1_000), timeout=5)
+            await asyncio.wait_for(follower.until(last + 1_000), timeout=PATIENCE)

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page
 from local.stack import LocalStack
 from opencode_cloud.kit.ids import new_object_id
 from tests.codes import code_of
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 from .conftest import MakeHome
 from .opencode import Home
@@ -151,6 +151,6 @@ def test_a_device_that_its_owner_signs_out_is_out_at_once(stack: LocalStack, mak
     page.goto(f"{stack.url}/account")
     page.click("li:has-text('opencode on a device') button")
     for path in ("/api/user", "/api/orgs", "/api/v1/workspaces"):
-        answer = httpx.get(f"{stack.url}{path}", headers={"Authorization": f"Bearer {access}"}, timeout=30)
+        answer = httpx.get(f"{stack.url}{path}", headers={"Authorization": f"Bearer {access}"}, timeout=PATIENCE)
         assert answer.status_code == 401, path
     assert "Personal" not in workspaces(home)

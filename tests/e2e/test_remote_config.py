@@ -152,7 +152,7 @@ def test_an_edited_client_changes_nothing_about_what_is_enforced(office: Office)
     bearer = {"Authorization": f"Bearer {KEY}{team.key}", "x-org-id": team.workspace}
     # As a client that does not fetch its workspace's configuration, or ignores it.
     session = {"sessionID": "ses_dfa24518fffel34FgoBVQtoY1M"}
-    answer = httpx.post(f"{office.stack.url}/api/shares", headers=bearer, json=session, timeout=30)
+    answer = httpx.post(f"{office.stack.url}/api/shares", headers=bearer, json=session, timeout=PATIENCE)
     assert answer.status_code == 403, answer.text
     assert own_config(httpx.get(f"{office.stack.url}/api/config", headers=bearer, timeout=PATIENCE)) == {
         "share": "disabled"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from local.stack import LocalStack
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 from .model import MODEL, bash, read, script, write
 from .opencode import Client
@@ -94,7 +94,7 @@ def test_creating_twice_at_once_gives_the_same_share(stack: LocalStack) -> None:
     session_id = f"ses_{uuid.uuid4().hex[:26]}"
 
     def create(_: int) -> dict[str, str]:
-        return httpx.post(f"{stack.url}/api/share", json={"sessionID": session_id}, timeout=30).json()
+        return httpx.post(f"{stack.url}/api/share", json={"sessionID": session_id}, timeout=PATIENCE).json()
 
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(create, range(4)))

@@ -21,6 +21,7 @@ from local.database import OWNER, LocalDatabase
 from local.processes import free_port
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.sql import Database
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
@@ -78,7 +79,7 @@ class Deployment:
 
     def get(self, path: str) -> tuple[int, bytes]:
         try:
-            with urlopen(Request(self.outputs["HttpUrl"] + path), timeout=30) as answer:
+            with urlopen(Request(self.outputs["HttpUrl"] + path), timeout=PATIENCE) as answer:
                 return answer.status, answer.read()
         except HTTPError as error:
             return error.code, error.read()
@@ -132,7 +133,7 @@ def _wait(address: str) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while True:
         try:
-            urlopen(address, timeout=5).close()
+            urlopen(address, timeout=PATIENCE).close()
         except (URLError, ConnectionError):
             assert time.monotonic() < deadline, f"no answer from {address}"
             time.sleep(0.2)

@@ -19,6 +19,7 @@ from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.identity import accounts
+from tests.waiting import PATIENCE
 
 HOUR = 3600
 
@@ -94,7 +95,7 @@ class People:
             base_url=self._stack.url,
             cookies={"opencode_session": cookie},
             headers={"Sec-Fetch-Site": "same-origin"},
-            timeout=30,
+            timeout=PATIENCE,
         )
         return Person(email, account, session, cookie, client)
 
@@ -110,7 +111,7 @@ class People:
 
     def with_key(self, key: str) -> httpx.Client:
         """Return a client that sends a key as bearer."""
-        return httpx.Client(base_url=self._stack.url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+        return httpx.Client(base_url=self._stack.url, headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE)
 
     def _put(self, table: str, **row: str | int) -> None:
         item = {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in row.items()}

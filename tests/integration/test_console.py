@@ -21,7 +21,7 @@ from opencode_cloud.http.requests import subject_of
 from opencode_cloud.kit import aws, rate_counters
 from opencode_cloud.kit.rate_limits import RateLimiter
 from tests.integration.people import People, Person
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 DOCUMENT: dict[str, Any] = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())
 
@@ -43,7 +43,7 @@ def workspace(ada: Person) -> str:
 
 @pytest.fixture
 def anybody(stack: LocalStack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=stack.url, timeout=30) as client:
+    with httpx.Client(base_url=stack.url, timeout=PATIENCE) as client:
         yield client
 
 

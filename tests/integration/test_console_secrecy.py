@@ -23,6 +23,7 @@ from sqlalchemy import inspect, text
 from opencode_cloud.kit.sql import Database
 from tests.browsing import Browser
 from tests.integration.publisher import new_session_id
+from tests.waiting import PATIENCE
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 PUBLIC = "a-name-that-everybody-may-know"
@@ -83,7 +84,7 @@ class Run:
         self.secrets["invitation"] = tokens[-1]
 
     def let_a_device_in(self) -> None:
-        device = httpx.Client(base_url=self.stack.url, timeout=30)
+        device = httpx.Client(base_url=self.stack.url, timeout=PATIENCE)
         begun = device.post("/auth/device/code", json={"client_id": "opencode-cli"}).json()
         page = self.browser.open(f"/device?user_code={begun['user_code']}")
         self.browser.submit(page, "/device", decision="approve")
@@ -103,7 +104,9 @@ class Run:
     def _share(self, token: str) -> None:
         session_id = new_session_id()
         headers = {"authorization": f"Bearer {token}", "x-org-id": self.workspace}
-        made = httpx.post(f"{self.stack.url}/api/shares", json={"sessionID": session_id}, headers=headers, timeout=30)
+        made = httpx.post(
+            f"{self.stack.url}/api/shares", json={"sessionID": session_id}, headers=headers, timeout=PATIENCE
+        )
         assert made.is_success, made.text
         self.secrets |= {"share's secret": made.json()["secret"], "session id": session_id.removeprefix("ses_")}
 
@@ -118,7 +121,7 @@ class Run:
         code = parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
         form = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
         form |= {"client_id": "opencode-web", "redirect_uri": "http://127.0.0.1:9/callback"}
-        got = httpx.post(f"{self.stack.url}/auth/token", data=form, timeout=30).json()
+        got = httpx.post(f"{self.stack.url}/auth/token", data=form, timeout=PATIENCE).json()
         self.secrets |= {
             "authorization code": code,
             "code verifier": verifier,

@@ -29,6 +29,7 @@ from opencode_cloud.kit import aws
 from opencode_cloud.kit.aws_api.credentials import credential_source
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.sql import Database
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 INSERT = text("INSERT INTO notes (id) VALUES (:id)")
@@ -58,7 +59,7 @@ def _count(database: Database) -> int:
 
 
 def test_a_database_that_sleeps_is_waited_for(server: LocalDatabase) -> None:
-    database = Database(server.access.url(), wait_seconds=20)
+    database = Database(server.access.url(), wait_seconds=PATIENCE)
     server.stop()
     waking = threading.Timer(1, server.start)
     waking.start()
@@ -129,7 +130,7 @@ def test_two_who_wait_for_each_other_are_told_to_try_again(server: LocalDatabase
         try:
             with database.transaction() as connection:
                 connection.execute(update, {"id": first})
-                both.wait(10)
+                both.wait(PATIENCE)
                 connection.execute(update, {"id": second})
         except Unavailable as error:
             codes.append(error.code)

@@ -13,7 +13,7 @@ from tests.integration.people import Person
 from tests.integration.tokens import access_token
 from tests.upstreams import Script
 from tests.upstreams.world import PROVIDER, REQUEST, UPSTREAM_OF, Shop, World
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.xdist_group("gateway")
 
@@ -129,7 +129,7 @@ def test_other_spellings_of_an_address_let_nothing_through(shop: Shop, path: str
     )
     raw_path = path.encode()
     request.url = request.url.copy_with(raw_path=raw_path)
-    with httpx.Client(timeout=30) as client:
+    with httpx.Client(timeout=PATIENCE) as client:
         answer = client.send(request)
     assert answer.status_code in {307, 308, 400, 403, 404, 405}
     assert shop.world.upstreams.of(script) == []
@@ -151,7 +151,7 @@ def test_two_models_in_one_request_are_judged_as_the_upstream_would_read_them(
         f"{shop.world.stack.url}{PATHS['chat'][0]}",
         content=f'{{"model": "{first}", "messages": {messages}, "model": "{second}"}}',
         headers={"authorization": f"Bearer {shop.key}", "content-type": "application/json"},
-        timeout=30,
+        timeout=PATIENCE,
     )
     assert answer.status_code in ({200} if second == PERMITTED else {400, 403})
     assert {record.upstream for record in shop.world.upstreams.of(script)} <= {UPSTREAM_OF["messages"]}
@@ -159,7 +159,7 @@ def test_two_models_in_one_request_are_judged_as_the_upstream_would_read_them(
 
 def test_the_list_holds_what_is_permitted(shop: Shop) -> None:
     for path in ("/zen/v1/models", "/inference/v1/models"):
-        listed = httpx.get(f"{shop.world.stack.url}{path}", headers={"x-api-key": shop.key}, timeout=30).json()
+        listed = httpx.get(f"{shop.world.stack.url}{path}", headers={"x-api-key": shop.key}, timeout=PATIENCE).json()
         names = {each["id"] for each in listed["data"]}
         assert PERMITTED in names
         assert not {name for name in names if name == DENIED or name.startswith("steady-")}

@@ -22,6 +22,7 @@ from tests.integration.people import Person
 from tests.integration.publisher import new_session_id
 from tests.integration.tokens import access_token
 from tests.integration.world import CANARY, World, found, must, state
+from tests.waiting import PATIENCE
 
 NOWHERE = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 """The end of ids that no object has."""
@@ -83,7 +84,7 @@ def strangers(stack: Any, world: World) -> dict[str, Actor]:
     """Return the actors from outside: without a credential, with an ended one, with one of another workspace."""
     people = world.people
     actors: dict[str, Actor] = {}
-    anonymous = httpx.Client(base_url=stack.url, timeout=30)
+    anonymous = httpx.Client(base_url=stack.url, timeout=PATIENCE)
     ended = people.joined(world.owner, world.workspace, Role.ADMIN, f"{CANARY}-ended@example.com")
     ended_token = access_token(stack, ended)
     stack.client("dynamodb").update_item(

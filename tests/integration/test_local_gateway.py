@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from local.gateway import LocalGateway
 from local.stack import LocalStack
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.xdist_group("gateway")
 
@@ -38,7 +39,7 @@ MAY = {
 
 def status(address: str) -> int:
     try:
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        with urllib.request.urlopen(address, timeout=PATIENCE) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
@@ -148,7 +149,7 @@ def test_several_processes_serve_one_port_and_none_is_left_running(second: Local
     processes = psutil.Process(second.program.pid).children(recursive=True)
     assert len([process for process in processes if "spawn_main" in " ".join(process.cmdline())]) == 2
     second.program.stop()
-    _, alive = psutil.wait_procs(processes, timeout=10)
+    _, alive = psutil.wait_procs(processes, timeout=PATIENCE)
     assert not alive
 
 

@@ -229,7 +229,7 @@ def test_many_shares_are_revoked_at_once_and_only_those_that_one_may(stack: Any,
     headers = {"authorization": f"Bearer {owner.token}"}
     headers["idempotency-key"] = new_session_id()
     for _ in range(2):
-        answer = httpx.post(address, headers=headers, json={"shares": names}, timeout=30)
+        answer = httpx.post(address, headers=headers, json={"shares": names}, timeout=PATIENCE)
         assert answer.json() == {"revoked": names[:3], "missing": [theirs.id]}, "also when it is repeated"
     assert [read(share) for share in (*mine, theirs)] == [410, 410, 410, 200]
     assert listed(theirs, owner) == []
@@ -297,11 +297,11 @@ def test_what_is_published_over_a_socket_is_held_to_the_same_rules(stack: Any, p
     action |= {"items": [session(share.session_id, "Over a socket")]}
     with connect(f"{stack.url.replace('http', 'ws', 1)}/live") as socket:
         socket.send(json.dumps(action))
-        assert json.loads(socket.recv(timeout=20)) == {"type": "ack", "id": "1", "seq": 1}
+        assert json.loads(socket.recv(timeout=PATIENCE)) == {"type": "ack", "id": "1", "seq": 1}
         assert listed(share, owner)[0]["title"] == "Over a socket"
         people.remove(owner, workspace)
         socket.send(json.dumps(action))
-        assert json.loads(socket.recv(timeout=20))["code"] == "owner_has_left"
+        assert json.loads(socket.recv(timeout=PATIENCE))["code"] == "owner_has_left"
 
 
 def test_a_page_of_another_site_can_change_nothing_with_the_reader_s_cookie(stack: Any, people: People) -> None:

@@ -75,12 +75,12 @@ def test_after_unshare_every_route_says_gone_at_once_and_sockets_end(stack: Any)
     address = stack.url.replace("http", "ws", 1)
     with connect(f"{address}/live") as live, connect(f"{address}/share_poll?id={share.id}") as legacy:
         live.send(f'{{"action":"resume","share":"{share.id}","after":0}}')
-        while '"ready"' not in live.recv(timeout=20, decode=True):
+        while '"ready"' not in live.recv(timeout=PATIENCE, decode=True):
             pass
-        legacy.recv(timeout=20)
+        legacy.recv(timeout=PATIENCE)
         assert share.delete().status_code == 200
         assert set(statuses(share).values()) == {410}
-        assert '"gone"' in live.recv(timeout=20, decode=True)
+        assert '"gone"' in live.recv(timeout=PATIENCE, decode=True)
         for socket in (live, legacy):
             assert ends(socket)
     with pytest.raises(InvalidStatus):

@@ -70,10 +70,10 @@ def test_no_frame_carries_them(stack: Any, share: Publisher) -> None:
     with connect(f"{address}/live") as live, connect(f"{address}/share_poll?id={share.id}") as legacy:
         live.send(json.dumps({"action": "resume", "share": share.id, "after": 0}))
         while b'"ready"' not in frames[-1:] and not any(b'"ready"' in frame for frame in frames):
-            frames.append(str(live.recv(timeout=20)).encode())
+            frames.append(str(live.recv(timeout=PATIENCE)).encode())
         share.must_sync(part("1", f"again {share.session_id}"))
-        frames.append(str(live.recv(timeout=20)).encode())
-        frames.extend(str(legacy.recv(timeout=20)).encode() for _ in range(5))
+        frames.append(str(live.recv(timeout=PATIENCE)).encode())
+        frames.extend(str(legacy.recv(timeout=PATIENCE)).encode() for _ in range(5))
     assert len(frames) > 6
     for frame in frames:
         for needle in needles(share):

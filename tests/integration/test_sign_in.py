@@ -51,7 +51,7 @@ def wait_for_methods(stack: LocalStack, *words: str) -> None:
     """Each environment of the stage reads the settings again every ten seconds."""
 
     def known() -> bool:
-        return all(word in httpx.get(f"{stack.url}/login", timeout=30).text for word in words)
+        return all(word in httpx.get(f"{stack.url}/login", timeout=PATIENCE).text for word in words)
 
     until(lambda: all(known() for _ in range(5)))
 
@@ -404,7 +404,7 @@ def test_nobody_ends_a_strangers_session(stack: LocalStack, browser: Browser) ->
 
 
 def test_a_person_lets_a_device_in_after_signing_in(stack: LocalStack, browser: Browser) -> None:
-    device = httpx.Client(base_url=stack.url, headers={"User-Agent": "opencode/1.18.33"}, timeout=30)
+    device = httpx.Client(base_url=stack.url, headers={"User-Agent": "opencode/1.18.33"}, timeout=PATIENCE)
     begun = device.post("/auth/device/code", json={"client_id": "opencode-cli"}).json()
     page = browser.open(begun["verification_uri_complete"])
     assert page.path.startswith("/login?continue=%2Fdevice")

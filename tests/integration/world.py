@@ -21,7 +21,7 @@ from opencode_cloud.schema.usage_events import to_row
 from tests.integration.people import People, Person
 from tests.integration.publisher import new_session_id, session
 from tests.integration.tokens import access_token
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 CANARY = "canary" + secrets.token_hex(4)
 """A part of every name and address of this workspace. No answer to another actor may contain it."""
@@ -93,7 +93,7 @@ def shared(world: World) -> str:
     """Share a session as the owner's client does, and return the share's id."""
     token = access_token(world.stack, world.owner)
     headers = {"authorization": f"Bearer {token}", "x-org-id": world.workspace}
-    client = httpx.Client(base_url=world.stack.url, headers=headers, timeout=30)
+    client = httpx.Client(base_url=world.stack.url, headers=headers, timeout=PATIENCE)
     session_id = new_session_id()
     made = must(client.post("/api/shares", json={"sessionID": session_id}))
     item = session(session_id, f"{CANARY} session")

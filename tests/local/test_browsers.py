@@ -17,6 +17,7 @@ from local.browsers import is_foreign, is_ours
 from local.emulator.admission import refusal
 from local.front_door.settings import Settings
 from local.mailbox import Mailbox
+from tests.waiting import PATIENCE
 
 OURS = [
     "localhost",
@@ -142,7 +143,7 @@ def test_the_mailbox_listens_to_this_machine_only(mailbox: Mailbox) -> None:
     ],
 )
 def test_the_mailbox_is_read_on_this_machine_only(mailbox: Mailbox, headers: dict[str, str], status: int) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(mailbox.url).port or 0, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(mailbox.url).port or 0, timeout=PATIENCE)
     connection.request("GET", "/mails.json", headers=headers)
     assert connection.getresponse().status == status
     connection.close()

@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.emulator.journal import HEADER, DamagedJournal, Journal, records, segments
+from tests.waiting import PATIENCE
 
 
 def test_records_come_back_in_order_across_segments(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    journal.append(b"one").result(5)
+    journal.append(b"one").result(PATIENCE)
     second = journal.begin_segment()
     durable = [journal.append(f"{n}".encode()) for n in range(50)]
     for future in durable:
-        future.result(5)
+        future.result(PATIENCE)
 
     assert list(records(tmp_path, 0)) == [b"one", *(f"{n}".encode() for n in range(50))]
     assert list(records(tmp_path, second)) == [f"{n}".encode() for n in range(50)]
@@ -28,7 +29,7 @@ def test_segments_of_a_saved_state_are_discarded_and_the_numbers_go_on(tmp_path:
     journal.append(b"saved")
     number = journal.begin_segment()
     journal.discard_before(number)
-    journal.append(b"since").result(5)
+    journal.append(b"since").result(PATIENCE)
 
     assert list(segments(tmp_path)) == [number]
     assert Journal(tmp_path).begin_segment() > number
@@ -43,7 +44,7 @@ def test_a_record_cut_short_is_left_out_and_all_before_it_kept(
     journal = Journal(folder)
     for record in whole:
         journal.append(record)
-    journal.append(last).result(5)
+    journal.append(last).result(PATIENCE)
     path = next(iter(segments(folder).values()))
     cut = data.draw(st.integers(min_value=1, max_value=len(last) + HEADER.size))
     os.truncate(path, path.stat().st_size - cut)
@@ -54,7 +55,7 @@ def test_a_record_cut_short_is_left_out_and_all_before_it_kept(
 def test_damage_inside_a_segment_is_told_and_not_skipped(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.append(b"first")
-    journal.append(b"second").result(5)
+    journal.append(b"second").result(PATIENCE)
     path = next(iter(segments(tmp_path).values()))
     content = bytearray(path.read_bytes())
     content[HEADER.size] ^= 1
@@ -68,7 +69,7 @@ def test_a_full_disk_is_an_error_and_leaves_the_journal_readable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = Journal(tmp_path)
-    journal.append(b"before").result(5)
+    journal.append(b"before").result(PATIENCE)
     write = os.write
 
     def half_then_full(file: int, content: bytes) -> int:
@@ -80,7 +81,7 @@ def test_a_full_disk_is_an_error_and_leaves_the_journal_readable(
     with pytest.raises(OSError, match="No space"):
         journal.append(b"x")
     monkeypatch.undo()
-    journal.append(b"after").result(5)
+    journal.append(b"after").result(PATIENCE)
 
     assert list(records(tmp_path, 0)) == [b"before", b"after"]
 
@@ -100,4 +101,4 @@ def test_a_journal_for_killed_processes_reaches_the_disk_by_itself(
     synced = threading.Event()
     monkeypatch.setattr(os, "fdatasync", lambda _: synced.set())
     Journal(tmp_path, "process").append(b"one")
-    assert synced.wait(5)
+    assert synced.wait(PATIENCE)

@@ -24,6 +24,7 @@ from opencode_cloud.kit.aws_api.credentials import credential_source
 from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.kit.dynamodb.protocol import CONTENT_TYPE
 from tests.tables import create_table
+from tests.waiting import PATIENCE
 
 REGION = "us-east-1"
 ONE_AT_A_TIME = RLock()
@@ -75,7 +76,7 @@ class InProcessDynamoDB(AsyncDynamoDB):
     async def _send(self, operation: str, body: bytes) -> tuple[int, bytes, str]:
         headers = {"x-amz-target": f"DynamoDB_20120810.{operation}", "content-type": CONTENT_TYPE}
         with ONE_AT_A_TIME:
-            response = requests.post(self._url, data=body, headers=headers, timeout=5)  # noqa: ASYNC210 - nothing to wait for
+            response = requests.post(self._url, data=body, headers=headers, timeout=PATIENCE)  # noqa: ASYNC210 - nothing to wait for
         return response.status_code, response.content, ""
 
 
@@ -87,7 +88,7 @@ def exchange(connections: Connections, method: str, head: bytes, body: bytes = b
     url = f"https://{connections.host}{line.split(' ')[1]}"
     with (
         ONE_AT_A_TIME,
-        requests.request(method, url, data=body, headers=headers, timeout=5, stream=True) as response,
+        requests.request(method, url, data=body, headers=headers, timeout=PATIENCE, stream=True) as response,
     ):
         content: bytes = response.raw.read(decode_content=False)  # a stored gzip object stays as it is
     return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, content)

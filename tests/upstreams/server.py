@@ -17,6 +17,8 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from tests.waiting import PATIENCE
+
 from . import embeddings
 from .conversations import Heard
 from .faults import answer
@@ -49,7 +51,7 @@ class Upstreams:
         """Return the requests with `script`, in order of arrival."""
         return [record for record in self.records if record.tag == script.tag]
 
-    def ended(self, script: Script, seconds: float = 5.0) -> list[Record]:
+    def ended(self, script: Script, seconds: float = PATIENCE) -> list[Record]:
         """Return the requests with `script` when all of them have ended; fails after `seconds`."""
         deadline = time.monotonic() + seconds
         while any(record.ended is None for record in self.of(script)):
@@ -148,7 +150,7 @@ def running(port: int = 0) -> Iterator[Upstreams]:
     thread.start()
 
     def result(coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(20)
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(PATIENCE)
 
     runner = result(start(upstreams, port))
     try:
@@ -156,7 +158,7 @@ def running(port: int = 0) -> Iterator[Upstreams]:
     finally:
         result(runner.cleanup())
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(PATIENCE)
         loop.close()
 
 

@@ -12,6 +12,7 @@ from opencode_cloud.identity.store.sessions import SessionsStore
 from opencode_cloud.kit.errors import TooManyRequests
 from opencode_cloud.kit.rate_limits import RateLimiter
 from tests.emulator.identity.conftest import Cloud
+from tests.waiting import PATIENCE
 
 
 def session_key(cloud: Cloud, account: str) -> str:
@@ -135,7 +136,7 @@ def test_revoking_an_unknown_token_is_no_error_and_another_clients_is_refused(cl
 
 def test_the_session_is_read_while_the_limit_is_checked(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     token = cloud.log_in(cloud.person())["refresh_token"]
-    together = threading.Barrier(2, timeout=10)
+    together = threading.Barrier(2, timeout=PATIENCE)
     take, get = RateLimiter.take, SessionsStore.get
     monkeypatch.setattr(RateLimiter, "take", lambda *given: (together.wait(), take(*given))[1])
     monkeypatch.setattr(SessionsStore, "get", lambda *given: (together.wait(), get(*given))[1])
@@ -165,7 +166,7 @@ def test_the_workspace_of_a_configuration_is_read_while_the_token_is_checked(
     account = cloud.person(workspaces=("one",))
     token = cloud.log_in(account)["access_token"]
     (workspace,) = cloud.get("/api/orgs", token).json
-    together = threading.Barrier(2, timeout=10)
+    together = threading.Barrier(2, timeout=PATIENCE)
     session, clients = AccessStore.session, AccessStore.clients
     monkeypatch.setattr(AccessStore, "session", lambda *given: (together.wait(), session(*given))[1])
     monkeypatch.setattr(AccessStore, "clients", lambda *given: (together.wait(), clients(*given))[1])

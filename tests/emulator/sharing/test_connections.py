@@ -18,6 +18,7 @@ from websockets.sync.client import connect
 from opencode_cloud.kit.sockets import MESSAGE_BYTES, Sockets
 from tests.emulator.sharing.gateway import Gateway
 from tests.ministack import Emulator
+from tests.waiting import PATIENCE
 
 ECHO = """
 def handler(event, _context):
@@ -77,13 +78,16 @@ def real(emulator: Emulator, library: None) -> Api:
 
             def ended() -> bool:
                 try:
-                    socket.recv(timeout=20)
+                    socket.recv(timeout=PATIENCE)
                 except ConnectionClosed:
                     return True
                 return False
 
             yield Open(
-                connection, lambda count: [str(socket.recv(timeout=20)) for _ in range(count)], ended, socket.close
+                connection,
+                lambda count: [str(socket.recv(timeout=PATIENCE)) for _ in range(count)],
+                ended,
+                socket.close,
             )
 
     return Api(endpoint, opened)
@@ -146,7 +150,7 @@ def test_a_call_that_is_not_signed_for_the_gateway_is_refused(gateway: Gateway, 
     socket = gateway.connect()
     call = urllib.request.Request(f"{gateway.endpoint}/@connections/{socket.id}", data=b"x", method="POST")
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(call, timeout=20)
+        urllib.request.urlopen(call, timeout=PATIENCE)
     assert refused.value.code == 403
     assert socket.sent == []
 

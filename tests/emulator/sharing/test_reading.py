@@ -18,6 +18,7 @@ from opencode_cloud.sharing.service.reading import Redirect, ShareDocument
 from opencode_cloud.sharing.store import ShareStore, objects
 from tests.emulator.sharing.plane import Environment, SharedSession, document_of, incompressible
 from tests.integration.publisher import message, part, session
+from tests.waiting import PATIENCE
 
 ANYONE = Visitor()
 
@@ -25,7 +26,7 @@ ANYONE = Visitor()
 def fetch(answer: ShareDocument | Redirect) -> Any:
     """Follow a redirect as a browser does, and return the JSON."""
     assert isinstance(answer, Redirect)
-    with urllib.request.urlopen(answer.address, timeout=20) as response:
+    with urllib.request.urlopen(answer.address, timeout=PATIENCE) as response:
         assert response.headers["cache-control"] == "private, no-store"
         return json.loads(gzip.decompress(response.read()))
 

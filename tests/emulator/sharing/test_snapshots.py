@@ -21,6 +21,7 @@ from opencode_cloud.sharing.store import ObjectStore, ShareStore
 from opencode_cloud.sharing.stream import SharingStream
 from tests.emulator.sharing.plane import Environment, SharedSession, document_of, incompressible, texts_of
 from tests.integration.publisher import part
+from tests.waiting import PATIENCE
 
 
 def take(cloud: Environment, share: SharedSession) -> Snapshot:
@@ -243,7 +244,7 @@ def test_the_objects_are_the_document_that_readers_get(
     stored = cloud.reading.items(share.id, Visitor(), coding=coding)
     assert isinstance(stored, Redirect)
     assert (ZSTD_SUFFIX in stored.address) == (coding is Coding.ZSTD)
-    with urllib.request.urlopen(stored.address, timeout=20) as response:
+    with urllib.request.urlopen(stored.address, timeout=PATIENCE) as response:
         assert json.loads(unpack(response.read(), Coding(response.headers["content-encoding"]))) == document_of(direct)
     assert (taken.seq, taken.zstd) == (3, True)
 

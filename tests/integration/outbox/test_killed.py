@@ -20,7 +20,7 @@ from opencode_cloud.schema.policies import configurations
 from tests.emulator.outbox.planes import KEY, Planes, Team
 from tests.integration.offered import own_config
 from tests.ministack import forget_clients
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parents[3]
 
@@ -81,7 +81,9 @@ def revoke_and_die(planes: Planes, team: Team) -> None:
 def seconds_until_refused(stack: LocalStack, planes: Planes) -> float:
     """Have a process revoke a key and die. Return for how long the key still worked."""
     team = configured(planes)
-    with httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {KEY}{team.key}"}, timeout=30) as client:
+    with httpx.Client(
+        base_url=stack.url, headers={"Authorization": f"Bearer {KEY}{team.key}"}, timeout=PATIENCE
+    ) as client:
         assert own_config(client.get("/api/config")) == {"username": "acme"}
         revoke_and_die(planes, team)
         began = time.monotonic()

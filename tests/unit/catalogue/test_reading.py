@@ -14,6 +14,7 @@ from opencode_cloud.catalogue.service.caching import CatalogueCache
 from opencode_cloud.catalogue.service.reading import CatalogueReader
 from opencode_cloud.kit.errors import Unavailable
 from tests.unit.catalogue.documents import document
+from tests.waiting import PATIENCE
 
 
 class Shelf:
@@ -99,7 +100,7 @@ async def test_later_calls_never_wait_and_see_a_new_version_soon(clock: Clock) -
     clock.seconds += caching.FRESH_SECONDS + 1
     shelf.open.clear()
     for _ in range(5):
-        assert (await asyncio.wait_for(reader.current(), 0.1)).version == 1
+        assert (await asyncio.wait_for(reader.current(), PATIENCE)).version == 1
     shelf.open.set()
     await settled()
     assert (await reader.current()).version == 2

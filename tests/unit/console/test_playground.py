@@ -23,6 +23,7 @@ from opencode_cloud.policies.models import Versioned
 from opencode_cloud.schema.usage_events import to_row
 from tests.unit.aws import by_boto3
 from tests.unit.console.office import Office
+from tests.waiting import PATIENCE
 
 FIRST, SECOND = "gpt-5.4-nano", "claude-haiku-4-5"
 REFUSED = {"error": {"message": "The monthly budget of this workspace is used up.", "code": "budget_exhausted"}}
@@ -171,7 +172,7 @@ def test_a_gateway_that_does_not_answer_is_said(
         assert UNREACHABLE in submit(office).text
     monkeypatch.setattr("opencode_cloud.console.gateway_client.ANSWER_SECONDS", 0.2)
     release = threading.Event()
-    monkeypatch.setattr(gateway, "settle", lambda *_: release.wait(20))
+    monkeypatch.setattr(gateway, "settle", lambda *_: release.wait(PATIENCE))
     del gateway.answers[FIRST]
     page = submit(office)
     release.set()

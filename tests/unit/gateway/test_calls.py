@@ -20,6 +20,7 @@ from opencode_cloud.kit.errors import ServiceError
 from tests.unit.gateway.calling import COMPLETION, WHOLE, Connection, Rig, Scripted, delta, sse
 from tests.unit.gateway.catalogues import catalogue, model, upstream
 from tests.unit.gateway.rigs import FINISH, MESSAGE, PATIENT, QUICK, by_name, error, in_turn, only, refused, rig, serve
+from tests.waiting import PATIENCE
 
 SESSION, OTHER = "ses_dfa12facaffe9CT4lEoCRhKTNh", "ses_dfa12facaffe9CT4lEoCRhKTNi"
 
@@ -110,7 +111,7 @@ class TestStream:
     ) -> None:
         monkeypatch.setattr(dispatcher, "AFTER_END_SECONDS", 0.05)
         found = rig(in_turn(Scripted([WHOLE, 60.0])))
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             sink = await found.call()
         assert sink.body == WHOLE
         assert only(found).outcome == Outcome.COMPLETED

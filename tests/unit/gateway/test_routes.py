@@ -17,6 +17,7 @@ from opencode_cloud.gateway.formats import WIRE_FORMATS, PathTarget
 from opencode_cloud.kit.errors import PaymentRequired
 from tests.unit.gateway.asking import KEY, LIMIT, Seen
 from tests.unit.gateway.calling import WHOLE, Rig, Scripted, delta, sse
+from tests.waiting import PATIENCE
 
 BODY = {"model": "m1", "messages": [{"role": "user", "content": "Hi"}]}
 STREAMED = {**BODY, "stream": True, "stream_options": {"include_usage": True}}
@@ -363,7 +364,7 @@ async def test_who_leaves_ends_the_call(app: Any, rig: Rig) -> None:
         "scheme": "http",
         "root_path": "",
     }
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await app(scope, receive, send)
         await rig.calls.settled()
     [event] = rig.ledger.events

@@ -20,15 +20,15 @@ from opencode_cloud.kit.aws_api import async_connections as module
 from opencode_cloud.kit.aws_api.async_connections import AsyncConnections, BrokenExchange
 from opencode_cloud.kit.aws_api.connections import Answer
 from tests.unit.kit.http_server import HttpServer, Received, http_server
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 HEAD = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n"
 BODY = b"body"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
-def connections(server: HttpServer, most: int = 10) -> AsyncConnections:
-    return AsyncConnections(server.url, connect_seconds=1, read_seconds=0.5, most=most)
+def connections(server: HttpServer, *, most: int = 10, read_seconds: float = PATIENCE) -> AsyncConnections:
+    return AsyncConnections(server.url, connect_seconds=PATIENCE, read_seconds=read_seconds, most=most)
 
 
 def always(answer: bytes | None) -> Callable[[Received], bytes | None]:
@@ -100,9 +100,11 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch
     ],
 )
 async def test_an_answer_that_is_cut_off_odd_or_late_is_a_failure(answer: bytes | None, error: type[Exception]) -> None:
+    read_seconds = 0.5 if error is TimeoutError else PATIENCE
     with http_server(always(answer)) as server:
         with pytest.raises(error):
-            await connections(server).exchange(HEAD, BODY)
+            await connections(server, read_seconds=read_seconds).exchange(HEAD, BODY)
+        await asyncio.to_thread(until, lambda: server.received)
         assert server.connections == len(server.received) == 1  # a request that may be executed is not sent again
 
 
@@ -150,7 +152,7 @@ async def test_a_host_with_tls_must_be_the_one_that_is_asked(
     monkeypatch.setattr(module, "trusting", lambda: context)
     async with await asyncio.start_server(serve, "localhost", 0, ssl=own) as server:
         port = server.sockets[0].getsockname()[1]
-        client = AsyncConnections(f"https://localhost:{port}", connect_seconds=5, read_seconds=5, most=1)
+        client = AsyncConnections(f"https://localhost:{port}", connect_seconds=PATIENCE, read_seconds=PATIENCE, most=1)
         if trusted:
             assert (await client.exchange(HEAD, BODY)).body == b"ok"
             client.close()

@@ -31,6 +31,7 @@ from opencode_cloud.sharing.stream import SharingStream
 from opencode_cloud.usage.deliveries import ExportDeliveries
 from opencode_cloud.usage.models import ExportRequest
 from opencode_cloud.usage.stream import UsageStream
+from tests.waiting import PATIENCE
 
 Handle = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -154,7 +155,7 @@ class TestQueues:
         ]
 
     def test_in_parallel_no_message_waits_for_another(self) -> None:
-        together = Barrier(3, timeout=10)
+        together = Barrier(3, timeout=PATIENCE)
         batch = PartialBatch(Order, lambda _: together.wait(), parallel=True)
         assert failed(batch.handle, message("a"), message("b"), message("c")) == []
 

@@ -16,13 +16,18 @@ from opencode_cloud.kit.aws_api import connections as module
 from opencode_cloud.kit.aws_api.connections import KEPT, Connections
 from opencode_cloud.kit.aws_api.errors import AwsUnreachable
 from tests.unit.kit.http_server import HttpServer, Received, http_server
+from tests.waiting import PATIENCE
 
 HEAD = b"GET /a?b=c HTTP/1.1\r\nhost: x\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
-def connections(server: HttpServer) -> Connections:
-    return Connections(server.url, connect_seconds=1, read_seconds=0.5)
+SHORT = 2.0
+"""Seconds after which an answer is late. An answer that comes at once must not take as long on a slow machine."""
+
+
+def connections(server: HttpServer, *, read_seconds: float = PATIENCE) -> Connections:
+    return Connections(server.url, connect_seconds=PATIENCE, read_seconds=read_seconds)
 
 
 def always(answer: bytes | None) -> Callable[[Received], bytes | None]:
@@ -97,11 +102,11 @@ def test_a_request_that_is_not_answered_in_time_is_not_sent_again() -> None:
     def answer(_: Received) -> bytes | None:
         given = next(answers, None)
         if given is None:
-            waiting.wait(5)
+            waiting.wait(PATIENCE)
         return given
 
     with http_server(answer) as server:
-        client = connections(server)
+        client = connections(server, read_seconds=SHORT)
         client.exchange("GET", HEAD)
         with pytest.raises(AwsUnreachable):
             client.exchange("GET", HEAD)
@@ -113,11 +118,11 @@ def test_parallel_calls_have_a_connection_each_and_few_are_kept() -> None:
     barrier = Barrier(KEPT + 5)
 
     def together(_: Received) -> bytes:
-        barrier.wait(timeout=20)
+        barrier.wait(timeout=PATIENCE)
         return OK
 
     with http_server(together) as server, ThreadPoolExecutor(KEPT + 5) as pool:
-        client = Connections(server.url, connect_seconds=5, read_seconds=20)
+        client = Connections(server.url, connect_seconds=PATIENCE, read_seconds=PATIENCE)
         for _ in range(2):
             statuses = pool.map(lambda _: client.exchange("GET", HEAD).status, range(KEPT + 5))
             assert set(statuses) == {200}
@@ -138,7 +143,7 @@ def test_parallel_calls_have_a_connection_each_and_few_are_kept() -> None:
 )
 def test_an_answer_that_is_cut_off_or_late_is_a_failure(answer: bytes | None) -> None:
     with http_server(always(answer)) as server, pytest.raises(AwsUnreachable):
-        connections(server).exchange("GET", HEAD)
+        connections(server, read_seconds=SHORT).exchange("GET", HEAD)
 
 
 def test_a_host_that_does_not_listen_is_a_failure() -> None:
@@ -150,7 +155,7 @@ def test_a_host_that_does_not_listen_is_a_failure() -> None:
 
 def test_a_connection_that_fails_to_begin_tls_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     with http_server(always(b"no TLS")) as server:
-        client = Connections(server.url.replace("http", "https"), connect_seconds=1, read_seconds=1)
+        client = Connections(server.url.replace("http", "https"), connect_seconds=PATIENCE, read_seconds=PATIENCE)
         closed: list[object] = []
         close = socket.socket.close
         monkeypatch.setattr(socket.socket, "close", lambda sock: (closed.append(sock), close(sock)))
@@ -162,7 +167,7 @@ def test_a_connection_that_fails_to_begin_tls_is_closed(monkeypatch: pytest.Monk
 def test_a_proxy_gets_the_whole_address_and_the_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     with http_server(always(OK)) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//me:p%40ss@"))
-        client = Connections("http://service.example:81", connect_seconds=1, read_seconds=1)
+        client = Connections("http://service.example:81", connect_seconds=PATIENCE, read_seconds=PATIENCE)
         assert client.exchange("GET", HEAD).body == b"ok"
     assert proxy.received[0].line == "GET http://service.example:81/a?b=c HTTP/1.1"
     assert proxy.received[0].headers["proxy-authorization"] == f"Basic {b64encode(b'me:p@ss').decode()}"
@@ -182,7 +187,7 @@ def test_a_proxy_that_refuses_a_tunnel_is_a_failure(
 ) -> None:
     with http_server(always(answer)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        client = Connections("https://service.example", connect_seconds=1, read_seconds=1)
+        client = Connections("https://service.example", connect_seconds=PATIENCE, read_seconds=PATIENCE)
         with pytest.raises(AwsUnreachable, match=reason):
             client.exchange("GET", HEAD)
     assert proxy.received[0].line == "CONNECT service.example:443 HTTP/1.1"

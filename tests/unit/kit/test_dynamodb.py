@@ -26,6 +26,7 @@ from opencode_cloud.kit.dynamodb import (
 from opencode_cloud.kit.dynamodb import client as client_module
 from opencode_cloud.kit.errors import Unavailable
 from tests.unit.kit.http_server import Received, http_server
+from tests.waiting import PATIENCE
 
 Reply = tuple[int, dict[str, Any]]
 FINE: Reply = (200, {"Item": {"pk": {"S": "a"}}})
@@ -160,7 +161,7 @@ async def test_credentials_that_come_slowly_hold_up_no_other_task(
     def slowly(source: CredentialSource) -> SigningCredentials:
         if not source.is_current:
             began.set()
-            held_up.append(not other_ran.wait(10))
+            held_up.append(not other_ran.wait(PATIENCE))
         return get(source)
 
     monkeypatch.setattr(CredentialSource, "get", slowly)

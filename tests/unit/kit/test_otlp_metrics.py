@@ -9,6 +9,7 @@ import pytest
 from opencode_cloud.kit import otlp_metrics
 from opencode_cloud.kit.otlp_metrics import Instrument, MetricExporter
 from tests.unit.kit.otlp_collector import Collector, send_all
+from tests.waiting import PATIENCE
 
 TOKENS = Instrument("tokens", "{token}", (1.0, 10.0))
 COST = Instrument("cost", "{micro_cent}")
@@ -66,7 +67,7 @@ async def test_a_collector_without_metrics_is_asked_once(monkeypatch: pytest.Mon
     async with Collector(404).serving() as collector:
         exporter = MetricExporter(collector.url, "gateway", "dev")
         exporter.record(COST, 30, OPUS)
-        await asyncio.wait_for(exporter.run(), 10)
+        await asyncio.wait_for(exporter.run(), PATIENCE)
         exporter.record(COST, 5, OPUS)
         await send_all(exporter)
     assert len(collector.metrics) == 1

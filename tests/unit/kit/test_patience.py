@@ -8,6 +8,7 @@ import time
 import pytest
 
 from opencode_cloud.kit.patience import Patience
+from tests.waiting import PATIENCE
 
 
 async def result(seconds: float, said: str = "done") -> str:
@@ -17,7 +18,7 @@ async def result(seconds: float, said: str = "done") -> str:
 
 async def test_a_wait_returns_the_result() -> None:
     patience = Patience()
-    assert [await patience.wait(result(0, str(number)), 10) for number in range(3)] == ["0", "1", "2"]
+    assert [await patience.wait(result(0, str(number)), PATIENCE) for number in range(3)] == ["0", "1", "2"]
     patience.close()
 
 
@@ -46,9 +47,9 @@ async def test_a_wait_that_takes_too_long_is_cancelled_and_the_next_goes_on() ->
 
 async def test_a_timer_of_an_earlier_wait_does_not_end_a_later_one() -> None:
     patience = Patience()
-    assert await patience.wait(result(0.03), 0.05) == "done"
+    assert await patience.wait(result(0.03), 0.5) == "done"
     # The first timer fires in the middle of this wait.
-    assert await patience.wait(result(0.06), 10) == "done"
+    assert await patience.wait(result(0.6), PATIENCE) == "done"
     # A shorter wait than the one before it ends in its own time.
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(5):
@@ -97,6 +98,6 @@ async def test_a_cancellation_at_the_same_time_is_not_swallowed() -> None:
 
 async def test_a_closed_timer_fires_no_more() -> None:
     patience = Patience()
-    await patience.wait(result(0), 0.01)
+    await patience.wait(result(0), 0.5)
     patience.close()
-    assert await asyncio.wait_for(result(0.03), 1) == "done"
+    assert await asyncio.wait_for(result(0.8), PATIENCE) == "done"

@@ -19,6 +19,7 @@ from opencode_cloud.kit.aws_api.credentials import credential_source
 from opencode_cloud.kit.aws_api.errors import AwsUnreachable
 from opencode_cloud.kit.sockets import Sockets
 from tests.unit.kit.http_server import HttpServer, Received, http_server
+from tests.waiting import PATIENCE
 
 
 class Api:
@@ -34,7 +35,7 @@ class Api:
         method, path, _ = request.line.split(" ")
         connection = unquote(path.rpartition("/")[2])
         if connection in self.held:
-            self.held[connection].wait(10)
+            self.held[connection].wait(PATIENCE)
         status = self.statuses[connection].popleft() if self.statuses[connection] else 200
         if status == 0:
             return None

@@ -30,6 +30,7 @@ from tests.unit.billing.books import Books
 from tests.unit.payments.shop import PAYER, Shop
 from tests.unit.usage.events import WORKSPACE
 from tests.unit.workspaces.team import KEY, Place
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[3]
 ANN = Actor(kind=ActorKind.OPERATOR, name="ann", role="owner")
@@ -71,7 +72,7 @@ class Mortal:
         """End the program."""
         assert self._program.stdin
         self._program.stdin.close()
-        self._program.wait(timeout=30)
+        self._program.wait(timeout=PATIENCE)
 
 
 class Founded(Books):

@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[3]
 ALLOWED = {
     *("p", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "hr", "br", "div", "pre", "code", "span"),
@@ -58,7 +60,7 @@ class BrowserSide:
         """End the process."""
         assert self._process.stdin
         self._process.stdin.close()
-        self._process.wait(timeout=20)
+        self._process.wait(timeout=PATIENCE)
 
 
 def merged(nodes: Any) -> Any:

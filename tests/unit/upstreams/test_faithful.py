@@ -1,6 +1,7 @@
 """The scripted upstreams speak the providers' formats: the providers' own SDKs understand them."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from botocore.eventstream import EventStreamBuffer
 
 from tests.upstreams import Call, Fault, Kind, Script, Upstreams, Usage, running
 from tests.upstreams.sdks import SDKS, Question
+from tests.waiting import PATIENCE
 
 PNG = b"\x89PNG not really"
 USED = Usage(input=300, cache_read=40, output=25, reasoning=5)
@@ -84,9 +86,19 @@ def test_bedrock_s_frames_are_those_that_botocore_reads(upstreams: Upstreams) ->
     assert upstreams.of(script)[0].notes["model"] == "anthropic.claude-x-v1:0"
 
 
-def post(upstreams: Upstreams, script: Script, *, stream: bool = True, timeout: float = 5.0) -> httpx.Response:
-    body = {"model": "m", "stream": stream, "messages": [{"role": "user", "content": script.prompt()}]}
-    return httpx.post(f"{upstreams.base('one')}/chat/completions", json=body, timeout=timeout)
+def post(
+    upstreams: Upstreams, script: Script, *, stream: bool = True, read_seconds: float = PATIENCE
+) -> httpx.Response:
+    timeout = httpx.Timeout(PATIENCE, read=read_seconds)
+    return httpx.post(address(upstreams), json=body(script, stream=stream), timeout=timeout)
+
+
+def address(upstreams: Upstreams) -> str:
+    return f"{upstreams.base('one')}/chat/completions"
+
+
+def body(script: Script, *, stream: bool) -> dict[str, object]:
+    return {"model": "m", "stream": stream, "messages": [{"role": "user", "content": script.prompt()}]}
 
 
 def failing(kind: Kind, **more: object) -> Script:
@@ -113,15 +125,17 @@ def test_an_upstream_recovers_after_a_storm(upstreams: Upstreams) -> None:
 )
 @pytest.mark.parametrize("stream", [True, False])
 def test_an_upstream_breaks_off(upstreams: Upstreams, kind: Kind, error: type[Exception], stream: bool) -> None:
+    read_seconds = 0.3 if error is httpx.ReadTimeout else PATIENCE
     with pytest.raises(error):
-        post(upstreams, failing(kind), stream=stream, timeout=0.3)
+        post(upstreams, failing(kind), stream=stream, read_seconds=read_seconds)
 
 
 def test_a_caller_who_leaves_is_noticed(upstreams: Upstreams) -> None:
     script = failing(Kind.STALL)
-    with pytest.raises(httpx.ReadTimeout):
-        post(upstreams, script, timeout=0.2)
-    (record,) = upstreams.ended(script, seconds=1)
+    with httpx.stream("POST", address(upstreams), json=body(script, stream=True), timeout=PATIENCE) as answer:
+        events = (line for line in answer.iter_lines() if line.startswith("data:"))
+        assert len(list(itertools.islice(events, 3))) == 3
+    (record,) = upstreams.ended(script)
     assert (record.disconnected, record.events) == (True, 3)
 
 

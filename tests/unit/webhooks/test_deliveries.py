@@ -23,6 +23,7 @@ from opencode_cloud.webhooks.service.sending import MOST_ATTEMPTS, PAUSES
 from opencode_cloud.webhooks.store.client import HookClient
 from tests.unit.budgets.office import Office
 from tests.unit.workspaces.team import Place
+from tests.waiting import PATIENCE
 
 URL = "https://hooks.example.com/budgets"
 
@@ -127,7 +128,7 @@ def test_a_message_ends_with_its_webhook(office: Office, owner: Actor) -> None:
 
 def test_no_message_waits_for_the_webhook_of_another(office: Office, owner: Actor) -> None:
     office.webhooks.set(owner, owner.workspace_id, URL)
-    office.together = threading.Barrier(3, timeout=10)
+    office.together = threading.Barrier(3, timeout=PATIENCE)
     messages = [office.webhooks.test(owner, owner.workspace_id) for _ in range(3)]
     assert receive(office, Delays(), *messages) == []
     assert len(office.posts) == 3
