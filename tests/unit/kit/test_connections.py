@@ -155,7 +155,7 @@ def test_a_host_that_does_not_listen_is_a_failure() -> None:
 
 def test_a_connection_that_fails_to_begin_tls_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     with http_server(always(b"no TLS")) as server:
-        client = Connections(server.url.replace("http", "https"), connect_seconds=PATIENCE, read_seconds=PATIENCE)
+        client = Connections(server.url.replace("http", "https"), connect_seconds=SHORT, read_seconds=SHORT)
         closed: list[object] = []
         close = socket.socket.close
         monkeypatch.setattr(socket.socket, "close", lambda sock: (closed.append(sock), close(sock)))
