@@ -33,7 +33,7 @@ CENTS_A_MILLION = {"input": 100, "output": 1000, "cache_read": 10, "cache_write"
 """Prices of all scripted models, in cents per million tokens."""
 TIMERS = {"connect": 2.0, "first_byte": 4.0, "between_chunks": 3.0, "total": 12.0}
 """Timers in seconds: short enough for tests, and longer than an answer takes on a busy machine."""
-PATIENT = {"connect": 1.0, "first_byte": 30.0, "between_chunks": 30.0, "total": 60.0}
+PATIENT = {"connect": PATIENCE, "first_byte": PATIENCE, "between_chunks": PATIENCE, "total": PATIENCE}
 UPSTREAM_OF = {"chat": "chat", "responses": "openai", "messages": "anthropic", "generate": "google"}
 """The upstream of each format that speaks only this format."""
 

@@ -14,8 +14,9 @@ from opencode_cloud.gateway.models import AttemptFailed, UpstreamTarget
 from opencode_cloud.kit.errors import ServiceError
 from tests.unit.gateway.calling import Connection, Rig, Scripted
 from tests.unit.gateway.catalogues import catalogue, model, upstream
+from tests.waiting import PATIENCE
 
-PATIENT = Timers(connect=1, first_byte=5, between_chunks=5, total=5)
+PATIENT = Timers(connect=PATIENCE, first_byte=PATIENCE, between_chunks=PATIENCE, total=PATIENCE)
 """No test that an upstream answers depends on the speed of the machine."""
 QUICK = Timers(connect=0.2, first_byte=0.2, between_chunks=0.3, total=5)
 """For tests of upstreams that do not answer in time."""
