@@ -9,7 +9,7 @@ from tests.waiting import PATIENCE
 
 
 def be_patient() -> None:
-    """Let the clients of HTTP, WebSockets and pages that tests have imported wait for an answer as long as tests do."""
+    """Let the libraries that tests have imported wait as long as tests do. Time limits of pages: `e2e/browser.py`."""
     limits = httpx._config.DEFAULT_TIMEOUT_CONFIG  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
     limits.read = limits.pool = PATIENCE
     modules: dict[str, Any] = dict(sys.modules)

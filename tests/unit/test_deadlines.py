@@ -7,8 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.asyncio import client as asynchronous
+from websockets.sync import client as synchronous
 
-from tests.patience import be_patient
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,7 +17,7 @@ FILES = sorted(path for path in (ROOT / "tests").rglob("*.py") if "node_modules"
 KEYWORDS = {"timeout", "open_timeout", "connect_seconds", "read_seconds"}
 UNTIL = ("until", "until_async", "until_awaited", "eventually", "ended")
 POSITIONS = {"wait_for": 1, "timeout": 0, "result": 0, "wait": 0, "join": 0, **dict.fromkeys(UNTIL, 1)}
-"""The argument of a function or method that is a deadline. One below a second is a pause, or passes on purpose."""
+"""The argument of a function or method that is a deadline. A literal below a second is a pause, or expected to pass."""
 EXPIRIES = ("TimeoutError", "TimeoutExpired")
 
 
@@ -71,10 +72,6 @@ def test_deadlines_are_found(tmp_path: Path) -> None:
 
 
 def test_libraries_wait_as_long() -> None:
-    from websockets.asyncio import client as asynchronous
-    from websockets.sync import client as synchronous
-
-    be_patient()
     assert httpx.Client().timeout.read == PATIENCE
     for connect in (synchronous.connect, asynchronous.connect):
         assert inspect.signature(connect).parameters["open_timeout"].default == PATIENCE

@@ -110,8 +110,9 @@ class TestStream:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(dispatcher, "AFTER_END_SECONDS", 0.05)
+        monkeypatch.setattr(dispatcher, "HEARTBEAT_SECONDS", PATIENCE)
         found = rig(in_turn(Scripted([WHOLE, 60.0])))
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE / 2):  # the upstream, the timers and the heartbeat end later
             sink = await found.call()
         assert sink.body == WHOLE
         assert only(found).outcome == Outcome.COMPLETED

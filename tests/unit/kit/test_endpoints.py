@@ -112,6 +112,9 @@ def test_a_server_in_place_of_aws_may_take_longer(monkeypatch: pytest.MonkeyPatc
     assert endpoints.read_seconds(5) == 5
     monkeypatch.setenv("AWS_READ_SECONDS", "30")
     assert endpoints.read_seconds(5) == 30
+    monkeypatch.setenv("AWS_READ_SECONDS", "long")
+    with pytest.raises(RuntimeError, match="AWS_READ_SECONDS must be a number of seconds, not 'long'"):
+        endpoints.read_seconds(5)
 
 
 def test_a_variable_separates_the_words_of_a_service(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.kit.aws_api.credentials import credential_source
 from opencode_cloud.kit.aws_api.endpoints import read_seconds, region
-from opencode_cloud.kit.aws_api.json_services import Kms, Lambda, SecretsManager, Sqs
+from opencode_cloud.kit.aws_api.json_services import CONNECT_SECONDS, READ_SECONDS, Kms, Lambda, SecretsManager, Sqs
 from opencode_cloud.kit.aws_api.s3 import S3
 from opencode_cloud.kit.aws_api.signing import presigned_query
 from opencode_cloud.kit.dynamodb.client import DynamoDB
@@ -80,8 +80,8 @@ def _by_boto3(service: str) -> Any:
     from botocore.config import Config
 
     config = Config(
-        connect_timeout=2,
-        read_timeout=read_seconds(8),
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=read_seconds(READ_SECONDS),
         retries={"mode": "standard", "total_max_attempts": 4},
         tcp_keepalive=True,
         user_agent="opencode-cloud",  # composing botocore's own costs 0.13 ms of CPU time a call

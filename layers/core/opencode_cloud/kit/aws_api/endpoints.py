@@ -70,9 +70,14 @@ def host(service: str, region_name: str, *, fips: bool = False, dual_stack: bool
 def read_seconds(usual: float) -> float:
     """Return how long a part of an answer may take, in seconds: ``usual``, or what ``AWS_READ_SECONDS`` sets.
 
-    AWS answers in milliseconds. A server that stands in for it on a busy machine does not.
+    AWS answers in milliseconds. A server that stands in for it on a busy machine does not. Raises RuntimeError for a
+    setting that is not a number.
     """
-    return float(os.environ.get("AWS_READ_SECONDS") or usual)
+    setting = os.environ.get("AWS_READ_SECONDS") or usual
+    try:
+        return float(setting)
+    except ValueError as error:
+        raise RuntimeError(f"AWS_READ_SECONDS must be a number of seconds, not {setting!r}") from error
 
 
 def _flag(name: str) -> bool:
