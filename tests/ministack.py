@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import secrets
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import _lru_cache_wrapper
@@ -20,6 +23,7 @@ from tests.tables import create_table
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
+TRUST = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 
 class Emulator:
@@ -54,6 +58,22 @@ class Emulator:
     def create_table(self, name: str) -> str:
         """Create a table that `infra/tables.py` declares, under a new name; return the name."""
         return create_table(self.client("dynamodb"), name, f"{name}-{secrets.token_hex(4)}")
+
+    def create_function(self, name: str, source: str) -> str:
+        """Create a function without permissions, whose `source` has a `handler`; return its ARN."""
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr(f"{name}.py", source)
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [TRUST]})
+        role = self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+        function = self.client("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.12",
+            Role=role,
+            Handler=f"{name}.handler",
+            Code={"ZipFile": archive.getvalue()},
+        )
+        return str(function["FunctionArn"])
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return all rows of a table."""

@@ -89,13 +89,14 @@ def raise_file_limit() -> None:
 
 def prepare(state: Path, durable: Literal["disk", "process"]) -> Any:
     """Import MiniStack, hook our changes into it and return the ASGI application."""
-    from local.emulator import admission, arrivals, functions, identities, queries, queues, sockets
+    from local.emulator import admission, arrivals, functions, identities, queries, queues, sockets, streams
     from local.emulator.durability import Durability
 
     functions.install(state / "code", int(os.environ.get("LAMBDA_WORKERS_PER_FUNCTION", WORKERS_PER_FUNCTION)))
     durability = Durability(state / "journal", state / "services", CHECKPOINT_BYTES, durable)
     durability.install()
     sockets.install()
+    streams.install()
     queries.install()
     queues.install()
     admission.install()

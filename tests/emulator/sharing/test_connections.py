@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import json
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -24,7 +21,6 @@ ECHO = """
 def handler(event, _context):
     return {"statusCode": 200, "body": event["requestContext"]["connectionId"]}
 """
-TRUST = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 
 @dataclass
@@ -48,18 +44,7 @@ class Api:
 @pytest.fixture(scope="module")
 def real(emulator: Emulator, library: None) -> Api:
     """Create an API of the emulator, with a function that answers each message with the connection's id."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("echo.py", ECHO)
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [TRUST]})
-    role = emulator.client("iam").create_role(RoleName="echo", AssumeRolePolicyDocument=policy)["Role"]["Arn"]
-    function = emulator.client("lambda").create_function(
-        FunctionName="echo",
-        Runtime="python3.12",
-        Role=role,
-        Handler="echo.handler",
-        Code={"ZipFile": archive.getvalue()},
-    )["FunctionArn"]
+    function = emulator.create_function("echo", ECHO)
     client = emulator.client("apigatewayv2")
     api = client.create_api(Name="echo", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action")[
         "ApiId"
