@@ -7,11 +7,13 @@ only the standard library, because the emulator has an environment of its own.
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 LOOPBACK = "localhost"
 
 
+@lru_cache(256)
 def is_loopback(name: str) -> bool:
     """Tell whether a host's name, without a port, means this machine in every browser."""
     lowered = name.lower().rstrip(".")

@@ -106,7 +106,10 @@ class Durability:
         durable = self._open_journal.append(
             encode(self._responses.get_account_id(), self._responses.get_region(), action, body)
         )
-        await asyncio.wrap_future(durable)
+        if durable.done():
+            durable.result()  # raises the error of the disk
+        else:
+            await asyncio.wrap_future(durable)
         if self._open_journal.size > self._checkpoint_bytes:
             self.save()
         return answer
