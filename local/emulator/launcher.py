@@ -89,7 +89,7 @@ def raise_file_limit() -> None:
 
 def prepare(state: Path, durable: Literal["disk", "process"]) -> Any:
     """Import MiniStack, hook our changes into it and return the ASGI application."""
-    from local.emulator import admission, arrivals, functions, identities, queries, queues, sockets, streams
+    from local.emulator import admission, arrivals, functions, identities, queries, queues, routing, sockets, streams
     from local.emulator.durability import Durability
 
     functions.install(state / "code", int(os.environ.get("LAMBDA_WORKERS_PER_FUNCTION", WORKERS_PER_FUNCTION)))
@@ -99,6 +99,7 @@ def prepare(state: Path, durable: Literal["disk", "process"]) -> Any:
     streams.install()
     queries.install()
     queues.install()
+    routing.install()
     admission.install()
     identities.install()
     arrivals.install()
