@@ -1,7 +1,8 @@
 """Make MiniStack's function workers start quickly, and limit their number, for machines with two cores.
 
 As shipped, every new worker unpacks all layers again and compiles them from source (3 s of processor time), a burst of
-requests starts a worker for each, and a call waits 5 ms after the first line that a handler logs.
+requests starts a worker for each, and a call waits 5 ms after the first line that a handler logs. Functions have more
+time than on AWS (`local/patience.py`).
 """
 
 import hashlib
@@ -10,9 +11,12 @@ import os
 import queue
 import threading
 import zipfile
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from local.patience import FACTOR
 
 logger = logging.getLogger("local.functions")
 
@@ -47,12 +51,13 @@ class WorkerPool:
         self._limit = limit
         self._released = threading.Condition()
 
-    def acquire(self, *function: Any, **options: Any) -> tuple[Any, str]:
+    def acquire(self, name: str, config: Mapping[str, Any], *code: Any, **options: Any) -> tuple[Any, str]:
         """Lease a worker. Wait for a free one if the function has its maximum number."""
         options["max_concurrency"] = self._limit
+        config = {**config, "Timeout": FACTOR * config["Timeout"]}
         with self._released:
             while True:
-                worker, reason = self._acquire(*function, **options)
+                worker, reason = self._acquire(name, config, *code, **options)
                 if worker is not None:
                     return worker, reason
                 self._released.wait()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from infra.routes import ERROR_SECONDS
 from local.browsers import is_ours
+from local.patience import FACTOR
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -12,11 +13,14 @@ MIB = 1024 * KIB
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """Limits of API Gateway and Lambda (AWS's pages of quotas), in bytes and seconds."""
+    """Limits of API Gateway and Lambda (AWS's pages of quotas), in bytes and seconds.
+
+    An answer has more time than AWS's 30 s (`local/patience.py`).
+    """
 
     http_body: int = 10 * MIB
     http_headers: int = 10 * KIB
-    http_seconds: float = 30
+    http_seconds: float = 30 * FACTOR
     lambda_payload: int = 6 * MIB
     stream_seconds: float = 120
     """CloudFront's timeout for the next bytes of a stream."""
