@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from opencode_cloud.contracts.access import EnforcedPolicy
@@ -172,6 +172,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
+@example([("publish", 0, 1), ("publish", 0, 1), ("publish", 60, 1)])  # the last of a group has arrived first
 async def test_an_acknowledged_publication_is_in_the_log_and_a_refused_one_is_not(
     steps: list[tuple[str, int, int]],
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opencode_cloud.sharing.rendering.nodes import html
@@ -234,6 +234,7 @@ def test_server_and_browser_make_the_same_of_anything(browser_side: BrowserSide,
 
 
 @given(st.lists(PIECES, max_size=40).map("".join))
+@example("<script>one</script> **<b onclick='two'>three</b>**")
 def test_no_markdown_makes_another_element_or_attribute(words: str) -> None:
     found = shown(words).found
     assert {tag for tag, _ in found} <= ALLOWED
