@@ -52,6 +52,8 @@ class Windows:
 def install() -> None:
     """Hook into MiniStack's poller of streams."""
     service: Any = import_module("ministack.services.lambda_svc")
+    dynamodb: Any = import_module("ministack.services.dynamodb")
+    responses: Any = import_module("ministack.core.responses")
     every, poll = service._iter_all_esms, service._poll_dynamodb_streams
 
     def wake_in(seconds: float) -> None:
@@ -61,8 +63,19 @@ def install() -> None:
 
     windows = Windows(time.monotonic, wake_in)
 
+    def is_due(account: str, region: str, mapping: Json) -> bool:
+        source = mapping.get("EventSourceArn", "")
+        if SOURCE not in source:
+            return True
+        with responses.request_scope(account, region):
+            stream = service._dynamodb_stream_table_from_arn_spec(service.parse_arn(source))
+            position = service._dynamodb_stream_positions.get(mapping["UUID"])
+            if stream is None or position is None:
+                return True
+            return windows.is_due(mapping, position, dynamodb.stream_end_position(stream[0]))
+
     def due() -> Iterator[tuple[str, str, Json]]:
-        return (each for each in every() if _is_due(service, windows, *each))
+        return (each for each in every() if is_due(*each))
 
     def poll_due() -> bool:
         # Only the poller's thread lists mappings, so the pollers of other sources still find all of them.
@@ -73,17 +86,3 @@ def install() -> None:
             service._iter_all_esms = every
 
     service._poll_dynamodb_streams = poll_due
-
-
-def _is_due(service: Any, windows: Windows, account: str, region: str, mapping: Json) -> bool:
-    responses: Any = import_module("ministack.core.responses")
-    dynamodb: Any = import_module("ministack.services.dynamodb")
-    source = mapping.get("EventSourceArn", "")
-    if SOURCE not in source:
-        return True
-    with responses.request_scope(account, region):
-        stream = service._dynamodb_stream_table_from_arn_spec(service.parse_arn(source))
-        position = service._dynamodb_stream_positions.get(mapping["UUID"])
-        if stream is None or position is None:
-            return True
-        return windows.is_due(mapping, position, dynamodb.stream_end_position(stream[0]))
